@@ -1,0 +1,53 @@
+/* Fields: one table describes the config keys of a layer or the attributes of an op; parsing, range checks, defaults,
+ * unknown-key errors, help, completion and constructors all come from it. */
+#ifndef CN_BASE_FIELD_H
+#define CN_BASE_FIELD_H
+
+#include "base/value.h"
+
+typedef enum cn_field_kind {
+  CN_F_INT,        /* int64_t; null: CN_NULL_INT */
+  CN_F_FLOAT,      /* double; null: NaN */
+  CN_F_BOOL,       /* bool */
+  CN_F_STRING,     /* const char *; null: NULL */
+  CN_F_ENUM,       /* int: index into choices; null: -1 */
+  CN_F_INTS,       /* cn_ints; null: n = -1; an int is repeated `count` times */
+  CN_F_VALUE,      /* const cn_value *, as it is; null: NULL */
+  CN_F_DTYPE,      /* cornu_dtype; null: CORNU_DTYPES */
+  CN_F_ACTIVATION, /* cn_activation (layers/activation.h), parsed by the hook */
+  CN_F_LAYER,      /* cn_layer *, parsed by the hook, owned by the layer */
+  CN_F_IGNORED     /* known, no effect on what Cornu computes (help says why); any value */
+} cn_field_kind;
+
+#define CN_NULL_INT INT64_MIN
+#define CN_MAX_INTS 16
+typedef struct cn_ints { int n; int64_t v[CN_MAX_INTS]; } cn_ints;
+
+typedef struct cn_field {
+  const char *name;      /* as Keras 3 spells it */
+  const char *aliases;   /* older spellings, separated by spaces; may be NULL */
+  cn_field_kind kind;
+  size_t offset;         /* of the member in the config struct */
+  const char *standard;  /* default as JSON text; NULL: required; "null" allows null */
+  double min, max;       /* inclusive range of numbers when min < max */
+  int count;             /* CN_F_INTS: exactly so many (an int is repeated); 0: any */
+  const char *choices;   /* CN_F_ENUM: separated by spaces */
+  const char *help;
+} cn_field;
+
+/* Parses the kinds that belong to higher rooms. */
+typedef struct cn_field_hooks {
+  void *user;
+  cn_status (*parse)(void *user, const cn_field *field, const cn_value *v, void *member, cn_error *e);
+} cn_field_hooks;
+
+/* Fills `out` from the dict (NULL: all defaults). Strings and values are borrowed from the dict. Keys that no field and
+ * no word of `also_known` names are an error with the nearest name, unless unknown is not NULL: then they are appended
+ * to that list. Defaults that need parsing are put into `arena`. */
+cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *out, const char *also_known,
+                          const cn_field_hooks *hooks, cn_arena *arena, cn_error *e);
+const cn_field *cn_field_find(const cn_field *fields, const char *name); /* by name or alias; NULL */
+bool cn_field_info(const cn_field *fields, int i, cornu_field_info *out);
+int cn_field_count(const cn_field *fields);
+
+#endif

@@ -1,0 +1,20 @@
+/* Files: whole reads within the limits, and writes that leave the old file whole when they fail. */
+#ifndef CN_BASE_FILE_H
+#define CN_BASE_FILE_H
+
+#include "base/memory.h"
+
+/* The whole file with a NUL behind it; the caller frees *data with cn_free. Refuses folders and more than max bytes. */
+cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e);
+/* The first bytes of a file at an offset; *got may be less than size at the end of the file. */
+cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e);
+bool cn_file_is_folder(const char *path);
+bool cn_file_exists(const char *path);
+
+/* A write goes to a temporary file beside `path`, which cn_file_commit renames onto it; cn_file_abandon removes it. */
+typedef struct cn_file_write { char *path, *temporary; } cn_file_write;
+cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e);  /* w->temporary is where to write */
+cn_status cn_file_commit(cn_file_write *w, cn_error *e);
+void cn_file_abandon(cn_file_write *w);
+
+#endif

@@ -1,0 +1,375 @@
+/* Cornu: load what Keras saved and run it, from C or from Lua.
+ *
+ * The objects
+ *   cornu_tensor   a typed, shaped view on a reference-counted buffer
+ *   cornu_value    a JSON-like tree (null, bool, int, float, string, list, dict): layer configs, operation attributes
+ *   cornu_layer    one Keras layer: class, config, weights; shared by every model that uses it
+ *   cornu_model    a graph of layer calls with inputs and outputs; slices of it are models too
+ *   cornu_plan     a model compiled for given input shapes; a run of it allocates nothing
+ *
+ * The life of a prediction
+ *   cornu_model_load reads a file; cornu_model_predict runs it on tensors. The first run for a shape compiles a plan,
+ *   later runs with the same shape reuse it. A frame loop that wants the promise "no allocation" makes the plan itself
+ *   (cornu_plan_new), and calls cornu_plan_run with tensors of its own.
+ *
+ * Errors
+ *   A function that can fail returns a cornu_status and takes a cornu_error as its last argument (NULL: not wanted).
+ *   On failure the message names the file, the layer, what was expected and what was found; output pointers are set to
+ *   NULL or left alone. The library never exits, aborts, prints, or touches signal handlers.
+ *
+ * Ownership
+ *   Every pointer says one of: borrowed until X | the caller frees with Y | taken over. Tensors, layers and models are
+ *   reference counted: *_retain adds a count, *_release (NULL is fine) drops one. Counts are atomic.
+ *
+ * Threads
+ *   Tensors, layers and models that nobody changes may be shared by threads. A plan belongs to one run at a time;
+ *   cornu_model_predict keeps one plan for each thread that runs at the same moment.
+ *
+ * Shapes include the batch dimension; an unknown dimension is -1. Axes in attributes are Keras's: 0-based, negative
+ * from the end. Sizes are counted in elements unless a name says bytes.
+ */
+#ifndef CORNU_H
+#define CORNU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CORNU_VERSION "0.1.0"
+#define CORNU_MAX_RANK 8
+
+#if defined(__GNUC__)
+#define CORNU_API __attribute__((visibility("default")))
+#else
+#define CORNU_API
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+
+typedef enum cornu_status {
+  CORNU_OK = 0,
+  CORNU_ERR_ARGUMENT,    /* a caller's argument is wrong */
+  CORNU_ERR_SHAPE,       /* shapes do not fit */
+  CORNU_ERR_DTYPE,       /* an element type does not fit */
+  CORNU_ERR_NOT_FOUND,   /* no such file, layer, weight, key */
+  CORNU_ERR_IO,          /* the system refused to read or write */
+  CORNU_ERR_FORMAT,      /* a file is damaged or not what it should be */
+  CORNU_ERR_UNSUPPORTED, /* valid, but not built into this version */
+  CORNU_ERR_LIMIT,       /* a size beyond the limits set for untrusted files */
+  CORNU_ERR_MEMORY,      /* the allocator returned NULL */
+  CORNU_ERR_INTERRUPTED, /* cornu_interrupt was called during the run */
+  CORNU_ERR_CALLBACK     /* a callback of the host failed */
+} cornu_status;
+
+/* Filled by the failing call; plain data that the caller owns, no need to free. */
+typedef struct cornu_error {
+  cornu_status status;
+  char message[2048]; /* UTF-8, "where > where: what" */
+} cornu_error;
+
+CORNU_API const char *cornu_status_name(cornu_status status); /* "shape", "not found", …; static */
+
+/* ---- The process -------------------------------------------------------------------------------------------------- */
+
+CORNU_API const char *cornu_version(void);  /* "0.1.0" */
+CORNU_API const char *cornu_isa(void);      /* the kernels in use: "sse2", "avx2" or "avx512" (CORNU_ISA forces one) */
+CORNU_API double cornu_clock(void);         /* seconds, monotonic */
+
+/* Memory. alloc returns `size` bytes aligned to `align` (a power of two) or NULL; free gets the same size back.
+ * Set before any other call, or not at all; NULL restores malloc. */
+typedef struct cornu_allocator {
+  void *user;
+  void *(*alloc)(void *user, size_t size, size_t align);
+  void (*free)(void *user, void *pointer, size_t size);
+} cornu_allocator;
+CORNU_API void cornu_set_allocator(const cornu_allocator *allocator);
+CORNU_API size_t cornu_memory_used(void); /* bytes held through the allocator now */
+
+/* Limits for files that nobody vouches for. Zero leaves a limit as it is. */
+typedef struct cornu_limits {
+  size_t struct_size;      /* sizeof(cornu_limits) */
+  size_t max_tensor_bytes; /* one array; default 16 GiB */
+  size_t max_text_bytes;   /* one JSON text; default 256 MiB */
+  int max_layers;          /* default 100000 */
+  int max_depth;           /* nesting of JSON and of models; default 200 */
+} cornu_limits;
+CORNU_API void cornu_set_limits(const cornu_limits *limits);
+CORNU_API void cornu_get_limits(cornu_limits *limits);
+
+CORNU_API void cornu_set_threads(int threads); /* threads per run, at least 1; default: CORNU_NUM_THREADS or the cores */
+CORNU_API int cornu_get_threads(void);
+
+/* Makes every run under way return CORNU_ERR_INTERRUPTED at its next step. Safe in a signal handler. */
+CORNU_API void cornu_interrupt(void);
+
+/* ---- Values: JSON-like trees ---------------------------------------------------------------------------------------- */
+
+typedef struct cornu_value cornu_value;
+typedef struct cornu_tree cornu_tree; /* owns the values made in it */
+
+typedef enum cornu_kind {
+  CORNU_NULL, CORNU_BOOL, CORNU_INT, CORNU_FLOAT, CORNU_STRING, CORNU_LIST, CORNU_DICT
+} cornu_kind;
+
+CORNU_API cornu_tree *cornu_tree_new(void);        /* NULL: no memory. The caller frees with cornu_tree_free. */
+CORNU_API void cornu_tree_free(cornu_tree *tree);  /* frees the tree and every value in it */
+
+/* Makers return NULL when memory is out; passing NULL on is safe and gives NULL again. Text is copied. */
+CORNU_API cornu_value *cornu_value_null(cornu_tree *tree);
+CORNU_API cornu_value *cornu_value_bool(cornu_tree *tree, bool b);
+CORNU_API cornu_value *cornu_value_int(cornu_tree *tree, int64_t i);
+CORNU_API cornu_value *cornu_value_float(cornu_tree *tree, double f);
+CORNU_API cornu_value *cornu_value_string(cornu_tree *tree, const char *s, size_t length);
+CORNU_API cornu_value *cornu_value_list(cornu_tree *tree);
+CORNU_API cornu_value *cornu_value_dict(cornu_tree *tree);
+CORNU_API bool cornu_value_append(cornu_tree *tree, cornu_value *list, cornu_value *item);
+CORNU_API bool cornu_value_set(cornu_tree *tree, cornu_value *dict, const char *key, cornu_value *item);
+
+/* Readers; all are safe on NULL and on another kind (0, NULL, false). Results are borrowed until the tree is freed. */
+CORNU_API cornu_kind cornu_value_kind(const cornu_value *v);
+CORNU_API size_t cornu_value_count(const cornu_value *v);                       /* items of a list or a dict */
+CORNU_API const cornu_value *cornu_value_at(const cornu_value *v, size_t i);    /* i-th item (0-based), dicts in order */
+CORNU_API const char *cornu_value_key(const cornu_value *v, size_t i);          /* key of the i-th item of a dict */
+CORNU_API const cornu_value *cornu_value_get(const cornu_value *v, const char *key);
+CORNU_API bool cornu_value_as_bool(const cornu_value *v);
+CORNU_API int64_t cornu_value_as_int(const cornu_value *v);     /* floats with a whole value convert */
+CORNU_API double cornu_value_as_float(const cornu_value *v);
+CORNU_API const char *cornu_value_as_string(const cornu_value *v, size_t *length); /* length may be NULL */
+
+/* JSON text to a value in `tree` and back. NaN, Infinity and -Infinity are read and written as Python does.
+ * The text of cornu_json_write lives in `tree`. indent 0 writes one line. */
+CORNU_API cornu_status cornu_json_read(cornu_tree *tree, const char *text, size_t length, cornu_value **out, cornu_error *e);
+CORNU_API cornu_status cornu_json_write(cornu_tree *tree, const cornu_value *v, int indent, const char **out, cornu_error *e);
+
+/* ---- Tensors ------------------------------------------------------------------------------------------------------ */
+
+typedef enum cornu_dtype {
+  CORNU_FLOAT32, CORNU_FLOAT64, CORNU_FLOAT16, CORNU_BFLOAT16,
+  CORNU_INT8, CORNU_INT16, CORNU_INT32, CORNU_INT64,
+  CORNU_UINT8, CORNU_UINT16, CORNU_UINT32, CORNU_UINT64,
+  CORNU_BOOL8, /* one byte, 0 or 1 */
+  CORNU_DTYPES
+} cornu_dtype;
+
+CORNU_API const char *cornu_dtype_name(cornu_dtype dtype);                 /* "float32", …, "bool"; static */
+CORNU_API bool cornu_dtype_parse(const char *name, cornu_dtype *out);
+CORNU_API size_t cornu_dtype_bytes(cornu_dtype dtype);
+
+typedef struct cornu_tensor cornu_tensor;
+
+/* Zero-filled, contiguous, row-major. rank 0 is a scalar. The caller releases. */
+CORNU_API cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
+/* Wraps memory of the caller without a copy; release(user, data) runs when the last view is gone (NULL: never). */
+CORNU_API cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data,
+                                         void (*release)(void *user, void *data), void *user, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_tensor *cornu_tensor_retain(cornu_tensor *t);
+CORNU_API void cornu_tensor_release(cornu_tensor *t);
+
+CORNU_API cornu_dtype cornu_tensor_dtype(const cornu_tensor *t);
+CORNU_API int cornu_tensor_rank(const cornu_tensor *t);
+CORNU_API const int64_t *cornu_tensor_shape(const cornu_tensor *t);    /* rank numbers, borrowed from t */
+CORNU_API const int64_t *cornu_tensor_strides(const cornu_tensor *t);  /* in elements, may be 0 or negative */
+CORNU_API int64_t cornu_tensor_size(const cornu_tensor *t);            /* elements; -1 when a dimension is unknown */
+CORNU_API void *cornu_tensor_data(cornu_tensor *t);                    /* first element; NULL for a symbolic tensor */
+CORNU_API bool cornu_tensor_is_contiguous(const cornu_tensor *t);
+/* A symbolic tensor stands for a value inside a model while a custom layer is traced: it has a dtype and a shape
+ * (-1: unknown), can be used with cornu_apply, and holds no data. */
+CORNU_API bool cornu_tensor_is_symbolic(const cornu_tensor *t);
+
+/* Views share the buffer. start/stop/step count elements of `axis` (0-based); stop is exclusive; step may be negative
+ * (start is then the highest). cornu_tensor_select drops the axis. */
+CORNU_API cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tensor **out, cornu_error *e); /* axes NULL: reversed */
+/* One dimension may be -1. A view where the layout allows it, else a copy. */
+CORNU_API cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_contiguous(cornu_tensor *t, cornu_tensor **out, cornu_error *e); /* t itself, retained, if it is */
+CORNU_API cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu_error *e); /* broadcasts and converts */
+
+/* One element by its index (rank numbers, 0-based). Integers beyond 2^53 go through the int forms. */
+CORNU_API double cornu_tensor_get(const cornu_tensor *t, const int64_t *index);
+CORNU_API int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *index);
+CORNU_API void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value);
+CORNU_API void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value);
+
+/* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. */
+CORNU_API cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close, double *worst, cornu_error *e);
+
+/* NumPy-like text: aligned columns, `...` beyond threshold elements with edge items shown, then dtype and shape.
+ * The caller frees the text with cornu_free. Zero options take the defaults (4 digits, 1000, 3, 80). */
+typedef struct cornu_print_options { int precision; int64_t threshold; int edge_items; int line_width; } cornu_print_options;
+CORNU_API cornu_status cornu_tensor_format(cornu_tensor *t, const cornu_print_options *options, char **out, cornu_error *e);
+CORNU_API void cornu_free(void *pointer); /* frees what the header says to free with it */
+
+/* Random fills, repeatable for a seed; float tensors only. */
+typedef struct cornu_random { uint64_t state[4]; } cornu_random;
+CORNU_API void cornu_random_seed(cornu_random *r, uint64_t seed);
+CORNU_API cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e);
+CORNU_API cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e);
+
+/* ---- Operations ----------------------------------------------------------------------------------------------------- */
+
+/* Applies an operation of the registry ("add", "relu", "sum", "matmul", "conv", …) to tensors; broadcasting and dtype
+ * promotion follow NumPy with float32 as the float type. attributes: a dict or NULL. Inputs are borrowed; outputs
+ * are new (the caller releases). *n_outputs is the room in `outputs` on entry, the number made on return.
+ * With a symbolic input the operation is recorded instead, and the outputs are symbolic. */
+CORNU_API cornu_status cornu_apply(const char *op, cornu_tensor *const *inputs, int n_inputs, const cornu_value *attributes,
+                                   cornu_tensor **outputs, int *n_outputs, cornu_error *e);
+
+/* The registry, for help texts, completion and coverage reports: ops and layers alike. Strings are static. */
+typedef struct cornu_field_info {
+  const char *name;     /* as Keras 3 spells it */
+  const char *aliases;  /* older spellings, separated by spaces; may be NULL */
+  const char *type;     /* "int", "float", "bool", "string", "enum", "ints", "activation", "layer", … */
+  const char *choices;  /* of an enum, separated by spaces; may be NULL */
+  const char *standard; /* default as JSON text; NULL: required */
+  const char *help;
+} cornu_field_info;
+typedef struct cornu_type_info {
+  const char *name;     /* "Dense", "matmul" */
+  const char *aliases;  /* other class names, separated by spaces; may be NULL */
+  const char *help;     /* first line: summary; then shapes and formula */
+  const char *versions; /* layers: which Keras has it, "1 2 3"; may be NULL */
+  int n_fields;
+} cornu_type_info;
+CORNU_API int cornu_op_count(void);
+CORNU_API bool cornu_op_info(int i, cornu_type_info *out);
+CORNU_API bool cornu_op_field(int i, int field, cornu_field_info *out);
+CORNU_API int cornu_layer_type_count(void);
+CORNU_API bool cornu_layer_type_info(int i, cornu_type_info *out);
+CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
+
+/* ---- Models ------------------------------------------------------------------------------------------------------- */
+
+typedef struct cornu_model cornu_model;
+typedef struct cornu_layer cornu_layer;
+
+/* A custom layer, for classes that Cornu does not know and for Lambda. `call` receives the inputs of one call and
+ * makes the outputs with cornu_apply (it is traced: tensors are symbolic; see cornu_tensor_is_symbolic), so that they
+ * run at full speed, in any plan. With `eager`, call gets tensors with data at each run instead, and output_shape must
+ * tell the shapes (NULL: same as the first input). Returned tensors are taken over. `user` must outlive every model. */
+typedef struct cornu_custom {
+  const char *name; /* class name, registered name, or the name of one layer (for Lambda) */
+  void *user;
+  bool eager;
+  cornu_status (*call)(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs,
+                       cornu_tensor **outputs, int *n_outputs, cornu_error *e);
+  /* Declares weights when the file does not tell them: calls cornu_layer_add_weight. NULL: the file's own arrays. */
+  cornu_status (*build)(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs, cornu_error *e);
+  cornu_status (*output_shape)(void *user, cornu_layer *layer, const int64_t *in, int in_rank, int64_t *out, int *out_rank, cornu_error *e);
+  void (*release)(void *user); /* when the last model that uses it is gone; may be NULL */
+} cornu_custom;
+
+typedef struct cornu_load_options {
+  size_t struct_size;        /* sizeof(cornu_load_options) */
+  bool by_name;              /* weights to layers by name instead of by order */
+  bool skip_mismatch;        /* leave weights whose shape differs as they are */
+  const char *backend;       /* "theano" or "tensorflow": for Keras 1 files that do not tell; NULL: look at the file */
+  const char *data_format;   /* "channels_first" or "channels_last": for Keras 1 layers that did not save it; NULL: infer */
+  const cornu_custom *custom;
+  int n_custom;
+  uint64_t seed;             /* of the initial weights when a config comes without weights */
+} cornu_load_options;
+
+/* path: .h5/.hdf5, .keras, .json, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,
+ * .weights.h5, a full model. The caller releases the model. */
+CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options, cornu_model **out, cornu_error *e);
+CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options, cornu_error *e);
+/* "Sequential" or "Functional" without loading the weights; static text. */
+CORNU_API cornu_status cornu_check_modeltype(const char *path, const char **out, cornu_error *e);
+CORNU_API cornu_model *cornu_model_retain(cornu_model *m);
+CORNU_API void cornu_model_release(cornu_model *m);
+
+/* All texts below are borrowed from the model. */
+CORNU_API const char *cornu_model_name(const cornu_model *m);
+CORNU_API const char *cornu_model_type(const cornu_model *m);           /* "Sequential" or "Functional" */
+CORNU_API const char *cornu_model_keras_version(const cornu_model *m);  /* as the file says; "" when it does not */
+CORNU_API const char *cornu_model_backend(const cornu_model *m);        /* "tensorflow", "theano", … or "" */
+CORNU_API const char *cornu_model_path(const cornu_model *m);           /* "" when built in memory */
+CORNU_API const cornu_value *cornu_model_config(const cornu_model *m);  /* as read: class_name, config, … */
+CORNU_API const cornu_value *cornu_model_training_config(const cornu_model *m); /* NULL: none */
+CORNU_API int64_t cornu_model_parameters(const cornu_model *m, bool trainable_only);
+
+/* Inputs and outputs in the model's own order. shape has rank entries, -1 for unknown. key: the name in a model
+ * whose inputs or outputs are a dict, else NULL. */
+typedef struct cornu_port { const char *name; const char *key; cornu_dtype dtype; int rank; int64_t shape[CORNU_MAX_RANK]; } cornu_port;
+CORNU_API int cornu_model_inputs(const cornu_model *m);
+CORNU_API int cornu_model_outputs(const cornu_model *m);
+CORNU_API bool cornu_model_input(const cornu_model *m, int i, cornu_port *out);
+CORNU_API bool cornu_model_output(const cornu_model *m, int i, cornu_port *out);
+
+/* Layers in the model's order, InputLayers included for functional models as Keras's model.layers has them.
+ * The layer is borrowed until the model is released (retain it to keep it). */
+CORNU_API int cornu_model_layers(const cornu_model *m);
+CORNU_API cornu_layer *cornu_model_layer(const cornu_model *m, int i);
+CORNU_API cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name); /* "outer/inner" goes into nested models */
+
+/* The part of m between two sets of layers, sharing all weights. from: layers whose inputs become the inputs (n_from 0:
+ * the model's own inputs); to: layers whose outputs become the outputs (n_to 0: the model's own). */
+CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to, int n_to, cornu_model **out, cornu_error *e);
+/* First..last layer of the model's order, 0-based, inclusive. */
+CORNU_API cornu_status cornu_model_range(cornu_model *m, int first, int last, cornu_model **out, cornu_error *e);
+
+/* Keras's table of layers, output shapes and parameters. The caller frees with cornu_free. width 0: 80. */
+CORNU_API cornu_status cornu_model_summary(cornu_model *m, int width, char **out, cornu_error *e);
+
+/* Runs the model. inputs: n_inputs tensors in the model's order, borrowed; converted to the input's dtype.
+ * outputs: room for cornu_model_outputs(m) new tensors (the caller releases). */
+CORNU_API cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cornu_error *e);
+
+/* ---- Layers --------------------------------------------------------------------------------------------------------- */
+
+CORNU_API cornu_layer *cornu_layer_retain(cornu_layer *l);
+CORNU_API void cornu_layer_release(cornu_layer *l);
+CORNU_API const char *cornu_layer_name(const cornu_layer *l);
+CORNU_API const char *cornu_layer_class(const cornu_layer *l);             /* as the file spells it */
+CORNU_API const cornu_value *cornu_layer_config(const cornu_layer *l);     /* borrowed from the layer */
+CORNU_API cornu_model *cornu_layer_model(const cornu_layer *l);            /* of a nested model, borrowed; else NULL */
+CORNU_API bool cornu_layer_trainable(const cornu_layer *l);
+CORNU_API int cornu_layer_weights(const cornu_layer *l);
+CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "kernel", "forward_layer/kernel" */
+CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
+CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e); /* copied */
+CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable, cornu_error *e); /* in custom build */
+/* Calls of a layer in m (shared layers have several), and what goes in and out of one: shapes with -1. */
+CORNU_API int cornu_layer_calls(const cornu_model *m, const cornu_layer *l);
+CORNU_API bool cornu_layer_input(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
+CORNU_API bool cornu_layer_output(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
+
+/* ---- Plans: for hosts with a frame loop ------------------------------------------------------------------------------ */
+
+typedef struct cornu_plan cornu_plan;
+/* shapes[i] has the rank of input i and no unknown dimension. The plan keeps the model alive. */
+CORNU_API cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e);
+CORNU_API void cornu_plan_free(cornu_plan *p);
+/* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. */
+CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e);
+CORNU_API bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out);
+CORNU_API bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out);
+CORNU_API size_t cornu_plan_memory(const cornu_plan *p);  /* bytes of arena, packed weights and tables */
+CORNU_API double cornu_plan_flops(const cornu_plan *p);   /* multiply-adds counted twice, per run */
+/* Text: one line per step: op, layer, output shape, arena offset. The caller frees with cornu_free. */
+CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e);
+
+/* ---- Files ------------------------------------------------------------------------------------------------------------ */
+
+CORNU_API cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_npy_save(const char *path, cornu_tensor *t, cornu_error *e);
+/* Called for each array in the file's order; name and tensor are borrowed for the call. A status other than CORNU_OK stops. */
+typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tensor *t, cornu_error *e);
+CORNU_API cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user, cornu_error *e);
+CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n, bool compress, cornu_error *e);
+/* PNG or JPEG to a uint8 tensor (height, width, channels): channels 1 grey, 3 RGB, 4 RGBA, 0 as in the file. */
+CORNU_API cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e); /* uint8 (h, w, 1|3|4) to PNG */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,36 @@
+/* Traces: a graph under construction, with a sticky error, so that a layer's lowering is a few plain lines.
+ * After the first failure every emit does nothing and returns CN_NO_EDGE; who made the trace looks at t->status. */
+#ifndef CN_GRAPH_TRACE_H
+#define CN_GRAPH_TRACE_H
+
+#include "graph/graph.h"
+#include "kernels/act.h"
+
+typedef struct cn_trace {
+  cn_graph *graph;
+  cn_error *error;
+  cn_status status;
+  const char *label;         /* the layer being lowered */
+  bool training;
+  int depth;                 /* of nested models and wrappers */
+} cn_trace;
+
+void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
+const cn_type *cn_edge_type(const cn_trace *t, cn_edge e); /* valid until the next emit; never NULL (a scalar after failure) */
+
+/* One output … */
+cn_edge cn_emit(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in);
+cn_edge cn_emit1(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a);
+cn_edge cn_emit2(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_edge b);
+cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_edge b, cn_edge c);
+/* … or several: returns their number (0 after failure); outputs are first, first + 1, … */
+int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first);
+cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value);         /* borrowed */
+cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
+cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n);   /* a float32 vector */
+
+/* Symbolic tensors for custom layers, and eager runs of single ops (cornu_apply). */
+cn_status cn_trace_symbol(cn_trace *t, cn_edge e, cn_tensor **out, cn_error *error);
+cn_status cn_trace_edge(cn_trace *t, cn_tensor *tensor, cn_edge *out, cn_error *error); /* symbols of t, or constants */
+
+#endif

@@ -1,0 +1,51 @@
+/* Models: Keras's graph of layer calls. */
+#ifndef CN_MODEL_MODEL_H
+#define CN_MODEL_MODEL_H
+
+#include "layers/layer.h"
+
+typedef cornu_model cn_model;
+
+typedef struct cn_model_ref { int node, tensor; } cn_model_ref; /* output `tensor` of call `node` */
+
+/* A call of a layer. */
+typedef struct cn_model_node {
+  int layer;                     /* index into layers */
+  const cn_value *args, *kwargs; /* tensors as {"@": i}; NULL when plain */
+  int n_in, n_positional;
+  cn_model_ref *in;
+  int n_out;                     /* known after the first trace */
+  cn_type *out_types;            /* dimensions may be -1 */
+} cn_model_node;
+
+struct cornu_model {
+  atomic_int references;
+  cn_arena arena;
+  const char *name, *class_name, *path, *keras_version, *backend;
+  bool sequential;
+  cn_origin origin;
+  cn_value *config;              /* as read */
+  cn_value *training_config;
+  cn_custom_set *customs;
+  cn_layer **layers;             /* in Keras's order; each retained */
+  int n_layers, cap_layers;
+  cn_model_node *nodes;          /* in topological order */
+  int n_nodes, cap_nodes;
+  cn_model_ref *inputs, *outputs;
+  const char **input_keys, **output_keys; /* of dict inputs and outputs; NULL entries otherwise */
+  int n_inputs, n_outputs;
+  bool built;                    /* the first trace has run: weights are declared, types known */
+  struct cn_plan_cache *plans;
+};
+
+/* Builds a model from {class_name, config}; weights are declared (built) when the input shapes are known. */
+cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_model **out, cn_error *e);
+/* Traces with the declared input shapes; the first time, layers build. Sequential models without an input shape stay
+ * unbuilt until cn_model_build_for is called with one. */
+cn_status cn_model_build(cn_model *m, cn_error *e);
+/* Layers as Keras saves their weights: model->layers without pure input layers where `with_inputs` is false. */
+/* Emits the calls of m into a trace; in: one per input. */
+cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
+cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e); /* those that have no value, by their initializers */
+
+#endif

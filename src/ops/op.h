@@ -1,0 +1,99 @@
+/* Operations: what a graph is made of. An op is one descriptor in one file of ops/; the build collects them.
+ *
+ * The life of an op in a graph: shape() when the node is added (dimensions may be unknown); plan() once shapes are
+ * known (chooses a kernel, packs constant inputs, states scratch: the last place that may fail); run() as often as
+ * wanted (no allocation, no failure, no text). All operands are contiguous and row-major. */
+#ifndef CN_OPS_OP_H
+#define CN_OPS_OP_H
+
+#include "base/field.h"
+#include "kernels/act.h"
+#include "tensor/tensor.h"
+
+/* The type of a value. An absent optional input has dtype CORNU_DTYPES. */
+typedef struct cn_type { cornu_dtype dtype; int rank; int64_t shape[CN_MAX_RANK]; } cn_type;
+
+/* What a shape rule sees: fills out[0 … n_out-1]. An op with a variable number of outputs sets n_out (room: CN_MAX_OUT). */
+#define CN_MAX_OUT 64
+typedef struct cn_typing {
+  const void *attrs;
+  int n_in, n_out;
+  const cn_type *in;
+  cn_type *out;
+} cn_typing;
+
+/* A value at run time. */
+typedef struct cn_operand {
+  void *data;
+  cornu_dtype dtype;
+  int rank;
+  int64_t shape[CN_MAX_RANK];
+  int64_t size;       /* elements */
+  bool constant;      /* data is there at plan time and never changes */
+} cn_operand;
+
+typedef struct cn_step cn_step;
+struct cn_planner; /* graph/plan.c */
+
+struct cn_step {
+  const struct cn_op *op;
+  const void *attrs;
+  int n_in, n_out;
+  cn_operand **in, **out;    /* in[i] is NULL for an absent optional input */
+  void (*run)(const cn_step *s);
+  void *state;               /* what plan() prepared: kernel, packed weights */
+  void *scratch;             /* scratch_bytes of the arena, 64-byte aligned, for the time of the step */
+  size_t scratch_bytes;
+  double flops;              /* multiply-adds counted twice */
+  cn_error *failure;         /* fallible steps (host calls) point to an error of their own; else NULL */
+  const char *label;         /* the layer it comes from, for messages and profiles */
+};
+
+enum {
+  CN_OP_VIEW = 1,        /* output 0 is input 0 under another shape: nothing runs */
+  CN_OP_INPLACE = 2,     /* output 0 may lie on input 0 (same size in bytes): each element is read before it is written */
+  CN_OP_ELEMENTWISE = 4, /* output element i depends on input elements at i alone (after broadcasting) */
+  CN_OP_COMMUTES = 8,
+  CN_OP_HIDDEN = 16      /* made by passes and layers; not offered by name */
+};
+
+struct cn_gradient; /* the gradient builder's context; arrives with training */
+
+typedef struct cn_op {
+  const char *name;          /* as cornu_apply calls it */
+  const char *aliases;       /* other names, separated by spaces */
+  const char *help;          /* shapes, formula, source */
+  unsigned flags;
+  int min_in, max_in;        /* max_in -1: any number */
+  int n_out;                 /* -1: the shape rule says */
+  size_t attrs_size;
+  const cn_field *fields;    /* attributes by name, for cornu_apply, help and export */
+  size_t act_offset;         /* where attrs hold a cn_act that runs as the epilogue; 0: none (attrs never begin with it) */
+  cn_status (*check)(void *attrs, cn_error *e);         /* rules between attributes given by name; may be NULL */
+  cn_status (*shape)(cn_typing *t, cn_error *e);
+  cn_status (*plan)(struct cn_planner *p, cn_step *s, cn_error *e); /* sets s->run; NULL for views */
+  cn_status (*gradient)(struct cn_gradient *g, cn_error *e);        /* NULL: not differentiable, or not yet */
+} cn_op;
+
+/* The registry, sorted by name; made from the files of ops/ by the build: each `const cn_op cn_op_NAME` is found.
+ * A file with a family of ops may define several. */
+extern const cn_op *const cn_ops[];
+extern const int cn_op_total;
+const cn_op *cn_op_find(const char *name); /* by name or alias; NULL */
+
+/* For plan(): memory that lives as long as the plan, 64-byte aligned, zero-filled. NULL: no memory. */
+void *cn_plan_memory(struct cn_planner *p, size_t bytes);
+/* Packed form of a constant operand, shared by all plans of the process that pack the same data in the same way:
+ * `kind` names the layout with its parameters ("gemm_b 16"). *fresh: the caller must fill it. NULL: no memory. */
+void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh);
+
+/* Helpers for shape rules. */
+cn_status cn_want_rank(const cn_type *t, const char *what, int min_rank, int max_rank, cn_error *e);
+cn_status cn_want_float(const cn_type *t, const char *what, cn_error *e);
+cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e);                 /* negative from the end */
+bool cn_dims_agree(int64_t a, int64_t b);                                         /* equal or one unknown */
+int64_t cn_dim_mul(int64_t a, int64_t b);                                         /* -1 when one is unknown */
+cornu_dtype cn_promote(cornu_dtype a, cornu_dtype b);                             /* NumPy's rules, float32 as the float for mixed int/float32 */
+#define CN_TYPE_ABSENT(t) ((t)->dtype == CORNU_DTYPES)
+
+#endif

@@ -1,0 +1,131 @@
+/* The ops that layers lower to, with the attributes each takes. Descriptors live in the family files of this room.
+ * Images and sequences are channels-last: (batch, spatial…, channels). Axes are 0-based, negative from the end.
+ * Every spatial op takes spatial = 1, 2 or 3 and uses the first `spatial` entries of its arrays. */
+#ifndef CN_OPS_OPS_H
+#define CN_OPS_OPS_H
+
+#include "ops/op.h"
+
+/* ---- unary.c: one input, no attributes, same shape. Predicates give bool; float functions promote integers. ---- */
+extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, cn_op_rsqrt, cn_op_reciprocal, cn_op_exp,
+    cn_op_exp2, cn_op_expm1, cn_op_log, cn_op_log2, cn_op_log10, cn_op_log1p, cn_op_sin, cn_op_cos, cn_op_tan, cn_op_asin,
+    cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf, cn_op_floor,
+    cn_op_ceil, cn_op_round, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isfinite;
+/* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments. */
+typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;
+extern const cn_op cn_op_activation;
+
+/* ---- binary.c: two inputs that broadcast, promoted to one dtype; comparisons and logic give bool. ---- */
+extern const cn_op cn_op_add, cn_op_sub, cn_op_mul, cn_op_div, cn_op_floordiv, cn_op_mod, cn_op_pow, cn_op_maximum,
+    cn_op_minimum, cn_op_squared_difference, cn_op_atan2, cn_op_equal, cn_op_not_equal, cn_op_less, cn_op_less_equal,
+    cn_op_greater, cn_op_greater_equal, cn_op_logical_and, cn_op_logical_or, cn_op_logical_xor;
+/* where(condition, a, b), all broadcast; clip(x) */
+extern const cn_op cn_op_where, cn_op_clip, cn_op_cast;
+typedef struct cn_clip_attrs { double min, max; } cn_clip_attrs;      /* NaN: no bound */
+typedef struct cn_cast_attrs { cornu_dtype dtype; } cn_cast_attrs;    /* float to integer truncates */
+
+/* ---- reduce.c: over `axes` (n = -1: all). mean, var, std of integers are float32; argmax, argmin give int64 and take one axis. */
+typedef struct cn_reduce_attrs { cn_ints axes; bool keepdims; } cn_reduce_attrs;
+extern const cn_op cn_op_sum, cn_op_mean, cn_op_max, cn_op_min, cn_op_prod, cn_op_any, cn_op_all, cn_op_var, cn_op_std,
+    cn_op_logsumexp, cn_op_argmax, cn_op_argmin;
+typedef struct cn_cumulate_attrs { int64_t axis; bool exclusive, reverse; } cn_cumulate_attrs;
+extern const cn_op cn_op_cumsum, cn_op_cumprod;
+typedef struct cn_axis_attrs { int64_t axis; } cn_axis_attrs;
+extern const cn_op cn_op_softmax, cn_op_log_softmax; /* cn_axis_attrs */
+
+/* ---- norm.c ---- */
+/* (x, mean, variance, gamma?, beta?): gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`. */
+typedef struct cn_batch_norm_attrs { int64_t axis; double epsilon; cn_act act; } cn_batch_norm_attrs;
+extern const cn_op cn_op_batch_norm;
+/* (x, gamma?, beta?): normalised over `axes`; gamma and beta have the shape of those axes. */
+typedef struct cn_layer_norm_attrs { cn_ints axes; double epsilon; } cn_layer_norm_attrs;
+extern const cn_op cn_op_layer_norm;
+
+/* ---- matmul.c ---- */
+/* (…, m, k) x (…, k, n), batch dimensions broadcast; a vector counts as a row or a column as in NumPy. */
+typedef struct cn_matmul_attrs { bool transpose_a, transpose_b; } cn_matmul_attrs;
+extern const cn_op cn_op_matmul;
+/* (x (…, k), kernel (k, n), bias? (n)): act(x @ kernel + bias) */
+typedef struct cn_dense_attrs { int64_t unused; cn_act act; } cn_dense_attrs;
+extern const cn_op cn_op_dense;
+
+/* ---- conv.c, depthwise.c, conv_transpose.c ---- */
+typedef struct cn_conv_attrs {
+  int spatial;
+  int64_t stride[3], dilation[3], pad_begin[3], pad_end[3];
+  int64_t groups;            /* conv alone */
+  cn_act act;
+} cn_conv_attrs;
+extern const cn_op cn_op_conv;           /* (x (b, s…, c), kernel (k…, c / groups, f), bias? (f)) -> (b, o…, f), o = (s + pads - (k - 1) * dilation - 1) / stride + 1 */
+extern const cn_op cn_op_depthwise_conv; /* (x (b, s…, c), kernel (k…, c, m), bias? (c * m)) -> (b, o…, c * m) */
+/* (x (b, s…, c), kernel (k…, f, c), bias? (f)): the gradient of conv to its input, cropped:
+ * o = (s - 1) * stride + (k - 1) * dilation + 1 - crop_begin - crop_end; negative crops add zeros before the bias. */
+typedef struct cn_conv_transpose_attrs {
+  int spatial;
+  int64_t stride[3], dilation[3], crop_begin[3], crop_end[3];
+  cn_act act;
+} cn_conv_transpose_attrs;
+extern const cn_op cn_op_conv_transpose;
+
+/* ---- pool.c ---- (b, s…, c) -> (b, o…, c) */
+typedef struct cn_pool_attrs {
+  int spatial;
+  int64_t size[3], stride[3], pad_begin[3], pad_end[3];
+  bool average;              /* else maximum; padding never wins a maximum (-inf) */
+  bool count_padding;        /* the average divides by the whole window, not by its real elements */
+} cn_pool_attrs;
+extern const cn_op cn_op_pool;
+
+/* ---- shape.c: views ---- */
+#define CN_DIM_INFER (-1)
+#define CN_DIM_COPY (-2)     /* the input's dimension at the same place */
+typedef struct cn_reshape_attrs { cn_ints shape; } cn_reshape_attrs;  /* at most one CN_DIM_INFER */
+extern const cn_op cn_op_reshape;
+extern const cn_op cn_op_expand_dims; /* cn_axis_attrs: where the new axis will be */
+extern const cn_op cn_op_squeeze;     /* cn_reduce_attrs: axes of size 1 (n = -1: all such); keepdims is unused */
+/* ---- move.c: copies ---- */
+typedef struct cn_ints_attrs { cn_ints v; } cn_ints_attrs;
+extern const cn_op cn_op_transpose;    /* cn_ints_attrs: v = permutation (n = -1: reversed) */
+extern const cn_op cn_op_broadcast_to; /* cn_ints_attrs: v = shape; CN_DIM_COPY keeps (counted from the end, as broadcasting) */
+extern const cn_op cn_op_tile;         /* cn_ints_attrs: v = repeats, one per axis */
+extern const cn_op cn_op_reverse;      /* cn_ints_attrs: v = axes */
+typedef struct cn_repeat_attrs { int64_t axis, count; } cn_repeat_attrs;
+extern const cn_op cn_op_repeat;       /* every element `count` times along the axis (nearest up-sampling) */
+extern const cn_op cn_op_concat, cn_op_stack; /* cn_axis_attrs; any number of inputs */
+typedef struct cn_split_attrs { int64_t axis, count; } cn_split_attrs;
+extern const cn_op cn_op_split;        /* `count` equal parts */
+/* begin, end, step for each of `axes`; CN_NULL_INT begin or end: open; negative from the end; negative steps reverse. */
+typedef struct cn_slice_attrs { cn_ints axes, begin, end, step; } cn_slice_attrs;
+extern const cn_op cn_op_slice;
+typedef enum cn_pad_mode { CN_PAD_CONSTANT, CN_PAD_REFLECT, CN_PAD_SYMMETRIC, CN_PAD_EDGE } cn_pad_mode;
+typedef struct cn_pad_attrs { cn_ints before, after; double value; int mode; } cn_pad_attrs; /* one entry per axis */
+extern const cn_op cn_op_pad;
+extern const cn_op cn_op_gather;       /* (table, indices of any number type, truncated) cn_axis_attrs; an index out of range gives NaN rows for floats, zero for others */
+typedef struct cn_one_hot_attrs { int64_t depth; cornu_dtype dtype; } cn_one_hot_attrs;
+extern const cn_op cn_op_one_hot;
+typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */
+extern const cn_op cn_op_full_like;    /* the input's shape, filled with value */
+/* ---- resize.c: (b, h, w, c). Either size or scale (scale[i] = 0: size). ---- */
+typedef enum cn_resize_method { CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC } cn_resize_method;
+typedef enum cn_resize_grid { CN_GRID_HALF_PIXEL, CN_GRID_ASYMMETRIC, CN_GRID_ALIGN_CORNERS } cn_resize_grid;
+typedef struct cn_resize_attrs { int64_t size[2], scale[2]; int method, grid; bool antialias; } cn_resize_attrs;
+extern const cn_op cn_op_resize;
+
+/* ---- rnn.c ----
+ * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates
+ * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g u).
+ * Outputs: 0 the sequence (b, t, u) in processing order, or the last output (b, u) unless `sequences`; 1 the last h;
+ * 2 the last c (lstm alone). Where the mask is false, state and output carry over (output zeros before the first true
+ * step, and at every false step when zero_masked). go_backwards processes t-1 … 0. An absent state is zeros. */
+typedef struct cn_rnn_attrs { bool sequences, go_backwards, reset_after, zero_masked; cn_act act, recurrent_act; } cn_rnn_attrs;
+extern const cn_op cn_op_simple_rnn, cn_op_lstm, cn_op_gru;
+
+/* ---- host_call.c: an eager custom layer ---- */
+typedef struct cn_host_call_attrs {
+  void *user;
+  cn_status (*call)(void *user, cn_tensor *const *in, int n_in, cn_tensor **out, int n_out, cn_error *e);
+  cn_type out;
+} cn_host_call_attrs;
+extern const cn_op cn_op_host_call;
+
+#endif

@@ -1,0 +1,52 @@
+/* Tensors: a view (shape, strides) on a reference-counted buffer. The public functions of cornu.h are here too. */
+#ifndef CN_TENSOR_TENSOR_H
+#define CN_TENSOR_TENSOR_H
+
+#include <stdatomic.h>
+
+#include "base/memory.h"
+
+#define CN_MAX_RANK CORNU_MAX_RANK
+
+typedef struct cn_buffer {
+  atomic_int references;
+  void *data;
+  size_t bytes;
+  void (*release)(void *user, void *data); /* NULL: cn_free(data) when owned */
+  void *user;
+  bool owned;
+} cn_buffer;
+
+typedef cornu_tensor cn_tensor;
+struct cn_trace; /* graph/trace.h: the graph under construction that a symbolic tensor belongs to */
+
+struct cornu_tensor {
+  atomic_int references;
+  cornu_dtype dtype;
+  int rank;
+  int64_t shape[CN_MAX_RANK];  /* -1: unknown, in symbolic tensors only */
+  int64_t stride[CN_MAX_RANK]; /* elements */
+  cn_buffer *buffer;           /* NULL: symbolic */
+  char *data;                  /* first element */
+  struct cn_trace *trace;      /* symbolic: where it lives … */
+  int edge;                    /* … and which value it is */
+};
+
+/* Product of the dimensions: -1 when one is unknown, -2 when it overflows. */
+int64_t cn_shape_size(int rank, const int64_t *shape);
+bool cn_shape_equal(int rank_a, const int64_t *a, int rank_b, const int64_t *b);
+void cn_shape_strides(int rank, const int64_t *shape, int64_t *stride); /* row-major */
+/* NumPy broadcasting with unknown dimensions: ? and 1 give ?, ? and n give n. */
+cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out, cn_error *e);
+
+cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge);
+bool cn_dtype_is_float(cornu_dtype d);
+bool cn_dtype_is_integer(cornu_dtype d); /* bool counts as neither */
+float cn_half_to_float(uint16_t h);
+uint16_t cn_float_to_half(float f);      /* to nearest, ties to even */
+float cn_bfloat_to_float(uint16_t b);
+uint16_t cn_float_to_bfloat(float f);
+/* Copies and converts `count` elements between contiguous arrays. */
+void cn_convert(void *to, cornu_dtype to_dtype, const void *from, cornu_dtype from_dtype, int64_t count);
+
+#endif
