@@ -237,6 +237,7 @@ typedef struct cornu_type_info {
   const char *help;     /* first line: summary; then shapes and formula */
   const char *versions; /* layers: which Keras has it, "1 2 3"; may be NULL */
   int n_fields;
+  int min_inputs, max_inputs; /* tensors that come before the options; max_inputs -1: any number */
 } cornu_type_info;
 CORNU_API int cornu_op_count(void);
 CORNU_API bool cornu_op_info(int i, cornu_type_info *out);

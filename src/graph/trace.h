@@ -13,7 +13,14 @@ typedef struct cn_trace {
   const char *label;         /* the layer being lowered */
   bool training;
   int depth;                 /* of nested models and wrappers */
+  uint64_t serial;
+  struct cn_trace *outer;    /* the trace that this thread had under way before */
 } cn_trace;
+
+/* Between begin and end the trace is the calling thread's current one: symbolic tensors of others are refused. */
+void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e);
+cn_status cn_trace_end(cn_trace *t);
+cn_trace *cn_trace_current(void); /* of this thread; NULL: none */
 
 void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
 const cn_type *cn_edge_type(const cn_trace *t, cn_edge e); /* valid until the next emit; never NULL (a scalar after failure) */

@@ -106,6 +106,12 @@ struct cn_layer_type {
   cn_status (*import)(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e);
   /* Which weights are trainable given the layer's flags when that is not (weight.trainable && layer.trainable)?
    * Not needed so far. */
+  /* Keras 3's weight files (.keras, .weights.h5) keep the layer's own weights in this child folder, "cell" for LSTM:
+   * <layer>/cell/vars/0. NULL: <layer>/vars. */
+  const char *weights_path;
+  /* How many arrays of a Keras 1 file hold the layer's own weights when that is not n_weights (LSTM: 12, one kernel,
+   * recurrent kernel and bias per gate); import joins them. NULL: n_weights. */
+  int (*keras1_arrays)(const cn_layer *l);
 };
 
 /* The registry, sorted by name: each `const cn_layer_type cn_layer_NAME` in layers/ is found by the build. */
@@ -115,6 +121,9 @@ const cn_layer_type *cn_layer_type_find(const char *class_name); /* by name or a
 
 /* Custom handlers, reference counted, shared by the layers of a model. */
 typedef struct cn_custom_set { atomic_int references; cornu_custom *items; int count; } cn_custom_set;
+cn_status cn_custom_set_new(const cornu_custom *items, int count, cn_custom_set **out, cn_error *e); /* copies items and names */
+cn_custom_set *cn_custom_set_share(cn_custom_set *s);
+void cn_custom_set_drop(cn_custom_set *s); /* the last drop calls each release */
 
 /* Makes a layer from its serialized form {class_name, config, …}. The layer copies what it needs. */
 cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out, cn_error *e);

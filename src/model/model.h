@@ -8,9 +8,11 @@ typedef cornu_model cn_model;
 
 typedef struct cn_model_ref { int node, tensor; } cn_model_ref; /* output `tensor` of call `node` */
 
-/* A call of a layer. */
+/* A call of a layer, or an input. */
 typedef struct cn_model_node {
-  int layer;                     /* index into layers */
+  int layer;                     /* index into layers; -1: an input that no layer stands for */
+  int input;                     /* which input of the model it is; -1: a call */
+  const char *input_name;
   const cn_value *args, *kwargs; /* tensors as {"@": i}; NULL when plain */
   int n_in, n_positional;
   cn_model_ref *in;
@@ -35,6 +37,7 @@ struct cornu_model {
   const char **input_keys, **output_keys; /* of dict inputs and outputs; NULL entries otherwise */
   int n_inputs, n_outputs;
   bool built;                    /* the first trace has run: weights are declared, types known */
+  bool unknown_input;            /* the config does not tell an input's shape: see cn_model_build_for */
   struct cn_plan_cache *plans;
 };
 
@@ -43,9 +46,12 @@ cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *orig
 /* Traces with the declared input shapes; the first time, layers build. Sequential models without an input shape stay
  * unbuilt until cn_model_build_for is called with one. */
 cn_status cn_model_build(cn_model *m, cn_error *e);
-/* Layers as Keras saves their weights: model->layers without pure input layers where `with_inputs` is false. */
+cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e); /* one type per input */
+/* The type of output `ref.tensor` of a call; NULL before the model is built. */
+const cn_type *cn_model_type(const cn_model *m, cn_model_ref ref);
 /* Emits the calls of m into a trace; in: one per input. */
 cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
+extern const cn_layer_type cn_layer_model; /* nested models */
 cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e); /* those that have no value, by their initializers */
 
 #endif

@@ -30,6 +30,7 @@ struct cornu_tensor {
   char *data;                  /* first element */
   struct cn_trace *trace;      /* symbolic: where it lives … */
   int edge;                    /* … and which value it is */
+  uint64_t trace_serial;       /* tells a finished trace from the one under way at the same address */
 };
 
 /* Product of the dimensions: -1 when one is unknown, -2 when it overflows. */

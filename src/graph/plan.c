@@ -1,0 +1,468 @@
+/* Plans: compiling a graph into steps over one arena, and running them. */
+#include "graph/plan.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/text.h"
+#include "graph/planner.h"
+
+/* Where the memory of a value lies: values that are views of each other share a home. */
+typedef enum home_kind { HOME_NONE, HOME_CONSTANT, HOME_INPUT, HOME_OUTPUT, HOME_ARENA } home_kind;
+typedef struct home {
+  home_kind kind;
+  int index;          /* of the input or output */
+  int first, last;    /* steps during which it is needed */
+  size_t bytes;
+  void *data;         /* of a constant */
+  int block;          /* in the arena */
+} home;
+
+typedef struct binding { cn_operand *operand; int index; } binding; /* operands that follow a caller's pointer */
+typedef struct copy { cn_operand *from; int output; } copy;         /* outputs that are also something else */
+
+typedef struct packed {
+  const void *source;
+  char *kind;
+  void *data;
+  size_t bytes;
+  int references;
+  struct packed *next;
+} packed;
+
+struct cn_plan {
+  cn_arena tables;
+  cn_step *steps;
+  cn_operand *operands;      /* one per edge of the graph */
+  binding *inputs, *outputs;
+  copy *copies;
+  cn_type *input_types, *output_types;
+  cn_tensor **constants;     /* retained */
+  void **memory;             /* cn_plan_memory */
+  packed **packs;
+  char *arena;
+  int n_steps, n_inputs, n_outputs, n_input_bindings, n_output_bindings, n_copies, n_constants;
+  int n_memory, cap_memory, n_packs, cap_packs;
+  size_t arena_bytes, memory_bytes, packed_bytes;
+  double flops;
+};
+
+/* Compilation shares packed weights between plans; one plan is compiled at a time. */
+static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
+static packed *all_packed;
+
+void *cn_plan_memory(struct cn_planner *p, size_t bytes) {
+  cn_plan *plan = p->plan;
+  if (!cn_grow(&plan->memory, &plan->cap_memory, plan->n_memory, sizeof *plan->memory)) return NULL;
+  void *data = cn_alloc_data(bytes ? bytes : 1);
+  if (!data) return NULL;
+  memset(data, 0, bytes);
+  plan->memory[plan->n_memory++] = data;
+  plan->memory_bytes += bytes;
+  return data;
+}
+
+void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh) {
+  cn_plan *plan = p->plan;
+  *fresh = false;
+  packed *found = all_packed;
+  while (found && (found->source != source->data || found->bytes != bytes || strcmp(found->kind, kind) != 0)) found = found->next;
+  if (!cn_grow(&plan->packs, &plan->cap_packs, plan->n_packs, sizeof *plan->packs)) return NULL;
+  if (!found) {
+    found = cn_calloc(1, sizeof *found);
+    char *name = cn_alloc(strlen(kind) + 1);
+    void *data = cn_alloc_data(bytes ? bytes : 1);
+    if (!found || !name || !data) {
+      cn_free(found);
+      cn_free(name);
+      cn_free(data);
+      return NULL;
+    }
+    strcpy(name, kind);
+    memset(data, 0, bytes);
+    *found = (packed){.source = source->data, .kind = name, .data = data, .bytes = bytes, .next = all_packed};
+    all_packed = found;
+    *fresh = true;
+  }
+  found->references++;
+  plan->packs[plan->n_packs++] = found;
+  plan->packed_bytes += bytes;
+  return found->data;
+}
+
+static void drop_packed(packed *p) {
+  if (--p->references > 0) return;
+  packed **link = &all_packed;
+  while (*link != p) link = &(*link)->next;
+  *link = p->next;
+  cn_free(p->kind);
+  cn_free(p->data);
+  cn_free(p);
+}
+
+static void free_plan(cn_plan *p) {
+  if (!p) return;
+  for (int i = 0; i < p->n_packs; i++) drop_packed(p->packs[i]);
+  for (int i = 0; i < p->n_memory; i++) cn_free(p->memory[i]);
+  for (int i = 0; i < p->n_constants; i++) cornu_tensor_release(p->constants[i]);
+  cn_free(p->packs);
+  cn_free(p->memory);
+  cn_free(p->arena);
+  cn_arena_free(&p->tables);
+  cn_free(p);
+}
+
+void cn_plan_free(cn_plan *p) {
+  if (!p) return;
+  pthread_mutex_lock(&compiling);
+  free_plan(p);
+  pthread_mutex_unlock(&compiling);
+}
+
+/* ---- Compiling ---- */
+
+typedef struct compiler {
+  cn_graph *g;
+  cn_plan *plan;
+  home *homes;        /* one per edge; used where home_of[edge] == edge */
+  int *home_of;       /* edge -> edge that owns the memory */
+  int *last_use;      /* edge -> node index; n_nodes for outputs */
+  bool *live;         /* node is needed */
+  cn_block *blocks;
+  int *scratch_block; /* step -> its node, then its block or -1 */
+  int n_blocks;
+  cn_error *e;
+} compiler;
+
+static int home_of(compiler *c, cn_edge e) { return c->home_of[e]; }
+
+static void find_live(compiler *c) {
+  cn_graph *g = c->g;
+  for (int i = 0; i < g->n_outputs; i++) {
+    int p = g->edges[g->outputs[i]].producer;
+    if (p >= 0) c->live[p] = true;
+  }
+  for (int n = g->n_nodes - 1; n >= 0; n--) {
+    if (!c->live[n]) continue;
+    for (int i = 0; i < g->nodes[n].n_in; i++) {
+      cn_edge in = g->nodes[n].in[i];
+      if (in == CN_NO_EDGE) continue;
+      if (c->last_use[in] < n) c->last_use[in] = n;
+      if (g->edges[in].producer >= 0) c->live[g->edges[in].producer] = true;
+    }
+  }
+  for (int i = 0; i < g->n_outputs; i++) c->last_use[g->outputs[i]] = g->n_nodes;
+}
+
+static cn_status known_shapes(compiler *c) {
+  cn_graph *g = c->g;
+  for (int i = 0; i < g->n_edges; i++) {
+    cn_graph_edge *edge = &g->edges[i];
+    int64_t size = cn_shape_size(edge->type.rank, edge->type.shape);
+    bool needed = edge->is_input || (edge->producer >= 0 && c->live[edge->producer]);
+    if (needed && size == -1)
+      return cn_fail(c->e, CORNU_ERR_SHAPE, "the shape %s is not known", CN_SHAPE(edge->type.rank, edge->type.shape));
+    if (needed && (size < -1 || (size > 0 && (size_t)size > cn_limits.max_tensor_bytes / cornu_dtype_bytes(edge->type.dtype))))
+      return cn_fail(c->e, CORNU_ERR_LIMIT, "a value of shape %s is larger than the limit of %zu bytes",
+                     CN_SHAPE(edge->type.rank, edge->type.shape), cn_limits.max_tensor_bytes);
+    if (!edge->is_input && edge->producer < 0 && !edge->constant && c->last_use[i] >= 0)
+      return cn_fail(c->e, CORNU_ERR_ARGUMENT, "a weight has no value yet");
+  }
+  return CORNU_OK;
+}
+
+/* Operands of all edges; homes of inputs and constants. */
+static void set_operands(compiler *c) {
+  cn_graph *g = c->g;
+  for (int i = 0; i < g->n_edges; i++) {
+    const cn_type *t = &g->edges[i].type;
+    cn_operand *o = &c->plan->operands[i];
+    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape)};
+    memcpy(o->shape, t->shape, sizeof o->shape);
+    c->home_of[i] = i;
+    home *h = &c->homes[i];
+    h->bytes = o->size > 0 ? (size_t)o->size * cornu_dtype_bytes(o->dtype) : 0;
+    h->last = c->last_use[i];
+    if (g->edges[i].constant) {
+      o->constant = true;
+      h->kind = HOME_CONSTANT;
+      o->data = h->data = g->edges[i].constant->data;
+    }
+  }
+  for (int i = 0; i < g->n_inputs; i++) c->homes[g->inputs[i]].kind = HOME_INPUT, c->homes[g->inputs[i]].index = i;
+}
+
+static bool all_constant(const compiler *c, const cn_graph_node *node) {
+  for (int i = 0; i < node->n_in; i++)
+    if (node->in[i] != CN_NO_EDGE && !c->plan->operands[node->in[i]].constant) return false;
+  return node->n_in > 0;
+}
+
+static void extend(compiler *c, cn_edge e, int last) {
+  home *h = &c->homes[home_of(c, e)];
+  if (h->last < last) h->last = last;
+}
+
+/* Whether output 0 of a node may take the memory of input 0: it is the last use of that memory, and no other input
+ * lies in it. */
+static bool can_reuse(compiler *c, int n) {
+  cn_graph_node *node = &c->g->nodes[n];
+  if (!(node->op->flags & CN_OP_INPLACE) || node->in[0] == CN_NO_EDGE) return false;
+  int h = home_of(c, node->in[0]);
+  if (c->homes[h].kind != HOME_ARENA || c->homes[h].last > n) return false;
+  if (c->homes[node->out].bytes != c->homes[node->in[0]].bytes || c->homes[h].bytes != c->homes[node->out].bytes) return false;
+  for (int i = 1; i < node->n_in; i++)
+    if (node->in[i] != CN_NO_EDGE && node->in[i] != node->in[0] && home_of(c, node->in[i]) == h) return false;
+  return true;
+}
+
+static cn_status make_step(compiler *c, int n, cn_step *s) {
+  cn_graph_node *node = &c->g->nodes[n];
+  cn_arena *a = &c->plan->tables;
+  void *attrs = node->op->attrs_size ? cn_arena_alloc(a, node->op->attrs_size) : NULL;
+  *s = (cn_step){.op = node->op, .attrs = attrs, .n_in = node->n_in, .n_out = node->n_out};
+  s->in = cn_arena_array(a, (size_t)node->n_in + 1, sizeof *s->in);
+  s->out = cn_arena_array(a, (size_t)node->n_out + 1, sizeof *s->out);
+  s->label = node->label ? cn_arena_string(a, node->label) : "";
+  if (!s->in || !s->out || !s->label || (node->op->attrs_size && !attrs)) return cn_no_memory(c->e);
+  if (attrs) memcpy(attrs, node->attrs, node->op->attrs_size);
+  for (int i = 0; i < node->n_in; i++) s->in[i] = node->in[i] == CN_NO_EDGE ? NULL : &c->plan->operands[node->in[i]];
+  for (int i = 0; i < node->n_out; i++) s->out[i] = &c->plan->operands[node->out + i];
+  struct cn_planner planner = {c->plan};
+  cn_status status = node->op->plan(&planner, s, c->e);
+  if (status && *s->label) return cn_at(c->e, status, "%s", s->label);
+  return status;
+}
+
+/* Runs a planned step with scratch of its own. */
+static cn_status run_alone(cn_step *s, cn_error *e) {
+  if (s->scratch_bytes && !(s->scratch = cn_alloc_data(s->scratch_bytes))) return cn_no_memory(e);
+  s->run(s);
+  cn_free(s->scratch);
+  if (s->failure && s->failure->status) return cn_fail(e, s->failure->status, "%s", s->failure->message);
+  return CORNU_OK;
+}
+
+cn_status cn_step_run_once(cn_step *s, cn_error *e) {
+  cn_plan holder = {0};
+  struct cn_planner planner = {&holder};
+  cn_status status = s->op->plan(&planner, s, e);
+  if (!status) status = run_alone(s, e);
+  for (int i = 0; i < holder.n_memory; i++) cn_free(holder.memory[i]);
+  cn_free(holder.memory);
+  return status;
+}
+
+/* Runs a node whose inputs are all constant, once and for all. */
+static cn_status fold(compiler *c, int n) {
+  cn_graph_node *node = &c->g->nodes[n];
+  struct cn_planner planner = {c->plan};
+  cn_step step;
+  for (int i = 0; i < node->n_out; i++) {
+    home *h = &c->homes[node->out + i];
+    cn_operand *o = &c->plan->operands[node->out + i];
+    h->kind = HOME_CONSTANT;
+    o->data = h->data = cn_plan_memory(&planner, h->bytes);
+    if (!o->data) return cn_no_memory(c->e);
+  }
+  CN_TRY(make_step(c, n, &step));
+  for (int i = 0; i < node->n_out; i++) c->plan->operands[node->out + i].constant = true;
+  return run_alone(&step, c->e);
+}
+
+static cn_status add_node(compiler *c, int n) {
+  cn_graph_node *node = &c->g->nodes[n];
+  if (node->op->flags & CN_OP_VIEW) {
+    c->home_of[node->out] = home_of(c, node->in[0]);
+    extend(c, node->out, c->last_use[node->out]);
+    cn_operand *o = &c->plan->operands[node->out], *from = &c->plan->operands[node->in[0]];
+    o->constant = from->constant;
+    o->data = from->data;
+    return CORNU_OK;
+  }
+  if (all_constant(c, node)) return fold(c, n);
+  for (int i = 0; i < node->n_out; i++) {
+    home *h = &c->homes[node->out + i];
+    h->kind = HOME_ARENA;
+    h->first = n;
+    if (h->last < n) h->last = n;
+  }
+  cn_step *s = &c->plan->steps[c->plan->n_steps];
+  CN_TRY(make_step(c, n, s));
+  if (can_reuse(c, n)) {
+    c->home_of[node->out] = home_of(c, node->in[0]);
+    extend(c, node->out, c->homes[node->out].last);
+  }
+  c->scratch_block[c->plan->n_steps++] = n;
+  c->plan->flops += s->flops;
+  return CORNU_OK;
+}
+
+/* Gives each output its own memory: the caller's, unless it shares memory with an input, a constant or another output. */
+static cn_status bind_outputs(compiler *c) {
+  cn_graph *g = c->g;
+  c->plan->copies = cn_arena_array(&c->plan->tables, (size_t)g->n_outputs + 1, sizeof(copy));
+  if (!c->plan->copies) return cn_no_memory(c->e);
+  for (int i = 0; i < g->n_outputs; i++) {
+    home *h = &c->homes[home_of(c, g->outputs[i])];
+    if (h->kind == HOME_ARENA && h->bytes == c->homes[g->outputs[i]].bytes) {
+      h->kind = HOME_OUTPUT;
+      h->index = i;
+    } else {
+      c->plan->copies[c->plan->n_copies++] = (copy){&c->plan->operands[g->outputs[i]], i};
+    }
+  }
+  return CORNU_OK;
+}
+
+static cn_status lay_out(compiler *c) {
+  cn_graph *g = c->g;
+  for (int i = 0; i < g->n_edges; i++) {
+    home *h = &c->homes[i];
+    if (c->home_of[i] != i || h->kind != HOME_ARENA) continue;
+    h->block = c->n_blocks;
+    c->blocks[c->n_blocks++] = (cn_block){.bytes = h->bytes, .first = h->first, .last = h->last};
+  }
+  for (int s = 0; s < c->plan->n_steps; s++) {
+    int node = c->scratch_block[s];
+    c->scratch_block[s] = -1;
+    if (!c->plan->steps[s].scratch_bytes) continue;
+    c->scratch_block[s] = c->n_blocks;
+    c->blocks[c->n_blocks++] = (cn_block){.bytes = c->plan->steps[s].scratch_bytes, .first = node, .last = node};
+  }
+  CN_TRY(cn_memory_layout(c->blocks, c->n_blocks, &c->plan->arena_bytes, c->e));
+  if (c->plan->arena_bytes && !(c->plan->arena = cn_alloc_data(c->plan->arena_bytes))) return cn_no_memory(c->e);
+  for (int s = 0; s < c->plan->n_steps; s++)
+    if (c->scratch_block[s] >= 0) c->plan->steps[s].scratch = c->plan->arena + c->blocks[c->scratch_block[s]].offset;
+  return CORNU_OK;
+}
+
+static cn_status bind_operands(compiler *c) {
+  cn_graph *g = c->g;
+  cn_plan *p = c->plan;
+  p->inputs = cn_arena_array(&p->tables, (size_t)g->n_edges + 1, sizeof(binding));
+  p->outputs = cn_arena_array(&p->tables, (size_t)g->n_edges + 1, sizeof(binding));
+  if (!p->inputs || !p->outputs) return cn_no_memory(c->e);
+  for (int i = 0; i < g->n_edges; i++) {
+    home *h = &c->homes[home_of(c, i)];
+    cn_operand *o = &p->operands[i];
+    if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (binding){o, h->index};
+    if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (binding){o, h->index};
+    if (h->kind == HOME_CONSTANT) o->data = h->data;
+    if (h->kind == HOME_ARENA) o->data = p->arena + c->blocks[h->block].offset;
+  }
+  return CORNU_OK;
+}
+
+static cn_status keep_constants(compiler *c) {
+  cn_graph *g = c->g;
+  c->plan->constants = cn_arena_array(&c->plan->tables, (size_t)g->n_edges + 1, sizeof(cn_tensor *));
+  if (!c->plan->constants) return cn_no_memory(c->e);
+  for (int i = 0; i < g->n_edges; i++)
+    if (g->edges[i].constant && c->last_use[i] >= 0) c->plan->constants[c->plan->n_constants++] = cornu_tensor_retain(g->edges[i].constant);
+  return CORNU_OK;
+}
+
+static cn_status keep_types(compiler *c) {
+  cn_graph *g = c->g;
+  cn_plan *p = c->plan;
+  p->n_inputs = g->n_inputs;
+  p->n_outputs = g->n_outputs;
+  p->input_types = cn_arena_array(&p->tables, (size_t)g->n_inputs + 1, sizeof(cn_type));
+  p->output_types = cn_arena_array(&p->tables, (size_t)g->n_outputs + 1, sizeof(cn_type));
+  if (!p->input_types || !p->output_types) return cn_no_memory(c->e);
+  for (int i = 0; i < g->n_inputs; i++) p->input_types[i] = g->edges[g->inputs[i]].type;
+  for (int i = 0; i < g->n_outputs; i++) p->output_types[i] = g->edges[g->outputs[i]].type;
+  return CORNU_OK;
+}
+
+static cn_status compile(compiler *c) {
+  cn_graph *g = c->g;
+  cn_arena *a = &g->arena; /* working tables live as long as the graph */
+  size_t edges = (size_t)g->n_edges + 1, nodes = (size_t)g->n_nodes + 1;
+  c->homes = cn_arena_array(a, edges, sizeof(home));
+  c->home_of = cn_arena_array(a, edges, sizeof(int));
+  c->last_use = cn_arena_array(a, edges, sizeof(int));
+  c->live = cn_arena_array(a, nodes, sizeof(bool));
+  c->blocks = cn_arena_array(a, edges + nodes, sizeof(cn_block));
+  c->scratch_block = cn_arena_array(a, nodes, sizeof(int));
+  c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
+  c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
+  if (!c->homes || !c->home_of || !c->last_use || !c->live || !c->blocks || !c->scratch_block || !c->plan->operands || !c->plan->steps)
+    return cn_no_memory(c->e);
+  for (int i = 0; i < g->n_edges; i++) c->last_use[i] = -1;
+  find_live(c);
+  CN_TRY(known_shapes(c));
+  set_operands(c);
+  CN_TRY(keep_constants(c));
+  CN_TRY(keep_types(c));
+  for (int n = 0; n < g->n_nodes; n++)
+    if (c->live[n]) CN_TRY(add_node(c, n));
+  CN_TRY(bind_outputs(c));
+  CN_TRY(lay_out(c));
+  return bind_operands(c);
+}
+
+cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
+  *out = NULL;
+  compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
+  cn_status status = c.plan ? CORNU_OK : cn_no_memory(e);
+  if (!status) {
+    cn_graph_passes(g);
+    pthread_mutex_lock(&compiling);
+    status = compile(&c);
+    if (status) free_plan(c.plan);
+    pthread_mutex_unlock(&compiling);
+  }
+  cn_graph_free(g);
+  if (!status) *out = c.plan;
+  return status;
+}
+
+/* ---- Running ---- */
+
+cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
+  unsigned interrupts = cn_interrupts();
+  for (int i = 0; i < p->n_input_bindings; i++) p->inputs[i].operand->data = (void *)inputs[p->inputs[i].index];
+  for (int i = 0; i < p->n_output_bindings; i++) p->outputs[i].operand->data = outputs[p->outputs[i].index];
+  for (int i = 0; i < p->n_steps; i++) {
+    const cn_step *s = &p->steps[i];
+    if (cn_interrupts() != interrupts) return cn_fail(e, CORNU_ERR_INTERRUPTED, "interrupted");
+    s->run(s);
+    if (s->failure && s->failure->status)
+      return cn_fail(e, s->failure->status, "%s%s%s", s->label, *s->label ? " > " : "", s->failure->message);
+  }
+  for (int i = 0; i < p->n_copies; i++) {
+    const cn_operand *o = p->copies[i].from;
+    if (o->size > 0) memcpy(outputs[p->copies[i].output], o->data, (size_t)o->size * cornu_dtype_bytes(o->dtype));
+  }
+  return CORNU_OK;
+}
+
+int cn_plan_inputs(const cn_plan *p) { return p->n_inputs; }
+int cn_plan_outputs(const cn_plan *p) { return p->n_outputs; }
+const cn_type *cn_plan_input_type(const cn_plan *p, int i) { return &p->input_types[i]; }
+const cn_type *cn_plan_output_type(const cn_plan *p, int i) { return &p->output_types[i]; }
+size_t cn_plan_bytes(const cn_plan *p) { return p->arena_bytes + p->memory_bytes + p->packed_bytes + p->tables.used; }
+double cn_plan_total_flops(const cn_plan *p) { return p->flops; }
+
+cn_status cn_plan_text(const cn_plan *p, char **out, cn_error *e) {
+  cn_text text = {0};
+  cn_text_addf(&text, "%d steps, arena %zu bytes, packed weights %zu bytes, %.6g MFLOP\n", p->n_steps, p->arena_bytes,
+               p->packed_bytes, p->flops / 1e6);
+  for (int i = 0; i < p->n_steps; i++) {
+    const cn_step *s = &p->steps[i];
+    const cn_operand *o = s->out[0];
+    cn_text_addf(&text, "%4d  %-18s %-28s %s", i + 1, s->op->name, s->label, CN_SHAPE(o->rank, o->shape));
+    if (p->arena && (char *)o->data >= p->arena && (char *)o->data < p->arena + p->arena_bytes)
+      cn_text_addf(&text, "  @%zu", (size_t)((char *)o->data - p->arena));
+    cn_text_add(&text, "\n");
+  }
+  if (text.failed) {
+    cn_text_free(&text);
+    return cn_no_memory(e);
+  }
+  *out = text.data;
+  return CORNU_OK;
+}

@@ -1,0 +1,26 @@
+/* What compiling a plan shares between its parts: passes, memory layout, compilation. */
+#ifndef CN_GRAPH_PLANNER_H
+#define CN_GRAPH_PLANNER_H
+
+#include "graph/plan.h"
+
+/* One contiguous piece of memory with the steps during which it is needed. */
+typedef struct cn_block {
+  size_t bytes, offset;
+  int first, last;
+} cn_block;
+
+/* Places blocks in one arena so that blocks needed at the same time do not overlap; returns the arena's size.
+ * Offsets are multiples of 64, with 64 bytes of slack behind each block for reads past the end. */
+cn_status cn_memory_layout(cn_block *blocks, int count, size_t *bytes, cn_error *e);
+
+/* Rewrites that keep a graph's outputs: see passes.c. */
+void cn_graph_passes(cn_graph *g);
+
+/* What cn_plan_memory and cn_plan_pack of an op's plan() add to. */
+struct cn_planner { cn_plan *plan; };
+
+/* Plans and runs one step whose operands have their data; frees what plan() asked for. */
+cn_status cn_step_run_once(cn_step *s, cn_error *e);
+
+#endif

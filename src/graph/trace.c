@@ -1,0 +1,126 @@
+/* Traces: emitting with a sticky error, and symbolic tensors. */
+#include "graph/trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local cn_trace *current;
+
+void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
+  static atomic_uint_fast64_t serials;
+  *t = (cn_trace){.graph = graph, .error = e, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
+  current = t;
+}
+
+cn_status cn_trace_end(cn_trace *t) {
+  current = t->outer;
+  return t->status;
+}
+
+void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) {
+  if (t->status) return;
+  char text[sizeof t->error->message];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  t->status = cn_fail(t->error, status, "%s", text);
+}
+
+const cn_type *cn_edge_type(const cn_trace *t, cn_edge e) {
+  static const cn_type nothing = {.dtype = CORNU_FLOAT32};
+  return t->status || e < 0 ? &nothing : &t->graph->edges[e].type;
+}
+
+int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first) {
+  *first = CN_NO_EDGE;
+  int n_out = 0;
+  if (t->status) return 0;
+  for (int i = 0; i < n_in && i < op->min_in; i++)
+    if (in[i] == CN_NO_EDGE) {
+      cn_trace_fail(t, CORNU_ERR_ARGUMENT, "%s: input %d is missing", op->name, i + 1);
+      return 0;
+    }
+  t->status = cn_graph_add(t->graph, op, attrs, in, n_in, t->label, first, &n_out, t->error);
+  return t->status ? (*first = CN_NO_EDGE, 0) : n_out;
+}
+
+cn_edge cn_emit(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in) {
+  cn_edge first;
+  cn_emit_many(t, op, attrs, in, n_in, &first);
+  return first;
+}
+
+cn_edge cn_emit1(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a) { return cn_emit(t, op, attrs, &a, 1); }
+
+cn_edge cn_emit2(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_edge b) {
+  return cn_emit(t, op, attrs, (cn_edge[]){a, b}, 2);
+}
+
+cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_edge b, cn_edge c) {
+  return cn_emit(t, op, attrs, (cn_edge[]){a, b, c}, 3);
+}
+
+cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value) {
+  if (t->status) return CN_NO_EDGE;
+  cn_edge edge = CN_NO_EDGE;
+  cn_tensor *flat = NULL;
+  t->status = cornu_tensor_contiguous(value, &flat, t->error);
+  if (t->status) return CN_NO_EDGE;
+  cn_type type = {.dtype = flat->dtype, .rank = flat->rank};
+  memcpy(type.shape, flat->shape, sizeof type.shape);
+  t->status = cn_graph_add_constant(t->graph, &type, flat, &edge, t->error);
+  cornu_tensor_release(flat);
+  return t->status ? CN_NO_EDGE : edge;
+}
+
+cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v) {
+  if (t->status) return CN_NO_EDGE;
+  cn_tensor *value = NULL;
+  t->status = cornu_tensor_new(dtype, 0, NULL, &value, t->error);
+  if (t->status) return CN_NO_EDGE;
+  cornu_tensor_set(value, NULL, v);
+  cn_edge edge = cn_emit_constant(t, value);
+  cornu_tensor_release(value);
+  return edge;
+}
+
+cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n) {
+  if (t->status) return CN_NO_EDGE;
+  cn_tensor *value = NULL;
+  t->status = cornu_tensor_new(CORNU_FLOAT32, 1, &n, &value, t->error);
+  if (t->status) return CN_NO_EDGE;
+  memcpy(value->data, v, (size_t)n * sizeof *v);
+  cn_edge edge = cn_emit_constant(t, value);
+  cornu_tensor_release(value);
+  return edge;
+}
+
+cn_status cn_trace_symbol(cn_trace *t, cn_edge e, cn_tensor **out, cn_error *error) {
+  const cn_type *type = cn_edge_type(t, e);
+  *out = cn_tensor_symbol(type->dtype, type->rank, type->shape, t, e);
+  if (!*out) return cn_no_memory(error);
+  (*out)->trace_serial = t->serial;
+  return CORNU_OK;
+}
+
+cn_status cn_trace_edge(cn_trace *t, cn_tensor *tensor, cn_edge *out, cn_error *error) {
+  *out = CN_NO_EDGE;
+  if (!tensor) return cn_fail(error, CORNU_ERR_ARGUMENT, "a tensor is missing");
+  if (!cornu_tensor_is_symbolic(tensor)) {
+    cn_error *outer = t->error;
+    t->error = error;
+    *out = cn_emit_constant(t, tensor);
+    t->error = outer;
+    return t->status;
+  }
+  if (tensor->trace != t || tensor->trace_serial != t->serial)
+    return cn_fail(error, CORNU_ERR_ARGUMENT, "a symbolic tensor was kept from an earlier call of a custom layer: "
+                                              "it only lives while the layer is called");
+  *out = tensor->edge;
+  return CORNU_OK;
+}
+
+/* The trace that symbolic inputs of cornu_apply belong to. */
+cn_trace *cn_trace_current(void) { return current; }

@@ -1,0 +1,19 @@
+/* What the files of this room share about building a model. */
+#ifndef CN_MODEL_BUILD_H
+#define CN_MODEL_BUILD_H
+
+#include "model/model.h"
+
+cn_status cn_model_alloc(cn_model **out, cn_error *e);              /* one reference, empty */
+cn_status cn_model_add_layer(cn_model *m, cn_layer *l, cn_error *e); /* shares it */
+cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in); /* NULL: no memory; in[] has room for n_in */
+/* Adds an input node of this type (layer -1: a Sequential's or a slice's, without a layer of its own) as the next input. */
+cn_status cn_model_add_input(cn_model *m, int layer, const char *name, const cn_type *type, cn_error *e);
+cn_status cn_model_add_output(cn_model *m, cn_model_ref ref, const char *key, cn_error *e);
+
+/* Keras 1's Merge as the first layer: its branches become part of the Sequential. */
+cn_status cn_model_expand_merge(cn_model *m, const cn_value *serialized, cn_error *e);
+/* Appends a copy of sub's calls; out: where sub's only output went. Its inputs become inputs of m. */
+cn_status cn_model_inline(cn_model *m, const cn_model *sub, cn_model_ref *out, cn_error *e);
+
+#endif

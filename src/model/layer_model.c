@@ -1,0 +1,43 @@
+/* A nested model as a layer of another. */
+#include <string.h>
+
+#include "model/model.h"
+
+static cn_status check(cn_layer *l, cn_error *e) {
+  cn_value *serialized = cn_value_new(&l->arena, CORNU_DICT);
+  if (!serialized || !cn_value_put(&l->arena, serialized, "class_name", cn_value_text(&l->arena, l->class_name)) ||
+      !cn_value_put(&l->arena, serialized, "config", l->config) ||
+      !cn_value_put(&l->arena, serialized, "name", cn_value_text(&l->arena, l->name)))
+    return cn_no_memory(e);
+  CN_TRY(cn_model_from_config(serialized, &l->origin, l->customs, &l->model, e));
+  return CORNU_OK;
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_model *m = l->model;
+  if (c->n_positional != m->n_inputs) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the model takes %d inputs, not %d", m->n_inputs, c->n_positional);
+    return;
+  }
+  cn_sym *out = cn_arena_array(&t->graph->arena, (size_t)m->n_outputs + 1, sizeof *out);
+  if (!out) {
+    t->status = cn_no_memory(t->error);
+    return;
+  }
+  const char *label = t->label;
+  cn_model_lower(m, t, c->in, out);
+  t->label = label;
+  for (int i = 0; i < m->n_outputs; i++) cn_call_return(t, c, out[i].data, out[i].mask);
+}
+
+const cn_layer_type cn_layer_model = {
+    .name = "Functional",
+    .aliases = "Model Sequential Container Network Graph",
+    .versions = "1 2 3",
+    .help = "a model inside a model",
+    .flags = CN_LAYER_MODEL | CN_MASK_OWN,
+    .min_in = 1,
+    .max_in = -1,
+    .check = check,
+    .lower = lower,
+};

@@ -1,0 +1,320 @@
+/* Running models: plans are kept for the shapes seen last, and one is made for each thread that runs at the same moment. */
+#include "model/plans.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum { MAX_IDLE = 8 };
+
+typedef struct cached {
+  cn_plan *plan;
+  cn_type *inputs;        /* concrete types, n_inputs of them */
+  unsigned revision;      /* sum over the layers when it was compiled */
+  bool busy;
+  uint64_t used;          /* a clock of uses */
+  struct cached *next;
+} cached;
+
+struct cn_plan_cache {
+  pthread_mutex_t lock;
+  cached *first;
+  uint64_t clock;
+};
+
+static void free_cached(cached *c) {
+  cn_plan_free(c->plan);
+  cn_free(c->inputs);
+  cn_free(c);
+}
+
+void cn_plan_cache_free(struct cn_plan_cache *c) {
+  if (!c) return;
+  for (cached *p = c->first, *next; p; p = next) {
+    next = p->next;
+    free_cached(p);
+  }
+  pthread_mutex_destroy(&c->lock);
+  cn_free(c);
+}
+
+static pthread_mutex_t creating = PTHREAD_MUTEX_INITIALIZER;
+
+static struct cn_plan_cache *cache_of(cn_model *m) {
+  pthread_mutex_lock(&creating);
+  if (!m->plans && (m->plans = cn_calloc(1, sizeof *m->plans))) pthread_mutex_init(&m->plans->lock, NULL);
+  struct cn_plan_cache *c = m->plans;
+  pthread_mutex_unlock(&creating);
+  return c;
+}
+
+static unsigned revision_of(const cn_model *m);
+
+static unsigned layer_revision(const cn_layer *l) {
+  unsigned sum = atomic_load_explicit(&((cn_layer *)l)->revision, memory_order_acquire);
+  for (int i = 0; i < l->n_children; i++) sum += layer_revision(l->children[i].layer);
+  return l->model ? sum + revision_of(l->model) : sum;
+}
+
+static unsigned revision_of(const cn_model *m) {
+  unsigned sum = 0;
+  for (int i = 0; i < m->n_layers; i++) sum += layer_revision(m->layers[i]);
+  return sum;
+}
+
+static bool same_types(const cn_type *a, const cn_type *b, int n) {
+  for (int i = 0; i < n; i++)
+    if (a[i].dtype != b[i].dtype || !cn_shape_equal(a[i].rank, a[i].shape, b[i].rank, b[i].shape)) return false;
+  return true;
+}
+
+/* An idle plan for these types, marked busy; NULL: none. Stale ones go. */
+static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, unsigned revision) {
+  for (cached **link = &c->first; *link;) {
+    cached *p = *link;
+    if (!p->busy && p->revision != revision) {
+      *link = p->next;
+      free_cached(p);
+      continue;
+    }
+    if (!p->busy && same_types(p->inputs, types, m->n_inputs)) {
+      p->busy = true;
+      p->used = ++c->clock;
+      return p;
+    }
+    link = &p->next;
+  }
+  return NULL;
+}
+
+static void drop_oldest(struct cn_plan_cache *c) {
+  int idle = 0;
+  cached **oldest = NULL;
+  for (cached **link = &c->first; *link; link = &(*link)->next) {
+    if ((*link)->busy) continue;
+    idle++;
+    if (!oldest || (*link)->used < (*oldest)->used) oldest = link;
+  }
+  if (idle <= MAX_IDLE) return;
+  cached *p = *oldest;
+  *oldest = p->next;
+  free_cached(p);
+}
+
+static cn_status acquire(cn_model *m, const cn_type *types, cached **out, cn_error *e) {
+  struct cn_plan_cache *c = cache_of(m);
+  if (!c) return cn_no_memory(e);
+  unsigned revision = revision_of(m);
+  pthread_mutex_lock(&c->lock);
+  *out = take(c, m, types, revision);
+  pthread_mutex_unlock(&c->lock);
+  if (*out) return CORNU_OK;
+  cached *p = cn_calloc(1, sizeof *p);
+  if (p) p->inputs = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->inputs);
+  cn_status status = p && p->inputs ? cn_model_compile(m, types, &p->plan, e) : cn_no_memory(e);
+  if (status) {
+    if (p) free_cached(p);
+    return status;
+  }
+  memcpy(p->inputs, types, sizeof *types * (size_t)m->n_inputs);
+  p->revision = revision;
+  p->busy = true;
+  pthread_mutex_lock(&c->lock);
+  p->used = ++c->clock;
+  p->next = c->first;
+  c->first = p;
+  pthread_mutex_unlock(&c->lock);
+  *out = p;
+  return CORNU_OK;
+}
+
+static void give_back(cn_model *m, cached *p) {
+  struct cn_plan_cache *c = m->plans;
+  pthread_mutex_lock(&c->lock);
+  p->busy = false;
+  drop_oldest(c);
+  pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- Checking inputs ---- */
+
+static const char *where(const cn_model *m) { return *m->path ? m->path : m->name; }
+
+static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e) {
+  const cn_model_node *n = &m->nodes[m->inputs[i].node];
+  const cn_type *want = &n->out_types[0];
+  if (!x) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" (%d of %d) is missing", where(m), n->input_name, i + 1, m->n_inputs);
+  if (cornu_tensor_is_symbolic(x)) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" is symbolic", where(m), n->input_name);
+  bool fits = m->unknown_input || x->rank == want->rank;
+  for (int d = 0; fits && !m->unknown_input && d < x->rank; d++) fits = want->shape[d] < 0 || want->shape[d] == x->shape[d];
+  if (!fits)
+    return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" (%d of %d) has shape %s, expected %s%s", where(m), n->input_name, i + 1, m->n_inputs,
+                   CN_SHAPE(x->rank, x->shape), CN_SHAPE(want->rank, want->shape),
+                   x->rank == want->rank - 1 ? ": add the batch dimension" : "");
+  *type = (cn_type){.dtype = want->dtype, .rank = x->rank};
+  memcpy(type->shape, x->shape, sizeof type->shape);
+  return CORNU_OK;
+}
+
+static cn_status check_count(const cn_model *m, int n_inputs, cn_error *e) {
+  if (n_inputs == m->n_inputs) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the model takes %d input%s, not %d", where(m), m->n_inputs, m->n_inputs == 1 ? "" : "s", n_inputs);
+}
+
+/* The input as contiguous data of the wanted dtype: itself, retained, where it is. */
+static cn_status convert(cn_tensor *x, cornu_dtype dtype, cn_tensor **out, cn_error *e) {
+  return x->dtype == dtype ? cornu_tensor_contiguous(x, out, e) : cornu_tensor_cast(x, dtype, out, e);
+}
+
+enum { SMALL = 8 };
+
+/* Tables for one run; small models need no allocation. */
+typedef struct run {
+  cn_type *types;
+  cn_tensor **in;
+  const void **in_data;
+  void **out_data;
+  cn_type small_types[SMALL];
+  cn_tensor *small_in[SMALL];
+  const void *small_in_data[SMALL];
+  void *small_out_data[SMALL];
+  cn_arena arena;
+} run;
+
+static cn_status prepare(run *r, int n_in, int n_out, cn_error *e) {
+  bool small = n_in <= SMALL && n_out <= SMALL;
+  r->types = small ? r->small_types : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->types);
+  r->in = small ? r->small_in : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->in);
+  r->in_data = small ? r->small_in_data : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->in_data);
+  r->out_data = small ? r->small_out_data : cn_arena_array(&r->arena, (size_t)n_out, sizeof *r->out_data);
+  if (!r->types || !r->in || !r->in_data || !r->out_data) return cn_no_memory(e);
+  for (int i = 0; i < n_in; i++) r->in[i] = NULL;
+  return CORNU_OK;
+}
+
+static cn_status run_plan(cn_model *m, cn_plan *p, run *r, cornu_tensor **outputs, cn_error *e) {
+  for (int i = 0; i < m->n_inputs; i++) r->in_data[i] = r->in[i]->data;
+  for (int i = 0; i < m->n_outputs; i++) {
+    const cn_type *t = cn_plan_output_type(p, i);
+    CN_TRY(cornu_tensor_new(t->dtype, t->rank, t->shape, &outputs[i], e));
+    r->out_data[i] = outputs[i]->data;
+  }
+  cn_status status = cn_plan_run(p, r->in_data, r->out_data, e);
+  return status ? cn_at(e, status, "%s", where(m)) : CORNU_OK;
+}
+
+cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cornu_error *e) {
+  CN_TRY(check_count(m, n_inputs, e));
+  run r;
+  r.arena = (cn_arena){0};
+  for (int i = 0; i < m->n_outputs; i++) outputs[i] = NULL;
+  cn_status status = prepare(&r, n_inputs, m->n_outputs, e);
+  if (status) return cn_arena_free(&r.arena), status;
+  for (int i = 0; i < n_inputs && !status; i++) {
+    status = check_input(m, i, inputs[i], &r.types[i], e);
+    if (!status) status = convert(inputs[i], r.types[i].dtype, &r.in[i], e);
+  }
+  cached *p = NULL;
+  if (!status) {
+    status = acquire(m, r.types, &p, e);
+    if (status) cn_at(e, status, "%s", where(m));
+  }
+  if (!status) {
+    status = run_plan(m, p->plan, &r, outputs, e);
+    give_back(m, p);
+  }
+  for (int i = 0; i < n_inputs; i++) cornu_tensor_release(r.in[i]);
+  for (int i = 0; i < m->n_outputs && status; i++) cornu_tensor_release(outputs[i]), outputs[i] = NULL;
+  cn_arena_free(&r.arena);
+  return status;
+}
+
+/* ---- Plans of the host ---- */
+
+struct cornu_plan {
+  cn_model *model;
+  cn_plan *plan;
+  const void **in_data;
+  void **out_data;
+};
+
+void cornu_plan_free(cornu_plan *p) {
+  if (!p) return;
+  cn_plan_free(p->plan);
+  cn_free(p->in_data);
+  cn_free(p->out_data);
+  cornu_model_release(p->model);
+  cn_free(p);
+}
+
+static cn_status plan_types(const cn_model *m, const int64_t *const *shapes, cn_type *types, cn_error *e) {
+  for (int i = 0; i < m->n_inputs; i++) {
+    const cn_model_node *n = &m->nodes[m->inputs[i].node];
+    types[i] = n->out_types[0];
+    if (m->unknown_input) return cn_fail(e, CORNU_ERR_SHAPE, "the rank of input \"%s\" is not known", n->input_name);
+    for (int d = 0; d < types[i].rank; d++) {
+      int64_t want = n->out_types[0].shape[d];
+      if (shapes[i][d] < 0 || (want >= 0 && want != shapes[i][d]))
+        return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" has shape %s, expected %s", where(m), n->input_name,
+                       CN_SHAPE(types[i].rank, shapes[i]), CN_SHAPE(types[i].rank, n->out_types[0].shape));
+      types[i].shape[d] = shapes[i][d];
+    }
+  }
+  return CORNU_OK;
+}
+
+cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e) {
+  *out = NULL;
+  cornu_plan *p = cn_calloc(1, sizeof *p);
+  cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
+  cn_status status = p && types ? plan_types(m, shapes, types, e) : cn_no_memory(e);
+  if (p) p->model = cornu_model_retain(m);
+  if (!status) {
+    p->in_data = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->in_data);
+    p->out_data = cn_calloc((size_t)m->n_outputs + 1, sizeof *p->out_data);
+    status = p->in_data && p->out_data ? cn_model_compile(m, types, &p->plan, e) : cn_no_memory(e);
+  }
+  cn_free(types);
+  if (status) cornu_plan_free(p);
+  else *out = p;
+  return status;
+}
+
+static cn_status check_tensor(const cn_tensor *t, const cn_type *want, const char *what, int i, cn_error *e) {
+  if (t && t->data && t->dtype == want->dtype && cornu_tensor_is_contiguous(t) && cn_shape_equal(t->rank, t->shape, want->rank, want->shape)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_SHAPE, "%s %d is %s %s, the plan needs a contiguous %s %s", what, i + 1, t ? cornu_dtype_name(t->dtype) : "missing",
+                 t ? CN_SHAPE(t->rank, t->shape) : "", cornu_dtype_name(want->dtype), CN_SHAPE(want->rank, want->shape));
+}
+
+cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
+  for (int i = 0; i < p->model->n_inputs; i++) {
+    CN_TRY(check_tensor(inputs[i], cn_plan_input_type(p->plan, i), "input", i, e));
+    p->in_data[i] = inputs[i]->data;
+  }
+  for (int i = 0; i < p->model->n_outputs; i++) {
+    CN_TRY(check_tensor(outputs[i], cn_plan_output_type(p->plan, i), "output", i, e));
+    p->out_data[i] = outputs[i]->data;
+  }
+  return cn_plan_run(p->plan, p->in_data, p->out_data, e);
+}
+
+static bool plan_port(bool known, cornu_port *out, const cn_type *t) {
+  if (!known) return false;
+  out->dtype = t->dtype;
+  out->rank = t->rank;
+  memcpy(out->shape, t->shape, sizeof out->shape);
+  return true;
+}
+
+bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out) {
+  return plan_port(cornu_model_input(p->model, i, out), out, i >= 0 && i < p->model->n_inputs ? cn_plan_input_type(p->plan, i) : NULL);
+}
+
+bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out) {
+  return plan_port(cornu_model_output(p->model, i, out), out, i >= 0 && i < p->model->n_outputs ? cn_plan_output_type(p->plan, i) : NULL);
+}
+
+size_t cornu_plan_memory(const cornu_plan *p) { return cn_plan_bytes(p->plan); }
+double cornu_plan_flops(const cornu_plan *p) { return cn_plan_total_flops(p->plan); }
+cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e) { return cn_plan_text(p->plan, out, e); }

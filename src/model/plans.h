@@ -1,0 +1,12 @@
+/* The plans of a model, one for each set of input shapes and each thread that runs at the same moment. */
+#ifndef CN_MODEL_PLANS_H
+#define CN_MODEL_PLANS_H
+
+#include "graph/plan.h"
+#include "model/model.h"
+
+void cn_plan_cache_free(struct cn_plan_cache *c);
+/* Lowers m for concrete input types into a new plan. */
+cn_status cn_model_compile(cn_model *m, const cn_type *inputs, cn_plan **out, cn_error *e);
+
+#endif
