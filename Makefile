@@ -13,10 +13,12 @@ LUA_PC   ?= lua5.4
 # The Debian packages, named here alone.
 PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libzip-dev libpng-dev libjpeg-dev libopenblas-dev \
             liblua5.4-dev lua5.4 libluajit-5.1-dev luajit libedit-dev libcmocka-dev lua-unit
+CI_PACKAGES := clang
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 OPT      ?= -O2 -g
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+comma    := ,
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 PCS      := hdf5-serial libcjson libzip libpng libjpeg openblas
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -fvisibility=hidden -pthread $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)
@@ -67,7 +69,7 @@ $(O)/%.o: src/%.c
 $(O)/formats/%.o: CFLAGS += $(LIB_CFLAGS)
 $(O)/kernels/%.o: CFLAGS += $(LIB_CFLAGS)
 $(O)/lua/%.o $(O)/cli/%.o: CFLAGS += $(LUA_CFLAGS)
-$(O)/cli/%.o: CFLAGS += $(shell $(PKG) --cflags libedit)
+$(O)/cli/%.o: CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DIR='"$(PREFIX)/share/cornu/lua"'
 
 # Kernels: one source, one object per instruction set; CN_ISA names it.
 define ISA_RULE
@@ -99,10 +101,100 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcornu.a
 
 .PHONY: unit
 unit: $(UNIT)
-	@status=0; for t in $(UNIT); do echo "== $$t"; $$t || status=1; done; exit $$status
+	@sh tests/run.sh $(BUILD) unit
 
-.PHONY: clean
+# ---- setting up ----
+
+# What is missing for a build, as far as the tools can tell.
+HAVE := sh -c 'command -v $(CC) $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) lua5.4 luajit libedit && \
+        test -e /usr/include/cmocka.h && test -e /usr/share/lua/5.4/luaunit.lua'
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: deps ready ci-deps
+deps:
+	$(SUDO) apt-get update
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PACKAGES)
+ci-deps: ready
+	@command -v clang >/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(CI_PACKAGES)
+ready:
+	@$(HAVE) || $(MAKE) deps
+
+# The build itself runs in a second make, after the packages it asks about are there.
+.PHONY: run test
+run: ready
+	@$(MAKE) -s BUILD=$(BUILD) all
+	@$(BUILD)/cornu lua/examples/digits/demo.lua
+	@if [ -t 0 ] && [ -t 1 ]; then $(BUILD)/cornu -i lua/examples/digits/start.lua; fi
+
+test: ready
+	@$(MAKE) -s BUILD=$(BUILD) all test-programs
+	@sh tests/run.sh $(BUILD)
+
+.PHONY: test-programs luajit
+test-programs: $(UNIT) luajit
+luajit: $(BUILD)/luajit/lib/cornu/core.so
+
+LUAJIT_OBJ := $(LUA_SRC:src/%.c=$(O)/luajit/%.o)
+$(O)/luajit/lua/%.o: src/lua/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(shell $(PKG) --cflags luajit) -MMD -MP -c -o $@ $<
+$(BUILD)/luajit/lib/cornu/core.so: $(LUAJIT_OBJ) $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANFLAGS) -o $@ $^ $(LIBS)
+
+# ---- checks ----
+
+CASES ?= tests/models
+.PHONY: conformance asan bench
+conformance: all
+	$(BUILD)/cornu scripts/conformance.lua $(CASES)
+
+# Tests under the address and undefined-behaviour sanitizers. Plain lua and luajit cannot load a sanitized module.
+asan:
+	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua cli readme
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
+bench: all $(BUILD)/bench/kernels
+	$(BUILD)/bench/kernels
+	$(BUILD)/cornu bench lua/examples/digits/digits.keras
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu.a $(LIBS)
+
+# ---- installing ----
+
+.PHONY: install
+install: all luajit
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/lib/lua/5.4/cornu $(DESTDIR)$(PREFIX)/lib/lua/5.1/cornu $(DESTDIR)$(PREFIX)/share/cornu/lua/cornu \
+	  $(DESTDIR)$(PREFIX)/share/lua/5.4 $(DESTDIR)$(PREFIX)/share/lua/5.1
+	install -m 755 $(BUILD)/cornu $(DESTDIR)$(PREFIX)/bin/cornu
+	install -m 644 $(BUILD)/libcornu.a $(DESTDIR)$(PREFIX)/lib/libcornu.a
+	install -m 755 $(BUILD)/libcornu.so $(DESTDIR)$(PREFIX)/lib/libcornu.so.$(VERSION)
+	ln -sf libcornu.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libcornu.so.0
+	ln -sf libcornu.so.0 $(DESTDIR)$(PREFIX)/lib/libcornu.so
+	install -m 644 src/cornu.h $(DESTDIR)$(PREFIX)/include/cornu.h
+	install -m 755 $(BUILD)/lib/cornu/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/cornu/core.so
+	install -m 755 $(BUILD)/luajit/lib/cornu/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/cornu/core.so
+	install -m 644 lua/cornu/*.lua $(DESTDIR)$(PREFIX)/share/cornu/lua/cornu/
+	ln -sfn ../../cornu/lua/cornu $(DESTDIR)$(PREFIX)/share/lua/5.4/cornu
+	ln -sfn ../../cornu/lua/cornu $(DESTDIR)$(PREFIX)/share/lua/5.1/cornu
+	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: cornu\nDescription: Keras models from C and Lua\nVersion: %s\nLibs: -L$${libdir} -lcornu\nCflags: -I$${includedir}\n' \
+	  '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cornu.pc
+
+.PHONY: clean help
 clean:
 	rm -rf $(BUILD)
+help:
+	@echo 'make               build/cornu, libraries and the Lua module'
+	@echo 'make run           set up, build, run the digits demo, then the REPL'
+	@echo 'make test          set up, build, run all tests'
+	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
+	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
+	@echo 'make bench         time kernels and the bundled model'
+	@echo 'make deps          install the Debian packages'
+	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
 
--include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d)
