@@ -50,11 +50,15 @@ typedef struct cn_dense_attrs { int64_t unused; cn_act act; } cn_dense_attrs;
 extern const cn_op cn_op_dense;
 
 /* ---- conv.c, depthwise.c, conv_transpose.c ---- */
+/* Arrays as cornu_apply's callers give them, one entry for all dimensions or one for each; check() spreads them over the
+ * arrays of the attributes, with spatial 0: the input's rank - 2. Who fills attributes in C leaves this zero. */
+typedef struct cn_spatial_named { cn_ints stride, dilation, pad_begin, pad_end, size; } cn_spatial_named;
 typedef struct cn_conv_attrs {
   int spatial;
   int64_t stride[3], dilation[3], pad_begin[3], pad_end[3];
-  int64_t groups;            /* conv alone */
+  int64_t groups;            /* conv alone; 0 counts as 1 */
   cn_act act;
+  cn_spatial_named named;
 } cn_conv_attrs;
 extern const cn_op cn_op_conv;           /* (x (b, s…, c), kernel (k…, c / groups, f), bias? (f)) -> (b, o…, f), o = (s + pads - (k - 1) * dilation - 1) / stride + 1 */
 extern const cn_op cn_op_depthwise_conv; /* (x (b, s…, c), kernel (k…, c, m), bias? (c * m)) -> (b, o…, c * m) */
@@ -64,6 +68,7 @@ typedef struct cn_conv_transpose_attrs {
   int spatial;
   int64_t stride[3], dilation[3], crop_begin[3], crop_end[3];
   cn_act act;
+  cn_spatial_named named;
 } cn_conv_transpose_attrs;
 extern const cn_op cn_op_conv_transpose;
 
@@ -73,6 +78,7 @@ typedef struct cn_pool_attrs {
   int64_t size[3], stride[3], pad_begin[3], pad_end[3];
   bool average;              /* else maximum; padding never wins a maximum (-inf) */
   bool count_padding;        /* the average divides by the whole window, not by its real elements */
+  cn_spatial_named named;
 } cn_pool_attrs;
 extern const cn_op cn_op_pool;
 
@@ -83,6 +89,8 @@ typedef struct cn_reshape_attrs { cn_ints shape; } cn_reshape_attrs;  /* at most
 extern const cn_op cn_op_reshape;
 extern const cn_op cn_op_expand_dims; /* cn_axis_attrs: where the new axis will be */
 extern const cn_op cn_op_squeeze;     /* cn_reduce_attrs: axes of size 1 (n = -1: all such); keepdims is unused */
+/* ---- fold.c: views ---- (a, b, …) -> (a * b, …) and back: unfold(x, like) takes a and b from `like`. */
+extern const cn_op cn_op_fold, cn_op_unfold;
 /* ---- move.c: copies ---- */
 typedef struct cn_ints_attrs { cn_ints v; } cn_ints_attrs;
 extern const cn_op cn_op_transpose;    /* cn_ints_attrs: v = permutation (n = -1: reversed) */

@@ -1,0 +1,392 @@
+-- help(x): what a function, a method, an operation or a layer type does; help "word" searches.
+-- `text` below holds an entry for every function of the Lua API: "name", "signature", "what it does". The entries of
+-- operations and layer types come from the registries of the engine.
+local core = require "cornu.core"
+
+local text = {
+  -- models
+  { "load", 'cornu.load(path [, weights] [, options]) → model', [[
+Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder; the content decides, not the name.
+weights: a second file (.h5, .weights.h5, a full model). options:
+  by_name = true          weights to layers by name instead of by order
+  skip_mismatch = true    leave weights whose shape differs as they are
+  custom_objects = {Name = function(x, layer) return y end}
+                          layers that Cornu does not know, and Lambda, by class name or by layer name. x is a
+                          tensor, or a list when there are several. The function runs once, on symbolic
+                          tensors, and its operations become part of the model. Or Name = {call = f, build = function(layer, input_shape)
+                          layer:add_weight(…) end, output_shape = function(layer, input_shape) return {…} end,
+                          eager = true}: eager calls f with data at each run.
+  backend = "theano" | "tensorflow", data_format = "channels_first" | "channels_last"
+                          for Keras 1 files that do not tell
+  seed = n                of the initial weights of a config without weights
+cornu.load(json, weights, input [, options]) runs the model at once and gives its output.]] },
+  { "check_modeltype", 'cornu.check_modeltype(path) → "Sequential" or "Functional"',
+    "Looks at the file without loading weights." },
+  { "model", "model(x) → y", [[
+Runs the model. x: a tensor (or nested tables of numbers); a list in the order of model.inputs; a table by input name.
+y: a tensor, a list in the order of model.outputs, or a table by name for models whose outputs are a dict.
+Fields: name type keras_version backend path inputs outputs config training_config. #model is the number of layers,
+model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
+  { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
+As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
+  { "model:slice", "model:slice(from, to) → model", [[
+The part of the model between layers: names, numbers, layers or lists of them; nil: its own inputs or outputs.]] },
+  { "model:layers", "model:layers() → {layer, …}", "All layers in the model's order." },
+  { "model:layer", "model:layer(name_or_number) → layer", '"outer/inner" goes into nested models.' },
+  { "model:summary", "model:summary([width]) → text",
+    "Keras's table of layers, output shapes and parameters; also tostring(model)." },
+  { "model:count_params", "model:count_params([trainable_only]) → number", "Parameters in all layers." },
+  { "model:load_weights", "model:load_weights(path [, {by_name =, skip_mismatch =, backend =, data_format =}]) → model",
+    "Reads weights into the layers." },
+  { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[
+Compiles the model for fixed shapes, for frame loops. plan(x) as model(x); plan:run(inputs, outputs) writes into tensors
+that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in the engine.]] },
+  { "model:close", "model:close()", "Frees the model now instead of at the next collection; closing twice is fine." },
+  -- plans
+  { "plan:run", "plan:run(inputs, outputs) → outputs",
+    "Tensors of exactly the plan's shapes and dtypes, one or a list; allocates nothing." },
+  { "plan:inputs", "plan:inputs() → tensor or list", "New tensors with the shapes of the plan's inputs." },
+  { "plan:outputs", "plan:outputs() → tensor or list", "New tensors with the shapes of the plan's outputs." },
+  { "plan:memory", "plan:memory() → bytes", "Of arena, packed weights and tables." },
+  { "plan:flops", "plan:flops() → number", "Operations in a run, multiply-adds counted twice." },
+  { "plan:tostring", "plan:tostring() → text", "A line for each step." },
+  { "plan:close", "plan:close()", "Frees the plan now." },
+  -- layers
+  { "layer", "layer(x) → y", [[
+Runs the layer alone. Fields: name class_name config trainable model (of a nested model). config holds Keras's own keys
+with Keras's meaning (axes count from 0 there). #layer is the number of weights.]] },
+  { "layer:weights", "layer:weights() → {tensor, …}",
+    "In Keras's order; read-only views: change a clone() and set_weights it." },
+  { "layer:weight_names", "layer:weight_names() → {name, …}", "In the order of layer:weights()." },
+  { "layer:set_weights", "layer:set_weights{w, …} → layer", "Copies tensors (or tables) into the layer." },
+  { "layer:add_weight", "layer:add_weight(name, shape [, trainable = true]) → layer",
+    "Declares a weight, in the build function of a custom layer." },
+  { "layer:input", "layer:input([call = 1]) → {name =, shape =, dtype =}",
+    "What goes into a call of the layer; a list when it takes several tensors." },
+  { "layer:output", "layer:output([call = 1]) → {name =, shape =, dtype =}", "What comes out of a call of the layer." },
+  { "layer:calls", "layer:calls() → number", "Shared layers have several calls." },
+  { "layer:count_params", "layer:count_params() → number", "Elements of all weights." },
+  { "layer:close", "layer:close()", "Lets go of the layer now." },
+  -- making tensors
+  { "tensor", "cornu.tensor(table | number | tensor [, dtype]) → tensor", [[
+A tensor with the shape of the nested table, or a copy of a tensor. Numbers become float32 (models take floats),
+booleans bool, unless dtype says otherwise: float32 float64 float16 bfloat16 int8 int16 int32 int64 uint8 uint16
+uint32 uint64 bool. Indexing counts from 1, negative from the end: t[1] (a number of a vector, else a view),
+t[{ {1, 10}, {}, 3, {-1, 1, -1} }] (ranges hold both ends; {} is all; a third number is the step),
+t[mask] with a bool tensor, t[positions] with an integer tensor. t[…] = number, tensor or table writes through
+views. + - * / % ^ // broadcast; t == u asks for the same object. For arithmetic a number takes the tensor's dtype
+if it fits, as in NumPy 2: 2 and 2.0 are the same here.]] },
+  { "zeros", "cornu.zeros(n, m, … | {n, m, …} [, dtype]) → tensor", "All 0." },
+  { "ones", "cornu.ones(n, m, … | {n, m, …} [, dtype]) → tensor", "All 1." },
+  { "empty", "cornu.empty(n, m, … | {n, m, …} [, dtype]) → tensor", "The same as zeros." },
+  { "full", "cornu.full({n, m, …}, value [, dtype]) → tensor", "All value." },
+  { "arange", "cornu.arange([start = 0,] stop [, step = 1] [, dtype]) → tensor",
+    "start, start + step, … before stop, as in NumPy: stop is not part of it." },
+  { "linspace", "cornu.linspace(first, last, n [, dtype]) → tensor",
+    "n numbers at equal distance, both ends included." },
+  { "eye", "cornu.eye(n [, m] [, dtype]) → tensor", "n rows, m columns, 1 on the diagonal." },
+  { "rand", "cornu.rand(n, m, … | {…} [, dtype]) → tensor",
+    "Uniform from 0 (included) to 1 (excluded). Repeats from run to run: see manual_seed." },
+  { "randn", "cornu.randn(n, m, … | {…} [, dtype]) → tensor", "Normal, mean 0, deviation 1." },
+  { "randint", 'cornu.randint(low, high, shape [, dtype = "int32"]) → tensor', "Whole numbers, both ends included." },
+  { "manual_seed", "cornu.manual_seed(n)",
+    "Restarts the random numbers; a run begins with seed 0. cornu.manual_seed(os.time()) varies." },
+  { "frombytes", "cornu.frombytes(string, dtype [, shape]) → tensor",
+    "Raw elements in this machine's byte order, row by row; one size may be -1." },
+  -- tensor methods
+  { "t:shape", "t:shape() → {n, m, …}", "Sizes, the batch included." },
+  { "t:dtype", "t:dtype() → name", '"float32", "int64", "bool", …' },
+  { "t:rank", "t:rank() → number", "How many dimensions." },
+  { "t:size", "t:size([axis]) → number",
+    "Elements in all, or along one axis (from 1, negative from the end). #t is t:size(1)." },
+  { "t:totable", "t:totable() → table", "Nested tables; a scalar gives a number." },
+  { "t:item", "t:item() → number", "The one element of a tensor that has one." },
+  { "t:tobytes", "t:tobytes() → string", "Raw elements, row by row; frombytes reads them." },
+  { "t:tostring", "t:tostring() → text", "As print shows it; see printoptions." },
+  { "t:each", "for i, v in t:each() do … end", "Numbers of a vector; views along the first axis of other tensors." },
+  { "t:map", "t:map(f) → tensor", "f of every element; slow beside cornu.exp and its like." },
+  { "t:topk", "t:topk(k [, labels]) → {{index =, value =, label =}, …}",
+    "The k largest along the last axis; a list of lists when there are several rows." },
+  { "t:allclose", "t:allclose(u [, rtol = 1e-5 [, atol = 1e-8]]) → boolean, difference",
+    "|t - u| ≤ atol + rtol |u| everywhere? And the largest |t - u|." },
+  { "t:reshape", "t:reshape(n, m, … | {…}) → tensor",
+    "One size may be -1 (what is left); -2 keeps the size at its place. A view where it can be one." },
+  { "t:view", "t:view(n, m, … | {…}) → tensor", "The same as reshape." },
+  { "t:flatten", "t:flatten([from = 1]) → tensor", "The axes from `from` on become one." },
+  { "t:transpose", "t:transpose([axes…]) → tensor",
+    "Without axes: reversed. Else all axes in their new order: t:transpose(2, 1, 3)." },
+  { "t:t", "t:t() → tensor", "The same as transpose." },
+  { "t:permute", "t:permute(axes…) → tensor", "The same as transpose." },
+  { "t:expand_dims", "t:expand_dims(axis) → tensor", "A new axis of size 1 that will be the axis-th; -1 the last." },
+  { "t:squeeze", "t:squeeze([axis | {axes}]) → tensor", "Without axes of size 1." },
+  { "t:slice", "t:slice(axis, from, to [, step]) → tensor",
+    "A view of part of an axis, both ends included; t:slice{…} is t[{…}]." },
+  { "t:broadcast_to", "t:broadcast_to(n, m, … | {…}) → tensor", "A read-only view that repeats axes of size 1." },
+  { "t:cast", "t:cast(dtype) → tensor",
+    "Another dtype; floats to integers cut the fraction. t itself when it has that dtype." },
+  { "t:float", "t:float() → tensor", "float32." },
+  { "t:double", "t:double() → tensor", "float64." },
+  { "t:int", "t:int() → tensor", "int32." },
+  { "t:long", "t:long() → tensor", "int64." },
+  { "t:bool", "t:bool() → tensor", "bool: not 0." },
+  { "t:clone", "t:clone() → tensor", "A copy with memory of its own." },
+  { "t:copy", "t:copy(u) → t", "Writes u into t, broadcasting and converting." },
+  { "t:fill", "t:fill(value) → t", "Writes a number everywhere." },
+  { "t:contiguous", "t:contiguous() → tensor", "t itself, or a copy whose elements lie row by row." },
+  { "t:is_contiguous", "t:is_contiguous() → boolean", "Do the elements lie row by row without gaps?" },
+  { "t:is_symbolic", "t:is_symbolic() → boolean",
+    "Inside a traced custom layer tensors have a shape and a dtype, and no data." },
+  { "t:ptr", "t:ptr() → light userdata", "The first element, for LuaJIT's ffi; keep t while it is in use." },
+  { "t:close", "t:close()", "Frees the tensor now; closing twice is fine." },
+  -- files
+  { "load_npz", "cornu.load_npz(path) → {name = tensor}", "NumPy's archive of arrays." },
+  { "save_npz", "cornu.save_npz(path, {name = tensor} [, {compress = true}])", "NumPy's archive of arrays." },
+  { "load_npy", "cornu.load_npy(path) → tensor", "One NumPy array." },
+  { "save_npy", "cornu.save_npy(path, tensor)", "One NumPy array." },
+  { "json", "cornu.json",
+    "decode, encode, list, array: JSON. null is cornu.null; lists carry the metatable cornu.json.array." },
+  { "json.decode", "cornu.json.decode(text) → value",
+    "null becomes cornu.null; lists get the metatable cornu.json.array." },
+  { "json.encode", "cornu.json.encode(value [, indent]) → text",
+    "Keys in alphabetical order. An empty table is {}; cornu.json.list{} is []." },
+  { "json.list", "cornu.json.list([table]) → table", "Marks a table as a list." },
+  { "null", "cornu.null", "JSON's null, in configs and decoded texts." },
+  -- images
+  { "image", "cornu.image",
+    "load, save, resize, grey, preprocess, to_tensor, text, show. Pictures are uint8 (height, width, channels)." },
+  { "image.load", "cornu.image.load(path [, options]) → tensor", [[
+PNG or JPEG as uint8 (height, width, channels); channels = 1, 3 or 4 converts. With any other option of image.to_tensor
+it gives what that gives: cornu.image.load("cat.png", {size = 224, mode = "caffe"}).]] },
+  { "image.save", 'cornu.image.save(path, t [, {range = {0, 1}}])',
+    'PNG. Floats of the range become bytes; range = "auto": smallest to largest.' },
+  { "image.resize", 'cornu.image.resize(img, {height, width} [, "bilinear" | "nearest" | "bicubic"]) → tensor',
+    "An image or a batch; uint8 stays uint8." },
+  { "image.grey", "cornu.image.grey(img) → tensor", "One channel: 0.299 red + 0.587 green + 0.114 blue." },
+  { "image.preprocess", "cornu.image.preprocess(x, mode) → tensor", [[
+From 0 … 255 to what models take: "unit" 0 … 1, "tf" -1 … 1, "torch" and "caffe" as keras.applications, "none".]] },
+  { "image.to_tensor", "cornu.image.to_tensor(img [, options]) → tensor", [[
+A float32 batch of one for a model. options: size = {height, width}, mode = "unit" (see image.preprocess), channels =,
+invert = true (dark on light becomes light on dark), interpolation =, batch = false (no batch axis).]] },
+  { "image.text", "cornu.image.text(t [, {width = 64, colour =, range =}]) → text",
+    "A picture as text: half blocks in colour, or shades (NO_COLOR)." },
+  { "image.show", "cornu.image.show(t [, options of image.text])", "Prints image.text." },
+  -- the process
+  { "help", "cornu.help([x | word]) → text",
+    "This. x: a function, method, layer type, tensor, model; a word searches." },
+  { "clock", "cornu.clock() → seconds", "Monotonic, for measuring." },
+  { "set_threads", "cornu.set_threads(n)", "Threads for each run; results are the same bits for any n." },
+  { "get_threads", "cornu.get_threads() → number", "Threads for each run." },
+  { "isa", "cornu.isa() → text", 'The kernels in use: "sse2", "avx2", "avx512". The variable CORNU_ISA forces one.' },
+  { "memory", "cornu.memory() → bytes, bytes", "What the engine holds, and what this Lua state's tensors hold of it." },
+  { "version", "cornu.version", "The version as text." },
+  { "type", 'cornu.type(v) → "tensor", "model", "layer", "plan" or nil', "Which of Cornu's objects v is." },
+  { "printoptions", "cornu.printoptions{precision =, threshold =, edge_items =, line_width =} → table",
+    "How tensors print; 0 restores the standard (4, 1000, 3, 80)." },
+  { "ops", "cornu.ops", 'All operations by name; each is cornu.NAME and t:NAME too. help "ops" lists them.' },
+  { "op_types", "cornu.op_types() → list", "The registry of operations: name, help, fields." },
+  { "layer_types", "cornu.layer_types() → list",
+    "The registry of layer types: name, aliases, versions, help, fields." },
+}
+
+local overview = [[
+Cornu %s: Keras models in Lua.
+  m = cornu.load "model.keras"      y = m(x)      print(m)      m:slice("a", "b")      m:layer "conv1":weights()
+  x = cornu.tensor{{1, 2}, {3, 4}}      x[1]      x[{ {1, 2}, -1 }]      x:sum(1)      cornu.exp(x)
+Positions, axes and layers count from 1, negative from the end; only Keras configs keep Keras's 0-based axes.
+help(x) for a function, a method or a layer type; help "word" searches; help "tensor", "model", "layer", "image", "ops",
+"layers" for an overview.]]
+
+return function(cornu)
+  local function words(s)
+    local list = {}
+    for word in (s or ""):gmatch "%S+" do list[#list + 1] = word end
+    return list
+  end
+
+  local function option_lines(fields)
+    local lines = {}
+    for _, f in ipairs(fields) do
+      local default = f.standard and " = " .. f.standard or " (required)"
+      local note = f.help or ""
+      if f.choices then note = note .. (note ~= "" and "; " or "") .. "one of: " .. f.choices end
+      if f.aliases then note = note .. (note ~= "" and "; " or "") .. "also: " .. f.aliases end
+      lines[#lines + 1] = ("  %s%s%s"):format(f.name, default, note ~= "" and "   " .. note or "")
+    end
+    return lines
+  end
+
+  local function describe_op(op)
+    local names, inputs = {}, {}
+    for _, f in ipairs(op.fields) do names[#names + 1] = f.name end
+    for i = 1, math.max(1, op.max_inputs < 0 and 1 or op.min_inputs) do
+      inputs[i] = ("t u v w"):match(("%S "):rep(i - 1) .. "(%S)") or "x" .. i
+    end
+    if op.max_inputs < 0 then inputs = { "{t, u, …}" }
+    elseif op.max_inputs > op.min_inputs then inputs[#inputs + 1] = "…" end
+    local arguments = table.concat(inputs, ", ") .. (#names > 0 and " [, " .. table.concat(names, ", ") .. "]" or "")
+    local lines = { ("cornu.%s(%s)"):format(op.name, arguments) }
+    if op.help then lines[#lines + 1] = op.help end
+    for _, line in ipairs(option_lines(op.fields)) do lines[#lines + 1] = line end
+    for _, f in ipairs(op.fields) do
+      if f.name == "axis" or f.name == "axes" or f.name == "perm" then
+        lines[#lines + 1] = "Axes count from 1 here, negative from the end."
+        break
+      end
+    end
+    if op.name == "argmax" or op.name == "argmin" then lines[#lines + 1] = "Positions count from 1." end
+    if op.name == "gather" or op.name == "one_hot" then
+      lines[#lines + 1] = "Positions count from 1: add 1 to ids that count from 0."
+    end
+    if op.aliases then lines[#lines + 1] = "also: " .. op.aliases end
+    return table.concat(lines, "\n")
+  end
+
+  local function describe_layer(layer)
+    local lines = { layer.name .. "{…}   a layer of Keras" .. (layer.versions and " " .. layer.versions:gsub(" ",
+        ", ") or "") }
+    if layer.help then lines[#lines + 1] = layer.help end
+    for _, line in ipairs(option_lines(layer.fields)) do lines[#lines + 1] = line end
+    if layer.aliases then lines[#lines + 1] = "also: " .. layer.aliases end
+    return table.concat(lines, "\n")
+  end
+
+  -- topics[i] = {name, short line, full text}; made at the first use.
+  local topics, by_name, by_function
+
+  local function add(name, short, full)
+    local topic = { name = name, short = short, full = full }
+    topics[#topics + 1] = topic
+    by_name[name] = by_name[name] or topic
+    return topic
+  end
+
+  local function value_at(path)
+    local class, method = path:match "^(%a+):(.+)$"
+    if class then return (core[(class == "t" and "tensor" or class) .. "_methods"] or {})[method] end
+    local v = cornu
+    for name in path:gmatch "[^.]+" do v = type(v) == "table" and v[name] or nil end
+    return v
+  end
+
+  local function add_texts()
+    for _, entry in ipairs(text) do
+      local topic = add(entry[1], entry[2], entry[2] .. "\n" .. entry[3])
+      local f = value_at(entry[1])
+      if type(f) == "function" or type(f) == "table" then by_function[f] = by_function[f] or topic end
+    end
+  end
+
+  local function add_ops()
+    for _, op in ipairs(core.op_types()) do
+      if not by_name["t:" .. op.name] then -- shape operations have methods of their own
+        local full = describe_op(op)
+        local topic = add(op.name, full:match "^[^\n]*", full)
+        for _, alias in ipairs(words(op.aliases)) do by_name[alias] = by_name[alias] or topic end
+        if core.ops[op.name] then by_function[core.ops[op.name]] = topic end
+      end
+    end
+    for name, f in pairs(core.ops) do by_name[name] = by_name[name] or by_function[f] end
+  end
+
+  local function add_layers()
+    for _, layer in ipairs(core.layer_types()) do
+      local full = describe_layer(layer)
+      local topic = add(layer.name, layer.name .. "{…}   " .. ((layer.help or ""):match "^[^\n]*"), full)
+      for _, alias in ipairs(words(layer.aliases)) do by_name[alias] = by_name[alias] or topic end
+    end
+  end
+
+  local function prepare()
+    if topics then return end
+    topics, by_name, by_function = {}, {}, {}
+    add_texts()
+    add_ops()
+    add_layers()
+  end
+
+  local function list_of(title, names)
+    table.sort(names)
+    local lines, line = { title }, " "
+    for _, name in ipairs(names) do
+      if #line + #name > 98 then
+        lines[#lines + 1] = line
+        line = " "
+      end
+      line = line .. " " .. name
+    end
+    lines[#lines + 1] = line
+    return table.concat(lines, "\n")
+  end
+
+  local function names_in(list)
+    local names = {}
+    for _, item in ipairs(list) do names[#names + 1] = item.name end
+    return names
+  end
+
+  local function methods_text(class, prefix)
+    local names = {}
+    for name in pairs(core[class .. "_methods"]) do
+      if class ~= "tensor" or not core.ops[name] or by_name["t:" .. name] then names[#names + 1] = prefix .. name end
+    end
+    return list_of("Methods:", names)
+  end
+
+  local function search(word)
+    local found, wanted = {}, word:lower()
+    for _, topic in ipairs(topics) do
+      if topic.name:lower():find(wanted, 1, true) or topic.full:lower():find(wanted, 1, true) then
+        found[#found + 1] = topic
+      end
+    end
+    if #found == 0 then return ('No help on "%s". help() tells where to begin.'):format(word) end
+    if #found == 1 then return found[1].full end
+    table.sort(found, function(a, b)
+      local na, nb = a.name:lower():find(wanted, 1, true) ~= nil, b.name:lower():find(wanted, 1, true) ~= nil
+      if na ~= nb then return na end
+      return a.name < b.name
+    end)
+    local lines = { ('Topics with "%s":'):format(word) }
+    for i, topic in ipairs(found) do
+      if i > 40 then
+        lines[#lines + 1] = ("  … %d more"):format(#found - 40)
+        break
+      end
+      lines[#lines + 1] = "  " .. topic.name .. (" "):rep(22 - #topic.name) .. " " .. topic.short
+    end
+    return table.concat(lines, "\n")
+  end
+
+  local function by_word(word)
+    local name = word:gsub("^cornu[.]", ""):gsub("^tensor[.:]", "t:"):gsub("^(%a+)[.](%a+)$", function(a, b)
+      if a == "model" or a == "layer" or a == "plan" then return a .. ":" .. b end
+    end)
+    if name == "ops" then
+      return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))
+    end
+    if name == "layers" then return list_of("Layer types:", names_in(core.layer_types())) end
+    local topic = by_name[name] or by_name["t:" .. name] or by_name["model:" .. name] or by_name["layer:" .. name] or
+      by_name[name:match "^t:(.+)$" or name]
+    if not topic then return search(word) end
+    if name == "tensor" or name == "model" or name == "layer" then
+      return topic.full .. "\n" .. methods_text(name, name == "tensor" and "t:" or name .. ":")
+    end
+    return topic.full
+  end
+
+  return function(x)
+    prepare()
+    if x == nil then return overview:format(cornu.version) end
+    if type(x) == "string" then return by_word(x) end
+    if by_function[x] then return by_function[x].full end
+    local class = core.type(x)
+    if class == "layer" then return tostring(x) .. "\n" .. by_word(x.class_name) end
+    if class then return by_word(class) end
+    if type(x) == "table" then
+      if x == cornu then return overview:format(cornu.version) end
+      local named = rawget(x, "class_name") or rawget(x, "name")
+      if type(named) == "string" then return by_word(named) end
+    end
+    return ("No help on a %s."):format(type(x))
+  end
+end

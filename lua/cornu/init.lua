@@ -1,0 +1,23 @@
+-- What `require "cornu"` gives: the C part (cornu.core) and what is best said in Lua. Sets no globals.
+-- Plain Lua 5.1, so that Lua 5.1 to 5.4 and LuaJIT run it.
+local core = require "cornu.core"
+core.own() -- errors in this folder are told at the caller's line
+
+local cornu = {}
+for _, name in ipairs {
+  "arange", "check_modeltype", "clock", "empty", "eye", "frombytes", "full", "get_threads", "isa", "json",
+  "layer_types", "linspace", "load_npy", "load_npz", "manual_seed", "memory", "null", "ones", "op_types", "ops",
+  "printoptions", "rand", "randn", "save_npy", "set_threads", "tensor", "type", "version", "zeros",
+} do
+  cornu[name] = core[name]
+end
+for name, f in pairs(core.ops) do
+  if cornu[name] == nil then cornu[name] = f end
+end
+
+require "cornu.tensor"(cornu)
+require "cornu.model"(cornu)
+cornu.image = require "cornu.image"(cornu)
+cornu.help = require "cornu.help"(cornu)
+
+return cornu

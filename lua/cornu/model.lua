@@ -1,0 +1,150 @@
+-- Loading and predicting: the arguments in all their forms, batches.
+local core = require "cornu.core"
+local options = require "cornu.options"
+
+local load_options = { "backend", "by_name", "custom_objects", "data_format", "seed", "skip_mismatch" }
+local weight_options = { "backend", "by_name", "data_format", "skip_mismatch" }
+local predict_options = { "batch_size", "progress", "threads" }
+
+-- A tensor, a list, or a table whose values are all tensors; else it is a table of options.
+local function is_input(v)
+  if core.type(v) == "tensor" then return true end
+  if type(v) ~= "table" then return false end
+  if v[1] ~= nil then return true end
+  local any = false
+  for _, x in pairs(v) do
+    if core.type(x) ~= "tensor" then return false end
+    any = true
+  end
+  return any
+end
+
+-- The tensors of x in the model's order, so that rows can be taken; nil when x is of another form (plain tables).
+local function tensors_of(model, x)
+  if core.type(x) == "tensor" then return { x } end
+  if type(x) ~= "table" then return nil end
+  local list = {}
+  for i, port in ipairs(model.inputs) do
+    local t = x[i]
+    if t == nil then t = x[port.key or port.name] end
+    if t == nil then t = x[port.name] end
+    if core.type(t) ~= "tensor" then return nil end
+    list[i] = t
+  end
+  return list
+end
+
+-- The number of rows that all inputs share, or nil.
+local function rows_of(list)
+  local rows
+  for _, t in ipairs(list) do
+    if t:rank() == 0 or (rows and #t ~= rows) then return nil end
+    rows = #t
+  end
+  return rows
+end
+
+-- A model whose file fixes the batch runs in batches of that size.
+local function batch_of(model, wanted)
+  for _, port in ipairs(model.inputs) do
+    if port.shape[1] and port.shape[1] > 0 then return port.shape[1] end
+  end
+  return wanted
+end
+
+local function rows_between(list, first, last)
+  local part = {}
+  for i, t in ipairs(list) do part[i] = t:slice(1, first, last) end
+  return #part == 1 and part[1] or part
+end
+
+-- Copies the rows of `part` into `whole` (made at the first part) from row `first` on; false when it has other rows.
+local function keep(cornu, whole, name, part, first, count, rows)
+  local shape = part:shape()
+  if shape[1] ~= count then return false end
+  if not whole[name] then
+    shape[1] = rows
+    whole[name] = cornu.zeros(shape, part:dtype())
+  end
+  whole[name]:slice(1, first, first + count - 1):copy(part)
+  return true
+end
+
+local function show_progress(progress, done, rows)
+  if type(progress) == "function" then return progress(done, rows) end
+  local width = 30
+  local filled = math.floor(width * done / rows)
+  io.stderr:write(("\r%d/%d [%s%s]%s"):format(done, rows, ("="):rep(filled), ("."):rep(width - filled),
+                                              done == rows and "\n" or ""))
+  io.stderr:flush()
+end
+
+-- nil when the outputs do not go row by row with the inputs.
+local function in_batches(cornu, model, list, rows, batch, progress)
+  local whole, single, first = {}, false, 1
+  while first <= rows do
+    local last = math.min(first + batch - 1, rows)
+    local y = model(rows_between(list, first, last))
+    single = core.type(y) == "tensor"
+    for name, part in pairs(single and { y } or y) do
+      if not keep(cornu, whole, name, part, first, last - first + 1, rows) then return nil end
+    end
+    if progress then show_progress(progress, last, rows) end
+    first = last + 1
+  end
+  return single and whole[1] or whole
+end
+
+local function predict(cornu, model, x, opts)
+  local batch = opts.batch_size or 32
+  if type(batch) ~= "number" or batch < 1 then core.fail "predict: batch_size is a number from 1 on" end
+  local list = tensors_of(model, x)
+  local rows = list and rows_of(list)
+  batch = rows and batch_of(model, batch)
+  local y
+  if rows and rows > batch then y = in_batches(cornu, model, list, rows, math.floor(batch), opts.progress) end
+  if y == nil then y = model(x) end
+  return y
+end
+
+return function(cornu)
+  local methods = core.model_methods
+  local load_weights = methods.load_weights
+
+  function cornu.load(path, weights, third, fourth)
+    local opts, input = third, nil
+    if type(weights) == "table" then
+      if third ~= nil then core.fail "load: options come last: load(path, weights, options)" end
+      weights, opts = nil, weights
+    elseif is_input(third) then
+      input, opts = third, fourth
+    end
+    if type(path) ~= "string" then
+      core.fail(("load: the path of a model expected, got %s"):format(core.type(path) or type(path)))
+    end
+    options.check(opts, load_options, "load")
+    local model = core.load(path, weights, opts)
+    if input == nil then return model end
+    local y = model(input)
+    model:close()
+    return y
+  end
+
+  function methods.load_weights(model, path, opts)
+    options.check(opts, weight_options, "load_weights")
+    return load_weights(model, path, opts)
+  end
+
+  function methods.predict(model, x, opts)
+    if core.type(model) ~= "model" then core.fail "predict: call it as model:predict(x)" end
+    if x == nil then core.fail "predict: the model was called without input" end
+    opts = options.check(opts, predict_options, "predict")
+    if not opts.threads then return predict(cornu, model, x, opts) end
+    local before = core.get_threads()
+    core.set_threads(opts.threads)
+    local ok, y = pcall(predict, cornu, model, x, opts)
+    core.set_threads(before)
+    if not ok then error(y, 0) end
+    return y
+  end
+end

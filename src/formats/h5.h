@@ -1,0 +1,38 @@
+/* HDF5 files, as far as Keras uses them: groups, arrays, and attributes of text and numbers. Only what is inside the
+ * file is followed: hard links, storage of its own, the filters deflate, shuffle and fletcher32.
+ *
+ * Paths are relative to the root, with slashes; "" is the root. All functions may be called from any thread. */
+#ifndef CN_FORMATS_H5_H
+#define CN_FORMATS_H5_H
+
+#include "ops/op.h"
+
+typedef struct cn_h5 cn_h5;
+
+/* Texts in an arena. */
+typedef struct cn_names { const char **items; int count, capacity; } cn_names;
+bool cn_names_add(cn_arena *a, cn_names *names, const char *text, size_t length); /* copies */
+
+cn_status cn_h5_open(const char *path, cn_h5 **out, cn_error *e);
+cn_status cn_h5_open_memory(void *data, size_t size, cn_h5 **out, cn_error *e); /* data is borrowed until the close */
+void cn_h5_close(cn_h5 *f); /* NULL is fine */
+
+typedef enum cn_h5_kind { CN_H5_NONE, CN_H5_GROUP, CN_H5_ARRAY } cn_h5_kind;
+cn_h5_kind cn_h5_find(cn_h5 *f, const char *path);
+/* Names of the members of a group, sorted by their bytes. */
+cn_status cn_h5_members(cn_h5 *f, const char *path, cn_arena *a, cn_names *out, cn_error *e);
+
+bool cn_h5_has_attr(cn_h5 *f, const char *path, const char *name);
+/* A text, NULL when there is no such attribute; the last byte is followed by a NUL. */
+cn_status cn_h5_attr_text(cn_h5 *f, const char *path, const char *name, cn_arena *a, const char **out, size_t *length, cn_error *e);
+/* A list of texts, joined from name0, name1, … when it was too long for one attribute. *found: whether it is there. */
+cn_status cn_h5_attr_texts(cn_h5 *f, const char *path, const char *name, cn_arena *a, cn_names *out, bool *found, cn_error *e);
+cn_status cn_h5_attr_int(cn_h5 *f, const char *path, const char *name, int64_t *out, bool *found, cn_error *e);
+
+/* What an array is, without reading it: dtype and shape. */
+cn_status cn_h5_array_type(cn_h5 *f, const char *path, cn_type *out, cn_error *e);
+/* The array as a new tensor (the caller releases). Its size is checked against the limits, and against what the file
+ * holds, before memory is taken. */
+cn_status cn_h5_array_read(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e);
+
+#endif

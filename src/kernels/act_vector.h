@@ -1,0 +1,101 @@
+/* The activations of act.h on one vector, for the files in kernels/isa/. Where `kind` is a constant the switch
+ * disappears, so loops are written once per kind and chosen outside (V_ACT_SWITCH). */
+#ifndef CN_KERNELS_ACT_VECTOR_H
+#define CN_KERNELS_ACT_VECTOR_H
+
+#include "kernels/act.h"
+#include "kernels/vmath.h"
+
+typedef struct vact { vf a, b, c; } vact; /* the parameters, one value in all lanes */
+
+V_FN vact v_act_parameters(const cn_act *act) { return (vact){v_set(act->a), v_set(act->b), v_set(act->c)}; }
+
+V_FN vf v_clip(vf x, float low, float high) { return v_min(v_set(high), v_max(v_set(low), x)); }
+
+V_FN vf v_act_relu_(vf x, const vact *p) {
+  vf slope = v_select(v_eq(p->a, v_zero()), v_zero(), p->a * (x - p->c)); /* 0, not 0 * -infinity */
+  vf y = v_select(v_lt(x, p->c), slope, x);
+  return v_select(v_ge(x, p->b), p->b, y);
+}
+V_FN vf v_act_elu_(vf x, vf scale, vf a) { /* scale * (x > 0 ? x : a * (exp(x) - 1)) */
+  return v_select(v_gt(x, v_zero()), scale * x, a * scale * v_expm1(v_min(v_zero(), x)));
+}
+/* x * g where x = -infinity has the limit 0 instead of NaN, as g is 0 there. */
+V_FN vf v_act_gated_(vf x, vf g) { return v_select(v_eq(x, v_set(-__builtin_inff())), v_set(-0.0f), x * g); }
+V_FN vf v_act_gelu_tanh_(vf x) {
+  vf inner = v_set(0.7978845608f) * v_fma(v_set(0.044715f) * x * x, x, x);
+  return v_act_gated_(x, v_set(0.5f) * (v_set(1) + v_tanh(inner)));
+}
+V_FN vf v_act_squareplus_(vf x, vf b) {
+  vf a = v_abs(x);
+  vf root = v_select(v_lt(a, v_set(1e9f)), v_sqrt(v_fma(x, x, b)), a); /* x² would overflow */
+  return v_select(v_lt(x, v_zero()), v_set(0.5f) * b / (root + a), v_set(0.5f) * (x + root)); /* no cancellation */
+}
+
+V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
+  const vf zero = v_zero(), one = v_set(1);
+  switch (kind) {
+    case CN_ACT_RELU: return v_act_relu_(x, p);
+    case CN_ACT_THRESHOLDED: return v_select(v_le(x, p->a), zero, x);
+    case CN_ACT_ELU: return v_act_elu_(x, one, p->a);
+    case CN_ACT_SELU: return v_act_elu_(x, v_set(1.05070098735548049342f), v_set(1.67326324235437728482f));
+    case CN_ACT_CELU: return v_max(zero, x) + p->a * v_expm1(v_min(zero, x) / p->a);
+    case CN_ACT_SIGMOID: return v_sigmoid(x);
+    case CN_ACT_HARD_SIGMOID: return v_clip(v_fma(p->a, x, p->b), 0, 1);
+    case CN_ACT_LOG_SIGMOID: return -v_softplus(-x);
+    case CN_ACT_TANH: return v_tanh(x);
+    case CN_ACT_HARD_TANH: return v_clip(x, -1, 1);
+    case CN_ACT_TANH_SHRINK: return x - v_tanh(x);
+    case CN_ACT_SOFTPLUS: return v_softplus(x);
+    case CN_ACT_SOFTSIGN: {
+      vf finite = v_clip(x, -3e38f, 3e38f);
+      return finite / (one + v_abs(finite));
+    }
+    case CN_ACT_EXPONENTIAL: return v_exp(x);
+    case CN_ACT_SILU: return v_act_gated_(x, v_sigmoid(x));
+    case CN_ACT_HARD_SILU: return v_act_gated_(x, v_clip(v_fma(x, v_set(1.0f / 6), v_set(0.5f)), 0, 1));
+    case CN_ACT_GELU: return v_act_gated_(x, v_set(0.5f) * (one + v_erf(x * v_set(0.70710678118f))));
+    case CN_ACT_GELU_TANH: return v_act_gelu_tanh_(x);
+    case CN_ACT_MISH: return v_act_gated_(x, v_tanh(v_softplus(x)));
+    case CN_ACT_SOFT_SHRINK: return x - v_min(p->a, v_max(-p->a, x));
+    case CN_ACT_HARD_SHRINK: return v_select(v_le(v_abs(x), p->a), zero, x);
+    case CN_ACT_THRESHOLD: return v_select(v_le(x, p->a), p->b, x);
+    case CN_ACT_SQUAREPLUS: return v_act_squareplus_(x, p->a);
+    case CN_ACT_SPARSE_PLUS: {
+      vf h = (x + one) * v_set(0.5f);
+      vf y = v_select(v_lt(x, one), h * h, x);
+      return v_select(v_le(x, v_set(-1)), zero, y);
+    }
+    case CN_ACT_SPARSE_SIGMOID: return v_clip((x + one) * v_set(0.5f), 0, 1);
+    default: return x;
+  }
+}
+
+/* V_ACT_SWITCH(kind, statement): the statement once per kind, with V_KIND the constant kind. */
+#define V_ACT_CASE_(k, ...) \
+  case k: {                 \
+    enum { V_KIND = k };    \
+    __VA_ARGS__;            \
+  } break;
+#define V_ACT_SWITCH(kind, ...)                                                                        \
+  switch (kind) {                                                                                      \
+    V_ACT_CASE_(CN_ACT_RELU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_THRESHOLDED, __VA_ARGS__)                 \
+    V_ACT_CASE_(CN_ACT_ELU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_SELU, __VA_ARGS__)                         \
+    V_ACT_CASE_(CN_ACT_CELU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_SIGMOID, __VA_ARGS__)                     \
+    V_ACT_CASE_(CN_ACT_HARD_SIGMOID, __VA_ARGS__) V_ACT_CASE_(CN_ACT_LOG_SIGMOID, __VA_ARGS__)         \
+    V_ACT_CASE_(CN_ACT_TANH, __VA_ARGS__) V_ACT_CASE_(CN_ACT_HARD_TANH, __VA_ARGS__)                   \
+    V_ACT_CASE_(CN_ACT_TANH_SHRINK, __VA_ARGS__) V_ACT_CASE_(CN_ACT_SOFTPLUS, __VA_ARGS__)             \
+    V_ACT_CASE_(CN_ACT_SOFTSIGN, __VA_ARGS__) V_ACT_CASE_(CN_ACT_EXPONENTIAL, __VA_ARGS__)             \
+    V_ACT_CASE_(CN_ACT_SILU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_HARD_SILU, __VA_ARGS__)                   \
+    V_ACT_CASE_(CN_ACT_GELU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_GELU_TANH, __VA_ARGS__)                   \
+    V_ACT_CASE_(CN_ACT_MISH, __VA_ARGS__) V_ACT_CASE_(CN_ACT_SOFT_SHRINK, __VA_ARGS__)                 \
+    V_ACT_CASE_(CN_ACT_HARD_SHRINK, __VA_ARGS__) V_ACT_CASE_(CN_ACT_THRESHOLD, __VA_ARGS__)            \
+    V_ACT_CASE_(CN_ACT_SQUAREPLUS, __VA_ARGS__) V_ACT_CASE_(CN_ACT_SPARSE_PLUS, __VA_ARGS__)           \
+    V_ACT_CASE_(CN_ACT_SPARSE_SIGMOID, __VA_ARGS__)                                                    \
+    default: {                                                                                         \
+      enum { V_KIND = CN_ACT_LINEAR };                                                                 \
+      __VA_ARGS__;                                                                                     \
+    } break;                                                                                           \
+  }
+
+#endif

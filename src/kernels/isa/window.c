@@ -1,0 +1,107 @@
+/* Windows over rows of channels-last pixels: depthwise convolution and pooling. Blocks of pixels by vectors of channels
+ * are kept in registers over all taps; pixels near a border, where taps fall away, go one at a time. */
+#include "kernels/act_vector.h"
+#include "kernels/kernels.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef enum kind { DEPTHWISE, MAXIMUM, AVERAGE } kind;
+typedef struct range { float low, high; } range; /* ReLU and its like, as part of the store; else infinite */
+
+/* np pixels from x on by nv vectors of channels from c on; left: channels in use in the last vector. `checked`: taps
+ * are left out where x (np is 1 then) is outside of their range. The arguments before w are constants. */
+V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_window_call *w, const range *bounds,
+                int64_t x, int64_t c, int left) {
+  vf acc[16];
+  const vm m = v_first(left);
+  UNROLL for (int i = 0; i < np * nv; i++) {
+    vf start = what == MAXIMUM ? v_set(-__builtin_inff()) : v_zero();
+    if (what == DEPTHWISE && w->epilogue.bias) {
+      const float *bias = w->epilogue.bias + c + i % nv * CN_LANES;
+      start = masked ? v_load_m(bias, m) : v_load(bias);
+    }
+    acc[i] = start;
+  }
+  for (int t = 0; t < w->taps; t++) {
+    if (checked && (x < w->first[t] || x >= w->last[t])) continue;
+    const float *in = w->in + x * w->step + w->offset[t] + c;
+    UNROLL for (int v = 0; v < nv; v++) {
+      vf y = v_zero();
+      if (what == DEPTHWISE) {
+        const float *weights = w->weights + w->weight[t] + c + v * CN_LANES;
+        y = masked ? v_load_m(weights, m) : v_load(weights);
+      }
+      UNROLL for (int p = 0; p < np; p++) {
+        const float *from = in + p * w->step + v * CN_LANES;
+        vf a = masked ? v_load_m(from, m) : v_load(from), *to = &acc[p * nv + v];
+        if (what == DEPTHWISE) *to = v_fma(a, y, *to);
+        else if (what == MAXIMUM) *to = v_max_nan(*to, a);
+        else *to = *to + a;
+      }
+    }
+  }
+  UNROLL for (int i = 0; i < np * nv; i++) {
+    float *out = w->out + (x + i / nv) * w->out_pitch + c + i % nv * CN_LANES;
+    vf y = acc[i];
+    if (what == AVERAGE) y = y * v_set(w->scale[x + i / nv]);
+    if (what == DEPTHWISE) y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    if (masked) v_store_m(out, m, y);
+    else v_store(out, y);
+  }
+}
+
+V_FN void pixels(kind what, int np, int nv, const cn_window_call *w, const range *r, int64_t x) {
+  int64_t c = 0;
+  for (; nv > 1 && c + nv * CN_LANES <= w->channels; c += nv * CN_LANES)
+    block(what, np, nv, false, false, w, r, x, c, CN_LANES);
+  for (; c + CN_LANES <= w->channels; c += CN_LANES) block(what, np, 1, false, false, w, r, x, c, CN_LANES);
+  if (c < w->channels) block(what, np, 1, true, false, w, r, x, c, (int)(w->channels - c));
+}
+
+V_FN void one_pixel(kind what, const cn_window_call *w, const range *r, int64_t x) {
+  int64_t c = 0;
+  for (; c + 4 * CN_LANES <= w->channels; c += 4 * CN_LANES) block(what, 1, 4, false, true, w, r, x, c, CN_LANES);
+  for (; c + CN_LANES <= w->channels; c += CN_LANES) block(what, 1, 1, false, true, w, r, x, c, CN_LANES);
+  if (c < w->channels) block(what, 1, 1, true, true, w, r, x, c, (int)(w->channels - c));
+}
+
+V_FN void row(kind what, const cn_window_call *w, const range *r) {
+  int64_t begin = w->begin, end = w->end; /* the pixels at which no tap falls away */
+  for (int t = 0; t < w->taps; t++) {
+    if (w->first[t] > begin) begin = w->first[t];
+    if (w->last[t] < end) end = w->last[t];
+  }
+  int64_t x = w->begin;
+  for (; x < begin && x < w->end; x++) one_pixel(what, w, r, x);
+  const int wide = CN_LANES == 16 ? 2 : 1; /* AVX-512 has 32 registers, the others 16 */
+  for (; x + 8 <= end; x += 8) pixels(what, 8, wide, w, r, x);
+  for (; x + 4 <= end; x += 4) pixels(what, 4, 2, w, r, x);
+  for (; x + 2 <= end; x += 2) pixels(what, 2, 4, w, r, x);
+  for (; x < w->end; x++) one_pixel(what, w, r, x);
+}
+
+static const range everything = {-__builtin_inff(), __builtin_inff()};
+
+static void depthwise(const cn_window_call *w) {
+  const cn_act *act = w->epilogue.act;
+  if (!act || act->kind == CN_ACT_LINEAR) {
+    row(DEPTHWISE, w, &everything);
+    return;
+  }
+  if (cn_act_is_clamp(act)) {
+    row(DEPTHWISE, w, &(range){0, act->b});
+    return;
+  }
+  row(DEPTHWISE, w, &everything);
+  for (int64_t x = w->begin; x < w->end; x++)
+    CN_ISA_NAME(cn_act_math_table).apply(act, w->out + x * w->out_pitch, w->out + x * w->out_pitch, w->channels);
+}
+
+static void maximum(const cn_window_call *w) { row(MAXIMUM, w, &everything); }
+static void average(const cn_window_call *w) { row(AVERAGE, w, &everything); }
+
+const cn_window_kernels CN_ISA_NAME(cn_window_table) = {.depthwise = depthwise, .maximum = maximum, .average = average};

@@ -1,0 +1,120 @@
+/* The compute kernels: raw pointers, sizes and pitches; no errors, no allocation, no threads. A family of kernels is a
+ * table of function pointers, compiled once per instruction set from kernels/isa/ and chosen by cn_cpu_isa(). */
+#ifndef CN_KERNELS_KERNELS_H
+#define CN_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+#include "kernels/act.h"
+
+/* In a header: declares the table of each instruction set and `const type *name(void)`, the one for this CPU. The file
+ * in isa/ defines `const type CN_ISA_NAME(name##_table)`; CN_KERNELS_DEFINE in a plain file defines the function. */
+#define CN_KERNELS_DECLARE(type, name)                                            \
+  extern const type name##_table_sse2, name##_table_avx2, name##_table_avx512;    \
+  const type *name(void)
+#define CN_KERNELS_OF(name) {&name##_table_sse2, &name##_table_avx2, &name##_table_avx512} /* indexed by cn_isa */
+#define CN_KERNELS_DEFINE(type, name)                   \
+  const type *name(void) {                              \
+    static const type *const of[] = CN_KERNELS_OF(name); \
+    return of[cn_cpu_isa()];                            \
+  }
+
+/* ---- Activations and elementary functions. y may be x. ---- */
+typedef struct cn_act_kernels {
+  void (*apply)(const cn_act *act, float *y, const float *x, int64_t n);
+  void (*exp)(float *y, const float *x, int64_t n);
+  void (*expm1)(float *y, const float *x, int64_t n);
+  void (*log)(float *y, const float *x, int64_t n);
+  void (*log1p)(float *y, const float *x, int64_t n);
+  void (*tanh)(float *y, const float *x, int64_t n);
+  void (*sigmoid)(float *y, const float *x, int64_t n);
+  void (*erf)(float *y, const float *x, int64_t n);
+} cn_act_kernels;
+CN_KERNELS_DECLARE(cn_act_kernels, cn_act_math);
+void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n);
+/* Whether the act is min(b, max(0, x)): ReLU, ReLU6. */
+static inline bool cn_act_is_clamp(const cn_act *act) { return act->kind == CN_ACT_RELU && act->a == 0 && act->c == 0; }
+double cn_act_double(const cn_act *act, double x); /* one value by libm: for float64 and as the reference of tests */
+
+/* ---- Matrix products ----
+ * c[m][n] = act(bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
+ * b is packed: panels of `nr` columns (the last one of fewer, rounded up to a vector), each panel row after row. One
+ * segment is a plain product; the segments of a convolution are the places of its kernel in a row of pixels. */
+typedef struct cn_epilogue {
+  const float *bias;    /* n values, or NULL */
+  const cn_act *act;    /* NULL: linear */
+} cn_epilogue;
+
+typedef struct cn_gemm_call {
+  const float *a;
+  int64_t lda;
+  const int64_t *offset; /* segments of them; NULL: one segment at 0 */
+  int64_t segments, kc;  /* segments 0: the sum is empty */
+  const float *b;        /* packed */
+  float *c;
+  int64_t ldc;
+  int64_t m, n;
+  cn_epilogue epilogue;
+} cn_gemm_call;
+
+typedef struct cn_gemm_kernels {
+  int mr, nr, lanes;
+  /* Rows of tiles [tile0, tile1) of cn_gemm_tiles(m), columns of panels [panel0, panel1): tile by tile, so these panels
+   * should fit into the second-level cache. */
+  void (*run)(const cn_gemm_call *call, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1);
+  /* Writes rows [k0, k0 + kc) of panels [panel0, panel1) of a packed matrix with k rows and n columns. b has kc rows:
+   * element (i, j) at b[i * row + j * column]. */
+  void (*pack)(float *to, const float *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
+               int64_t panel0, int64_t panel1);
+  /* c[m * ldc] = act(bias[0] + sum of a[m * lda + k] * b[k]), b not packed: the product with one column. */
+  void (*column)(const float *a, int64_t lda, const float *b, float *c, int64_t ldc, int64_t m, int64_t k,
+                 const cn_epilogue *epilogue);
+} cn_gemm_kernels;
+CN_KERNELS_DECLARE(cn_gemm_kernels, cn_gemm);
+/* Tile i of t covers rows i m / t … (i + 1) m / t: the cut depends on m alone, so that threads never change results. */
+int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m);
+int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n);
+size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n);
+
+/* Double precision, any pitches, no speed: rows [row0, row1) of c, which is contiguous. */
+typedef struct cn_gemm_double_call {
+  const double *a, *b, *bias;
+  int64_t a_row, a_column, b_row, b_column;
+  double *c;
+  int64_t n, k;
+  const cn_act *act;
+} cn_gemm_double_call;
+void cn_gemm_double(const cn_gemm_double_call *call, int64_t row0, int64_t row1);
+/* to[j][i] = from[i * pitch + j] */
+void cn_transpose_floats(float *to, const float *from, int64_t pitch, int64_t rows, int64_t columns);
+
+/* ---- Windows over channels-last images: depthwise convolution and pooling ----
+ * One call makes output pixels begin … end - 1 of a row, `channels` values each. A tap is a place of the window: for
+ * output pixel x it reads the input pixel at in + x * step + offset[tap] floats; tap t is left out where x is outside
+ * [first[t], last[t]), which is how windows are clipped at the borders. */
+typedef struct cn_window_call {
+  const float *in;
+  int64_t step;                 /* floats from one output pixel's input to the next one's */
+  int taps;
+  const int64_t *offset;
+  const int32_t *first, *last;
+  float *out;                   /* of pixel 0 */
+  int64_t begin, end, channels, out_pitch; /* channels: of this call, out of those of a pixel */
+  /* depthwise */
+  const float *weights;         /* `channels` values for each place of the whole window … */
+  const int64_t *weight;        /* … and for each tap where they begin */
+  cn_epilogue epilogue;
+  /* average: multiplied with the sum of pixel x */
+  const float *scale;
+} cn_window_call;
+typedef struct cn_window_kernels {
+  void (*depthwise)(const cn_window_call *call);
+  void (*maximum)(const cn_window_call *call);  /* NaN wins; no tap at all: -infinity */
+  void (*average)(const cn_window_call *call);
+} cn_window_kernels;
+CN_KERNELS_DECLARE(cn_window_kernels, cn_window);
+
+#endif

@@ -1,0 +1,70 @@
+/* Kernels without vectors: rare types, and the activations' definitions one value at a time. */
+#include <math.h>
+
+#include "kernels/kernels.h"
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+static double gated(double x, double g) { return x == -INFINITY ? -0.0 : x * g; } /* the limit, as g is 0 there */
+
+static double relu(double x, const cn_act *act) {
+  if (x >= act->b) return act->b;
+  if (x < act->c) return act->a == 0 ? 0 : act->a * (x - act->c);
+  return x;
+}
+
+double cn_act_double(const cn_act *act, double x) {
+  const double a = act->a, b = act->b;
+  if (isnan(x)) return x;
+  switch (act->kind) {
+    case CN_ACT_RELU: return relu(x, act);
+    case CN_ACT_THRESHOLDED: return x > a ? x : 0;
+    case CN_ACT_ELU: return x > 0 ? x : a * expm1(x);
+    case CN_ACT_SELU: return 1.05070098735548049342 * (x > 0 ? x : 1.67326324235437728482 * expm1(x));
+    case CN_ACT_CELU: return fmax(x, 0) + a * expm1(fmin(x, 0) / a);
+    case CN_ACT_SIGMOID: return sigmoid(x);
+    case CN_ACT_HARD_SIGMOID: return clip(a * x + b, 0, 1);
+    case CN_ACT_LOG_SIGMOID: return -softplus(-x);
+    case CN_ACT_TANH: return tanh(x);
+    case CN_ACT_HARD_TANH: return clip(x, -1, 1);
+    case CN_ACT_TANH_SHRINK: return x - tanh(x);
+    case CN_ACT_SOFTPLUS: return softplus(x);
+    case CN_ACT_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
+    case CN_ACT_EXPONENTIAL: return exp(x);
+    case CN_ACT_SILU: return gated(x, sigmoid(x));
+    case CN_ACT_HARD_SILU: return gated(x, clip(x / 6 + 0.5, 0, 1));
+    case CN_ACT_GELU: return gated(x, 0.5 * erfc(-x * 0.70710678118654752440));
+    case CN_ACT_GELU_TANH: return gated(x, 0.5 * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))));
+    case CN_ACT_MISH: return gated(x, tanh(softplus(x)));
+    case CN_ACT_SOFT_SHRINK: return x > a ? x - a : x < -a ? x + a : 0;
+    case CN_ACT_HARD_SHRINK: return fabs(x) > a ? x : 0;
+    case CN_ACT_THRESHOLD: return x > a ? x : b;
+    case CN_ACT_SQUAREPLUS: return x == -INFINITY ? 0 : (x + sqrt(x * x + a)) / 2;
+    case CN_ACT_SPARSE_PLUS: return x <= -1 ? 0 : x >= 1 ? x : (x + 1) * (x + 1) / 4;
+    case CN_ACT_SPARSE_SIGMOID: return clip((x + 1) / 2, 0, 1);
+    default: return x;
+  }
+}
+
+void cn_gemm_double(const cn_gemm_double_call *g, int64_t row0, int64_t row1) {
+  for (int64_t m = row0; m < row1; m++) {
+    double *c = g->c + m * g->n;
+    for (int64_t n = 0; n < g->n; n++) c[n] = g->bias ? g->bias[n] : 0;
+    for (int64_t k = 0; k < g->k; k++) {
+      double x = g->a[m * g->a_row + k * g->a_column];
+      const double *b = g->b + k * g->b_row;
+      for (int64_t n = 0; n < g->n; n++) c[n] += x * b[n * g->b_column];
+    }
+    if (g->act && g->act->kind != CN_ACT_LINEAR)
+      for (int64_t n = 0; n < g->n; n++) c[n] = cn_act_double(g->act, c[n]);
+  }
+}
+
+void cn_transpose_floats(float *to, const float *from, int64_t pitch, int64_t rows, int64_t columns) {
+  enum { BLOCK = 16 }; /* a line of the cache on both sides */
+  for (int64_t r = 0; r < rows; r += BLOCK)
+    for (int64_t c = 0; c < columns; c += BLOCK)
+      for (int64_t i = r; i < rows && i < r + BLOCK; i++)
+        for (int64_t j = c; j < columns && j < c + BLOCK; j++) to[j * rows + i] = from[i * pitch + j];
+}

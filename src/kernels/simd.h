@@ -1,0 +1,228 @@
+/* The vector vocabulary of the files in kernels/isa/, which are compiled once per instruction set.
+ *
+ * vf holds CN_LANES floats, vi as many int32, vm a mask of as many lanes. All are GCC vectors or plain masks: + - * /
+ * and unary - work on vf, + - & | ^ << >> on vi (>> keeps the sign). v_max(a, b) and v_min(a, b) give b when either is
+ * NaN, so v_max(bound, x) lets NaN through. Comparisons with NaN are false. vmath.h builds on these. */
+#ifndef CN_KERNELS_SIMD_H
+#define CN_KERNELS_SIMD_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CN_PASTE_(a, b) a##_##b
+#define CN_PASTE(a, b) CN_PASTE_(a, b)
+#define CN_ISA_NAME(name) CN_PASTE(name, CN_ISA) /* cn_gemm -> cn_gemm_avx2 */
+
+#define V_FN static inline __attribute__((always_inline, unused))
+
+#if defined(CN_ISA_avx512)
+#define CN_LANES 16
+typedef __m512 vf;
+typedef __mmask16 vm;
+#elif defined(CN_ISA_avx2)
+#define CN_LANES 8
+typedef __m256 vf;
+typedef __m256 vm;
+#else
+#define CN_LANES 4
+typedef __m128 vf;
+typedef __m128 vm;
+#endif
+typedef int32_t vi __attribute__((vector_size(4 * CN_LANES)));
+typedef uint32_t vu __attribute__((vector_size(4 * CN_LANES))); /* where arithmetic may wrap */
+
+#if defined(CN_ISA_avx512)
+
+V_FN vf v_set(float x) { return _mm512_set1_ps(x); }
+V_FN vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+V_FN void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+V_FN vm v_first(int n) { return (__mmask16)(n >= 16 ? 0xffff : (1u << n) - 1); } /* the first n lanes */
+V_FN vf v_load_m(const float *p, vm m) { return _mm512_maskz_loadu_ps(m, p); }
+V_FN void v_store_m(float *p, vm m, vf a) { _mm512_mask_storeu_ps(p, m, a); }
+V_FN vf v_load_n(const float *p, int n) { return v_load_m(p, v_first(n)); }
+V_FN void v_store_n(float *p, vf a, int n) { v_store_m(p, v_first(n), a); }
+V_FN vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+V_FN vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+V_FN vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+V_FN vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+V_FN vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+V_FN vf v_bits_and(vf a, vf b) { return _mm512_and_ps(a, b); }
+V_FN vf v_bits_or(vf a, vf b) { return _mm512_or_ps(a, b); }
+V_FN vf v_bits_xor(vf a, vf b) { return _mm512_xor_ps(a, b); }
+V_FN vf v_bits_andnot(vf a, vf b) { return _mm512_andnot_ps(a, b); } /* ~a & b */
+V_FN vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+V_FN vf v_floor(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+V_FN vf v_ceil(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+V_FN vf v_trunc(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+V_FN vi v_to_int(vf a) { return (vi)_mm512_cvtps_epi32(a); } /* to nearest; out of range: INT32_MIN */
+V_FN vf v_to_float(vi a) { return _mm512_cvtepi32_ps((__m512i)a); }
+V_FN vm v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+V_FN vm v_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+V_FN vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+V_FN vm v_isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+V_FN vm v_both(vm a, vm b) { return (vm)(a & b); }
+V_FN vm v_either(vm a, vm b) { return (vm)(a | b); }
+V_FN vm v_not(vm a) { return (vm)~a; }
+V_FN bool v_any(vm a) { return a != 0; }
+V_FN vf v_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); } /* m ? a : b */
+
+#elif defined(CN_ISA_avx2)
+
+V_FN vf v_set(float x) { return _mm256_set1_ps(x); }
+V_FN vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+V_FN void v_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+V_FN vm v_first(int n) {
+  return _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
+}
+V_FN vf v_load_m(const float *p, vm m) { return _mm256_maskload_ps(p, _mm256_castps_si256(m)); }
+V_FN void v_store_m(float *p, vm m, vf a) { _mm256_maskstore_ps(p, _mm256_castps_si256(m), a); }
+V_FN vf v_load_n(const float *p, int n) { return v_load_m(p, v_first(n)); }
+V_FN void v_store_n(float *p, vf a, int n) { v_store_m(p, v_first(n), a); }
+V_FN vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+V_FN vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+V_FN vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+V_FN vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+V_FN vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
+V_FN vf v_bits_and(vf a, vf b) { return _mm256_and_ps(a, b); }
+V_FN vf v_bits_or(vf a, vf b) { return _mm256_or_ps(a, b); }
+V_FN vf v_bits_xor(vf a, vf b) { return _mm256_xor_ps(a, b); }
+V_FN vf v_bits_andnot(vf a, vf b) { return _mm256_andnot_ps(a, b); }
+V_FN vf v_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+V_FN vf v_floor(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+V_FN vf v_ceil(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+V_FN vf v_trunc(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+V_FN vi v_to_int(vf a) { return (vi)_mm256_cvtps_epi32(a); }
+V_FN vf v_to_float(vi a) { return _mm256_cvtepi32_ps((__m256i)a); }
+V_FN vm v_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+V_FN vm v_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+V_FN vm v_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+V_FN vm v_isnan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
+V_FN vm v_both(vm a, vm b) { return _mm256_and_ps(a, b); }
+V_FN vm v_either(vm a, vm b) { return _mm256_or_ps(a, b); }
+V_FN vm v_not(vm a) { return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1))); }
+V_FN bool v_any(vm a) { return _mm256_movemask_ps(a) != 0; }
+V_FN vf v_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+
+#else /* SSE2 */
+
+V_FN vf v_set(float x) { return _mm_set1_ps(x); }
+V_FN vf v_load(const float *p) { return _mm_loadu_ps(p); }
+V_FN void v_store(float *p, vf a) { _mm_storeu_ps(p, a); }
+V_FN vm v_first(int n) { return _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3))); }
+V_FN vf v_load_n(const float *p, int n) {
+  if (n >= 4) return v_load(p);
+  float t[4] = {0};
+  for (int i = 0; i < n; i++) t[i] = p[i];
+  return v_load(t);
+}
+V_FN void v_store_n(float *p, vf a, int n) {
+  if (n >= 4) {
+    v_store(p, a);
+    return;
+  }
+  float t[4];
+  v_store(t, a);
+  for (int i = 0; i < n; i++) p[i] = t[i];
+}
+V_FN vf v_load_m(const float *p, vm m) { return v_load_n(p, __builtin_popcount((unsigned)_mm_movemask_ps(m))); }
+V_FN void v_store_m(float *p, vm m, vf a) { v_store_n(p, a, __builtin_popcount((unsigned)_mm_movemask_ps(m))); }
+V_FN vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+V_FN vf v_fnma(vf a, vf b, vf c) { return c - a * b; }
+V_FN vf v_max(vf a, vf b) { return _mm_max_ps(a, b); }
+V_FN vf v_min(vf a, vf b) { return _mm_min_ps(a, b); }
+V_FN vf v_sqrt(vf a) { return _mm_sqrt_ps(a); }
+V_FN vf v_bits_and(vf a, vf b) { return _mm_and_ps(a, b); }
+V_FN vf v_bits_or(vf a, vf b) { return _mm_or_ps(a, b); }
+V_FN vf v_bits_xor(vf a, vf b) { return _mm_xor_ps(a, b); }
+V_FN vf v_bits_andnot(vf a, vf b) { return _mm_andnot_ps(a, b); }
+V_FN vi v_to_int(vf a) { return (vi)_mm_cvtps_epi32(a); }
+V_FN vf v_to_float(vi a) { return _mm_cvtepi32_ps((__m128i)a); }
+V_FN vm v_lt(vf a, vf b) { return _mm_cmplt_ps(a, b); }
+V_FN vm v_le(vf a, vf b) { return _mm_cmple_ps(a, b); }
+V_FN vm v_eq(vf a, vf b) { return _mm_cmpeq_ps(a, b); }
+V_FN vm v_isnan(vf a) { return _mm_cmpunord_ps(a, a); }
+V_FN vm v_both(vm a, vm b) { return _mm_and_ps(a, b); }
+V_FN vm v_either(vm a, vm b) { return _mm_or_ps(a, b); }
+V_FN vm v_not(vm a) { return _mm_xor_ps(a, _mm_castsi128_ps(_mm_set1_epi32(-1))); }
+V_FN bool v_any(vm a) { return _mm_movemask_ps(a) != 0; }
+V_FN vf v_select(vm m, vf a, vf b) { return _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b)); }
+V_FN vf v_keep_large_(vf a, vf r) { /* from 2^23 on a float is whole already; also keeps NaN and the sign of zero */
+  vf sign = v_bits_and(a, v_set(-0.0f));
+  return v_select(v_lt(v_bits_andnot(v_set(-0.0f), a), v_set(8388608.0f)), v_bits_or(r, sign), a);
+}
+V_FN vf v_round(vf a) { return v_keep_large_(a, v_to_float(v_to_int(a))); }
+V_FN vf v_trunc(vf a) { return v_keep_large_(a, _mm_cvtepi32_ps(_mm_cvttps_epi32(a))); }
+V_FN vf v_floor(vf a) {
+  vf r = _mm_cvtepi32_ps(_mm_cvttps_epi32(a));
+  return v_keep_large_(a, r - v_bits_and(v_lt(a, r), v_set(1)));
+}
+V_FN vf v_ceil(vf a) {
+  vf r = _mm_cvtepi32_ps(_mm_cvttps_epi32(a));
+  return v_keep_large_(a, r + v_bits_and(v_lt(r, a), v_set(1)));
+}
+
+#endif
+
+V_FN vf v_zero(void) { return v_set(0); }
+V_FN vm v_gt(vf a, vf b) { return v_lt(b, a); }
+V_FN vm v_ge(vf a, vf b) { return v_le(b, a); }
+V_FN vf v_abs(vf a) { return v_bits_andnot(v_set(-0.0f), a); }
+V_FN vf v_copysign(vf size, vf sign) {
+  return v_bits_or(v_abs(size), v_bits_and(sign, v_set(-0.0f)));
+}
+/* NaN when either is NaN. */
+V_FN vf v_max_nan(vf a, vf b) { return v_select(v_isnan(a), a, v_max(a, b)); }
+V_FN vf v_min_nan(vf a, vf b) { return v_select(v_isnan(a), a, v_min(a, b)); }
+V_FN vi v_bits(vf a) { return (vi)a; }
+V_FN vf v_from_bits(vi a) { return (vf)a; }
+V_FN vi v_set_int(int32_t x) {
+#if defined(CN_ISA_avx512)
+  return (vi)_mm512_set1_epi32(x);
+#elif defined(CN_ISA_avx2)
+  return (vi)_mm256_set1_epi32(x);
+#else
+  return (vi)_mm_set1_epi32(x);
+#endif
+}
+
+/* Over the lanes, always in the same order (pairs half a vector apart). */
+V_FN float v_sum(vf a) {
+  float t[CN_LANES];
+  v_store(t, a);
+  for (int w = CN_LANES / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; i++) t[i] += t[i + w];
+  return t[0];
+}
+V_FN float v_max_lane(vf a) { /* NaN when a lane is NaN */
+  float t[CN_LANES];
+  v_store(t, a);
+  float m = t[0];
+  for (int i = 1; i < CN_LANES; i++) m = m != m || t[i] < m ? m : t[i];
+  return m;
+}
+V_FN float v_min_lane(vf a) { return -v_max_lane(-a); }
+
+/* V_FOR(n, statements) runs the statements on each vector of n floats: i is the first index, left the number of lanes
+ * in use (CN_LANES but at the end). V_AT loads, V_PUT stores; both choose the plain or the masked form:
+ * V_FOR(n, V_PUT(y, V_AT(a) + V_AT(b))); */
+#define V_AT(p) (left == CN_LANES ? v_load((p) + i) : v_load_n((p) + i, left))
+#define V_PUT(p, v)                                         \
+  do {                                                      \
+    if (left == CN_LANES) v_store((p) + i, (v));            \
+    else v_store_n((p) + i, (v), left);                     \
+  } while (0)
+#define V_FOR(n, ...)                                                   \
+  do {                                                                  \
+    int64_t i = 0;                                                      \
+    for (; i + CN_LANES <= (n); i += CN_LANES) {                        \
+      enum { left = CN_LANES };                                         \
+      __VA_ARGS__;                                                      \
+    }                                                                   \
+    if (i < (n)) {                                                      \
+      const int left = (int)((n) - i);                                  \
+      __VA_ARGS__;                                                      \
+    }                                                                   \
+  } while (0)
+
+#endif

@@ -1,0 +1,15 @@
+/* Add: the sum of its inputs. */
+#include "layers/merging.h"
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_merge_fold(l, t, c, &cn_op_add, false); }
+
+const cn_layer_type cn_layer_add = {
+    .name = "Add",
+    .versions = "2 3",
+    .help = "the sum of its inputs; shapes broadcast",
+    .flags = CN_MASK_OWN,
+    .min_in = 1,
+    .max_in = -1,
+    .fields = cn_merge_fields,
+    .lower = lower,
+};

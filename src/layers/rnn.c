@@ -1,0 +1,234 @@
+/* Recurrent layers: settings and lowering that they share. */
+#include "layers/rnn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* ---- Settings ---- */
+
+static cn_status put_text(cn_layer *l, cn_value *config, const char *key, const char *text, cn_error *e) {
+  cn_value *v = cn_value_text(&l->arena, text);
+  return v && cn_value_put(&l->arena, config, key, v) ? CORNU_OK : cn_no_memory(e);
+}
+
+static cn_status put_bool(cn_layer *l, cn_value *config, const char *key, bool b, cn_error *e) {
+  cn_value *v = cn_value_new(&l->arena, CORNU_BOOL);
+  if (!v) return cn_no_memory(e);
+  v->b = b;
+  return cn_value_put(&l->arena, config, key, v) ? CORNU_OK : cn_no_memory(e);
+}
+
+cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_error *e) {
+  const cn_origin *o = &l->origin;
+  if (kind != CN_RNN_SIMPLE && !cn_value_find(config, "recurrent_activation") &&
+      !cn_value_find(config, "inner_activation")) {
+    bool hard = !o->tf && !cn_origin_at_least(o, 2, 3, 0);
+    CN_TRY(put_text(l, config, "recurrent_activation", hard ? "hard_sigmoid" : "sigmoid", e));
+  }
+  if (kind == CN_RNN_GRU && !cn_value_find(config, "reset_after"))
+    CN_TRY(put_bool(l, config, "reset_after", o->tf || o->keras >= 3, e));
+  const cn_value *forget = cn_value_find(config, "forget_bias_init");
+  if (kind == CN_RNN_LSTM && forget) {
+    const char *name = cn_value_str(forget);
+    CN_TRY(put_bool(l, config, "unit_forget_bias", name && cn_word_in("one ones", name, NULL), e));
+    cn_value_remove(config, "forget_bias_init");
+  }
+  return CORNU_OK;
+}
+
+cn_status cn_rnn_check(cn_layer *l, cn_error *e) {
+  const cn_rnn *s = l->settings;
+  if (s->cell.activation.kind != CN_ACTIVATION_ELEMENT || s->cell.recurrent_activation.kind != CN_ACTIVATION_ELEMENT)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+        "an activation that mixes the units (softmax and the like) or is a layer does not "
+                                             "run inside a recurrent layer: use an element-wise one by name");
+  return CORNU_OK;
+}
+
+/* ---- Weights in a trace ---- */
+
+/* cuDNN's matrices, gate by gate, to plain ones: see rnn_weights.c. */
+static cn_edge plain_kernel(cn_trace *t, cn_edge kernel, int gates) {
+  const cn_type *type = cn_edge_type(t, kernel);
+  int64_t rows = type->shape[0], columns = type->shape[1] / gates;
+  cn_edge first, turned[4];
+  if (!cn_emit_many(t, &cn_op_split, &(cn_split_attrs){.axis = 1, .count = gates}, &kernel, 1,
+      &first)) return CN_NO_EDGE;
+  for (int g = 0; g < gates; g++) {
+    cn_edge shaped = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{2, {columns, rows}}}, first + g);
+    turned[g] = cn_emit1(t, &cn_op_transpose, &(cn_ints_attrs){{2, {1, 0}}}, shaped);
+  }
+  return cn_emit(t, &cn_op_concat, &(cn_axis_attrs){1}, turned, gates);
+}
+
+static cn_edge plain_bias(cn_trace *t, cn_edge bias, cn_rnn_kind kind) {
+  int64_t half = cn_edge_type(t, bias)->shape[0] / 2;
+  cn_edge pair = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{2, {2, half}}}, bias);
+  return kind == CN_RNN_GRU ? pair : cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {0}}}, pair);
+}
+
+cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn) {
+  cn_rnn_part p = {.kind = kind, .cell = &((const cn_rnn *)l->settings)->cell};
+  p.kernel = cn_layer_weight_edge(l, t, "kernel");
+  p.recurrent = cn_layer_weight_edge(l, t, "recurrent_kernel");
+  p.bias = p.cell->use_bias ? cn_layer_weight_edge(l, t, "bias") : CN_NO_EDGE;
+  if (!cudnn || t->status) return p;
+  p.kernel = plain_kernel(t, p.kernel, cn_rnn_gates(kind));
+  p.recurrent = plain_kernel(t, p.recurrent, cn_rnn_gates(kind));
+  p.bias = plain_bias(t, p.bias, kind);
+  return p;
+}
+
+/* ---- States ---- */
+
+typedef struct states {
+  cn_edge edge[CN_RNN_MAX_STATES];
+  int n;
+} states;
+
+static void add_state(cn_trace *t, cn_edge edge, cn_edge *out, int *n, int cap) {
+  if (*n < cap) out[(*n)++] = edge;
+  else cn_trace_fail(t, CORNU_ERR_LIMIT, "more than %d initial states", cap);
+}
+
+/* Tensors of a keyword argument: one, or lists of them. */
+static void add_states_in(cn_trace *t, const cn_call *c, const cn_value *v, cn_edge *out, int *n, int cap) {
+  int index;
+  if (cn_call_ref(v, &index)) {
+    if (index >= 0 && index < c->n_in) add_state(t, c->in[index].data, out, n, cap);
+  } else if (cn_value_is(v, CORNU_LIST)) {
+    for (int i = 0; i < v->count; i++) add_states_in(t, c, v->items[i], out, n, cap);
+  }
+}
+
+int cn_rnn_initial_states(cn_trace *t, const cn_call *c, cn_edge *out, int cap) {
+  int n = 0;
+  for (int i = 1; i < c->n_positional; i++) add_state(t, c->in[i].data, out, &n, cap);
+  const cn_value *given = n ? NULL : cn_call_kwarg(c, "initial_state");
+  if (given) add_states_in(t, c, given, out, &n, cap);
+  return n;
+}
+
+static int state_count(const cn_rnn_part *parts, int n_parts) {
+  int count = 0;
+  for (int i = 0; i < n_parts; i++) count += parts[i].kind == CN_RNN_LSTM ? 2 : 1;
+  return count;
+}
+
+/* Where the states of part i begin in Keras's flat list. */
+static int state_offset(const cn_rnn_part *parts, int n_parts, int i, bool reversed) {
+  return reversed ? state_count(parts + i + 1, n_parts - i - 1) : state_count(parts, i);
+}
+
+static void initial_states(cn_trace *t, const cn_call *c, int expected, states *s) {
+  s->n = cn_rnn_initial_states(t, c, s->edge, CN_RNN_MAX_STATES);
+  if (s->n && s->n != expected)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "%d initial states are given, the layer has %d states", s->n, expected);
+}
+
+/* ---- Lowering ---- */
+
+static cn_edge swap_leading(cn_trace *t, cn_edge x) {
+  if (x == CN_NO_EDGE || cn_edge_type(t, x)->rank < 2) return x;
+  cn_ints_attrs a = {{cn_edge_type(t, x)->rank, {1, 0, 2, 3, 4, 5, 6, 7}}};
+  return cn_emit1(t, &cn_op_transpose, &a, x);
+}
+
+static cn_edge as_float(cn_trace *t, cn_edge x) {
+  if (x == CN_NO_EDGE || cn_dtype_is_float(cn_edge_type(t, x)->dtype)) return x;
+  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
+}
+
+/* (batch, time) as the op wants it; (batch, time, 1) is accepted as Keras does. */
+static cn_edge time_mask(cn_trace *t, cn_edge mask) {
+  if (mask == CN_NO_EDGE) return mask;
+  const cn_type *type = cn_edge_type(t, mask);
+  if (type->rank == 3 && type->shape[2] == 1) return cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {2}}},
+      mask);
+  if (type->rank != 2) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the mask has shape %s, a recurrent layer takes (batch, time)",
+        CN_SHAPE(type->rank, type->shape));
+    return CN_NO_EDGE;
+  }
+  return mask;
+}
+
+/* One cell over a sequence; state: its initial states or NULL. Returns the first of its outputs. */
+static cn_edge run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
+    const cn_edge *state) {
+  flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
+  flags.act = cn_activation_epilogue(&p->cell->activation);
+  flags.recurrent_act = cn_activation_epilogue(&p->cell->recurrent_activation);
+  cn_edge in[7] = {x, p->kernel, p->recurrent, p->bias, mask, state ? as_float(t, state[0]) : CN_NO_EDGE, CN_NO_EDGE};
+  if (p->kind == CN_RNN_LSTM && state) in[6] = as_float(t, state[1]);
+  const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
+  cn_edge first;
+  cn_emit_many(t, op, &flags, in, p->kind == CN_RNN_LSTM ? 7 : 6, &first);
+  return first;
+}
+
+/* Runs the stack; last: the output; finals[i]: the final states (h, c) of part i begin at this edge. */
+static cn_edge run_stack(cn_trace *t, const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool reversed, cn_edge x,
+                         cn_edge mask, const states *initial, cn_edge *finals) {
+  for (int i = 0; i < n_parts && !t->status; i++) {
+    bool last = i == n_parts - 1;
+    cn_rnn_attrs flags = {.sequences = !last || s->return_sequences, .go_backwards = i == 0 && s->go_backwards,
+                          .zero_masked = last && s->zero_output_for_mask};
+    const cn_edge *state = initial->n ? initial->edge + state_offset(parts, n_parts, i, reversed) : NULL;
+    x = run_part(t, &parts[i], flags, x, mask, state);
+    finals[i] = x + 1;
+    /* What follows a reversed cell sees its steps in processing order. */
+    if (flags.go_backwards && mask != CN_NO_EDGE && !last) mask = cn_emit1(t, &cn_op_reverse,
+        &(cn_ints_attrs){{1, {1}}}, mask);
+  }
+  return x;
+}
+
+static void return_states(cn_trace *t, cn_call *c, const cn_rnn_part *parts, int n_parts, bool reversed,
+    const cn_edge *finals) {
+  for (int k = 0; k < n_parts; k++) {
+    int i = reversed ? n_parts - 1 - k : k;
+    cn_call_return(t, c, finals[i], CN_NO_EDGE);
+    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, finals[i] + 1, CN_NO_EDGE);
+  }
+}
+
+void cn_rnn_lower(const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t,
+    cn_call *c) {
+  cn_edge x = as_float(t, c->in[0].data), given_mask = c->in[0].mask, finals[CN_RNN_MAX_CELLS];
+  if (t->status) return;
+  const cn_type *type = cn_edge_type(t, x);
+  if (type->rank != 3) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected (%s, features)",
+        CN_SHAPE(type->rank, type->shape),
+                  s->time_major ? "time, batch" : "batch, time");
+    return;
+  }
+  cn_edge mask = given_mask;
+  if (s->time_major) x = swap_leading(t, x), mask = swap_leading(t, mask);
+  mask = time_mask(t, mask);
+  states initial = {.n = 0};
+  initial_states(t, c, state_count(parts, n_parts), &initial);
+  cn_edge y = run_stack(t, s, parts, n_parts, states_reversed, x, mask, &initial, finals);
+  if (t->status) return;
+  if (s->time_major && s->return_sequences) y = swap_leading(t, y);
+  cn_call_return(t, c, y, s->return_sequences ? given_mask : CN_NO_EDGE);
+  if (s->return_state) return_states(t, c, parts, n_parts, states_reversed, finals);
+}
+
+void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind) {
+  cn_rnn_part part = cn_rnn_part_of(l, t, kind, false);
+  states initial = {.n = 0};
+  for (int i = 1; i < c->n_in; i++) add_state(t, c->in[i].data, initial.edge, &initial.n, CN_RNN_MAX_STATES);
+  int expected = state_count(&part, 1);
+  if (initial.n != expected)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "a cell is called on one time step and its %d state%s, not on %d", expected,
+                  expected > 1 ? "s" : "", initial.n);
+  cn_edge x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, as_float(t, c->in[0].data));
+  cn_edge y = run_part(t, &part, (cn_rnn_attrs){0}, x, CN_NO_EDGE, initial.edge);
+  if (t->status) return;
+  cn_call_return(t, c, y, CN_NO_EDGE);
+  return_states(t, c, &part, 1, false, (cn_edge[]){y + 1});
+}

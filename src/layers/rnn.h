@@ -1,0 +1,123 @@
+/* What the recurrent layers share: SimpleRNN, LSTM, GRU, their cells, their cuDNN classes, and RNN over cells.
+ * One settings struct serves all of them; a layer's field table lists the rows it has. */
+#ifndef CN_LAYERS_RNN_H
+#define CN_LAYERS_RNN_H
+
+#include "layers/layer.h"
+#include "ops/ops.h"
+
+typedef enum cn_rnn_kind { CN_RNN_SIMPLE, CN_RNN_LSTM, CN_RNN_GRU } cn_rnn_kind;
+int cn_rnn_gates(cn_rnn_kind kind); /* 1, 4, 3 */
+
+/* The arithmetic of one time step. */
+typedef struct cn_cell {
+  int64_t units;
+  cn_activation activation, recurrent_activation;
+  bool use_bias, unit_forget_bias, reset_after;
+  const cn_value *kernel_initializer, *recurrent_initializer, *bias_initializer;
+} cn_cell;
+
+typedef struct cn_rnn {
+  cn_cell cell;
+  bool return_sequences, return_state, go_backwards, stateful, time_major, zero_output_for_mask;
+  const char *consume_less;    /* Keras 1: "gpu" keeps joined kernels */
+  int64_t implementation;      /* Keras 2's number for the same choice */
+  int64_t num_constants;       /* Keras 2, RNN alone */
+  const cn_value *cell_config; /* RNN: the serialized cell */
+} cn_rnn;
+
+/* ---- Rows of field tables ---- */
+#define CN_RNN_IGNORED(key, old, text) \
+  {.name = key, .aliases = old, .kind = CN_F_IGNORED, .standard = "null", .help = text}
+#define CN_RNN_FLAG(key, text) \
+  {.name = #key, .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, key), .standard = "false", .help = text}
+#define CN_RNN_INITIALIZER(key, old, text) \
+  {.name = #key, .aliases = old, .kind = CN_F_VALUE, .offset = offsetof(cn_rnn, cell.key), .standard = "null", \
+   .help = text}
+
+#define CN_CELL_ROWS                                                                                                   \
+  {.name = "units", .aliases = "output_dim", .kind = CN_F_INT, .offset = offsetof(cn_rnn, cell.units), .min = 1,       \
+   .max = 1 << 24, .help = "size of the state"},                                                                       \
+  CN_RNN_INITIALIZER(kernel_initializer, "init", "initial kernel"),                                                    \
+  CN_RNN_INITIALIZER(recurrent_initializer, "inner_init", "initial recurrent kernel"),                                 \
+  CN_RNN_INITIALIZER(bias_initializer, NULL, "initial bias"),                                                          \
+  CN_RNN_IGNORED("kernel_regularizer", "W_regularizer", "training alone"),                                             \
+  CN_RNN_IGNORED("recurrent_regularizer", "U_regularizer", "training alone"),                                          \
+  CN_RNN_IGNORED("bias_regularizer", "b_regularizer", "training alone"),                                               \
+  CN_RNN_IGNORED("activity_regularizer", NULL, "training alone"),                                                      \
+  CN_RNN_IGNORED("kernel_constraint", NULL, "training alone"),                                                         \
+  CN_RNN_IGNORED("recurrent_constraint", NULL, "training alone"),                                                      \
+  CN_RNN_IGNORED("bias_constraint", NULL, "training alone"),                                                           \
+  {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(cn_rnn, implementation), .standard = "null",         \
+   .help = "how Keras 2 computed it; tells how Keras 1 files keep the kernels, without effect on the result"}
+#define CN_CELL_DROPOUT_ROWS                                                                                           \
+  CN_RNN_IGNORED("dropout", "dropout_W", "training alone"),                                                            \
+  CN_RNN_IGNORED("recurrent_dropout", "dropout_U", "training alone"),                                                  \
+  CN_RNN_IGNORED("seed", "rng_type", "training alone")
+#define CN_CELL_ACTIVATION_ROWS                                                                                        \
+  {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(cn_rnn, cell.activation),                         \
+   .standard = "\"tanh\"", .help = "of the candidate and the output"},                                                 \
+  {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.use_bias), .standard = "true",     \
+   .help = "adds a bias"}
+#define CN_CELL_GATE_ROWS                                                                                              \
+  {.name = "recurrent_activation", .aliases = "inner_activation", .kind = CN_F_ACTIVATION,                             \
+   .offset = offsetof(cn_rnn, cell.recurrent_activation), .standard = "\"sigmoid\"",                                   \
+   .help = "of the gates; a missing key means what its Keras meant (hard_sigmoid before 2.3)"}
+#define CN_CELL_FORGET_ROWS                                                                                            \
+  {.name = "unit_forget_bias", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.unit_forget_bias),                   \
+   .standard = "true", .help = "the forget gate's bias begins as ones"}
+#define CN_CELL_RESET_ROWS                                                                                             \
+  {.name = "reset_after", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.reset_after), .standard = "false",        \
+   .help = "the reset gate applies after the recurrent product; a missing key means what its Keras meant"}
+
+#define CN_RNN_ROWS                                                                                                    \
+  CN_RNN_FLAG(return_sequences, "output of every step, else of the last"),                                             \
+  CN_RNN_FLAG(return_state, "final states follow the output"),                                                         \
+  CN_RNN_FLAG(go_backwards, "steps run from the last to the first; outputs stay in processing order"),                 \
+  CN_RNN_FLAG(stateful, "states pass from batch to batch; a call starts from zeros"),                                  \
+  CN_RNN_FLAG(time_major, "input and output are (time, batch, features)"),                                             \
+  CN_RNN_FLAG(zero_output_for_mask, "masked steps give zeros, else the output before them"),                           \
+  CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                       \
+  CN_RNN_IGNORED("use_cudnn", "enable_caching_device", "same result"),                                                 \
+  CN_RNN_IGNORED("input_dim", NULL, "Keras 1: the input's features"),                                                  \
+  CN_RNN_IGNORED("input_length", NULL, "Keras 1: the input's steps"),                                                  \
+  {.name = "consume_less", .kind = CN_F_STRING, .offset = offsetof(cn_rnn, consume_less), .standard = "null",          \
+   .help = "Keras 1: cpu, mem or gpu; tells how the file keeps the kernels"}
+
+/* ---- Callbacks of the layer types ---- */
+
+/* Puts in what a missing recurrent_activation, reset_after or forget_bias_init meant to the writer. */
+cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_error *e);
+/* Activations must be element-wise. */
+cn_status cn_rnn_check(cn_layer *l, cn_error *e);
+/* kernel (features, gates * u), recurrent_kernel (u, gates * u), bias (gates * u), (2, 3 u) for GRU with reset_after;
+ * cuDNN classes: bias (2 * gates * u). features is the last dimension of in. */
+cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type *in, cn_error *e);
+/* Joins Keras 1's gates, converts between cuDNN's and the plain layout, and settles reset_after by the bias. */
+cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e);
+int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind);
+
+/* ---- Lowering ---- */
+
+typedef struct cn_rnn_part {
+  cn_rnn_kind kind;
+  const cn_cell *cell;
+  cn_edge kernel, recurrent, bias;
+} cn_rnn_part;
+
+/* Initial states of a call, flattened: further positional inputs (Keras 2), or the argument initial_state (Keras 3).
+ * Returns their number. */
+int cn_rnn_initial_states(cn_trace *t, const cn_call *c, cn_edge *out, int cap);
+/* The layer's own weights as the op wants them. */
+cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn);
+/* A stack of cells (often one) over a sequence; states of the last cell come first when states_reversed. */
+void cn_rnn_lower(const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t,
+    cn_call *c);
+/* A cell called on its own: (x (b, in), states) -> (h, states). */
+void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
+
+enum { CN_RNN_MAX_CELLS = 64, CN_RNN_MAX_STATES = 2 * CN_RNN_MAX_CELLS };
+
+extern const cn_layer_type cn_layer_simple_rnn_cell, cn_layer_lstm_cell, cn_layer_gru_cell, cn_layer_stacked_rnn_cells;
+
+#endif

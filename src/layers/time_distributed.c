@@ -1,0 +1,61 @@
+/* TimeDistributed: the wrapped layer on every time step, by folding (batch, time) into one batch. */
+#include <string.h>
+
+#include "base/text.h"
+#include "layers/layer.h"
+#include "ops/ops.h"
+
+typedef struct settings { const cn_value *layer; } settings;
+
+static const cn_field fields[] = {
+    {.name = "layer", .kind = CN_F_VALUE, .offset = offsetof(settings, layer),
+        .help = "the layer that each time step runs"},
+    {0}};
+
+static cn_status check(cn_layer *l, cn_error *e) {
+  cn_layer *inner;
+  CN_TRY(cn_layer_new(((const settings *)l->settings)->layer, &l->origin, l->customs, &inner, e));
+  return cn_layer_adopt(l, "layer", inner, e);
+}
+
+/* The mask that comes out. Keras 1, 2.0 and 3 hand the input's on; between them the inner layer's own counts first, and
+ * a mask of more axes than (batch, time) is reduced by any(). */
+static cn_edge outer_mask(cn_layer *l, cn_trace *t, cn_edge mask, cn_edge inner_mask, cn_edge x) {
+  const cn_origin *o = &l->origin;
+  if (o->keras == 1 || o->keras >= 3) return mask;
+  if (inner_mask != CN_NO_EDGE) return cn_emit2(t, &cn_op_unfold, NULL, inner_mask, x);
+  if (mask == CN_NO_EDGE || cn_edge_type(t, mask)->rank <= 2) return mask;
+  cn_reduce_attrs a = {.axes = {.n = cn_edge_type(t, mask)->rank - 2}};
+  for (int i = 0; i < a.axes.n; i++) a.axes.v[i] = i + 2;
+  return cn_emit1(t, &cn_op_any, &a, mask);
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_edge x = c->in[0].data, mask = c->in[0].mask;
+  const cn_type *type = cn_edge_type(t, x);
+  if (!t->status && type->rank < 2) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected (batch, time, …)",
+        CN_SHAPE(type->rank, type->shape));
+    return;
+  }
+  /* A (batch, time) mask leaves nothing to tell the inner layer about its own input. */
+  bool inner_masked = mask != CN_NO_EDGE && cn_edge_type(t, mask)->rank > 2 && l->origin.keras >= 2;
+  cn_sym in = {cn_emit1(t, &cn_op_fold, NULL, x), inner_masked ? cn_emit1(t, &cn_op_fold, NULL, mask) : CN_NO_EDGE},
+      out[CN_MAX_OUT];
+  int n = cn_layer_call_on(l->children[0].layer, t, &in, 1, out, CN_COUNT(out));
+  for (int i = 0; i < n && !t->status; i++)
+    cn_call_return(t, c, cn_emit2(t, &cn_op_unfold, NULL, out[i].data, x), outer_mask(l, t, mask, out[i].mask, x));
+}
+
+const cn_layer_type cn_layer_time_distributed = {
+    .name = "TimeDistributed",
+    .versions = "1 2 3",
+    .help = "a layer on every time step: (batch, time, …) -> (batch, time, …)",
+    .flags = CN_MASK_OWN,
+    .min_in = 1,
+    .max_in = 1,
+    .settings_size = sizeof(settings),
+    .fields = fields,
+    .check = check,
+    .lower = lower,
+};

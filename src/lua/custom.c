@@ -1,0 +1,298 @@
+/* Custom layers written in Lua: custom_objects = {Name = function(x, layer) … end}, or
+ * {Name = {call = f, build = f(layer, input_shape), output_shape = f(layer, input_shape), eager = true}}.
+ *
+ * A handler's functions stay in the registry until the library releases it. The library calls back on the thread and
+ * in the coroutine that made the library call; any other thread is refused. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/binding.h"
+
+typedef struct handler {
+  cn_lua_state *s;
+  int call, build, output_shape; /* registry references; LUA_NOREF: none */
+  bool in_box, in_library;       /* who holds it */
+  char name[];
+} handler;
+
+typedef struct customs_box {
+  const void *tag;
+  int count;
+  bool taken;
+  cornu_custom items[];
+} customs_box;
+
+static const char customs_key = 0;
+
+static void drop_handler(handler *h) {
+  if (h->in_box || h->in_library) return;
+  if (!h->s->closed) {
+    luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->call);
+    luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->build);
+    luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->output_shape);
+  }
+  cn_lua_state_drop(h->s);
+  free(h);
+}
+
+static void release(void *user) {
+  handler *h = user;
+  h->in_library = false;
+  drop_handler(h);
+}
+
+static int free_customs(lua_State *L) {
+  customs_box *b = lua_touserdata(L, 1);
+  for (int i = 0; i < b->count; i++) {
+    handler *h = b->items[i].user;
+    h->in_box = false;
+    if (!b->taken) h->in_library = false; /* the load failed: nobody holds it */
+    drop_handler(h);
+  }
+  b->count = 0;
+  return 0;
+}
+
+void cn_lua_customs_taken(lua_State *L, int i) {
+  customs_box *b = lua_touserdata(L, i);
+  if (b) b->taken = true;
+}
+
+void cn_lua_open_custom(lua_State *L) {
+  lua_newtable(L);
+  lua_pushcfunction(L, free_customs);
+  lua_setfield(L, -2, "__gc");
+  cn_lua_registry_set(L, &customs_key);
+}
+
+/* ---- calls from the library ---- */
+
+typedef struct job {
+  handler *h;
+  int function;
+  cornu_layer *layer;
+  cornu_tensor *const *inputs;
+  int n_inputs;
+  const int64_t *in;   /* output_shape */
+  int in_rank;
+  cornu_tensor **outputs;
+  int *n_outputs;
+  int64_t *out;
+  int *out_rank;
+} job;
+
+/* Runs `body` protected; a Lua error becomes the message. */
+static cornu_status protect(job *j, lua_CFunction body, cornu_error *e) {
+  cn_lua_state *s = j->h->s;
+  cornu_error unused;
+  if (!e) e = &unused;
+  e->status = CORNU_ERR_CALLBACK;
+  if (s->closed || !s->current || !pthread_equal(s->thread, pthread_self())) {
+    snprintf(e->message, sizeof e->message, "the handler of \"%s\" was called outside of its Lua state's thread",
+             j->h->name);
+    return e->status;
+  }
+  lua_State *L = s->current;
+  int top = lua_gettop(L);
+  if (!cn_lua_protect(L, body, j)) {
+    lua_settop(L, top);
+    return CORNU_OK;
+  }
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  if (text) snprintf(e->message, sizeof e->message, "%s", text);
+  else snprintf(e->message, sizeof e->message, "the handler of \"%s\" raised a %s", j->h->name, luaL_typename(L, -1));
+  lua_settop(L, top);
+  return e->status;
+}
+
+/* One tensor as it is, several as a list. */
+static void push_tensors(lua_State *L, cornu_tensor *const *t, int n) {
+  if (n == 1) {
+    cn_lua_push_tensor(L, t[0]);
+    return;
+  }
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_tensor(L, t[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static void push_shapes(lua_State *L, cornu_tensor *const *t, int n) {
+  if (n == 1) {
+    cn_lua_push_shape(L, cornu_tensor_rank(t[0]), cornu_tensor_shape(t[0]));
+    return;
+  }
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_shape(L, cornu_tensor_rank(t[i]), cornu_tensor_shape(t[i]));
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static job *begin(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  luaL_checkstack(L, 24, "too many calls");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->function);
+  return j;
+}
+
+static cornu_tensor *result_tensor(lua_State *L, int i, const job *j, int k) {
+  cn_lua_tensor *b = cn_lua_test_tensor(L, i);
+  if (b && b->t) return b->t;
+  luaL_error(L, "the handler of \"%s\" returned %s%s: a tensor or a list of tensors expected", j->h->name,
+             k ? "a list with " : "", b ? "a closed tensor" : cn_lua_kind(L, i));
+  return NULL;
+}
+
+static int body_call(lua_State *L) {
+  job *j = begin(L);
+  push_tensors(L, j->inputs, j->n_inputs);
+  cn_lua_push_layer(L, j->layer, NULL);
+  lua_call(L, 2, 1);
+  int result = lua_gettop(L), n = 1;
+  bool list = lua_istable(L, result);
+  if (list) n = (int)cn_lua_rawlen(L, result);
+  if (n < 1 || n > *j->n_outputs)
+    return luaL_error(L, "the handler of \"%s\" returned %d tensors: 1 to %d expected", j->h->name, n, *j->n_outputs);
+  for (int i = 0; i < n; i++) { /* all are looked at before any is given away */
+    if (list) lua_rawgeti(L, result, i + 1);
+    else lua_pushvalue(L, result);
+    result_tensor(L, lua_gettop(L), j, list);
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < n; i++) {
+    if (list) lua_rawgeti(L, result, i + 1);
+    else lua_pushvalue(L, result);
+    j->outputs[i] = cornu_tensor_retain(((cn_lua_tensor *)lua_touserdata(L, -1))->t);
+    lua_pop(L, 1);
+  }
+  *j->n_outputs = n;
+  return 0;
+}
+
+static int body_build(lua_State *L) {
+  job *j = begin(L);
+  cn_lua_push_layer(L, j->layer, NULL);
+  push_shapes(L, j->inputs, j->n_inputs);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static int body_output_shape(lua_State *L) {
+  job *j = begin(L);
+  cn_lua_push_layer(L, j->layer, NULL);
+  cn_lua_push_shape(L, j->in_rank, j->in);
+  lua_call(L, 2, 1);
+  int64_t shape[CORNU_MAX_RANK];
+  int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : -1;
+  if (n < 0 || n > CORNU_MAX_RANK)
+    return luaL_error(L, "output_shape of \"%s\" returned a %s: a list of sizes expected", j->h->name, cn_lua_kind(L,
+        -1));
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    if (!cn_lua_whole(L, -1, &shape[i]))
+      return luaL_error(L, "output_shape of \"%s\": size %d is no whole number", j->h->name, i + 1);
+    lua_pop(L, 1);
+  }
+  memcpy(j->out, shape, (size_t)n * sizeof *shape);
+  *j->out_rank = n;
+  return 0;
+}
+
+static cornu_status on_call(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs,
+                            cornu_tensor **outputs, int *n_outputs, cornu_error *e) {
+  handler *h = user;
+  job j = {.h = h, .function = h->call, .layer = layer, .inputs = inputs, .n_inputs = n_inputs, .outputs = outputs,
+           .n_outputs = n_outputs};
+  return protect(&j, body_call, e);
+}
+
+static cornu_status on_build(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs,
+                             cornu_error *e) {
+  handler *h = user;
+  job j = {.h = h, .function = h->build, .layer = layer, .inputs = inputs, .n_inputs = n_inputs};
+  return protect(&j, body_build, e);
+}
+
+static cornu_status on_output_shape(void *user, cornu_layer *layer, const int64_t *in, int in_rank, int64_t *out,
+                                    int *out_rank, cornu_error *e) {
+  handler *h = user;
+  job j = {.h = h, .function = h->output_shape, .layer = layer, .in = in, .in_rank = in_rank, .out = out,
+    .out_rank = out_rank};
+  return protect(&j, body_output_shape, e);
+}
+
+/* ---- from the options ---- */
+
+/* The function `key` of the handler table at i as a reference; nil gives LUA_NOREF. */
+static int function_ref(lua_State *L, int i, const char *key, const char *name) {
+  lua_getfield(L, i, key);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return LUA_NOREF;
+  }
+  if (!lua_isfunction(L, -1))
+    cn_lua_error(L, "custom_objects.%s.%s is a %s, not a function", name, key, cn_lua_kind(L, -1));
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void check_keys(lua_State *L, int i, const char *name) {
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    if (strcmp(key, "call") && strcmp(key, "build") && strcmp(key, "output_shape") && strcmp(key, "eager"))
+      cn_lua_error(L, "custom_objects.%s has no field \"%s\" (there are: call build output_shape eager)", name, key);
+  }
+}
+
+/* The entry whose name is at -2 and whose handler is at -1. */
+static void add_handler(lua_State *L, customs_box *b) {
+  int value = lua_gettop(L);
+  if (lua_type(L, -2) != LUA_TSTRING)
+    cn_lua_error(L, "custom_objects: a %s key; names of classes or layers expected", luaL_typename(L, -2));
+  const char *name = lua_tostring(L, -2);
+  if (!lua_isfunction(L, value) && !lua_istable(L, value))
+    cn_lua_error(L, "custom_objects.%s is a %s: a function or a table {call = function} expected", name, cn_lua_kind(L,
+        value));
+  size_t length = strlen(name) + 1;
+  handler *h = malloc(sizeof *h + length);
+  if (!h) cn_lua_error(L, "out of memory");
+  h->s = cn_lua_state_of(L);
+  h->s->references++;
+  h->call = h->build = h->output_shape = LUA_NOREF;
+  h->in_box = h->in_library = true;
+  memcpy(h->name, name, length);
+  cornu_custom *c = &b->items[b->count++]; /* from here the box frees it */
+  *c = (cornu_custom){.name = h->name, .user = h, .call = on_call, .release = release};
+  if (lua_isfunction(L, value)) {
+    lua_pushvalue(L, value);
+    h->call = luaL_ref(L, LUA_REGISTRYINDEX);
+    return;
+  }
+  check_keys(L, value, name);
+  h->call = function_ref(L, value, "call", name);
+  h->build = function_ref(L, value, "build", name);
+  h->output_shape = function_ref(L, value, "output_shape", name);
+  if (h->call == LUA_NOREF) cn_lua_error(L, "custom_objects.%s has no function \"call\"", name);
+  lua_getfield(L, value, "eager");
+  c->eager = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (h->build != LUA_NOREF) c->build = on_build;
+  if (h->output_shape != LUA_NOREF) c->output_shape = on_output_shape;
+}
+
+const cornu_custom *cn_lua_customs(lua_State *L, int i, int *count) {
+  *count = 0;
+  if (lua_isnoneornil(L, i)) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  if (!lua_istable(L, i)) cn_lua_error(L, "option \"custom_objects\" is a %s: a table expected", cn_lua_kind(L, i));
+  size_t n = 0;
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) n++;
+  customs_box *b = cn_lua_box(L, &customs_key, sizeof *b + n * sizeof b->items[0]);
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) add_handler(L, b);
+  *count = b->count;
+  return b->items;
+}

@@ -1,0 +1,53 @@
+/* The registries of operations and layers as Lua tables: for help, completion and constructors. */
+#include "lua/binding.h"
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  if (!text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+static void push_field(lua_State *L, const cornu_field_info *f) {
+  lua_createtable(L, 0, 6);
+  set_text(L, "name", f->name);
+  set_text(L, "aliases", f->aliases);
+  set_text(L, "type", f->type);
+  set_text(L, "choices", f->choices);
+  set_text(L, "standard", f->standard);
+  set_text(L, "help", f->help);
+}
+
+static int push_types(lua_State *L, int n, bool (*info)(int, cornu_type_info *),
+                      bool (*field)(int, int, cornu_field_info *)) {
+  cornu_type_info t;
+  cornu_field_info f;
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n && info(i, &t); i++) {
+    lua_createtable(L, 0, 7);
+    set_text(L, "name", t.name);
+    set_text(L, "aliases", t.aliases);
+    set_text(L, "help", t.help);
+    set_text(L, "versions", t.versions);
+    lua_pushinteger(L, t.min_inputs);
+    lua_setfield(L, -2, "min_inputs");
+    lua_pushinteger(L, t.max_inputs);
+    lua_setfield(L, -2, "max_inputs");
+    lua_createtable(L, t.n_fields, 0);
+    for (int k = 0; k < t.n_fields && field(i, k, &f); k++) {
+      push_field(L, &f);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, "fields");
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* op_types() → {{name=, aliases=, help=, min_inputs=, max_inputs=, fields={{name=, type=, standard=, help=}, …}}, …} */
+static int op_types(lua_State *L) { return push_types(L, cornu_op_count(), cornu_op_info, cornu_op_field); }
+
+static int layer_types(lua_State *L) {
+  return push_types(L, cornu_layer_type_count(), cornu_layer_type_info, cornu_layer_type_field);
+}
+
+const luaL_Reg cn_lua_describe_functions[] = {{"op_types", op_types}, {"layer_types", layer_types}, {NULL, NULL}};

@@ -1,0 +1,242 @@
+/* The class cornu.layer: one Keras layer of a model. */
+#include <string.h>
+
+#include "lua/binding.h"
+
+const char cn_lua_layer_key = 0, cn_lua_layer_methods = 0;
+
+cn_lua_layer *cn_lua_test_layer(lua_State *L, int i) {
+  return cn_lua_test(L, i, &cn_lua_layer_key, sizeof(cn_lua_layer));
+}
+
+static cn_lua_layer *check_layer(lua_State *L, int arg) {
+  cn_lua_layer *b = cn_lua_test_layer(L, arg);
+  if (!b) cn_lua_type_error(L, arg, "cornu.layer");
+  if (!b->l) cn_lua_arg_error(L, arg, "the layer is closed");
+  return b;
+}
+
+void cn_lua_push_layer(lua_State *L, cornu_layer *l, cornu_model *m) {
+  if (!l) {
+    lua_pushnil(L);
+    return;
+  }
+  cn_lua_layer *b = cn_lua_box(L, &cn_lua_layer_key, sizeof *b);
+  b->l = cornu_layer_retain(l);
+  b->m = m ? cornu_model_retain(m) : NULL;
+}
+
+static int close_layer(lua_State *L) {
+  cn_lua_layer *b = cn_lua_test_layer(L, 1);
+  if (!b) return cn_lua_type_error(L, 1, "cornu.layer");
+  cornu_model *alone = b->alone, *m = b->m;
+  cornu_layer *l = b->l;
+  b->alone = b->m = NULL;
+  b->l = NULL;
+  cornu_model_release(alone);
+  cornu_layer_release(l);
+  cornu_model_release(m);
+  return 0;
+}
+
+/* ---- weights ---- */
+
+static int weights(lua_State *L) {
+  cornu_layer *l = check_layer(L, 1)->l;
+  int n = cornu_layer_weights(l);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_tensor *b = cn_lua_new_tensor(L);
+    b->t = cornu_tensor_retain(cornu_layer_weight(l, i)); /* the model's memory: not counted as this state's */
+    b->read_only = true;
+    if (!b->t)
+      return cn_lua_error(L, "weight \"%s\" of layer \"%s\" has no value yet", cornu_layer_weight_name(l, i),
+                          cornu_layer_name(l));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int weight_names(lua_State *L) {
+  cornu_layer *l = check_layer(L, 1)->l;
+  int n = cornu_layer_weights(l);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, cornu_layer_weight_name(l, i));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* layer:set_weights{…}: tensors or tables in the order of layer:weights() */
+static int set_weights(lua_State *L) {
+  cornu_error e;
+  cornu_layer *l = check_layer(L, 1)->l;
+  if (!lua_istable(L, 2)) cn_lua_type_error(L, 2, "list of tensors");
+  int n = (int)cn_lua_rawlen(L, 2);
+  luaL_checkstack(L, n + 20, "too many weights");
+  cornu_tensor **list = lua_newuserdata(L, ((size_t)n + 1) * sizeof *list);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    if (!cn_lua_test_tensor(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER)
+      cn_lua_error(L, "weight %d is a %s: a tensor expected", i + 1, cn_lua_kind(L, -1));
+    list[i] = cn_lua_to_tensor(L, -1, NULL);
+  }
+  cn_lua_check(L, cornu_layer_set_weights(l, list, n, &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* layer:add_weight(name, shape [, trainable]): in a handler's build */
+static int add_weight(lua_State *L) {
+  cornu_error e;
+  int rank;
+  int64_t shape[CORNU_MAX_RANK];
+  cornu_layer *l = check_layer(L, 1)->l;
+  const char *name = cn_lua_check_string(L, 2);
+  if (!lua_istable(L, 3)) cn_lua_type_error(L, 3, "table of sizes");
+  cn_lua_check_shape(L, 3, &rank, shape);
+  bool trainable = cn_lua_opt_bool(L, 4, true);
+  cn_lua_check(L, cornu_layer_add_weight(l, name, rank, shape, trainable, &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int count_params(lua_State *L) {
+  cornu_layer *l = check_layer(L, 1)->l;
+  int64_t total = 0;
+  for (int i = 0, n = cornu_layer_weights(l); i < n; i++) {
+    cornu_tensor *t = cornu_layer_weight(l, i);
+    if (t) total += cornu_tensor_size(t);
+  }
+  cn_lua_push_int(L, total);
+  return 1;
+}
+
+/* ---- calls ---- */
+
+/* Call i of the layer (1): a descriptor, or a list when it has several tensors. */
+static int ports(lua_State *L, bool (*get)(const cornu_model *, const cornu_layer *, int, int, cornu_port *)) {
+  cornu_port port;
+  cn_lua_layer *b = check_layer(L, 1);
+  int64_t call = lua_isnoneornil(L, 2) ? 1 : cn_lua_check_int(L, 2);
+  if (!b->m)
+    return cn_lua_error(L, "layer \"%s\" belongs to no model yet: a handler gets its inputs as arguments",
+                        cornu_layer_name(b->l));
+  int calls = cornu_layer_calls(b->m, b->l);
+  if (call < 0) call += calls + 1;
+  if (call < 1 || call > calls)
+    return cn_lua_error(L, "layer \"%s\" has %d call%s in model \"%s\", no number %d", cornu_layer_name(b->l), calls,
+                        calls == 1 ? "" : "s", cornu_model_name(b->m), (int)call);
+  lua_newtable(L);
+  int n = 0;
+  while (get(b->m, b->l, (int)call - 1, n, &port)) {
+    cn_lua_push_port(L, &port);
+    lua_rawseti(L, -2, ++n);
+  }
+  if (n == 1) lua_rawgeti(L, -1, 1);
+  return 1;
+}
+
+static int input(lua_State *L) { return ports(L, cornu_layer_input); }
+static int output(lua_State *L) { return ports(L, cornu_layer_output); }
+
+static int calls(lua_State *L) {
+  cn_lua_layer *b = check_layer(L, 1);
+  lua_pushinteger(L, b->m ? cornu_layer_calls(b->m, b->l) : 0);
+  return 1;
+}
+
+/* layer(x): the layer alone, as a slice of its model that is made once */
+static int call(lua_State *L) {
+  cornu_error e;
+  cn_lua_layer *b = check_layer(L, 1);
+  if (lua_gettop(L) != 2) return cn_lua_error(L, "a layer takes one argument: several inputs go into a list {…}");
+  if (!b->m)
+    return cn_lua_error(L, "layer \"%s\" belongs to no model yet: it cannot run alone", cornu_layer_name(b->l));
+  if (!b->alone) {
+    cn_lua_state *s = cn_lua_state_of(L);
+    cn_lua_frame before = cn_lua_enter(s, L);
+    cornu_status status = cornu_model_slice(b->m, &b->l, 1, &b->l, 1, &b->alone, &e);
+    cn_lua_leave(s, before);
+    cn_lua_check(L, status, &e);
+  }
+  return cn_lua_run_model(L, b->alone, 2);
+}
+
+/* ---- fields ---- */
+
+static int get_name(lua_State *L) {
+  lua_pushstring(L, cornu_layer_name(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int get_class_name(lua_State *L) {
+  lua_pushstring(L, cornu_layer_class(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int get_config(lua_State *L) {
+  cn_lua_push_value(L, cornu_layer_config(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int get_trainable(lua_State *L) {
+  lua_pushboolean(L, cornu_layer_trainable(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int get_model(lua_State *L) { /* of a nested model; else nil */
+  cornu_model *m = cornu_layer_model(check_layer(L, 1)->l);
+  if (m) cn_lua_push_model(L, m);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int layer_index(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (!lua_isnil(L, -1)) return 1;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  if (lua_isnil(L, -1)) return 1;
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static int layer_tostring(lua_State *L) {
+  cn_lua_layer *b = cn_lua_test_layer(L, 1);
+  if (!b) return cn_lua_type_error(L, 1, "cornu.layer");
+  if (b->l) lua_pushfstring(L, "layer \"%s\" (%s)", cornu_layer_name(b->l), cornu_layer_class(b->l));
+  else lua_pushliteral(L, "layer (closed)");
+  return 1;
+}
+
+static int length(lua_State *L) { /* weights */
+  lua_pushinteger(L, cornu_layer_weights(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int same(lua_State *L) {
+  cn_lua_layer *a = cn_lua_test_layer(L, 1), *b = cn_lua_test_layer(L, 2);
+  lua_pushboolean(L, a && b && a->l && a->l == b->l);
+  return 1;
+}
+
+void cn_lua_open_layer(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight},
+    {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls}, {NULL, NULL}};
+  static const luaL_Reg getters[] = {
+    {"name", get_name}, {"class_name", get_class_name}, {"config", get_config}, {"trainable", get_trainable},
+    {"model", get_model}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+    {"__len", length}, {"__tostring", layer_tostring}, {"__call", call}, {"__eq", same}, {NULL, NULL}};
+  static const cn_lua_class class = {.name = "cornu.layer", .key = &cn_lua_layer_key,
+    .methods_key = &cn_lua_layer_methods,
+    .metamethods = metamethods, .methods = methods, .getters = getters,
+    .index = layer_index, .close = close_layer, .in_use = true};
+  cn_lua_open_class(L, &class);
+}

@@ -1,0 +1,354 @@
+/* The class cornu.model: loading, looking, slicing. */
+#include <string.h>
+
+#include "lua/binding.h"
+
+const char cn_lua_model_key = 0, cn_lua_model_methods = 0;
+
+cn_lua_model *cn_lua_new_model(lua_State *L) { return cn_lua_box(L, &cn_lua_model_key, sizeof(cn_lua_model)); }
+
+static cn_lua_model *test_model(lua_State *L, int i) {
+  return cn_lua_test(L, i, &cn_lua_model_key, sizeof(cn_lua_model));
+}
+
+cornu_model *cn_lua_check_model(lua_State *L, int arg) {
+  cn_lua_model *b = test_model(L, arg);
+  if (!b) cn_lua_type_error(L, arg, "cornu.model");
+  if (!b->m) cn_lua_arg_error(L, arg, "the model is closed");
+  return b->m;
+}
+
+void cn_lua_push_model(lua_State *L, cornu_model *m) {
+  cn_lua_model *b = cn_lua_new_model(L);
+  b->m = cornu_model_retain(m);
+}
+
+static int close_model(lua_State *L) {
+  cn_lua_model *b = test_model(L, 1);
+  if (!b) return cn_lua_type_error(L, 1, "cornu.model");
+  cornu_model *m = b->m;
+  b->m = NULL;
+  cornu_model_release(m);
+  return 0;
+}
+
+/* ---- loading ---- */
+
+static const char *option_string(lua_State *L, int table, const char *key) { /* borrowed from the table; NULL: nil */
+  lua_getfield(L, table, key);
+  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+    cn_lua_error(L, "option \"%s\" is a %s: a string expected", key, cn_lua_kind(L, -1));
+  const char *s = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+static bool option_bool(lua_State *L, int table, const char *key) {
+  lua_getfield(L, table, key);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
+    cn_lua_error(L, "option \"%s\" is a %s: a boolean expected", key, cn_lua_kind(L, -1));
+  bool b = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return b;
+}
+
+/* Fills `o` from the table at i (nil: standard). Pushes one value that keeps the handlers. */
+static void load_options(lua_State *L, int i, cornu_load_options *o) {
+  memset(o, 0, sizeof *o);
+  o->struct_size = sizeof *o;
+  if (lua_isnoneornil(L, i)) {
+    lua_pushnil(L);
+    return;
+  }
+  if (!lua_istable(L, i)) cn_lua_type_error(L, i, "table of options");
+  o->by_name = option_bool(L, i, "by_name");
+  o->skip_mismatch = option_bool(L, i, "skip_mismatch");
+  o->backend = option_string(L, i, "backend");
+  o->data_format = option_string(L, i, "data_format");
+  lua_getfield(L, i, "seed");
+  int64_t seed = 0;
+  if (!lua_isnil(L, -1) && !cn_lua_whole(L, -1, &seed)) cn_lua_error(L, "option \"seed\" is not a whole number");
+  o->seed = (uint64_t)seed;
+  lua_pop(L, 1);
+  lua_getfield(L, i, "custom_objects");
+  o->custom = cn_lua_customs(L, lua_gettop(L), &o->n_custom);
+  lua_remove(L, -2);
+}
+
+/* core.load(path, weights or nil, options or nil): the Lua part sorts the arguments */
+static int load(lua_State *L) {
+  cornu_error e;
+  cornu_load_options o;
+  const char *path = cn_lua_check_string(L, 1);
+  const char *weights = lua_isnoneornil(L, 2) ? NULL : cn_lua_check_string(L, 2);
+  lua_settop(L, 3);
+  load_options(L, 3, &o);
+  cn_lua_model *b = cn_lua_new_model(L);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_load(path, weights, &o, &b->m, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  cn_lua_customs_taken(L, 4);
+  return 1;
+}
+
+static int load_weights(lua_State *L) {
+  cornu_error e;
+  cornu_load_options o;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  const char *path = cn_lua_check_string(L, 2);
+  lua_settop(L, 3);
+  load_options(L, 3, &o);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_load_weights(m, path, &o, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int check_modeltype(lua_State *L) {
+  cornu_error e;
+  const char *type = NULL;
+  cn_lua_check(L, cornu_check_modeltype(cn_lua_check_string(L, 1), &type, &e), &e);
+  lua_pushstring(L, type);
+  return 1;
+}
+
+const luaL_Reg cn_lua_model_functions[] = {{"load", load}, {"check_modeltype", check_modeltype}, {NULL, NULL}};
+
+/* ---- layers ---- */
+
+/* The number at i as a 0-based place among n layers. */
+static int layer_place(lua_State *L, int i, int n) {
+  int64_t k = cn_lua_check_int(L, i);
+  if (k == 0 || k > n || k < -n)
+    cn_lua_error(L, k == 0 ? "layer %d: layers count from 1" : "no layer %d: the model has %d layers", (int)k, n);
+  return (int)(k > 0 ? k - 1 : n + k);
+}
+
+/* The layer that the value at i names: a number, a name or a layer. Borrowed from m. */
+static cornu_layer *find_layer(lua_State *L, cornu_model *m, int i) {
+  if (lua_type(L, i) == LUA_TNUMBER) return cornu_model_layer(m, layer_place(L, i, cornu_model_layers(m)));
+  cn_lua_layer *b = cn_lua_test_layer(L, i);
+  if (b && !b->l) cn_lua_error(L, "the layer is closed");
+  if (b) return b->l;
+  if (lua_type(L, i) != LUA_TSTRING)
+    cn_lua_error(L, "a %s is no layer: a name, a number or a layer expected", cn_lua_kind(L, i));
+  cornu_layer *l = cornu_model_layer_named(m, lua_tostring(L, i));
+  if (!l)
+    cn_lua_error(L, "no layer \"%s\" in model \"%s\": model:summary() lists them", lua_tostring(L, i),
+                 cornu_model_name(m));
+  return l;
+}
+
+static int layer(lua_State *L) {
+  cornu_model *m = cn_lua_check_model(L, 1);
+  luaL_checkany(L, 2);
+  cn_lua_push_layer(L, find_layer(L, m, 2), m);
+  return 1;
+}
+
+static int layers(lua_State *L) {
+  cornu_model *m = cn_lua_check_model(L, 1);
+  int n = cornu_model_layers(m);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_layer(L, cornu_model_layer(m, i), m);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* ---- slices ---- */
+
+/* The layers that the value at i names (one or a list; nil: none), in an array that is pushed. */
+static cornu_layer **layer_list(lua_State *L, cornu_model *m, int i, int *n) {
+  *n = 0;
+  if (lua_isnoneornil(L, i)) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  bool list = lua_istable(L, i);
+  *n = list ? (int)cn_lua_rawlen(L, i) : 1;
+  if (*n == 0) cn_lua_error(L, "an empty list of layers");
+  cornu_layer **out = lua_newuserdata(L, (size_t)*n * sizeof *out);
+  for (int k = 0; k < *n; k++) {
+    if (list) lua_rawgeti(L, i, k + 1);
+    else lua_pushvalue(L, i);
+    out[k] = find_layer(L, m, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  return out;
+}
+
+/* model:slice(from, to) */
+static int slice(lua_State *L) {
+  cornu_error e;
+  int n_from, n_to;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  lua_settop(L, 3);
+  cornu_layer **from = layer_list(L, m, 2, &n_from), **to = layer_list(L, m, 3, &n_to);
+  cn_lua_model *b = cn_lua_new_model(L);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_slice(m, from, n_from, to, n_to, &b->m, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  return 1;
+}
+
+/* model[{first, last}], by number or by name */
+static int range(lua_State *L, cornu_model *m) {
+  cornu_error e;
+  int n = cornu_model_layers(m), place[2];
+  if (cn_lua_rawlen(L, 2) != 2) return cn_lua_error(L, "a range of layers is {first, last}");
+  for (int k = 0; k < 2; k++) {
+    lua_rawgeti(L, 2, k + 1);
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+      place[k] = layer_place(L, lua_gettop(L), n);
+    } else {
+      cornu_layer *l = find_layer(L, m, lua_gettop(L));
+      for (place[k] = 0; place[k] < n && cornu_model_layer(m, place[k]) != l;) place[k]++;
+      if (place[k] == n)
+        return cn_lua_error(L, "layer \"%s\" is not one of the model's own layers", cornu_layer_name(l));
+    }
+    lua_pop(L, 1);
+  }
+  if (place[0] > place[1])
+    return cn_lua_error(L, "layers %d to %d: the first comes after the last", place[0] + 1, place[1] + 1);
+  cn_lua_model *b = cn_lua_new_model(L);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_range(m, place[0], place[1], &b->m, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  return 1;
+}
+
+/* ---- looking ---- */
+
+static int summary(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  int width = lua_isnoneornil(L, 2) ? 0 : (int)cn_lua_check_int(L, 2);
+  char **text = cn_lua_text(L);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_summary(m, width, text, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  cn_lua_push_text(L);
+  return 1;
+}
+
+static int model_tostring(lua_State *L) {
+  cn_lua_model *b = test_model(L, 1);
+  if (b && !b->m) {
+    lua_pushliteral(L, "model (closed)");
+    return 1;
+  }
+  lua_settop(L, 1);
+  return summary(L);
+}
+
+/* model:count_params([trainable_only]) */
+static int count_params(lua_State *L) {
+  cornu_model *m = cn_lua_check_model(L, 1);
+  cn_lua_push_int(L, cornu_model_parameters(m, cn_lua_opt_bool(L, 2, false)));
+  return 1;
+}
+
+static int length(lua_State *L) {
+  lua_pushinteger(L, cornu_model_layers(cn_lua_check_model(L, 1)));
+  return 1;
+}
+
+static int same(lua_State *L) {
+  cn_lua_model *a = test_model(L, 1), *b = test_model(L, 2);
+  lua_pushboolean(L, a && b && a->m && a->m == b->m);
+  return 1;
+}
+
+/* ---- fields ---- */
+
+static int push_ports(lua_State *L, bool outputs) {
+  cornu_port port;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  lua_newtable(L);
+  for (int i = 0; outputs ? cornu_model_output(m, i, &port) : cornu_model_input(m, i, &port); i++) {
+    cn_lua_push_port(L, &port);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int get_inputs(lua_State *L) { return push_ports(L, false); }
+static int get_outputs(lua_State *L) { return push_ports(L, true); }
+
+#define TEXT_GETTER(name, function)                         \
+  static int name(lua_State *L) {                           \
+    lua_pushstring(L, function(cn_lua_check_model(L, 1)));  \
+    return 1;                                               \
+  }
+TEXT_GETTER(get_name, cornu_model_name)
+TEXT_GETTER(get_type, cornu_model_type)
+TEXT_GETTER(get_keras_version, cornu_model_keras_version)
+TEXT_GETTER(get_backend, cornu_model_backend)
+TEXT_GETTER(get_path, cornu_model_path)
+
+static int get_config(lua_State *L) {
+  cn_lua_push_value(L, cornu_model_config(cn_lua_check_model(L, 1)));
+  return 1;
+}
+
+static int get_training_config(lua_State *L) {
+  const cornu_value *v = cornu_model_training_config(cn_lua_check_model(L, 1));
+  if (v) cn_lua_push_value(L, v);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int model_index(lua_State *L) {
+  lua_settop(L, 2);
+  switch (lua_type(L, 2)) {
+    case LUA_TSTRING:
+      lua_pushvalue(L, 2);
+      lua_rawget(L, lua_upvalueindex(1));
+      if (!lua_isnil(L, -1)) return 1;
+      lua_pushvalue(L, 2);
+      lua_rawget(L, lua_upvalueindex(2));
+      if (lua_isnil(L, -1)) return 1;
+      lua_pushvalue(L, 1);
+      lua_call(L, 1, 1);
+      return 1;
+    case LUA_TNUMBER: {
+      cornu_model *m = cn_lua_check_model(L, 1);
+      cn_lua_push_layer(L, find_layer(L, m, 2), m);
+      return 1;
+    }
+    case LUA_TTABLE: return range(L, cn_lua_check_model(L, 1));
+    default:
+      return cn_lua_error(L, "a %s is no index of a model: a number of a layer or a range {first, last}",
+                          cn_lua_kind(L, 2));
+  }
+}
+
+void cn_lua_open_model(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"layer", layer}, {"layers", layers}, {"slice", slice}, {"summary", summary}, {"count_params", count_params},
+    {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {NULL, NULL}};
+  static const luaL_Reg getters[] = {
+    {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},
+    {"path", get_path}, {"config", get_config}, {"training_config", get_training_config}, {"inputs", get_inputs},
+    {"outputs", get_outputs}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+    {"__len", length}, {"__tostring", model_tostring}, {"__call", cn_lua_model_call}, {"__eq", same}, {NULL, NULL}};
+  static const cn_lua_class class = {.name = "cornu.model", .key = &cn_lua_model_key,
+    .methods_key = &cn_lua_model_methods,
+    .metamethods = metamethods, .methods = methods, .getters = getters,
+    .index = model_index, .close = close_model, .in_use = true};
+  cn_lua_open_class(L, &class);
+}

@@ -1,0 +1,158 @@
+/* model(x): inputs in any of their forms, the run, outputs in the form that the model has. */
+#include <string.h>
+
+#include "lua/binding.h"
+
+#define FEW 8 /* inputs or outputs that need no memory of their own */
+
+/* The value at i as input k: a table takes the input's dtype. Replaced at i. */
+static cornu_tensor *as_input(lua_State *L, int i, const cornu_port *port) {
+  cn_lua_tensor *b = cn_lua_test_tensor(L, i);
+  if (!b) {
+    int type = lua_type(L, i);
+    if (type != LUA_TTABLE && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
+      cn_lua_error(L, "input \"%s\": a tensor or a table of numbers expected, got %s", port->name, cn_lua_kind(L, i));
+    cn_lua_table_tensor(L, i, port->dtype);
+    lua_replace(L, i);
+    b = lua_touserdata(L, i);
+  }
+  if (!b->t) cn_lua_error(L, "input \"%s\": the tensor is closed", port->name);
+  return b->t;
+}
+
+static bool has_names(lua_State *L, int i) {
+  if (cn_lua_rawlen(L, i) > 0) return false;
+  lua_pushnil(L);
+  if (!lua_next(L, i)) return false;
+  bool names = lua_type(L, -2) == LUA_TSTRING;
+  lua_pop(L, 2);
+  return names;
+}
+
+static void push_input_names(lua_State *L, const cornu_model *m) {
+  cornu_port port;
+  lua_pushliteral(L, "");
+  for (int k = 0; cornu_model_input(m, k, &port); k++) {
+    lua_pushfstring(L, "%s%s", k ? ", " : "", port.key ? port.key : port.name);
+    lua_concat(L, 2);
+  }
+}
+
+/* Every name in the table is one of an input. */
+static void check_names(lua_State *L, const cornu_model *m, int i) {
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+    cornu_port port;
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    bool found = false;
+    for (int k = 0; name && !found && cornu_model_input(m, k, &port); k++)
+      found = !strcmp(name, port.name) || (port.key && !strcmp(name, port.key));
+    if (found) continue;
+    push_input_names(L, m);
+    cn_lua_error(L, "no input \"%s\": the model has %s", name ? name : "?", lua_tostring(L, -1));
+  }
+}
+
+static void named_inputs(lua_State *L, cornu_model *m, int i, int n, cornu_tensor **in) {
+  cornu_port port;
+  check_names(L, m, i);
+  for (int k = 0; k < n; k++) {
+    cornu_model_input(m, k, &port);
+    lua_getfield(L, i, port.key ? port.key : port.name);
+    if (lua_isnil(L, -1) && port.key) {
+      lua_pop(L, 1);
+      lua_getfield(L, i, port.name);
+    }
+    if (lua_isnil(L, -1)) {
+      push_input_names(L, m);
+      cn_lua_error(L, "input \"%s\" is missing: the model takes %s", port.key ? port.key : port.name, lua_tostring(L,
+          -1));
+    }
+    in[k] = as_input(L, lua_gettop(L), &port);
+  }
+}
+
+static void listed_inputs(lua_State *L, cornu_model *m, int i, int n, cornu_tensor **in) {
+  cornu_port port;
+  if ((int)cn_lua_rawlen(L, i) != n) {
+    push_input_names(L, m);
+    cn_lua_error(L, "the model takes %d inputs (%s), got %d", n, lua_tostring(L, -1), (int)cn_lua_rawlen(L, i));
+  }
+  for (int k = 0; k < n; k++) {
+    cornu_model_input(m, k, &port);
+    lua_rawgeti(L, i, k + 1);
+    in[k] = as_input(L, lua_gettop(L), &port);
+  }
+}
+
+void cn_lua_model_inputs(lua_State *L, cornu_model *m, int arg, cornu_tensor **in) {
+  cornu_port port;
+  int n = cornu_model_inputs(m);
+  luaL_checkstack(L, n + 8, "too many inputs");
+  arg = cn_lua_absindex(L, arg);
+  if (lua_istable(L, arg)) {
+    lua_rawgeti(L, arg, 1);
+    bool tensors = cn_lua_test_tensor(L, -1) != NULL;
+    lua_pop(L, 1);
+    if (has_names(L, arg)) named_inputs(L, m, arg, n, in);
+    else if (n > 1 || tensors) listed_inputs(L, m, arg, n, in);
+    else if (cornu_model_input(m, 0, &port)) {
+      lua_pushvalue(L, arg);
+      in[0] = as_input(L, lua_gettop(L), &port);
+    }
+    return;
+  }
+  if (n != 1) {
+    push_input_names(L, m);
+    cn_lua_error(L, "the model takes %d inputs: give a list {…} or a table by name (%s)", n, lua_tostring(L, -1));
+  }
+  if (!cornu_model_input(m, 0, &port)) return;
+  lua_pushvalue(L, arg);
+  in[0] = as_input(L, lua_gettop(L), &port);
+}
+
+int cn_lua_model_outputs(lua_State *L, cornu_model *m, int n) {
+  cornu_port port;
+  if (n == 1 && cornu_model_output(m, 0, &port) && !port.key) return 1;
+  lua_createtable(L, n, 0);
+  lua_insert(L, -n - 1);
+  for (int k = n - 1; k >= 0; k--) {
+    bool named = cornu_model_output(m, k, &port) && port.key;
+    if (named) lua_setfield(L, -k - 2, port.key);
+    else lua_rawseti(L, -k - 2, k + 1);
+  }
+  return 1;
+}
+
+int cn_lua_run_model(lua_State *L, cornu_model *m, int arg) {
+  cornu_error e;
+  cornu_tensor *few_in[FEW], *few_out[FEW], **in = few_in, **out = few_out;
+  int n_in = cornu_model_inputs(m), n_out = cornu_model_outputs(m);
+  if (n_in > FEW) in = lua_newuserdata(L, (size_t)n_in * sizeof *in);
+  if (n_out > FEW) out = lua_newuserdata(L, (size_t)n_out * sizeof *out);
+  luaL_checkstack(L, n_out + 20, "too many outputs");
+  cn_lua_tensor *only = n_in == 1 ? cn_lua_test_tensor(L, arg) : NULL;
+  if (only && only->t) in[0] = only->t; /* the usual case, without a detour */
+  else cn_lua_model_inputs(L, m, arg, in);
+  int first = lua_gettop(L) + 1;
+  for (int k = 0; k < n_out; k++) {
+    cn_lua_new_tensor(L);
+    out[k] = NULL;
+  }
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  for (int k = 0; k < n_in; k++) cornu_tensor_retain(in[k]); /* a handler may close them */
+  cornu_status status = cornu_model_predict(m, in, n_in, out, &e);
+  cn_lua_leave(s, before);
+  for (int k = 0; k < n_in; k++) cornu_tensor_release(in[k]);
+  for (int k = 0; k < n_out && !status; k++) ((cn_lua_tensor *)lua_touserdata(L, first + k))->t = out[k];
+  for (int k = 0; k < n_out && !status; k++) cn_lua_count(L, lua_touserdata(L, first + k));
+  cn_lua_check(L, status, &e);
+  return cn_lua_model_outputs(L, m, n_out);
+}
+
+int cn_lua_model_call(lua_State *L) {
+  cornu_model *m = cn_lua_check_model(L, 1);
+  if (lua_gettop(L) < 2 || lua_isnil(L, 2)) return cn_lua_error(L, "the model was called without input");
+  if (lua_gettop(L) > 2) return cn_lua_error(L, "the model takes one argument: several inputs go into a list {…}");
+  return cn_lua_run_model(L, m, 2);
+}

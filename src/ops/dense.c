@@ -1,0 +1,114 @@
+/* dense: act(x @ kernel + bias) over the last axis. */
+#include "base/pool.h"
+#include "base/text.h"
+#include "ops/ops.h"
+#include "ops/product.h"
+
+static cn_status shape(cn_typing *t, cn_error *e) {
+  const cn_type *x = &t->in[0], *kernel = &t->in[1], *bias = &t->in[2];
+  if (x->dtype != CORNU_FLOAT32 && x->dtype != CORNU_FLOAT64)
+    return cn_fail(e, CORNU_ERR_DTYPE, "dense: input is %s, needs float32 or float64: cast it first",
+                   cornu_dtype_name(x->dtype));
+  if (kernel->dtype != x->dtype)
+    return cn_fail(e, CORNU_ERR_DTYPE, "dense: the kernel is %s, the input %s: cast one of them",
+                   cornu_dtype_name(kernel->dtype), cornu_dtype_name(x->dtype));
+  CN_TRY(cn_want_rank(x, "dense: input", 1, CN_MAX_RANK, e));
+  CN_TRY(cn_want_rank(kernel, "dense: kernel", 2, 2, e));
+  if (!cn_dims_agree(x->shape[x->rank - 1], kernel->shape[0]))
+    return cn_fail(e, CORNU_ERR_SHAPE, "dense: input %s ends in %lld values, the kernel %s needs %lld",
+                   CN_SHAPE(x->rank, x->shape), (long long)x->shape[x->rank - 1],
+                   CN_SHAPE(2, kernel->shape), (long long)kernel->shape[0]);
+  if (t->n_in > 2 && !CN_TYPE_ABSENT(bias)) {
+    CN_TRY(cn_want_rank(bias, "dense: bias", 1, 1, e));
+    if (bias->dtype != x->dtype || !cn_dims_agree(bias->shape[0], kernel->shape[1]))
+      return cn_fail(e, CORNU_ERR_SHAPE, "dense: bias is %s %s, needs %s (%lld)", cornu_dtype_name(bias->dtype),
+                     CN_SHAPE(1, bias->shape), cornu_dtype_name(x->dtype), (long long)kernel->shape[1]);
+  }
+  t->out[0] = *x;
+  t->out[0].shape[x->rank - 1] = kernel->shape[1];
+  return CORNU_OK;
+}
+
+typedef struct state {
+  cn_pack pack;
+  cn_pack_part part;
+  int64_t m, n, k;
+} state;
+
+static const cn_act *act_of(const cn_step *s) { return &((const cn_dense_attrs *)s->attrs)->act; }
+static const void *bias_of(const cn_step *s) { return s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL; }
+
+static void run_product(const cn_step *s) {
+  const state *st = s->state;
+  cn_grid g = {
+    .call = {.a = s->in[0]->data, .lda = st->k, .segments = 1, .kc = st->k,
+             .b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch), .c = s->out[0]->data, .ldc = st->n, .m = st->m,
+             .n = st->n, .epilogue = {.bias = bias_of(s), .act = act_of(s)}},
+    .outer = {1, 1, 1}, .groups = 1,
+  };
+  cn_grid_run(st->pack.kernels, &g);
+}
+
+static void column_range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  cn_epilogue epilogue = {.bias = bias_of(s), .act = act_of(s)};
+  st->pack.kernels->column((const float *)s->in[0]->data + begin * st->k, st->k, s->in[1]->data,
+                           (float *)s->out[0]->data + begin, 1, end - begin, st->k, &epilogue);
+}
+
+static void run_column(const cn_step *s) {
+  const state *st = s->state;
+  cn_parallel_range(st->m, 65536 / (st->k + 1) + 1, column_range, (void *)s);
+}
+
+static void double_range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  cn_gemm_double_call call = {.a = s->in[0]->data, .b = s->in[1]->data, .bias = bias_of(s), .a_row = st->k,
+                              .a_column = 1, .b_row = st->n, .b_column = 1, .c = s->out[0]->data, .n = st->n,
+                              .k = st->k, .act = act_of(s)};
+  cn_gemm_double(&call, begin, end);
+}
+
+static void run_double(const cn_step *s) {
+  const state *st = s->state;
+  cn_parallel_range(st->m, 65536 / (st->k * st->n + 1) + 1, double_range, (void *)s);
+}
+
+static void run_nothing(const cn_step *s) { (void)s; }
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  if (!st) return cn_no_memory(e);
+  const cn_operand *kernel = s->in[1];
+  st->k = kernel->shape[0];
+  st->n = kernel->shape[1];
+  st->m = st->n ? s->out[0]->size / st->n : 0;
+  s->flops = 2.0 * (double)s->out[0]->size * (double)st->k;
+  st->part = (cn_pack_part){.slices = 1, .kc = st->k};
+  st->pack = (cn_pack){.kernels = cn_gemm(), .row = st->n, .column = 1, .n = st->n, .parts = 1, .part = &st->part};
+  if (s->out[0]->size == 0) {
+    s->run = run_nothing;
+    return CORNU_OK;
+  }
+  if (kernel->dtype == CORNU_FLOAT64) {
+    s->run = run_double;
+    return CORNU_OK;
+  }
+  if (st->n == 1) {
+    s->run = run_column;
+    return CORNU_OK;
+  }
+  s->run = run_product;
+  st->pack.bytes = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
+  return cn_pack_plan(p, &st->pack, kernel, "gemm", &s->scratch_bytes, e);
+}
+
+const cn_op cn_op_dense = {
+  .name = "dense",
+  .help = "x @ kernel + bias over the last axis\n(x (…, k), kernel (k, n), bias? (n)) -> (…, n)",
+  .min_in = 2, .max_in = 3, .n_out = 1,
+  .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),
+  .shape = shape, .plan = plan,
+};

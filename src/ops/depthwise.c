@@ -1,0 +1,106 @@
+/* depthwise_conv: every channel by itself with `multiplier` kernels. The weights are used as they lie. */
+#include "base/text.h"
+#include "ops/conv_fields.h"
+#include "ops/window.h"
+
+static cn_status shape(cn_typing *t, cn_error *e) {
+  static const char *const op = "depthwise_conv";
+  const cn_conv_attrs *a = t->attrs;
+  const cn_type *x = &t->in[0], *kernel = &t->in[1];
+  int n;
+  CN_TRY(cn_spatial_float32(op, x, "input", e));
+  CN_TRY(cn_spatial_float32(op, kernel, "kernel", e));
+  CN_TRY(cn_spatial_rank(op, x, a->spatial, &a->named, &n, e));
+  CN_TRY(cn_want_rank(kernel, "depthwise_conv: kernel", n + 2, n + 2, e));
+  int64_t channels = x->shape[n + 1], filters = cn_dim_mul(kernel->shape[n], kernel->shape[n + 1]);
+  if (!cn_dims_agree(channels, kernel->shape[n]))
+    return cn_fail(e, CORNU_ERR_SHAPE, "%s: input has %lld channels, the kernel %s needs %lld", op, (long long)channels,
+                   CN_SHAPE(kernel->rank, kernel->shape), (long long)kernel->shape[n]);
+  CN_TRY(cn_spatial_bias(op, t, filters, e));
+  t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
+  t->out[0].shape[n + 1] = filters;
+  for (int i = 0; i < n; i++)
+    CN_TRY(cn_spatial_out(op, i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
+                          a->pad_end[i], &t->out[0].shape[i + 1], e));
+  return CORNU_OK;
+}
+
+typedef struct state {
+  cn_sliding window;
+  cn_spatial source;      /* before its channels are repeated */
+  int64_t multiplier, chunk;
+  cn_act act;
+} state;
+
+static void run_depthwise(const cn_step *s) {
+  const state *st = s->state;
+  const cn_spatial *g = &st->window.g;
+  const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL, .act = &st->act};
+  void (*kernel)(const cn_window_call *) = cn_window()->depthwise;
+  const float *x = s->in[0]->data, *weights = s->in[1]->data;
+  if (st->multiplier == 1) {
+    cn_window_run(&st->window, kernel, x, weights, &epilogue, s->out[0]->data, g->batch);
+    return;
+  }
+  static const int64_t none[3] = {0, 0, 0};
+  const int64_t in = g->in[0] * g->in[1] * g->in[2] * st->source.channels;
+  const int64_t out = g->out[0] * g->out[1] * g->out[2] * g->channels;
+  for (int64_t i = 0; i < g->batch; i += st->chunk) {
+    int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
+    cn_spatial_copy(s->scratch, x + i * in, &st->source, none, g->in, images, st->multiplier);
+    cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue, (float *)s->out[0]->data + i * out, images);
+  }
+}
+
+cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g, int64_t multiplier,
+                            const cn_act *act, cn_error *e) {
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  if (!st) return cn_no_memory(e);
+  st->source = st->window.g = *g;
+  st->window.g.channels *= multiplier;
+  st->multiplier = multiplier;
+  st->act = *act;
+  s->run = run_depthwise;
+  s->flops = 2.0 * (double)s->out[0]->size * (double)(g->kernel[0] * g->kernel[1] * g->kernel[2]);
+  if (multiplier != 1) {
+    int64_t values = g->in[0] * g->in[1] * g->in[2] * st->window.g.channels;
+    st->chunk = cn_spatial_chunk(g->batch, values);
+    s->scratch_bytes = (size_t)(st->chunk * values) * sizeof(float);
+  }
+  if (s->out[0]->size == 0) st->window.g.batch = 0;
+  return cn_window_plan(p, &st->window, CN_SCALE_NONE, e);
+}
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  const cn_conv_attrs *a = s->attrs;
+  const int n = s->in[0]->rank - 2;
+  const int64_t *kernel = s->in[1]->shape;
+  cn_spatial g;
+  cn_spatial_fill(&g, s->in[0], s->out[0], n);
+  cn_spatial_lift(g.kernel, kernel, n, 1);
+  cn_spatial_lift(g.stride, a->stride, n, 1);
+  cn_spatial_lift(g.dilation, a->dilation, n, 1);
+  cn_spatial_lift(g.pad, a->pad_begin, n, 0);
+  return cn_depthwise_plan(p, s, &g, kernel[n + 1], &a->act, e);
+}
+
+static cn_status check(void *attrs, cn_error *e) {
+  cn_conv_attrs *a = attrs;
+  CN_TRY(cn_spatial_spread("strides", &a->named.stride, 1, 1, a->stride, e));
+  CN_TRY(cn_spatial_spread("dilation_rate", &a->named.dilation, 1, 1, a->dilation, e));
+  CN_TRY(cn_spatial_spread("pad_begin", &a->named.pad_begin, 0, 0, a->pad_begin, e));
+  return cn_spatial_spread("pad_end", &a->named.pad_end, 0, 0, a->pad_end, e);
+}
+
+static const cn_field fields[] = {CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FIELD(cn_conv_attrs),
+                                  CN_PAD_FIELDS(cn_conv_attrs), {0}};
+
+const cn_op cn_op_depthwise_conv = {
+  .name = "depthwise_conv",
+  .help = "convolution of every channel by itself\n"
+          "(x (b, s…, c), kernel (k…, c, m), bias? (c m)) -> (b, o…, c m), "
+          "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
+  .min_in = 2, .max_in = 3, .n_out = 1,
+  .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
+  .check = check, .shape = shape, .plan = plan,
+};

@@ -1,0 +1,142 @@
+/* Packed weights, and products over a grid of rows on all threads. Threads share out whole tiles of rows or whole
+ * panels of columns, and where tiles begin depends on the shapes alone: the bits do not depend on the
+ * number of threads. */
+#include "ops/product.h"
+
+#include <stdio.h>
+
+#include "base/pool.h"
+
+#define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
+#define GROUP_BYTES (704 << 10)   /* panels that are used together should stay in the second-level cache */
+
+static void pack_panels(const cn_pack *w, const cn_pack_part *part, const float *source, float *to, int64_t begin,
+                        int64_t end) {
+  for (int64_t s = 0; s < part->slices; s++)
+    w->kernels->pack(to + part->to, source + part->from + (part->slice ? part->slice[s] : 0), w->row, w->column,
+                     part->slices * part->kc, s * part->kc, part->kc, w->n, begin, end);
+}
+
+void cn_pack_into(const cn_pack *w, const float *source, float *to) {
+  for (int i = 0; i < w->parts; i++) pack_panels(w, &w->part[i], source, to, 0, cn_gemm_panels(w->kernels, w->n));
+}
+
+typedef struct pack_job { const cn_pack *w; const float *source; float *to; int64_t panels; } pack_job;
+
+static void pack_range(void *context, int64_t begin, int64_t end) {
+  const pack_job *j = context;
+  while (begin < end) {
+    int64_t part = begin / j->panels, first = begin % j->panels, last = first + (end - begin);
+    if (last > j->panels) last = j->panels;
+    pack_panels(j->w, &j->w->part[part], j->source, j->to, first, last);
+    begin += last - first;
+  }
+}
+
+static void pack_on_all_threads(const cn_pack *w, const float *source, float *to) {
+  pack_job job = {w, source, to, cn_gemm_panels(w->kernels, w->n)};
+  int64_t total = job.panels * w->parts;
+  if (!total) return;
+  int64_t grain = (int64_t)(262144 / (w->bytes / (size_t)total + 1)) + 1; /* about 256 KiB for each thread at least */
+  cn_parallel_range(total, grain, pack_range, &job);
+}
+
+cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
+                       cn_error *e) {
+  if (!source->constant) {
+    *scratch += (w->bytes + 63) & ~(size_t)63;
+    return CORNU_OK;
+  }
+  char name[192];
+  snprintf(name, sizeof name, "%s: %lld x %lld of %lld, pitches %lld %lld, %d parts, %d lanes", kind,
+           (long long)w->part->slices, (long long)w->part->kc, (long long)w->n, (long long)w->row,
+           (long long)w->column, w->parts, w->kernels->lanes);
+  bool fresh = false;
+  float *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
+  if (!to) return cn_no_memory(e);
+  if (fresh) pack_on_all_threads(w, source->data, to);
+  w->packed = to;
+  return CORNU_OK;
+}
+
+const float *cn_pack_ready(const cn_pack *w, const float *source, float *room) {
+  if (w->packed) return w->packed;
+  pack_on_all_threads(w, source, room);
+  return room;
+}
+
+void cn_grid_fold(cn_grid *g) {
+  for (int i = 2; i >= 0; i--) {
+    bool joins = g->a_step[i] == g->call.m * g->call.lda && g->c_step[i] == g->call.m * g->call.ldc;
+    if (g->outer[i] != 1 && !joins) return;
+    g->call.m *= g->outer[i];
+    g->outer[i] = 1;
+  }
+}
+
+typedef struct grid_job {
+  const cn_gemm_kernels *kernels;
+  const cn_grid *grid;
+  int64_t tiles, units, panels;       /* of one row of the grid; tiles of all rows; of one group */
+  int64_t unit_chunks, panel_chunks;
+} grid_job;
+
+/* The call of one row of the grid. */
+static cn_gemm_call row_call(const cn_grid *g, int64_t row) {
+  cn_gemm_call call = g->call;
+  for (int i = 2; i >= 0; i--) {
+    int64_t at = row % g->outer[i];
+    row /= g->outer[i];
+    call.a += at * g->a_step[i];
+    call.c += at * g->c_step[i];
+  }
+  call.a += row * g->a_group;
+  call.b += row * g->b_group;
+  call.c += row * call.n;
+  if (call.epilogue.bias) call.epilogue.bias += row * call.n;
+  return call;
+}
+
+static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t panel0, int64_t panel1) {
+  while (begin < end) {
+    int64_t first = begin % j->tiles, last = first + (end - begin);
+    if (last > j->tiles) last = j->tiles;
+    cn_gemm_call call = row_call(j->grid, begin / j->tiles);
+    j->kernels->run(&call, first, last, panel0, panel1);
+    begin += last - first;
+  }
+}
+
+static void run_chunk(void *context, int i) {
+  const grid_job *j = context;
+  int64_t u = i / j->panel_chunks, p = i % j->panel_chunks;
+  int64_t begin = u * j->units / j->unit_chunks, end = (u + 1) * j->units / j->unit_chunks;
+  int64_t panel0 = p * j->panels / j->panel_chunks, panel1 = (p + 1) * j->panels / j->panel_chunks;
+  int64_t group = GROUP_BYTES / (j->grid->call.segments * j->grid->call.kc * j->kernels->nr * 4 + 1);
+  if (group < 1) group = 1;
+  for (; panel0 < panel1; panel0 += group)
+    run_units(j, begin, end, panel0, panel0 + group < panel1 ? panel0 + group : panel1);
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g) {
+  const cn_gemm_call *c = &g->call;
+  int64_t rows = g->groups * g->outer[0] * g->outer[1] * g->outer[2];
+  if (rows <= 0 || c->m <= 0 || c->n <= 0) return;
+  grid_job j = {.kernels = kernels, .grid = g, .tiles = cn_gemm_tiles(kernels, c->m),
+                .panels = cn_gemm_panels(kernels, c->n), .unit_chunks = 1, .panel_chunks = 1};
+  j.units = rows * j.tiles;
+  int threads = cn_threads();
+  double work = (double)rows * (double)c->m * (double)c->n * (double)(c->segments * c->kc + 1);
+  if (threads > 1 && work > SMALL) {
+    int64_t chunks = least(4 * threads, (int64_t)(work / SMALL) + 1);
+    /* each thread reads all of one side: share out the larger one */
+    if (j.panels >= threads && (c->n >= rows * c->m || j.units < 2 * threads)) j.panel_chunks = least(j.panels, chunks);
+    else j.unit_chunks = least(j.units, chunks);
+    if (j.unit_chunks < threads && j.panel_chunks == 1) j.panel_chunks = least(j.panels, threads);
+  }
+  int tasks = (int)(j.unit_chunks * j.panel_chunks);
+  if (tasks == 1) run_chunk(&j, 0);
+  else cn_parallel(tasks, run_chunk, &j);
+}

@@ -1,0 +1,44 @@
+/* What the ops that end in a matrix product share: packed weights, and products over a grid of rows on all threads. */
+#ifndef CN_OPS_PRODUCT_H
+#define CN_OPS_PRODUCT_H
+
+#include "kernels/kernels.h"
+#include "ops/op.h"
+
+/* A packed matrix of slices * kc rows and n columns, made from slices of kc rows each: element (i, j) of slice s is at
+ * source[from + slice[s] + i * row + j * column]. It begins `to` floats into the packed memory. */
+typedef struct cn_pack_part {
+  int64_t to, from;
+  int64_t slices, kc;
+  const int64_t *slice; /* NULL: one slice at 0 */
+} cn_pack_part;
+
+/* One operand packed in parts (groups of a convolution, phases of a transposed one). It lives with the plan. */
+typedef struct cn_pack {
+  const cn_gemm_kernels *kernels;
+  int64_t row, column, n;
+  int parts;
+  const cn_pack_part *part;
+  size_t bytes;
+  const float *packed; /* of a constant operand; NULL: packed into scratch at each run */
+} cn_pack;
+
+/* Packs a constant operand now, or asks for w->bytes of scratch by adding them to *scratch. `kind` names what the
+ * slices are, where that does not follow from the numbers of *w and its first part. */
+cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
+                       cn_error *e);
+/* The packed operand at run time; a variable one is packed into `room` by all threads. */
+const float *cn_pack_ready(const cn_pack *w, const float *source, float *room);
+void cn_pack_into(const cn_pack *w, const float *source, float *to); /* on this thread alone */
+
+/* Products over a grid: for every group g and every outer index (i, j, k) one call with
+ * a += g * a_group + (i, j, k) · a_step,  b += g * b_group,  c and bias += g * n (c also + (i, j, k) · c_step). */
+typedef struct cn_grid {
+  cn_gemm_call call;
+  int64_t outer[3], a_step[3], c_step[3];
+  int64_t groups, a_group, b_group;
+} cn_grid;
+void cn_grid_fold(cn_grid *g); /* turns outer dimensions into rows of the call where the pitches allow it */
+void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g);
+
+#endif

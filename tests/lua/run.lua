@@ -1,0 +1,14 @@
+-- Runs the tests of the Lua API. usage: build/cornu tests/lua/run.lua [-v …]; or lua5.4, luajit with the module's paths
+local folder = arg[0]:match "^(.*/)" or "./"
+local version = _VERSION:match "%d%.%d"
+package.path = folder .. "?.lua;" .. package.path
+for _, root in ipairs { "/usr/local", "/usr" } do
+  package.path = package.path .. (";%s/share/lua/%s/?.lua"):format(root, version)
+end
+
+local lu = require "luaunit"
+local files = { "tensor", "index", "ops", "json", "files", "image", "model", "custom", "help", "life", "misuse" }
+for _, name in ipairs(files) do
+  require("test_" .. name)
+end
+os.exit(lu.LuaUnit.run((table.unpack or unpack)(arg)), true)

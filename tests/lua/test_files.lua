@@ -1,0 +1,44 @@
+local lu = require "luaunit"
+local cornu = require "cornu"
+local support = require "support"
+local same, fails = support.same, support.fails
+
+TestFiles = {}
+
+function TestFiles:tearDown() support.clean() end
+
+function TestFiles:test_npy()
+  local path = support.file(nil, ".npy")
+  for _, dtype in ipairs { "float32", "float64", "float16", "int8", "int64", "uint8", "bool" } do
+    local t = cornu.tensor({ { 0, 1 }, { 1, 1 } }, dtype)
+    cornu.save_npy(path, t)
+    same(cornu.load_npy(path), t:totable(), dtype)
+  end
+  cornu.save_npy(path, cornu.arange(6):reshape(2, 3):t())
+  same(cornu.load_npy(path), { { 0, 3 }, { 1, 4 }, { 2, 5 } })
+  cornu.save_npy(path, cornu.tensor(5))
+  lu.assertEquals(cornu.load_npy(path):shape(), {})
+end
+
+function TestFiles:test_npz()
+  local path = support.file(nil, ".npz")
+  local arrays = { weights = cornu.rand(3, 2), ["a/b"] = cornu.tensor({ 1, 2 }, "int32"), table = { 1, 2 } }
+  for _, compress in ipairs { false, true } do
+    cornu.save_npz(path, arrays, { compress = compress })
+    local back = cornu.load_npz(path)
+    lu.assertTrue((back.weights:allclose(arrays.weights, 0, 0)))
+    same(back["a/b"], { 1, 2 }, "int32")
+    same(back.table, { 1, 2 })
+  end
+end
+
+function TestFiles:test_errors()
+  fails("no-such-file.npz", cornu.load_npz, "no-such-file.npz")
+  fails("no-such-file.npy", cornu.load_npy, "no-such-file.npy")
+  lu.assertFalse((pcall(cornu.load_npy, support.file "not an array")))
+  lu.assertFalse((pcall(cornu.load_npz, support.file "not an archive")))
+  fails("string expected", cornu.load_npy, {})
+  fails('has no option "compres"', cornu.save_npz, "x", {}, { compres = true })
+  fails("an array needs a name", cornu.save_npz, "x", { cornu.zeros(1) })
+  fails("no-such-folder", cornu.save_npy, "no-such-folder/x.npy", cornu.zeros(1))
+end
