@@ -42,8 +42,7 @@ typedef struct cn_field_hooks {
 } cn_field_hooks;
 
 /* Fills `out` from the dict (NULL: all defaults). Strings and values are borrowed from the dict. Keys that no field and
- * no word of `also_known` names are an error with the nearest name, unless unknown is not NULL: then they are appended
- * to that list. Defaults that need parsing are put into `arena`. */
+ * no word of `also_known` names are an error with the nearest name. Defaults that need parsing are put into `arena`. */
 cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *out, const char *also_known,
                           const cn_field_hooks *hooks, cn_arena *arena, cn_error *e);
 const cn_field *cn_field_find(const cn_field *fields, const char *name); /* by name or alias; NULL */

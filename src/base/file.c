@@ -1,0 +1,119 @@
+/* Files: bounded reads, writes that replace a file at once. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static cn_status io_error(cn_error *e, const char *path) {
+  return cn_fail(e, errno == ENOENT || errno == ENOTDIR ? CORNU_ERR_NOT_FOUND : CORNU_ERR_IO, "%s: %s", path, strerror(errno));
+}
+
+static cn_status open_file(const char *path, int *fd, struct stat *s, cn_error *e) {
+  *fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (*fd < 0) return io_error(e, path);
+  cn_status status = fstat(*fd, s) ? io_error(e, path) : CORNU_OK;
+  if (!status && S_ISDIR(s->st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is a folder", path);
+  if (!status && !S_ISREG(s->st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file", path);
+  if (status) close(*fd);
+  return status;
+}
+
+static cn_status read_at(int fd, const char *path, off_t offset, char *data, size_t size, size_t *got, cn_error *e) {
+  *got = 0;
+  while (*got < size) {
+    ssize_t n = pread(fd, data + *got, size - *got, offset + (off_t)*got);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error(e, path);
+    if (n == 0) break;
+    *got += (size_t)n;
+  }
+  return CORNU_OK;
+}
+
+cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e) {
+  int fd;
+  struct stat s;
+  *data = NULL;
+  CN_TRY(open_file(path, &fd, &s, e));
+  cn_status status = CORNU_OK;
+  if ((uint64_t)s.st_size > max)
+    status = cn_fail(e, CORNU_ERR_LIMIT, "%s: %lld bytes, the limit is %zu", path, (long long)s.st_size, max);
+  if (!status && !(*data = cn_alloc((size_t)s.st_size + 1))) status = cn_no_memory(e);
+  if (!status) status = read_at(fd, path, 0, *data, (size_t)s.st_size, size, e);
+  if (!status) (*data)[*size] = 0;
+  else cn_free(*data), *data = NULL;
+  close(fd);
+  return status;
+}
+
+cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e) {
+  int fd;
+  struct stat s;
+  CN_TRY(open_file(path, &fd, &s, e));
+  cn_status status = read_at(fd, path, (off_t)offset, data, size, got, e);
+  close(fd);
+  return status;
+}
+
+bool cn_file_is_folder(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+bool cn_file_exists(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0;
+}
+
+static char *copy_text(const char *text, const char *suffix) {
+  size_t n = strlen(text), m = strlen(suffix);
+  char *s = cn_alloc(n + m + 1);
+  if (s) memcpy(s, text, n), memcpy(s + n, suffix, m + 1);
+  return s;
+}
+
+static void forget(cn_file_write *w) {
+  cn_free(w->path);
+  cn_free(w->temporary);
+  *w = (cn_file_write){0};
+}
+
+cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
+  *w = (cn_file_write){copy_text(path, ""), copy_text(path, ".XXXXXX")};
+  if (!w->path || !w->temporary) {
+    forget(w);
+    return cn_no_memory(e);
+  }
+  struct stat old;
+  mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0644;
+  int fd = mkstemp(w->temporary);
+  if (fd < 0) {
+    cn_status status = io_error(e, path);
+    forget(w);
+    return status;
+  }
+  fchmod(fd, mode);
+  close(fd);
+  return CORNU_OK;
+}
+
+cn_status cn_file_commit(cn_file_write *w, cn_error *e) {
+  cn_status status = CORNU_OK;
+  int fd = open(w->temporary, O_RDWR | O_CLOEXEC);
+  if (fd < 0 || fsync(fd)) status = io_error(e, w->path);
+  if (fd >= 0) close(fd);
+  if (!status && rename(w->temporary, w->path)) status = io_error(e, w->path);
+  if (status) unlink(w->temporary);
+  forget(w);
+  return status;
+}
+
+void cn_file_abandon(cn_file_write *w) {
+  if (w->temporary) unlink(w->temporary);
+  forget(w);
+}

@@ -1,0 +1,201 @@
+/* Memory through the host's hooks. Every block has its size and offset in front, so that free can tell the hook. */
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALL_ALIGN = 16, DATA_ALIGN = 64, SLACK = 64 };
+
+typedef struct header { size_t bytes; size_t offset; } header; /* of the whole block; from its start to the payload */
+
+static void *standard_alloc(void *user, size_t size, size_t align) {
+  (void)user;
+  void *p = NULL;
+  return posix_memalign(&p, align, size) ? NULL : p;
+}
+
+static void standard_free(void *user, void *pointer, size_t size) {
+  (void)user, (void)size;
+  free(pointer);
+}
+
+static cornu_allocator hooks = {NULL, standard_alloc, standard_free};
+static atomic_size_t used;
+
+cornu_limits cn_limits = {sizeof(cornu_limits), (size_t)16 << 30, (size_t)256 << 20, 100000, 200};
+
+void cornu_set_allocator(const cornu_allocator *allocator) {
+  hooks = allocator ? *allocator : (cornu_allocator){NULL, standard_alloc, standard_free};
+}
+
+size_t cornu_memory_used(void) { return atomic_load(&used); }
+
+void cornu_set_limits(const cornu_limits *limits) {
+  cornu_limits l = {0};
+  memcpy(&l, limits, limits->struct_size < sizeof l ? limits->struct_size : sizeof l);
+  if (l.max_tensor_bytes) cn_limits.max_tensor_bytes = l.max_tensor_bytes;
+  if (l.max_text_bytes) cn_limits.max_text_bytes = l.max_text_bytes;
+  if (l.max_layers) cn_limits.max_layers = l.max_layers;
+  if (l.max_depth) cn_limits.max_depth = l.max_depth;
+}
+
+void cornu_get_limits(cornu_limits *limits) {
+  size_t size = limits->struct_size < sizeof cn_limits ? limits->struct_size : sizeof cn_limits;
+  memcpy(limits, &cn_limits, size);
+  limits->struct_size = size;
+}
+
+static void *take(size_t bytes, size_t align) {
+  size_t total;
+  if (!cn_add_size(bytes, align + (align == DATA_ALIGN ? SLACK : 0), &total)) return NULL;
+  char *block = hooks.alloc(hooks.user, total, align);
+  if (!block) return NULL;
+  atomic_fetch_add(&used, total);
+  char *payload = block + align;
+  ((header *)(void *)payload)[-1] = (header){total, align};
+  return payload;
+}
+
+void *cn_alloc(size_t bytes) { return take(bytes, SMALL_ALIGN); }
+void *cn_alloc_data(size_t bytes) { return take(bytes, DATA_ALIGN); }
+
+void *cn_calloc(size_t count, size_t size) {
+  size_t bytes;
+  if (!cn_mul_size(count, size, &bytes)) return NULL;
+  void *p = cn_alloc(bytes);
+  return p ? memset(p, 0, bytes) : NULL;
+}
+
+void *cn_realloc(void *pointer, size_t bytes) {
+  if (!pointer) return cn_alloc(bytes);
+  void *fresh = cn_alloc(bytes);
+  if (!fresh) return NULL;
+  const header *h = (header *)pointer - 1;
+  size_t old = h->bytes - h->offset;
+  memcpy(fresh, pointer, old < bytes ? old : bytes);
+  cn_free(pointer);
+  return fresh;
+}
+
+void cn_free(void *pointer) {
+  if (!pointer) return;
+  header h = ((header *)pointer)[-1];
+  atomic_fetch_sub(&used, h.bytes);
+  hooks.free(hooks.user, (char *)pointer - h.offset, h.bytes);
+}
+
+void cornu_free(void *pointer) { cn_free(pointer); }
+
+bool cn_mul_size(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+bool cn_add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+bool cn_mul_i64(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+
+/* ---- arenas ---- */
+
+enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+
+struct cn_arena_block {
+  cn_arena_block *next;
+  size_t size, at; /* of the payload behind this header */
+};
+
+static void *from_block(cn_arena_block *b, size_t bytes) {
+  void *p = (char *)(b + 1) + b->at;
+  b->at += bytes;
+  return p;
+}
+
+void *cn_arena_alloc(cn_arena *a, size_t bytes) {
+  if (bytes > SIZE_MAX / 2) return NULL;
+  bytes = (bytes + 15) & ~(size_t)15;
+  if (a->blocks && a->blocks->size - a->blocks->at >= bytes) return from_block(a->blocks, bytes);
+  size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK - sizeof(cn_arena_block);
+  if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
+  if (size < bytes) size = bytes;
+  size = (size + 15) & ~(size_t)15;
+  cn_arena_block *b = cn_calloc(1, ((sizeof *b + 15) & ~(size_t)15) + size);
+  if (!b) return NULL;
+  b->size = size;
+  a->used += size;
+  /* a large piece gets a block of its own behind the current one, which keeps its free room */
+  if (a->blocks && a->blocks->size - a->blocks->at > size - bytes) {
+    b->next = a->blocks->next;
+    a->blocks->next = b;
+  } else {
+    b->next = a->blocks;
+    a->blocks = b;
+  }
+  return from_block(b, bytes);
+}
+
+void *cn_arena_array(cn_arena *a, size_t count, size_t size) {
+  size_t bytes;
+  return cn_mul_size(count, size, &bytes) ? cn_arena_alloc(a, bytes) : NULL;
+}
+
+char *cn_arena_copy(cn_arena *a, const char *text, size_t length) {
+  char *s = length < SIZE_MAX ? cn_arena_alloc(a, length + 1) : NULL;
+  if (s && length) memcpy(s, text, length);
+  return s;
+}
+
+char *cn_arena_string(cn_arena *a, const char *text) { return cn_arena_copy(a, text, strlen(text)); }
+
+char *cn_arena_printf(cn_arena *a, const char *format, ...) {
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  int n = vsnprintf(NULL, 0, format, args);
+  va_end(args);
+  char *s = n < 0 ? NULL : cn_arena_alloc(a, (size_t)n + 1);
+  if (s) vsnprintf(s, (size_t)n + 1, format, again);
+  va_end(again);
+  return s;
+}
+
+void cn_arena_free(cn_arena *a) {
+  for (cn_arena_block *b = a->blocks, *next; b; b = next) {
+    next = b->next;
+    cn_free(b);
+  }
+  *a = (cn_arena){0};
+}
+
+/* ---- growing arrays; items is the address of the pointer ---- */
+
+static bool room_for(int capacity, size_t size, int *wanted, size_t *bytes) {
+  *wanted = capacity ? capacity * 2 : 8;
+  return *wanted > capacity && cn_mul_size((size_t)*wanted, size, bytes);
+}
+
+bool cn_grow(void *items, int *capacity, int count, size_t size) {
+  if (count < *capacity) return true;
+  int wanted;
+  size_t bytes;
+  void *old;
+  memcpy(&old, items, sizeof old);
+  if (!room_for(*capacity, size, &wanted, &bytes)) return false;
+  void *fresh = cn_realloc(old, bytes);
+  if (!fresh) return false;
+  memcpy(items, &fresh, sizeof fresh);
+  *capacity = wanted;
+  return true;
+}
+
+bool cn_arena_grow(cn_arena *a, void *items, int *capacity, int count, size_t size) {
+  if (count < *capacity) return true;
+  int wanted;
+  size_t bytes;
+  void *old;
+  memcpy(&old, items, sizeof old);
+  if (!room_for(*capacity, size, &wanted, &bytes)) return false;
+  void *fresh = cn_arena_alloc(a, bytes);
+  if (!fresh) return false;
+  if (count) memcpy(fresh, old, (size_t)count * size);
+  memcpy(items, &fresh, sizeof fresh);
+  *capacity = wanted;
+  return true;
+}

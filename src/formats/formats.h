@@ -1,0 +1,48 @@
+/* What the files of this room share: a model file opened and looked into, and where it comes from. */
+#ifndef CN_FORMATS_FORMATS_H
+#define CN_FORMATS_FORMATS_H
+
+#include "formats/h5.h"
+#include "formats/zip.h"
+#include "model/model.h"
+
+/* How an HDF5 file keeps weights. */
+typedef enum cn_weights_layout {
+  CN_WEIGHTS_NONE,
+  CN_WEIGHTS_LEGACY,   /* a group per layer, listed in layer_names, arrays listed in weight_names: Keras 1 and 2, .h5 of 3 */
+  CN_WEIGHTS_NUMBERED, /* groups layer_0, layer_1, … with arrays param_0, …: before Keras 1.1 */
+  CN_WEIGHTS_OBJECTS   /* a group per object, arrays in vars/0, vars/1, …: .keras and .weights.h5 */
+} cn_weights_layout;
+
+/* A model file, opened. Texts and values live in `tree`. */
+typedef struct cn_source {
+  const char *name;            /* of the file without folders, for messages */
+  cornu_tree tree;
+  const cn_value *config;      /* {class_name, config, …}; NULL: the file holds weights alone */
+  const cn_value *training;    /* NULL: none */
+  const char *version, *backend; /* as the file says, else "" */
+  bool keras_archive, json;    /* .keras (zip or folder); JSON text; neither: HDF5 */
+  cn_h5 *h5;                   /* NULL: no weights here */
+  char *image;                 /* the bytes of h5 when it was inside an archive */
+  cn_weights_layout layout;
+  const char *group;           /* where the weights are: "" or "model_weights" */
+  const char *weights_version; /* keras_version of the weights group, else "" */
+} cn_source;
+
+/* Opens by content. parts: the config may be left unread when weights alone are wanted, and the other way round. */
+enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2 };
+cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e);
+void cn_source_close(cn_source *s);
+const char *cn_base_name(const char *path);
+
+/* Where the config of `source` comes from; weights: the file of the weights (may be source itself, or NULL). */
+cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out, cn_error *e);
+/* Where the weights come from: decides how their arrays are laid out. */
+cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options, cn_origin *out, cn_error *e);
+
+/* Declares the weights of custom layers from the file's arrays; before the model is built. */
+cn_status cn_weights_declare(cn_model *m, cn_source *s, cn_error *e);
+/* Puts the arrays of the file into a built model. */
+cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options, cn_error *e);
+
+#endif

@@ -1,0 +1,113 @@
+/* Loading models: the config, where it comes from, then the weights. */
+#include <string.h>
+
+#include "base/text.h"
+#include "formats/formats.h"
+
+/* Fields behind struct_size are those that the caller does not know yet: they take their defaults. */
+static cn_status read_options(const cornu_load_options *given, cornu_load_options *out, cn_error *e) {
+  *out = (cornu_load_options){0};
+  if (!given) return CORNU_OK;
+  if (given->struct_size < sizeof given->struct_size)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "struct_size of the load options is %zu: set it to sizeof(cornu_load_options)", given->struct_size);
+  memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
+  return CORNU_OK;
+}
+
+/* A weights file that is not the model's own. */
+static cn_status open_weights(const char *path, cn_source *s, cn_error *e) {
+  CN_TRY(cn_source_open(path, CN_SOURCE_WEIGHTS, s, e));
+  if (s->layout) return CORNU_OK;
+  cn_fail(e, CORNU_ERR_FORMAT, "%s: the file holds no weights", s->name);
+  cn_source_close(s);
+  return CORNU_ERR_FORMAT;
+}
+
+static cn_status load_from(cn_model *m, cn_source *s, const cornu_load_options *options, cn_error *e) {
+  cn_origin origin;
+  cn_status status = cn_origin_of_weights(s, &m->origin, options, &origin, e);
+  if (!status && m->unknown_input && !m->built)
+    status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "the model does not tell the shape of its input, so its weights have no shapes yet");
+  if (!status) status = cn_weights_load(m, s, &origin, options, e);
+  return status ? cn_at(e, status, "%s", s->name) : CORNU_OK;
+}
+
+static bool set_texts(cn_model *m, const cn_source *s, const char *path) {
+  m->path = cn_arena_string(&m->arena, path);
+  m->keras_version = cn_arena_string(&m->arena, *s->version ? s->version : s->weights_version);
+  m->backend = cn_arena_string(&m->arena, *s->backend ? s->backend : m->origin.theano ? "theano" : "");
+  if (s->training) m->training_config = cn_value_copy(&m->arena, s->training);
+  return m->path && m->keras_version && m->backend && (!s->training || m->training_config);
+}
+
+/* source: the config; weights: NULL, or where the weights are (may be source). */
+static cn_status make_model(cn_source *source, cn_source *weights, const cornu_load_options *options, const char *path,
+                            cn_custom_set *customs, cn_model **out, cn_error *e) {
+  cn_origin origin;
+  cn_model *m = NULL;
+  cn_status status = cn_origin_of(source, weights, options, &origin, e);
+  if (!status) status = cn_model_from_config(source->config, &origin, customs, &m, e);
+  if (!status && !set_texts(m, source, path)) status = cn_no_memory(e);
+  if (!status && weights) status = cn_weights_declare(m, weights, e);
+  if (!status) status = cn_model_build(m, e);
+  if (status) cn_at(e, status, "%s", source->name);
+  else if (weights) status = load_from(m, weights, options, e);
+  if (!status) {
+    status = cn_model_init_weights(m, options->seed, e);
+    if (status) cn_at(e, status, "%s", source->name);
+  }
+  if (status) cornu_model_release(m);
+  else *out = m;
+  return status;
+}
+
+static cn_status need_config(const cn_source *s, cn_error *e) {
+  if (s->config) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_FORMAT, "%s: the file holds weights alone: load the model's JSON and give this file as its weights", s->name);
+}
+
+cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *given, cornu_model **out, cornu_error *e) {
+  cornu_load_options options;
+  cn_source source = {0}, other = {0};
+  cn_custom_set *customs = NULL;
+  *out = NULL;
+  if (!path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the path of the model is NULL");
+  CN_TRY(read_options(given, &options, e));
+  CN_TRY(cn_custom_set_new(options.custom, options.n_custom, &customs, e));
+  cn_status status = cn_source_open(path, weights ? CN_SOURCE_CONFIG : CN_SOURCE_CONFIG | CN_SOURCE_WEIGHTS, &source, e);
+  if (!status) status = need_config(&source, e);
+  if (!status && weights) status = open_weights(weights, &other, e);
+  cn_source *from = weights ? &other : source.layout ? &source : NULL;
+  if (!status) status = make_model(&source, from, &options, path, customs, out, e);
+  cn_source_close(&other);
+  cn_source_close(&source);
+  cn_custom_set_drop(customs);
+  return status;
+}
+
+cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *given, cornu_error *e) {
+  cornu_load_options options;
+  cn_source s;
+  if (!m || !path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "path of the weights" : "model");
+  CN_TRY(read_options(given, &options, e));
+  CN_TRY(open_weights(path, &s, e));
+  cn_status status = load_from(m, &s, &options, e);
+  cn_source_close(&s);
+  return status;
+}
+
+cornu_status cornu_check_modeltype(const char *path, const char **out, cornu_error *e) {
+  cn_source s;
+  *out = NULL;
+  if (!path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the path of the model is NULL");
+  CN_TRY(cn_source_open(path, CN_SOURCE_CONFIG, &s, e));
+  cn_status status = need_config(&s, e);
+  if (!status) {
+    const cn_value *config = cn_value_find(s.config, "config");
+    bool functional = cn_value_find(config, "input_layers") || cn_value_find(config, "output_layers");
+    if (functional || cn_value_is(config, CORNU_LIST) || cn_value_find(config, "layers")) *out = functional ? "Functional" : "Sequential";
+    else status = cn_fail(e, CORNU_ERR_FORMAT, "%s: the config of class \"%s\" has no layers", s.name, cn_value_str(cn_value_find(s.config, "class_name")));
+  }
+  cn_source_close(&s);
+  return status;
+}

@@ -1,0 +1,293 @@
+/* Opening model files: what a file is, by its content, and the parts of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "formats/formats.h"
+
+typedef enum content { HDF5, ZIP, JSON, KERAS_FOLDER } content;
+
+const char *cn_base_name(const char *path) {
+  const char *name = path;
+  for (const char *p = path; *p; p++)
+    if (*p == '/' && p[1]) name = p + 1;
+  return name;
+}
+
+/* ---- Sniffing ---- */
+
+static const char hdf5_signature[] = "\x89HDF\r\n\x1a\n";
+
+/* The signature may follow a user block of 512, 1024, 2048 … bytes. */
+static bool is_hdf5(const char *path) {
+  char head[8];
+  size_t got = sizeof head;
+  for (size_t offset = 0; got == sizeof head && offset < (size_t)1 << 30; offset = offset ? 2 * offset : 512) {
+    if (cn_file_peek(path, offset, head, sizeof head, &got, NULL)) return false;
+    if (got == sizeof head && memcmp(head, hdf5_signature, sizeof head) == 0) return true;
+  }
+  return false;
+}
+
+static bool has_file(const char *folder, const char *name) {
+  char path[4096];
+  return snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path && cn_file_exists(path);
+}
+
+static cn_status sniff_folder(const char *path, content *out, cn_error *e) {
+  if (has_file(path, "config.json") && (has_file(path, "metadata.json") || has_file(path, "model.weights.h5")))
+    return *out = KERAS_FOLDER, CORNU_OK;
+  if (has_file(path, "saved_model.pb") || has_file(path, "saved_model.pbtxt"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow SavedModel, which this version does not read: save the model as .keras or .h5");
+  if (has_file(path, "checkpoint"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a folder of TensorFlow checkpoints, which this version does not read: save the weights as .weights.h5");
+  return cn_fail(e, CORNU_ERR_FORMAT, "a folder without config.json: not a model");
+}
+
+static bool starts(const char *head, size_t got, const char *text) {
+  size_t length = strlen(text);
+  return got >= length && memcmp(head, text, length) == 0;
+}
+
+/* Texts and other things that people take for models. */
+static cn_status sniff_other(const char *head, size_t got, content *out, cn_error *e) {
+  size_t at = starts(head, got, "\xef\xbb\xbf") ? 3 : 0;
+  while (at < got && strchr(" \t\r\n", head[at]) && head[at]) at++;
+  if (at < got && (head[at] == '{' || head[at] == '"')) return *out = JSON, CORNU_OK;
+  if (got == 0) return cn_fail(e, CORNU_ERR_FORMAT, "the file is empty");
+  if (starts(head, got, "version https://git-lfs"))
+    return cn_fail(e, CORNU_ERR_FORMAT, "a Git LFS pointer, not the file itself: run `git lfs pull`");
+  if (strstr(head, "class_name:") || strstr(head, "keras_version:"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a model in YAML, which Cornu does not read: save it with to_json()");
+  if (starts(head, got, "model_checkpoint_path:"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
+  if (starts(head, got, "\x93NUMPY")) return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy array, not a model");
+  if (starts(head, got, "\x80\x02") || starts(head, got, "\x80\x03") || starts(head, got, "\x80\x04"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a Python pickle, which is never read: it can run any code");
+  return cn_fail(e, CORNU_ERR_FORMAT, "not a Keras model: neither HDF5, nor a .keras archive, nor JSON");
+}
+
+static cn_status sniff(const char *path, content *out, cn_error *e) {
+  char head[513] = "";
+  size_t got = 0;
+  if (cn_file_is_folder(path)) return sniff_folder(path, out, e);
+  if (!cn_file_exists(path)) {
+    char index[4096];
+    if (snprintf(index, sizeof index, "%s.index", path) < (int)sizeof index && cn_file_exists(index))
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
+    return cn_fail(e, CORNU_ERR_NOT_FOUND, "no such file");
+  }
+  CN_TRY(cn_file_peek(path, 0, head, sizeof head - 1, &got, e));
+  if (is_hdf5(path)) return *out = HDF5, CORNU_OK;
+  if (starts(head, got, "PK\3\4") || starts(head, got, "PK\5\6")) return *out = ZIP, CORNU_OK;
+  size_t length = strlen(path);
+  if (length > 6 && strcmp(path + length - 6, ".index") == 0)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of a TensorFlow checkpoint, which this version does not read");
+  if (length > 3 && strcmp(path + length - 3, ".pb") == 0)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow graph, which this version does not read: save the model as .keras or .h5");
+  return sniff_other(head, got, out, e);
+}
+
+/* ---- JSON ---- */
+
+/* Some files hold the JSON text as a JSON string. */
+static cn_status parse_json(cn_source *s, const char *text, size_t length, cn_value **out, cn_error *e) {
+  CN_TRY(cornu_json_read(&s->tree, text, length, out, e));
+  for (int i = 0; i < 2 && (*out)->kind == CORNU_STRING; i++) CN_TRY(cornu_json_read(&s->tree, (*out)->s, (size_t)(*out)->count, out, e));
+  return CORNU_OK;
+}
+
+static const char *text_of(const cn_value *v, const char *key) {
+  const char *text = cn_value_str(cn_value_find(v, key));
+  return text ? text : "";
+}
+
+static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
+  const cn_value *config = cn_value_find(v, "config");
+  if (cn_value_find(v, "weight_map"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of weights in several files, which this version does not read: "
+                                             "save them as one .weights.h5");
+  if (cn_value_is(cn_value_find(v, "node"), CORNU_LIST))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a graph in MMdnn's intermediate format, which this version does not read");
+  if (!cn_value_str(cn_value_find(v, "class_name")) || (!cn_value_is(config, CORNU_DICT) && !cn_value_is(config, CORNU_LIST)))
+    return cn_fail(e, CORNU_ERR_FORMAT, "the JSON %s is not a Keras model: \"class_name\" and \"config\" expected",
+                   cn_value_show(v, (char[80]){0}, 80));
+  s->config = v;
+  return CORNU_OK;
+}
+
+static cn_status open_json(const char *path, cn_source *s, cn_error *e) {
+  char *text;
+  size_t size;
+  cn_value *v;
+  s->json = true;
+  CN_TRY(cn_file_read(path, cn_limits.max_text_bytes, &text, &size, e));
+  cn_status status = parse_json(s, text, size, &v, e);
+  cn_free(text);
+  CN_TRY(status);
+  s->version = text_of(v, "keras_version");
+  s->backend = text_of(v, "backend");
+  return set_config(s, v, e);
+}
+
+/* ---- HDF5 ---- */
+
+static cn_status text_attr(cn_source *s, const char *path, const char *name, const char **out, cn_error *e) {
+  CN_TRY(cn_h5_attr_text(s->h5, path, name, &s->tree.arena, out, NULL, e));
+  if (!*out) *out = "";
+  return CORNU_OK;
+}
+
+static bool lists_layers(cn_h5 *f, const char *group) {
+  return cn_h5_has_attr(f, group, "layer_names") || cn_h5_has_attr(f, group, "layer_names0");
+}
+
+static void find_layout(cn_source *s) {
+  s->group = lists_layers(s->h5, "") || cn_h5_find(s->h5, "model_weights") != CN_H5_GROUP ? "" : "model_weights";
+  if (lists_layers(s->h5, s->group)) s->layout = CN_WEIGHTS_LEGACY;
+  else if (cn_h5_has_attr(s->h5, s->group, "nb_layers")) s->layout = CN_WEIGHTS_NUMBERED;
+  else if (cn_h5_find(s->h5, "layers") || cn_h5_find(s->h5, "_layer_checkpoint_dependencies") || cn_h5_find(s->h5, "vars"))
+    s->layout = CN_WEIGHTS_OBJECTS;
+}
+
+static cn_status open_h5(const char *path, int parts, cn_source *s, cn_error *e) {
+  const char *text;
+  size_t length;
+  cn_value *v;
+  CN_TRY(cn_h5_open(path, &s->h5, e));
+  find_layout(s);
+  CN_TRY(text_attr(s, "", "keras_version", &s->version, e));
+  CN_TRY(text_attr(s, "", "backend", &s->backend, e));
+  if (s->layout == CN_WEIGHTS_LEGACY) {
+    CN_TRY(text_attr(s, s->group, "keras_version", &s->weights_version, e));
+    if (!*s->backend) CN_TRY(text_attr(s, s->group, "backend", &s->backend, e));
+  }
+  if (!(parts & CN_SOURCE_CONFIG)) return CORNU_OK;
+  CN_TRY(cn_h5_attr_text(s->h5, "", "model_config", &s->tree.arena, &text, &length, e));
+  if (!text && s->layout) return CORNU_OK;
+  if (!text) return cn_fail(e, CORNU_ERR_FORMAT, "an HDF5 file without a Keras model (no attribute \"model_config\") and without weights (no \"layer_names\")");
+  CN_TRY(parse_json(s, text, length, &v, e));
+  CN_TRY(set_config(s, v, e));
+  CN_TRY(cn_h5_attr_text(s->h5, "", "training_config", &s->tree.arena, &text, &length, e));
+  if (!text) return CORNU_OK;
+  CN_TRY(parse_json(s, text, length, &v, e));
+  s->training = v;
+  return CORNU_OK;
+}
+
+/* ---- .keras ---- */
+
+/* The three members of a .keras archive, from a zip or from a folder. */
+typedef struct members { const char *folder; cn_zip *zip; } members;
+
+static bool has_member(const members *m, const char *name) {
+  return m->zip ? cn_zip_find(m->zip, name) >= 0 : has_file(m->folder, name);
+}
+
+static cn_status read_member(const members *m, const char *name, size_t max, char **data, size_t *size, cn_error *e) {
+  char path[4096];
+  if (m->zip) return cn_zip_read(m->zip, cn_zip_find(m->zip, name), max, data, size, e);
+  snprintf(path, sizeof path, "%s/%s", m->folder, name);
+  return cn_file_read(path, max, data, size, e);
+}
+
+static cn_status read_json_member(cn_source *s, const members *m, const char *name, cn_value **out, cn_error *e) {
+  char *text;
+  size_t size;
+  CN_TRY(read_member(m, name, cn_limits.max_text_bytes, &text, &size, e));
+  cn_status status = parse_json(s, text, size, out, e);
+  cn_free(text);
+  return status ? cn_at(e, status, "%s", name) : CORNU_OK;
+}
+
+static cn_status check_members(const members *m, cn_error *e) {
+  if (has_member(m, "config.json")) return CORNU_OK;
+  if (has_member(m, "config.keras") || has_member(m, "state.h5"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a .keras archive from before the format was settled (TensorFlow 2.10, 2.11): save it anew as .h5");
+  int count = m->zip ? cn_zip_count(m->zip) : 0;
+  for (int i = 0; i < count; i++) {
+    const char *name = cn_zip_name(m->zip, i);
+    size_t length = strlen(name);
+    if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an archive of arrays (.npz), not a model; weights are read from .h5 and .keras files");
+    if (strcmp(cn_base_name(name), "saved_model.pb") == 0)
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a zipped TensorFlow SavedModel, which this version does not read: save the model as .keras or .h5");
+    if (strcmp(cn_base_name(name), "config.json") == 0)
+      return cn_fail(e, CORNU_ERR_FORMAT, "config.json is in a folder of the archive (%s): zip the content of the folder, not the folder", name);
+  }
+  return cn_fail(e, CORNU_ERR_FORMAT, "a zip archive without config.json: not a .keras model");
+}
+
+static cn_status open_member_weights(cn_source *s, const members *m, cn_error *e) {
+  size_t size;
+  char path[4096];
+  if (!has_member(m, "model.weights.h5")) {
+    if (has_member(m, "model.weights.npz"))
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its weights are Python pickles (model.weights.npz), which are never read: save the model with h5py installed");
+    return CORNU_OK;
+  }
+  if (m->zip) {
+    CN_TRY(read_member(m, "model.weights.h5", SIZE_MAX - 1, &s->image, &size, e));
+    CN_TRY(cn_h5_open_memory(s->image, size, &s->h5, e));
+  } else {
+    snprintf(path, sizeof path, "%s/model.weights.h5", m->folder);
+    CN_TRY(cn_h5_open(path, &s->h5, e));
+  }
+  find_layout(s);
+  if (s->layout == CN_WEIGHTS_LEGACY) CN_TRY(text_attr(s, s->group, "keras_version", &s->weights_version, e));
+  return CORNU_OK;
+}
+
+static cn_status open_members(cn_source *s, const members *m, int parts, cn_error *e) {
+  cn_value *v;
+  s->keras_archive = true;
+  CN_TRY(check_members(m, e));
+  if (has_member(m, "metadata.json")) {
+    CN_TRY(read_json_member(s, m, "metadata.json", &v, e));
+    s->version = text_of(v, "keras_version");
+    s->backend = text_of(v, "backend");
+  }
+  CN_TRY(read_json_member(s, m, "config.json", &v, e));
+  cn_status status = set_config(s, v, e);
+  if (status) return cn_at(e, status, "config.json");
+  const cn_value *compiled = cn_value_find(v, "compile_config");
+  s->training = cn_value_is(compiled, CORNU_DICT) && compiled->count ? compiled : NULL;
+  if (!(parts & CN_SOURCE_WEIGHTS)) return CORNU_OK;
+  status = open_member_weights(s, m, e);
+  return status ? cn_at(e, status, "model.weights.h5") : CORNU_OK;
+}
+
+static cn_status open_zip(const char *path, int parts, cn_source *s, cn_error *e) {
+  members m = {.folder = path};
+  CN_TRY(cn_zip_open(path, &m.zip, e));
+  cn_status status = open_members(s, &m, parts, e);
+  cn_zip_close(m.zip);
+  return status;
+}
+
+/* ---- All ---- */
+
+cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e) {
+  content what = JSON;
+  *s = (cn_source){.name = cn_base_name(path), .version = "", .backend = "", .group = "", .weights_version = ""};
+  cn_status status = sniff(path, &what, e);
+  if (status) return cn_at(e, status, "%s", path);
+  switch (what) {
+    case HDF5: status = open_h5(path, parts, s, e); break;
+    case ZIP: status = open_zip(path, parts, s, e); break;
+    case KERAS_FOLDER: status = open_members(s, &(members){.folder = path}, parts, e); break;
+    default: status = open_json(path, s, e); break;
+  }
+  if (!status) return CORNU_OK;
+  cn_at(e, status, "%s", s->name);
+  cn_source_close(s);
+  return status;
+}
+
+void cn_source_close(cn_source *s) {
+  cn_h5_close(s->h5);
+  cn_free(s->image);
+  cn_arena_free(&s->tree.arena);
+  *s = (cn_source){0};
+}

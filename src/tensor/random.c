@@ -1,0 +1,51 @@
+/* Random numbers: xoshiro256++ (Blackman and Vigna 2019), seeded by splitmix64; normal values by the polar method. */
+#include <math.h>
+
+#include "tensor/tensor.h"
+
+void cornu_random_seed(cornu_random *r, uint64_t seed) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t z = (seed += 0x9E3779B97F4A7C15u);
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    r->state[i] = z ^ z >> 31;
+  }
+}
+
+static uint64_t rotate(uint64_t x, int k) { return x << k | x >> (64 - k); }
+
+static double unit(cornu_random *r) { /* [0, 1) with 53 bits */
+  uint64_t *s = r->state, result = rotate(s[0] + s[3], 23) + s[0], t = s[1] << 17;
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= t;
+  s[3] = rotate(s[3], 45);
+  return (double)(result >> 11) * 0x1p-53;
+}
+
+static double normal(cornu_random *r) {
+  double x, y, s;
+  do {
+    x = 2 * unit(r) - 1;
+    y = 2 * unit(r) - 1;
+    s = x * x + y * y;
+  } while (s >= 1 || s == 0);
+  return x * sqrt(-2 * log(s) / s);
+}
+
+static cn_status fill(cornu_random *r, cn_tensor *t, double (*draw)(cornu_random *r), double offset, double scale, cn_error *e) {
+  if (!cn_dtype_is_float(t->dtype)) return cn_fail(e, CORNU_ERR_DTYPE, "random values need a float tensor, not %s", cornu_dtype_name(t->dtype));
+  if (cornu_tensor_is_symbolic(t)) return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data to fill");
+  cn_tensor *values;
+  CN_TRY(cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &values, e));
+  int64_t n = cornu_tensor_size(values);
+  for (int64_t i = 0; i < n; i++) ((double *)(void *)values->data)[i] = offset + scale * draw(r);
+  cn_status status = cornu_tensor_copy(t, values, e);
+  cornu_tensor_release(values);
+  return status;
+}
+
+cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e) { return fill(r, t, unit, low, high - low, e); }
+cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e) { return fill(r, t, normal, mean, deviation, e); }

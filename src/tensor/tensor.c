@@ -1,0 +1,232 @@
+/* Tensors: making them, views, single elements. */
+#include "tensor/tensor.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+static cn_status check_shape(cornu_dtype dtype, int rank, const int64_t *shape, size_t *bytes, cn_error *e) {
+  if ((unsigned)dtype >= CORNU_DTYPES) return cn_fail(e, CORNU_ERR_DTYPE, "no such dtype: %d", (int)dtype);
+  if (rank < 0 || rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
+  int64_t size = cn_shape_size(rank, shape);
+  if (size == -1) return cn_fail(e, CORNU_ERR_SHAPE, "shape %s has a negative dimension", CN_SHAPE(rank, shape));
+  if (size == -2 || !cn_mul_size((size_t)size, cornu_dtype_bytes(dtype), bytes) || *bytes > cn_limits.max_tensor_bytes)
+    return cn_fail(e, CORNU_ERR_LIMIT, "a %s tensor of shape %s is larger than the limit of %zu bytes", cornu_dtype_name(dtype),
+                   CN_SHAPE(rank, shape), cn_limits.max_tensor_bytes);
+  return CORNU_OK;
+}
+
+static cn_tensor *new_tensor(cornu_dtype dtype, int rank, const int64_t *shape) {
+  cn_tensor *t = cn_calloc(1, sizeof *t);
+  if (!t) return NULL;
+  atomic_init(&t->references, 1);
+  t->dtype = dtype;
+  t->rank = rank;
+  if (rank) memcpy(t->shape, shape, sizeof *shape * (size_t)rank);
+  cn_shape_strides(rank, t->shape, t->stride);
+  return t;
+}
+
+static cn_status with_buffer(cornu_dtype dtype, int rank, const int64_t *shape, cn_buffer buffer, cn_tensor **out, cn_error *e) {
+  cn_tensor *t = new_tensor(dtype, rank, shape);
+  cn_buffer *b = cn_alloc(sizeof *b);
+  if (!t || !b) {
+    cn_free(t);
+    cn_free(b);
+    return cn_no_memory(e);
+  }
+  *b = buffer;
+  atomic_init(&b->references, 1);
+  t->buffer = b;
+  t->data = b->data;
+  *out = t;
+  return CORNU_OK;
+}
+
+cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e) {
+  size_t bytes;
+  *out = NULL;
+  CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
+  void *data = cn_alloc_data(bytes ? bytes : 1);
+  if (!data) return cn_no_memory(e);
+  memset(data, 0, bytes ? bytes : 1);
+  cn_status status = with_buffer(dtype, rank, shape, (cn_buffer){.data = data, .bytes = bytes, .owned = true}, out, e);
+  if (status) cn_free(data);
+  return status;
+}
+
+cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data, void (*release)(void *user, void *data),
+                               void *user, cornu_tensor **out, cornu_error *e) {
+  size_t bytes;
+  *out = NULL;
+  CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
+  if (!data && bytes) return cn_fail(e, CORNU_ERR_ARGUMENT, "there is no memory to wrap");
+  static char nothing[64];
+  return with_buffer(dtype, rank, shape, (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user}, out, e);
+}
+
+cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge) {
+  cn_tensor *t = new_tensor(dtype, rank, shape);
+  if (!t) return NULL;
+  t->trace = trace;
+  t->edge = edge;
+  return t;
+}
+
+cornu_tensor *cornu_tensor_retain(cornu_tensor *t) {
+  if (t) atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);
+  return t;
+}
+
+static void release_buffer(cn_buffer *b) {
+  if (!b || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) return;
+  if (b->owned) cn_free(b->data);
+  else if (b->release) b->release(b->user, b->data);
+  cn_free(b);
+}
+
+void cornu_tensor_release(cornu_tensor *t) {
+  if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
+  release_buffer(t->buffer);
+  cn_free(t);
+}
+
+cornu_dtype cornu_tensor_dtype(const cornu_tensor *t) { return t->dtype; }
+int cornu_tensor_rank(const cornu_tensor *t) { return t->rank; }
+const int64_t *cornu_tensor_shape(const cornu_tensor *t) { return t->shape; }
+const int64_t *cornu_tensor_strides(const cornu_tensor *t) { return t->stride; }
+int64_t cornu_tensor_size(const cornu_tensor *t) { return cn_shape_size(t->rank, t->shape); }
+void *cornu_tensor_data(cornu_tensor *t) { return t->data; }
+bool cornu_tensor_is_symbolic(const cornu_tensor *t) { return t->buffer == NULL; }
+
+bool cornu_tensor_is_contiguous(const cornu_tensor *t) {
+  int64_t step = 1;
+  if (cornu_tensor_size(t) == 0) return true;
+  for (int i = t->rank - 1; i >= 0; i--) {
+    if (t->shape[i] != 1 && t->stride[i] != step) return false;
+    step *= t->shape[i];
+  }
+  return true;
+}
+
+/* ---- views ---- */
+
+static cn_status need_data(const cn_tensor *t, cn_error *e) {
+  if (!cornu_tensor_is_symbolic(t)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+}
+
+static cn_status view(cn_tensor *t, int rank, const int64_t *shape, const int64_t *stride, int64_t offset, cn_tensor **out, cn_error *e) {
+  cn_tensor *v = new_tensor(t->dtype, rank, shape);
+  if (!v) return cn_no_memory(e);
+  if (rank) memcpy(v->stride, stride, sizeof *stride * (size_t)rank);
+  atomic_fetch_add_explicit(&t->buffer->references, 1, memory_order_relaxed);
+  v->buffer = t->buffer;
+  v->data = t->data + offset * (int64_t)cornu_dtype_bytes(t->dtype);
+  *out = v;
+  return CORNU_OK;
+}
+
+static cn_status check_axis(const cn_tensor *t, int axis, cn_error *e) {
+  if (axis >= 0 && axis < t->rank) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "axis %d of a tensor with %d dimensions", axis, t->rank);
+}
+
+cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  CN_TRY(need_data(t, e));
+  CN_TRY(check_axis(t, axis, e));
+  if (step == 0 || step == INT64_MIN) return cn_fail(e, CORNU_ERR_ARGUMENT, "a slice with step 0");
+  int64_t n = t->shape[axis], length = step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
+  bool fits = step > 0 ? start >= 0 && stop <= n && start <= stop : start < n && stop >= -1 && start >= stop;
+  if (!fits) return cn_fail(e, CORNU_ERR_ARGUMENT, "slice %lld to %lld of a dimension of %lld", (long long)start, (long long)stop, (long long)n);
+  int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
+  memcpy(shape, t->shape, sizeof shape);
+  memcpy(stride, t->stride, sizeof stride);
+  shape[axis] = length;
+  stride[axis] *= step;
+  return view(t, t->rank, shape, stride, length ? start * t->stride[axis] : 0, out, e);
+}
+
+cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  CN_TRY(need_data(t, e));
+  CN_TRY(check_axis(t, axis, e));
+  if (index < 0 || index >= t->shape[axis])
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "index %lld of a dimension of %lld", (long long)index, (long long)t->shape[axis]);
+  int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
+  int rank = 0;
+  for (int i = 0; i < t->rank; i++)
+    if (i != axis) shape[rank] = t->shape[i], stride[rank++] = t->stride[i];
+  return view(t, rank, shape, stride, index * t->stride[axis], out, e);
+}
+
+cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  CN_TRY(need_data(t, e));
+  int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
+  unsigned seen = 0;
+  for (int i = 0; i < t->rank; i++) {
+    int from = axes ? axes[i] : t->rank - 1 - i;
+    CN_TRY(check_axis(t, from, e));
+    if (seen & 1u << from) return cn_fail(e, CORNU_ERR_ARGUMENT, "a transpose names axis %d twice", from);
+    seen |= 1u << from;
+    shape[i] = t->shape[from];
+    stride[i] = t->stride[from];
+  }
+  return view(t, t->rank, shape, stride, 0, out, e);
+}
+
+/* Fills in one -1 and compares the sizes. */
+static cn_status settle_shape(const cn_tensor *t, int rank, const int64_t *wanted, int64_t *shape, cn_error *e) {
+  if (rank < 0 || rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
+  int64_t size = cornu_tensor_size(t), known = 1;
+  int open = -1;
+  for (int i = 0; i < rank; i++) {
+    shape[i] = wanted[i];
+    if (wanted[i] == -1 && open < 0) open = i;
+    else if (wanted[i] < 0) return cn_fail(e, CORNU_ERR_SHAPE, "a reshape may leave one dimension open: %s", CN_SHAPE(rank, wanted));
+    else if (!cn_mul_i64(known, wanted[i], &known)) known = -1;
+  }
+  if (open >= 0 && known > 0 && size % known == 0) shape[open] = size / known, known = size;
+  else if (open >= 0) known = -1;
+  if (known == size) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_SHAPE, "%lld elements of shape %s do not fit the shape %s", (long long)size, CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, wanted));
+}
+
+cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *wanted, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
+  CN_TRY(need_data(t, e));
+  CN_TRY(settle_shape(t, rank, wanted, shape, e));
+  cn_shape_strides(rank, shape, stride);
+  if (cornu_tensor_is_contiguous(t)) return view(t, rank, shape, stride, 0, out, e);
+  cn_tensor *flat;
+  CN_TRY(cornu_tensor_contiguous(t, &flat, e));
+  cn_status status = view(flat, rank, shape, stride, 0, out, e);
+  cornu_tensor_release(flat);
+  return status;
+}
+
+cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  CN_TRY(need_data(t, e));
+  int64_t stride[CN_MAX_RANK];
+  size_t bytes;
+  CN_TRY(check_shape(t->dtype, rank, shape, &bytes, e));
+  bool fits = rank >= t->rank;
+  for (int i = 0; fits && i < rank; i++) {
+    int from = i - (rank - t->rank);
+    stride[i] = from < 0 || t->shape[from] == 1 ? 0 : t->stride[from];
+    fits = from < 0 || t->shape[from] == 1 || t->shape[from] == shape[i];
+  }
+  if (!fits) return cn_fail(e, CORNU_ERR_SHAPE, "shape %s does not broadcast to %s", CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, shape));
+  return view(t, rank, shape, stride, 0, out, e);
+}
+
+cornu_status cornu_tensor_contiguous(cornu_tensor *t, cornu_tensor **out, cornu_error *e) {
+  *out = NULL;
+  CN_TRY(need_data(t, e));
+  if (cornu_tensor_is_contiguous(t)) return *out = cornu_tensor_retain(t), CORNU_OK;
+  return cornu_tensor_cast(t, t->dtype, out, e);
+}
