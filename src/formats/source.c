@@ -271,8 +271,10 @@ static cn_status open_zip(const char *path, int parts, cn_source *s, cn_error *e
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e) {
   content what = JSON;
   *s = (cn_source){.name = cn_base_name(path), .version = "", .backend = "", .group = "", .weights_version = ""};
-  cn_status status = sniff(path, &what, e);
-  if (status) return cn_at(e, status, "%s", path);
+  cn_error why;
+  cn_status status = sniff(path, &what, &why);
+  bool named = status && strncmp(why.message, path, strlen(path)) == 0;
+  if (status) return cn_fail(e, status, "%s%s%s", named ? "" : path, named ? "" : ": ", why.message);
   switch (what) {
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;

@@ -1,0 +1,189 @@
+/* Element-wise functions of two inputs that broadcast. */
+#include <math.h>
+
+#include "base/pool.h"
+#include "ops/broadcast.h"
+#include "ops/ops.h"
+
+/* One row: n results from elements at steps sa and sb (0 or more). */
+typedef void (*row_function)(void *out, const void *a, int64_t sa, const void *b, int64_t sb, int64_t n);
+typedef struct function {
+  row_function floats, doubles, integers; /* integers: int64_t in and out */
+  bool truth;                             /* results are bool, from every dtype */
+  bool divides;                           /* integers become float32 first */
+} function;
+
+static const function *function_of(const cn_op *op);
+
+static cornu_dtype working_dtype(const function *f, cornu_dtype a, cornu_dtype b) {
+  cornu_dtype d = cn_promote(a, b);
+  if (f->divides && !cn_dtype_is_float(d)) return CORNU_FLOAT32;
+  if (d == CORNU_FLOAT16 || d == CORNU_BFLOAT16) return d;
+  return d;
+}
+
+static cn_status shape(const function *f, cn_typing *t, cn_error *e) {
+  const cn_type *a = &t->in[0], *b = &t->in[1];
+  CN_TRY(cn_shape_broadcast(a->rank, a->shape, b->rank, b->shape, &t->out[0].rank, t->out[0].shape, e));
+  t->out[0].dtype = f->truth ? CORNU_BOOL8 : working_dtype(f, a->dtype, b->dtype);
+  return CORNU_OK;
+}
+
+/* Rows are computed in float32, float64 or int64; other dtypes are converted on the way. */
+typedef struct state {
+  cn_walk walk;
+  row_function row;
+  cornu_dtype compute;
+  size_t in_size, out_size;
+  const void *in[2];
+  void *out;
+  size_t room[3];      /* offsets into scratch of converted operands; SIZE_MAX: as it is */
+} state;
+
+static void rows(void *context, int64_t begin, int64_t end) {
+  const state *st = context;
+  const cn_walk *w = &st->walk;
+  int last = w->rank - 1;
+  int64_t offset[CN_WALK_INPUTS];
+  for (int64_t r = begin; r < end; r++) {
+    cn_walk_row(w, r, offset);
+    st->row((char *)st->out + (size_t)(r * w->length) * st->out_size, (const char *)st->in[0] + offset[0] * (int64_t)st->in_size,
+            w->stride[0][last], (const char *)st->in[1] + offset[1] * (int64_t)st->in_size, w->stride[1][last], w->length);
+  }
+}
+
+static void part_of_row(void *context, int64_t begin, int64_t end) {
+  const state *st = context;
+  const cn_walk *w = &st->walk;
+  int64_t sa = w->stride[0][w->rank - 1], sb = w->stride[1][w->rank - 1];
+  st->row((char *)st->out + (size_t)begin * st->out_size, (const char *)st->in[0] + begin * sa * (int64_t)st->in_size, sa,
+          (const char *)st->in[1] + begin * sb * (int64_t)st->in_size, sb, end - begin);
+}
+
+static void run(const cn_step *s) {
+  state *st = s->state;
+  if (s->out[0]->size == 0) return;
+  for (int i = 0; i < 2; i++) {
+    st->in[i] = s->in[i]->data;
+    if (st->room[i] == SIZE_MAX) continue;
+    char *to = (char *)s->scratch + st->room[i];
+    cn_convert(to, st->compute, s->in[i]->data, s->in[i]->dtype, s->in[i]->size);
+    st->in[i] = to;
+  }
+  st->out = st->room[2] == SIZE_MAX ? s->out[0]->data : (char *)s->scratch + st->room[2];
+  if (st->walk.rows == 1) cn_parallel_range(st->walk.length, 16384, part_of_row, st);
+  else cn_parallel_range(st->walk.rows, 16384 / st->walk.length + 1, rows, st);
+  if (st->room[2] != SIZE_MAX) cn_convert(s->out[0]->data, s->out[0]->dtype, st->out, st->compute, s->out[0]->size);
+}
+
+static size_t take_room(cn_step *s, int64_t elements, size_t size) {
+  size_t at = s->scratch_bytes;
+  s->scratch_bytes += ((size_t)elements * size + 127) & ~(size_t)63;
+  return at;
+}
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  const function *f = function_of(s->op);
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  if (!st) return cn_no_memory(e);
+  cornu_dtype d = working_dtype(f, s->in[0]->dtype, s->in[1]->dtype);
+  st->compute = d == CORNU_FLOAT64 ? d : cn_dtype_is_float(d) ? CORNU_FLOAT32 : CORNU_INT64;
+  st->row = st->compute == CORNU_FLOAT64 ? f->doubles : st->compute == CORNU_FLOAT32 ? f->floats : f->integers;
+  st->in_size = cornu_dtype_bytes(st->compute);
+  st->out_size = f->truth ? 1 : st->in_size;
+  for (int i = 0; i < 2; i++) st->room[i] = s->in[i]->dtype == st->compute ? SIZE_MAX : take_room(s, s->in[i]->size, st->in_size);
+  st->room[2] = f->truth || s->out[0]->dtype == st->compute ? SIZE_MAX : take_room(s, s->out[0]->size, st->in_size);
+  cn_walk_broadcast(&st->walk, s->out[0], (const cn_operand *const *)s->in, 2);
+  s->run = run;
+  s->flops = (double)s->out[0]->size;
+  return CORNU_OK;
+}
+
+/* ---- the functions ---- */
+
+static int64_t i_add(int64_t x, int64_t y) { return (int64_t)((uint64_t)x + (uint64_t)y); }
+static int64_t i_sub(int64_t x, int64_t y) { return (int64_t)((uint64_t)x - (uint64_t)y); }
+static int64_t i_mul(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
+
+static int64_t i_floordiv(int64_t x, int64_t y) { /* by 0: 0, as NumPy */
+  if (y == 0) return 0;
+  if (y == -1) return i_sub(0, x);
+  return x / y - (x % y != 0 && (x < 0) != (y < 0));
+}
+
+static int64_t i_mod(int64_t x, int64_t y) { /* takes the sign of y */
+  if (y == 0 || y == -1) return 0;
+  int64_t r = x % y;
+  return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
+static int64_t i_pow(int64_t x, int64_t y) {
+  if (y < 0) return x == 1 ? 1 : x == -1 ? (y & 1 ? -1 : 1) : 0;
+  int64_t r = 1;
+  for (; y; y >>= 1, x = i_mul(x, x))
+    if (y & 1) r = i_mul(r, x);
+  return r;
+}
+
+static double d_mod(double x, double y) {
+  double r = fmod(x, y);
+  return r != 0 && (r < 0) != (y < 0) ? r + y : r == 0 ? copysign(0, y) : r;
+}
+
+static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x - d_mod(x, y)) / y + 0.5); }
+
+#define ROW(name, out_type, in_type, expression) \
+  static void name(void *to, const void *from_a, int64_t sa, const void *from_b, int64_t sb, int64_t n) { \
+    out_type *o = to; \
+    const in_type *a = from_a, *b = from_b; \
+    if (sa == 1 && sb == 1) for (int64_t i = 0; i < n; i++) { in_type x = a[i], y = b[i]; o[i] = (out_type)(expression); } \
+    else if (sa == 1 && sb == 0) for (int64_t i = 0; i < n; i++) { in_type x = a[i], y = *b; o[i] = (out_type)(expression); } \
+    else if (sa == 0 && sb == 1) for (int64_t i = 0; i < n; i++) { in_type x = *a, y = b[i]; o[i] = (out_type)(expression); } \
+    else for (int64_t i = 0; i < n; i++) { in_type x = a[i * sa], y = b[i * sb]; o[i] = (out_type)(expression); } \
+  }
+
+#define DEFINE(id, other, words, more, is_truth, does_divide) \
+  static const function f_##id = {id##_floats, id##_doubles, id##_integers, is_truth, does_divide}; \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); } \
+  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = words "\n(a, b), broadcast", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | more, \
+                            .min_in = 2, .max_in = 2, .n_out = 1, .shape = shape_##id, .plan = plan};
+#define ARITHMETIC(id, other, words, more, of_float, of_double, of_int) \
+  ROW(id##_floats, float, float, of_float) ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int) \
+  DEFINE(id, other, words, more, false, false)
+#define PREDICATE(id, other, words, more, test) \
+  ROW(id##_floats, uint8_t, float, test) ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test) \
+  DEFINE(id, other, words, more, true, false)
+
+ARITHMETIC(add, NULL, "a + b", CN_OP_COMMUTES, x + y, x + y, i_add(x, y))
+ARITHMETIC(sub, "subtract", "a - b", 0, x - y, x - y, i_sub(x, y))
+ARITHMETIC(mul, "multiply", "a * b", CN_OP_COMMUTES, x * y, x * y, i_mul(x, y))
+ROW(div_floats, float, float, x / y)
+ROW(div_doubles, double, double, x / y)
+#define div_integers NULL
+DEFINE(div, "divide true_divide", "a / b; integers give float32", 0, false, true)
+ARITHMETIC(floordiv, "floor_divide", "the largest whole number below a / b", 0, (float)d_floordiv(x, y), d_floordiv(x, y), i_floordiv(x, y))
+ARITHMETIC(mod, "remainder", "a modulo b, with the sign of b", 0, (float)d_mod(x, y), d_mod(x, y), i_mod(x, y))
+ARITHMETIC(pow, "power", "a to the b", 0, powf(x, y), pow(x, y), i_pow(x, y))
+ARITHMETIC(maximum, NULL, "the larger; NaN wins", CN_OP_COMMUTES, x != x ? x : y > x || y != y ? y : x, x != x ? x : y > x || y != y ? y : x, x > y ? x : y)
+ARITHMETIC(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES, x != x ? x : y < x || y != y ? y : x, x != x ? x : y < x || y != y ? y : x, x < y ? x : y)
+ARITHMETIC(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), (x - y) * (x - y), i_mul(i_sub(x, y), i_sub(x, y)))
+ROW(atan2_floats, float, float, atan2f(x, y))
+ROW(atan2_doubles, double, double, atan2(x, y))
+#define atan2_integers NULL
+DEFINE(atan2, "arctan2", "the angle of the point (b, a), radians", 0, false, true)
+PREDICATE(equal, "eq", "a == b", CN_OP_COMMUTES, x == y)
+PREDICATE(not_equal, "ne", "a != b", CN_OP_COMMUTES, x != y)
+PREDICATE(less, "lt", "a < b", 0, x < y)
+PREDICATE(less_equal, "le", "a <= b", 0, x <= y)
+PREDICATE(greater, "gt", "a > b", 0, x > y)
+PREDICATE(greater_equal, "ge", "a >= b", 0, x >= y)
+PREDICATE(logical_and, NULL, "both are not 0", CN_OP_COMMUTES, x != 0 && y != 0)
+PREDICATE(logical_or, NULL, "one is not 0", CN_OP_COMMUTES, x != 0 || y != 0)
+PREDICATE(logical_xor, NULL, "one of them is not 0", CN_OP_COMMUTES, (x != 0) != (y != 0))
+
+static const function *function_of(const cn_op *op) {
+#define CASE(id) if (op == &cn_op_##id) return &f_##id;
+  CASE(add) CASE(sub) CASE(mul) CASE(div) CASE(floordiv) CASE(mod) CASE(pow) CASE(maximum) CASE(minimum) CASE(squared_difference)
+  CASE(atan2) CASE(equal) CASE(not_equal) CASE(less) CASE(less_equal) CASE(greater) CASE(greater_equal) CASE(logical_and) CASE(logical_or)
+  return &f_logical_xor;
+}

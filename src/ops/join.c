@@ -1,0 +1,181 @@
+/* Copies that lay inputs into a larger output: concat, stack, pad. */
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/text.h"
+#include "ops/ops.h"
+
+/* ---- concat, stack ---- */
+
+static cn_status join_types(const cn_typing *t, const char *what, cn_type *out, cn_error *e) {
+  *out = t->in[0];
+  for (int i = 1; i < t->n_in; i++) {
+    const cn_type *x = &t->in[i];
+    if (x->rank != out->rank)
+      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in rank", what, CN_SHAPE(out->rank, out->shape), CN_SHAPE(x->rank, x->shape));
+    out->dtype = cn_promote(out->dtype, x->dtype);
+  }
+  return CORNU_OK;
+}
+
+static cn_status match(const cn_type *x, cn_type *out, int besides, const char *what, cn_error *e) {
+  for (int d = 0; d < x->rank; d++) {
+    if (d == besides) continue;
+    if (!cn_dims_agree(out->shape[d], x->shape[d]))
+      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in dimension %d", what, CN_SHAPE(out->rank, out->shape), CN_SHAPE(x->rank, x->shape), d);
+    if (out->shape[d] < 0) out->shape[d] = x->shape[d];
+  }
+  return CORNU_OK;
+}
+
+static cn_status concat_shape(cn_typing *t, cn_error *e) {
+  cn_type *out = &t->out[0];
+  int axis;
+  CN_TRY(join_types(t, "concat", out, e));
+  CN_TRY(cn_axis(((const cn_axis_attrs *)t->attrs)->axis, out->rank, &axis, e));
+  for (int i = 1; i < t->n_in; i++) {
+    CN_TRY(match(&t->in[i], out, axis, "concat", e));
+    out->shape[axis] = out->shape[axis] < 0 || t->in[i].shape[axis] < 0 ? -1 : out->shape[axis] + t->in[i].shape[axis];
+  }
+  return CORNU_OK;
+}
+
+static cn_status stack_shape(cn_typing *t, cn_error *e) {
+  cn_type *out = &t->out[0];
+  int axis;
+  CN_TRY(join_types(t, "stack", out, e));
+  if (out->rank >= CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "stack: more than %d dimensions", CN_MAX_RANK);
+  for (int i = 1; i < t->n_in; i++) CN_TRY(match(&t->in[i], out, -1, "stack", e));
+  CN_TRY(cn_axis(((const cn_axis_attrs *)t->attrs)->axis, out->rank + 1, &axis, e));
+  memmove(out->shape + axis + 1, out->shape + axis, sizeof *out->shape * (size_t)(out->rank - axis));
+  out->shape[axis] = t->n_in;
+  out->rank++;
+  return CORNU_OK;
+}
+
+typedef struct join { int axis; int64_t outer, row; } join; /* row: elements of the output per outer index */
+
+static void join_rows(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const join *j = s->state;
+  size_t size = cornu_dtype_bytes(s->out[0]->dtype);
+  for (int64_t r = begin; r < end; r++) {
+    char *to = (char *)s->out[0]->data + (size_t)(r * j->row) * size;
+    for (int i = 0; i < s->n_in; i++) {
+      int64_t n = s->in[i]->size / j->outer;
+      cn_convert(to, s->out[0]->dtype, (const char *)s->in[i]->data + (size_t)(r * n) * cornu_dtype_bytes(s->in[i]->dtype), s->in[i]->dtype, n);
+      to += (size_t)n * size;
+    }
+  }
+}
+
+static void join_run(const cn_step *s) {
+  const join *j = s->state;
+  if (s->out[0]->size > 0) cn_parallel_range(j->outer, 16384 / j->row + 1, join_rows, (void *)s);
+}
+
+static cn_status join_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  join *j = s->state = cn_plan_memory(p, sizeof *j);
+  if (!j) return cn_no_memory(e);
+  CN_TRY(cn_axis(((const cn_axis_attrs *)s->attrs)->axis, s->out[0]->rank, &j->axis, e));
+  j->outer = cn_shape_size(j->axis, s->out[0]->shape);
+  j->row = j->outer ? s->out[0]->size / j->outer : 0;
+  s->run = join_run;
+  return CORNU_OK;
+}
+
+static const cn_field axis_fields[] = {{.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0", .help = "the axis"}, {0}};
+const cn_op cn_op_concat = {.name = "concat", .aliases = "concatenate", .help = "inputs one after the other along an axis", .min_in = 1, .max_in = -1, .n_out = 1,
+                            .attrs_size = sizeof(cn_axis_attrs), .fields = axis_fields, .shape = concat_shape, .plan = join_plan};
+const cn_op cn_op_stack = {.name = "stack", .help = "inputs along a new axis", .min_in = 1, .max_in = -1, .n_out = 1, .attrs_size = sizeof(cn_axis_attrs),
+                           .fields = axis_fields, .shape = stack_shape, .plan = join_plan};
+
+/* ---- pad ---- */
+
+static cn_status pad_shape(cn_typing *t, cn_error *e) {
+  const cn_pad_attrs *a = t->attrs;
+  const cn_type *x = &t->in[0];
+  if (a->before.n != x->rank || a->after.n != x->rank) return cn_fail(e, CORNU_ERR_ARGUMENT, "pad: %d and %d paddings for %d dimensions", a->before.n, a->after.n, x->rank);
+  t->out[0] = *x;
+  for (int i = 0; i < x->rank; i++) {
+    int64_t b = a->before.v[i], f = a->after.v[i], most = a->mode == CN_PAD_REFLECT ? x->shape[i] - 1 : x->shape[i];
+    if (b < 0 || f < 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "pad: a negative padding");
+    if (x->shape[i] >= 0 && (a->mode == CN_PAD_REFLECT || a->mode == CN_PAD_SYMMETRIC) && (b > most || f > most))
+      return cn_fail(e, CORNU_ERR_SHAPE, "pad: %lld and %lld are more than dimension %d of %s has to mirror", (long long)b, (long long)f, i, CN_SHAPE(x->rank, x->shape));
+    if (x->shape[i] == 0 && b + f > 0 && a->mode == CN_PAD_EDGE) return cn_fail(e, CORNU_ERR_SHAPE, "pad: dimension %d has no edge", i);
+    t->out[0].shape[i] = x->shape[i] < 0 ? -1 : x->shape[i] + b + f;
+  }
+  return CORNU_OK;
+}
+
+/* Where output index i comes from; -1: padding. */
+static int64_t source(int64_t i, int64_t before, int64_t n, int mode) {
+  int64_t k = i - before;
+  if (k >= 0 && k < n) return k;
+  if (mode == CN_PAD_CONSTANT) return -1;
+  if (mode == CN_PAD_EDGE) return k < 0 ? 0 : n - 1;
+  int64_t mirror = mode == CN_PAD_REFLECT;
+  return k < 0 ? -k - 1 + mirror : 2 * n - 1 - mirror - k;
+}
+
+static void fill(char *to, cornu_dtype dtype, double value, int64_t n) {
+  size_t size = cornu_dtype_bytes(dtype);
+  if (n > 0) cn_convert(to, dtype, &value, CORNU_FLOAT64, 1);
+  for (int64_t i = 1; i < n; i++) memcpy(to + (size_t)i * size, to, size);
+}
+
+static void pad_rows(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const cn_pad_attrs *a = s->attrs;
+  const cn_operand *x = s->in[0], *out = s->out[0];
+  int last = out->rank - 1;
+  size_t size = cornu_dtype_bytes(out->dtype);
+  int64_t length = out->shape[last], stride[CN_MAX_RANK];
+  cn_shape_strides(x->rank, x->shape, stride);
+  for (int64_t r = begin; r < end; r++) {
+    int64_t rest = r, offset = 0;
+    bool outside = false;
+    for (int d = last - 1; d >= 0; d--) {
+      int64_t k = source(rest % out->shape[d], a->before.v[d], x->shape[d], a->mode);
+      rest /= out->shape[d];
+      outside |= k < 0;
+      offset += k * stride[d];
+    }
+    char *to = (char *)out->data + (size_t)(r * length) * size;
+    if (outside) {
+      fill(to, out->dtype, a->value, length);
+      continue;
+    }
+    for (int64_t i = 0; i < length; i++) {
+      if (i == a->before.v[last] && x->shape[last] > 0) {
+        memcpy(to + (size_t)i * size, (const char *)x->data + (size_t)offset * size, (size_t)x->shape[last] * size);
+        i += x->shape[last] - 1;
+        continue;
+      }
+      int64_t k = source(i, a->before.v[last], x->shape[last], a->mode);
+      if (k < 0) fill(to + (size_t)i * size, out->dtype, a->value, 1);
+      else memcpy(to + (size_t)i * size, (const char *)x->data + (size_t)(offset + k) * size, size);
+    }
+  }
+}
+
+static void pad_run(const cn_step *s) {
+  const cn_operand *out = s->out[0];
+  if (out->rank == 0) memcpy(out->data, s->in[0]->data, cornu_dtype_bytes(out->dtype));
+  else if (out->size > 0) cn_parallel_range(out->size / out->shape[out->rank - 1], 16384 / out->shape[out->rank - 1] + 1, pad_rows, (void *)s);
+}
+
+static cn_status pad_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = pad_run;
+  return CORNU_OK;
+}
+
+static const cn_field pad_fields[] = {
+    {.name = "before", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, before), .help = "elements before, one number per axis"},
+    {.name = "after", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, after), .help = "elements after, one number per axis"},
+    {.name = "value", .aliases = "constant_values", .kind = CN_F_FLOAT, .offset = offsetof(cn_pad_attrs, value), .standard = "0", .help = "what constant padding holds"},
+    {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(cn_pad_attrs, mode), .standard = "\"constant\"", .choices = "constant reflect symmetric edge", .help = "what padding holds"},
+    {0}};
+const cn_op cn_op_pad = {.name = "pad", .help = "elements added around", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_pad_attrs), .fields = pad_fields,
+                         .shape = pad_shape, .plan = pad_plan};

@@ -1,0 +1,131 @@
+/* where, clip, cast. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "ops/broadcast.h"
+#include "ops/ops.h"
+
+/* ---- where(condition, a, b) ---- */
+
+static cn_status where_shape(cn_typing *t, cn_error *e) {
+  const cn_type *c = &t->in[0], *a = &t->in[1], *b = &t->in[2];
+  cn_type *out = &t->out[0];
+  CN_TRY(cn_shape_broadcast(a->rank, a->shape, b->rank, b->shape, &out->rank, out->shape, e));
+  CN_TRY(cn_shape_broadcast(c->rank, c->shape, out->rank, out->shape, &out->rank, out->shape, e));
+  out->dtype = cn_promote(a->dtype, b->dtype);
+  return CORNU_OK;
+}
+
+static void where_rows(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const cn_walk *w = s->state;
+  int last = w->rank - 1;
+  size_t size[4];
+  int64_t offset[CN_WALK_INPUTS];
+  for (int i = 0; i < 3; i++) size[i] = cornu_dtype_bytes(s->in[i]->dtype);
+  size[3] = cornu_dtype_bytes(s->out[0]->dtype);
+  for (int64_t r = begin; r < end; r++) {
+    cn_walk_row(w, r, offset);
+    for (int64_t i = 0; i < w->length; i++) {
+      const char *c = (const char *)s->in[0]->data + (size_t)(offset[0] + i * w->stride[0][last]) * size[0];
+      double truth;
+      cn_convert(&truth, CORNU_FLOAT64, c, s->in[0]->dtype, 1);
+      int k = truth != 0 ? 1 : 2;
+      cn_convert((char *)s->out[0]->data + (size_t)(r * w->length + i) * size[3], s->out[0]->dtype,
+                 (const char *)s->in[k]->data + (size_t)(offset[k] + i * w->stride[k][last]) * size[k], s->in[k]->dtype, 1);
+    }
+  }
+}
+
+static void where_run(const cn_step *s) {
+  const cn_walk *w = s->state;
+  if (s->out[0]->size > 0) cn_parallel_range(w->rows, 4096 / w->length + 1, where_rows, (void *)s);
+}
+
+static cn_status where_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  s->state = cn_plan_memory(p, sizeof(cn_walk));
+  if (!s->state) return cn_no_memory(e);
+  cn_walk_broadcast(s->state, s->out[0], (const cn_operand *const *)s->in, 3);
+  s->run = where_run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_where = {.name = "where", .aliases = "select", .help = "a where the condition holds, else b\n(condition, a, b), broadcast",
+                           .flags = CN_OP_ELEMENTWISE, .min_in = 3, .max_in = 3, .n_out = 1, .shape = where_shape, .plan = where_plan};
+
+/* ---- clip ---- */
+
+static cn_status same_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = t->in[0];
+  return CORNU_OK;
+}
+
+static double bounded(double x, const cn_clip_attrs *a) {
+  if (x > a->max) x = a->max; /* false for NaN: no bound */
+  return x < a->min ? a->min : x;
+}
+
+static void clip_range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const cn_clip_attrs *a = s->attrs;
+  if (s->in[0]->dtype == CORNU_FLOAT32) {
+    const float *x = s->in[0]->data;
+    float *y = s->out[0]->data, low = isnan(a->min) ? -INFINITY : (float)a->min, high = isnan(a->max) ? INFINITY : (float)a->max;
+    for (int64_t i = begin; i < end; i++) {
+      float v = x[i] > high ? high : x[i];
+      y[i] = v < low ? low : v;
+    }
+    return;
+  }
+  size_t size = cornu_dtype_bytes(s->in[0]->dtype);
+  for (int64_t i = begin; i < end; i++) {
+    double v;
+    cn_convert(&v, CORNU_FLOAT64, (const char *)s->in[0]->data + (size_t)i * size, s->in[0]->dtype, 1);
+    v = bounded(v, a);
+    cn_convert((char *)s->out[0]->data + (size_t)i * size, s->out[0]->dtype, &v, CORNU_FLOAT64, 1);
+  }
+}
+
+static void clip_run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, clip_range, (void *)s); }
+
+static cn_status clip_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = clip_run;
+  return CORNU_OK;
+}
+
+static const cn_field clip_fields[] = {
+    {.name = "min", .aliases = "x_min", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, min), .standard = "null", .help = "smallest value; null: none"},
+    {.name = "max", .aliases = "x_max", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, max), .standard = "null", .help = "largest value; null: none"},
+    {0}};
+const cn_op cn_op_clip = {.name = "clip", .help = "values between min and max\n(…) -> (…)", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE, .min_in = 1, .max_in = 1,
+                          .n_out = 1, .attrs_size = sizeof(cn_clip_attrs), .fields = clip_fields, .shape = same_shape, .plan = clip_plan};
+
+/* ---- cast ---- */
+
+static cn_status cast_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = t->in[0];
+  t->out[0].dtype = ((const cn_cast_attrs *)t->attrs)->dtype;
+  return CORNU_OK;
+}
+
+static void cast_range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  cn_convert((char *)s->out[0]->data + (size_t)begin * cornu_dtype_bytes(s->out[0]->dtype), s->out[0]->dtype,
+             (const char *)s->in[0]->data + (size_t)begin * cornu_dtype_bytes(s->in[0]->dtype), s->in[0]->dtype, end - begin);
+}
+
+static void cast_run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, cast_range, (void *)s); }
+
+static cn_status cast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = cast_run;
+  return CORNU_OK;
+}
+
+static const cn_field cast_fields[] = {{.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "\"float32\", …"}, {0}};
+const cn_op cn_op_cast = {.name = "cast", .help = "another dtype; floats to integers truncate\n(…) -> (…)", .flags = CN_OP_ELEMENTWISE, .min_in = 1, .max_in = 1,
+                          .n_out = 1, .attrs_size = sizeof(cn_cast_attrs), .fields = cast_fields, .shape = cast_shape, .plan = cast_plan};

@@ -1,0 +1,152 @@
+/* Element-wise functions of one input. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+/* What a function makes of its input's dtype. */
+typedef enum result { SAME, FLOAT, TRUTH } result;
+
+typedef struct function {
+  result result;
+  double (*number)(double);
+  int64_t (*integer)(int64_t);                       /* SAME: for integers */
+  void (*floats)(float *y, const float *x, int64_t n); /* float32 */
+} function;
+
+enum { CHUNK = 256 };
+
+static const function *function_of(const cn_op *op);
+
+static cn_status shape(const function *f, cn_typing *t) {
+  t->out[0] = t->in[0];
+  if (f->result == TRUTH) t->out[0].dtype = CORNU_BOOL8;
+  else if (f->result == FLOAT && !cn_dtype_is_float(t->in[0].dtype)) t->out[0].dtype = CORNU_FLOAT32;
+  return CORNU_OK;
+}
+
+static void integers(const function *f, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
+  size_t size = cornu_dtype_bytes(in->dtype);
+  int64_t v[CHUNK];
+  for (int64_t i = begin; i < end; i += CHUNK) {
+    int64_t n = end - i < CHUNK ? end - i : CHUNK;
+    cn_convert(v, CORNU_INT64, (const char *)in->data + (size_t)i * size, in->dtype, n);
+    for (int64_t k = 0; k < n; k++) v[k] = f->integer(v[k]);
+    cn_convert((char *)out->data + (size_t)i * size, out->dtype, v, CORNU_INT64, n);
+  }
+}
+
+static void numbers(const function *f, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
+  size_t in_size = cornu_dtype_bytes(in->dtype), out_size = cornu_dtype_bytes(out->dtype);
+  double v[CHUNK];
+  for (int64_t i = begin; i < end; i += CHUNK) {
+    int64_t n = end - i < CHUNK ? end - i : CHUNK;
+    cn_convert(v, CORNU_FLOAT64, (const char *)in->data + (size_t)i * in_size, in->dtype, n);
+    for (int64_t k = 0; k < n; k++) v[k] = f->number(v[k]);
+    cn_convert((char *)out->data + (size_t)i * out_size, out->dtype, v, CORNU_FLOAT64, n);
+  }
+}
+
+static void range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const function *f = function_of(s->op);
+  if (f->floats && s->in[0]->dtype == CORNU_FLOAT32) f->floats((float *)s->out[0]->data + begin, (const float *)s->in[0]->data + begin, end - begin);
+  else if (f->result == SAME && !cn_dtype_is_float(s->in[0]->dtype)) integers(f, s->in[0], s->out[0], begin, end);
+  else numbers(f, s->in[0], s->out[0], begin, end);
+}
+
+static void run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, range, (void *)s); }
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = run;
+  s->flops = (double)s->out[0]->size;
+  return CORNU_OK;
+}
+
+/* ---- the functions ---- */
+
+#define FLOAT_LOOP(name, expression) \
+  static void name##_floats(float *y, const float *x, int64_t n) { \
+    for (int64_t i = 0; i < n; i++) { float v = x[i]; y[i] = (expression); } \
+  }
+FLOAT_LOOP(neg, -v)
+FLOAT_LOOP(abs, fabsf(v))
+FLOAT_LOOP(square, v * v)
+FLOAT_LOOP(sqrt, sqrtf(v))
+FLOAT_LOOP(rsqrt, 1.0f / sqrtf(v))
+FLOAT_LOOP(reciprocal, 1.0f / v)
+FLOAT_LOOP(floor, floorf(v))
+FLOAT_LOOP(ceil, ceilf(v))
+FLOAT_LOOP(round, rintf(v))
+static void exp_floats(float *y, const float *x, int64_t n) { cn_act_math()->exp(y, x, n); }
+static void expm1_floats(float *y, const float *x, int64_t n) { cn_act_math()->expm1(y, x, n); }
+static void log_floats(float *y, const float *x, int64_t n) { cn_act_math()->log(y, x, n); }
+static void log1p_floats(float *y, const float *x, int64_t n) { cn_act_math()->log1p(y, x, n); }
+static void erf_floats(float *y, const float *x, int64_t n) { cn_act_math()->erf(y, x, n); }
+
+static double d_neg(double v) { return -v; }
+static double d_sign(double v) { return v > 0 ? 1 : v < 0 ? -1 : v; }
+static double d_square(double v) { return v * v; }
+static double d_rsqrt(double v) { return 1 / sqrt(v); }
+static double d_reciprocal(double v) { return 1 / v; }
+static double d_not(double v) { return v == 0; }
+static double d_isnan(double v) { return isnan(v) != 0; }
+static double d_isinf(double v) { return isinf(v) != 0; }
+static double d_isfinite(double v) { return isfinite(v) != 0; }
+static int64_t i_neg(int64_t v) { return (int64_t)(0 - (uint64_t)v); }
+static int64_t i_abs(int64_t v) { return v < 0 ? i_neg(v) : v; }
+static int64_t i_sign(int64_t v) { return (v > 0) - (v < 0); }
+static int64_t i_square(int64_t v) { return (int64_t)((uint64_t)v * (uint64_t)v); }
+static int64_t i_same(int64_t v) { return v; }
+
+/* X(name, aliases, help, result, double function, integer function, float32 loop) */
+#define FUNCTIONS(X) \
+  X(neg, "negative", "-x", SAME, d_neg, i_neg, neg_floats) \
+  X(abs, "absolute", "|x|", SAME, fabs, i_abs, abs_floats) \
+  X(sign, NULL, "-1, 0 or 1", SAME, d_sign, i_sign, NULL) \
+  X(square, NULL, "x * x", SAME, d_square, i_square, square_floats) \
+  X(sqrt, NULL, "square root; NaN below 0", FLOAT, sqrt, NULL, sqrt_floats) \
+  X(rsqrt, NULL, "1 / sqrt(x)", FLOAT, d_rsqrt, NULL, rsqrt_floats) \
+  X(reciprocal, NULL, "1 / x", FLOAT, d_reciprocal, NULL, reciprocal_floats) \
+  X(exp, NULL, "e to the x", FLOAT, exp, NULL, exp_floats) \
+  X(exp2, NULL, "2 to the x", FLOAT, exp2, NULL, NULL) \
+  X(expm1, NULL, "exp(x) - 1, exact near 0", FLOAT, expm1, NULL, expm1_floats) \
+  X(log, NULL, "natural logarithm", FLOAT, log, NULL, log_floats) \
+  X(log2, NULL, "logarithm to base 2", FLOAT, log2, NULL, NULL) \
+  X(log10, NULL, "logarithm to base 10", FLOAT, log10, NULL, NULL) \
+  X(log1p, NULL, "log(1 + x), exact near 0", FLOAT, log1p, NULL, log1p_floats) \
+  X(sin, NULL, "sine of radians", FLOAT, sin, NULL, NULL) \
+  X(cos, NULL, "cosine of radians", FLOAT, cos, NULL, NULL) \
+  X(tan, NULL, "tangent of radians", FLOAT, tan, NULL, NULL) \
+  X(asin, "arcsin", "inverse sine, radians", FLOAT, asin, NULL, NULL) \
+  X(acos, "arccos", "inverse cosine, radians", FLOAT, acos, NULL, NULL) \
+  X(atan, "arctan", "inverse tangent, radians", FLOAT, atan, NULL, NULL) \
+  X(sinh, NULL, "hyperbolic sine", FLOAT, sinh, NULL, NULL) \
+  X(cosh, NULL, "hyperbolic cosine", FLOAT, cosh, NULL, NULL) \
+  X(asinh, "arcsinh", "inverse hyperbolic sine", FLOAT, asinh, NULL, NULL) \
+  X(acosh, "arccosh", "inverse hyperbolic cosine", FLOAT, acosh, NULL, NULL) \
+  X(atanh, "arctanh", "inverse hyperbolic tangent", FLOAT, atanh, NULL, NULL) \
+  X(erf, NULL, "error function", FLOAT, erf, NULL, erf_floats) \
+  X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats) \
+  X(ceil, NULL, "smallest whole number above", SAME, ceil, i_same, ceil_floats) \
+  X(round, "rint", "nearest whole number, halves to even", SAME, rint, i_same, round_floats) \
+  X(logical_not, NULL, "x == 0", TRUTH, d_not, NULL, NULL) \
+  X(isnan, NULL, "whether x is NaN", TRUTH, d_isnan, NULL, NULL) \
+  X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL) \
+  X(isfinite, NULL, "whether x is a finite number", TRUTH, d_isfinite, NULL, NULL)
+
+#define DEFINE(id, other, text, kind, of_double, of_int, of_floats) \
+  static const function f_##id = {kind, of_double, of_int, of_floats}; \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { (void)e; return shape(&f_##id, t); } \
+  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = text "\n(…) -> (…)", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE, \
+                            .min_in = 1, .max_in = 1, .n_out = 1, .shape = shape_##id, .plan = plan};
+FUNCTIONS(DEFINE)
+
+static const function *function_of(const cn_op *op) {
+#define CASE(id, other, text, kind, of_double, of_int, of_floats) if (op == &cn_op_##id) return &f_##id;
+  FUNCTIONS(CASE)
+  return &f_neg;
+}

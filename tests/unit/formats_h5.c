@@ -1,0 +1,203 @@
+/* HDF5 containers: what Keras and h5py write is read, what leads out of the file or lies about its size is refused.
+ * The files are made by tests/formats/make_files.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+/* after those */
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "formats/h5.h"
+
+static cn_h5 *open_file(const char *path) {
+  cn_h5 *f = NULL;
+  cn_error e;
+  if (cn_h5_open(path, &f, &e)) print_error("%s\n", e.message);
+  assert_non_null(f);
+  return f;
+}
+
+static void test_text_attributes(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  cn_arena a = {0};
+  static const struct { const char *name, *text; } cases[] = {
+      {"variable", "gr\xc3\xbcn"}, {"fixed", "abc"}, {"terminated", "ab"}, {"spaces", "ab"}, {"one", "single"}, {"missing", NULL}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *text;
+    size_t length = 0;
+    assert_int_equal(cn_h5_attr_text(f, "", cases[i].name, &a, &text, &length, NULL), CORNU_OK);
+    if (!cases[i].text) assert_null(text);
+    else assert_string_equal(text, cases[i].text), assert_int_equal(length, strlen(cases[i].text));
+  }
+  const char *text;
+  assert_int_equal(cn_h5_attr_text(f, "", "latin", &a, &text, NULL, NULL), CORNU_ERR_FORMAT);
+  assert_int_equal(cn_h5_attr_text(f, "", "number", &a, &text, NULL, NULL), CORNU_ERR_FORMAT);
+  cn_arena_free(&a);
+  cn_h5_close(f);
+}
+
+static void test_lists_and_numbers(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  cn_arena a = {0};
+  cn_names names;
+  bool found;
+  assert_int_equal(cn_h5_attr_texts(f, "", "names", &a, &names, &found, NULL), CORNU_OK);
+  assert_int_equal(names.count, 2);
+  assert_string_equal(names.items[1], "full_wid"); /* padded with nothing */
+  assert_int_equal(cn_h5_attr_texts(f, "", "variable_names", &a, &names, &found, NULL), CORNU_OK);
+  assert_string_equal(names.items[1], "bc");
+  assert_int_equal(cn_h5_attr_texts(f, "", "empty", &a, &names, &found, NULL), CORNU_OK);
+  assert_true(found && names.count == 0);
+  assert_int_equal(cn_h5_attr_texts(f, "", "pieces", &a, &names, &found, NULL), CORNU_OK);
+  assert_true(found && names.count == 3);
+  assert_string_equal(names.items[2], "x2");
+  assert_int_equal(cn_h5_attr_texts(f, "", "nothing", &a, &names, &found, NULL), CORNU_OK);
+  assert_false(found);
+  int64_t n = 0;
+  assert_int_equal(cn_h5_attr_int(f, "", "number", &n, &found, NULL), CORNU_OK);
+  assert_true(found && n == 42);
+  assert_int_equal(cn_h5_attr_int(f, "", "numbers", &n, &found, NULL), CORNU_ERR_FORMAT);
+  assert_true(cn_h5_has_attr(f, "", "fixed") && !cn_h5_has_attr(f, "", "fixe"));
+  cn_arena_free(&a);
+  cn_h5_close(f);
+}
+
+static void test_members(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  cn_arena a = {0};
+  cn_names names;
+  assert_int_equal(cn_h5_members(f, "order", &a, &names, NULL), CORNU_OK);
+  static const char *const expected[] = {"0", "10", "9", "a", "b"};
+  assert_int_equal(names.count, 5);
+  for (int i = 0; i < 5; i++) assert_string_equal(names.items[i], expected[i]);
+  assert_int_equal(cn_h5_find(f, "dense/dense/kernel:0"), CN_H5_ARRAY);
+  assert_int_equal(cn_h5_find(f, "dense//dense/"), CN_H5_GROUP);
+  assert_int_equal(cn_h5_find(f, "dense/dense/kernel:0/x"), CN_H5_NONE);
+  assert_int_equal(cn_h5_find(f, "dense/./dense"), CN_H5_NONE);
+  assert_int_equal(cn_h5_find(f, ""), CN_H5_GROUP);
+  assert_int_equal(cn_h5_members(f, "scalar", &a, &names, NULL), CORNU_ERR_FORMAT);
+  cn_arena_free(&a);
+  cn_h5_close(f);
+}
+
+static void test_dtypes(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  static const cornu_dtype dtypes[] = {CORNU_INT8, CORNU_INT16, CORNU_INT32, CORNU_INT64, CORNU_UINT8, CORNU_UINT16,
+                                       CORNU_UINT32, CORNU_UINT64, CORNU_FLOAT16, CORNU_FLOAT32, CORNU_FLOAT64};
+  for (size_t i = 0; i < 2 * sizeof dtypes / sizeof *dtypes; i++) {
+    cornu_dtype dtype = dtypes[i / 2];
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", i % 2 ? "big" : "little", cornu_dtype_name(dtype));
+    cn_type type;
+    cn_tensor *t;
+    assert_int_equal(cn_h5_array_type(f, path, &type, NULL), CORNU_OK);
+    assert_int_equal(type.dtype, dtype);
+    assert_true(type.rank == 2 && type.shape[0] == 2 && type.shape[1] == 3);
+    assert_int_equal(cn_h5_array_read(f, path, &t, NULL), CORNU_OK);
+    static const double expected[] = {1, 2, 3, 4, 5, 100};
+    for (int64_t k = 0; k < 6; k++) assert_true(cornu_tensor_get(t, (int64_t[]){k / 3, k % 3}) == expected[k]);
+    cornu_tensor_release(t);
+  }
+  cn_h5_close(f);
+}
+
+static void expect(cn_h5 *f, const char *path, cornu_dtype dtype, int rank, double first) {
+  cn_tensor *t;
+  assert_int_equal(cn_h5_array_read(f, path, &t, NULL), CORNU_OK);
+  assert_int_equal(t->dtype, dtype);
+  assert_int_equal(t->rank, rank);
+  if (cornu_tensor_size(t)) assert_true(cornu_tensor_get(t, (int64_t[CN_MAX_RANK]){0}) == first);
+  cornu_tensor_release(t);
+}
+
+static void test_other_arrays(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  expect(f, "bool", CORNU_BOOL8, 1, 1);
+  expect(f, "bfloat16", CORNU_BFLOAT16, 1, 1);
+  expect(f, "scalar", CORNU_FLOAT32, 0, 2.5);
+  expect(f, "none", CORNU_FLOAT32, 2, 0);
+  expect(f, "packed", CORNU_FLOAT32, 2, 0);
+  cn_tensor *t;
+  assert_int_equal(cn_h5_array_read(f, "packed", &t, NULL), CORNU_OK);
+  assert_true(cornu_tensor_get(t, (int64_t[]){49, 19}) == 999);
+  cornu_tensor_release(t);
+  cn_h5_close(f);
+}
+
+static void test_refused(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/refused.h5");
+  static const struct { const char *path; cn_status status; const char *says; } cases[] = {
+      {"soft", CORNU_ERR_UNSUPPORTED, "link to another place"}, {"external", CORNU_ERR_UNSUPPORTED, "link to another place"},
+      {"outside", CORNU_ERR_UNSUPPORTED, "in another file"},    {"virtual", CORNU_ERR_UNSUPPORTED, "virtual"},
+      {"filter", CORNU_ERR_UNSUPPORTED, "HDF5 filter 6"},       {"lzf", CORNU_ERR_UNSUPPORTED, "HDF5 filter 32000"},
+      {"compound", CORNU_ERR_UNSUPPORTED, "compound"},          {"texts", CORNU_ERR_UNSUPPORTED, "string"},
+      {"lists", CORNU_ERR_UNSUPPORTED, "list"},                 {"references", CORNU_ERR_UNSUPPORTED, "reference"},
+      {"enumeration", CORNU_ERR_UNSUPPORTED, "enumeration"},    {"opaque", CORNU_ERR_UNSUPPORTED, "opaque"},
+      {"complex", CORNU_ERR_UNSUPPORTED, "compound"},           {"unwritten", CORNU_ERR_FORMAT, "the file holds 0"},
+      {"bomb", CORNU_ERR_LIMIT, "the limit"},                   {"deep", CORNU_ERR_UNSUPPORTED, "9 dimensions"},
+      {"cycle", CORNU_ERR_FORMAT, "not an array"},              {"absent", CORNU_ERR_NOT_FOUND, "\"absent\""},
+      {"real/x", CORNU_ERR_NOT_FOUND, "\"real/x\""}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    cn_error e;
+    cn_tensor *t;
+    cn_status status = cn_h5_array_read(f, cases[i].path, &t, &e);
+    if (status != cases[i].status || !strstr(e.message, cases[i].says)) fail_msg("%s: %d %s", cases[i].path, status, e.message);
+    assert_null(t);
+  }
+  assert_int_equal(cn_h5_find(f, "cycle/again/cycle/again/real"), CN_H5_ARRAY);
+  cn_h5_close(f);
+}
+
+static void test_limits(void **state) {
+  (void)state;
+  cornu_limits before = {.struct_size = sizeof before}, small = {.struct_size = sizeof small, .max_tensor_bytes = 1000, .max_text_bytes = 4};
+  cornu_get_limits(&before);
+  cornu_set_limits(&small);
+  cn_h5 *f = open_file("tests/formats/kinds.h5");
+  cn_tensor *t;
+  cn_arena a = {0};
+  const char *text;
+  assert_int_equal(cn_h5_array_read(f, "packed", &t, NULL), CORNU_ERR_LIMIT);
+  assert_int_equal(cn_h5_attr_text(f, "", "variable", &a, &text, NULL, NULL), CORNU_ERR_LIMIT);
+  assert_int_equal(cn_h5_attr_text(f, "", "fixed", &a, &text, NULL, NULL), CORNU_OK);
+  cornu_set_limits(&before);
+  cn_arena_free(&a);
+  cn_h5_close(f);
+}
+
+static void test_memory_and_damage(void **state) {
+  (void)state;
+  char *data;
+  size_t size;
+  cn_h5 *f;
+  cn_error e;
+  assert_int_equal(cn_file_read("tests/formats/kinds.h5", SIZE_MAX, &data, &size, &e), CORNU_OK);
+  assert_int_equal(cn_h5_open_memory(data, size, &f, &e), CORNU_OK);
+  expect(f, "big/float64", CORNU_FLOAT64, 2, 1);
+  cn_h5_close(f);
+  assert_int_equal(cn_h5_open_memory(data, 4000, &f, &e), CORNU_ERR_FORMAT);
+  assert_non_null(strstr(e.message, "truncated file"));
+  cn_free(data);
+  assert_int_equal(cn_h5_open("tests/formats/cut.h5", &f, &e), CORNU_ERR_FORMAT);
+  assert_non_null(strstr(e.message, "truncated file"));
+  assert_null(f);
+  assert_int_equal(cn_h5_open("tests/formats/make_files.py", &f, &e), CORNU_ERR_FORMAT);
+  assert_int_equal(cn_h5_open("tests/formats/absent.h5", &f, &e), CORNU_ERR_FORMAT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_text_attributes), cmocka_unit_test(test_lists_and_numbers), cmocka_unit_test(test_members),
+      cmocka_unit_test(test_dtypes),          cmocka_unit_test(test_other_arrays),      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_limits),          cmocka_unit_test(test_memory_and_damage)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
