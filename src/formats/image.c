@@ -23,7 +23,7 @@ typedef struct job {
 
 static bool stop(job *j, cn_status status, const char *message) {
   j->status = status;
-  snprintf(j->message, sizeof j->message, "%s", message);
+  snprintf(j->message, sizeof j->message, "%.199s", message);
   return false;
 }
 

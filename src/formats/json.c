@@ -234,8 +234,8 @@ static cn_status read_key(reader *r, const char **out) {
 
 static cn_status read_members(reader *r, cn_value *dict, cn_map *map) {
   do {
-    const char *key;
-    cn_value *item;
+    const char *key = NULL;
+    cn_value *item = NULL;
     CN_TRY(read_key(r, &key));
     CN_TRY(read_value(r, &item));
     if (!add_member(r->arena, dict, map, key, item)) return cn_no_memory(r->e);
@@ -319,14 +319,14 @@ static void write_text(cn_text *t, const char *s, size_t length) {
   cn_text_add(t, "\"");
 }
 
-/* The shortest of 15 to 17 digits that reads back the same, with a point or an exponent. */
+/* The shortest digits that read back the same (15 always do but for the smallest numbers), with a point or an exponent. */
 static void write_float(cn_text *t, double f) {
   if (isnan(f) || isinf(f)) {
     cn_text_add(t, isnan(f) ? "NaN" : f > 0 ? "Infinity" : "-Infinity");
     return;
   }
   char text[40];
-  for (int precision = 15; precision <= 17; precision++) {
+  for (int precision = fabs(f) < 1e-300 ? 1 : 15; precision <= 17; precision++) {
     snprintf(text, sizeof text, "%.*g", precision, f);
     if (strtod(text, NULL) == f) break;
   }

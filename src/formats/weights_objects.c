@@ -191,7 +191,7 @@ static cn_status tell_extra(walker *w, const cn_model *m, const char *path, cons
 
 static cn_status walk_model(walker *w, cn_model *m, const char *path) {
   static const char *const lists[] = {"layers", "_layer_checkpoint_dependencies"};
-  const char *list = NULL, **keys;
+  const char *list = NULL, **keys = NULL;
   for (int i = 0; i < CN_COUNT(lists) && !list; i++) {
     list = join(w, path, lists[i]);
     if (list && cn_h5_find(w->g->source->h5, list) != CN_H5_GROUP) list = NULL;

@@ -23,6 +23,7 @@ static cn_status fail_zip(cn_zip *z, const char *what, cn_error *e) {
 }
 
 static cn_status fail_open(int code, cn_error *e) {
+  if (code == ZIP_ER_EXISTS) return cn_fail(e, CORNU_ERR_FORMAT, "the zip archive has two entries with the same name");
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   cn_status status = code == ZIP_ER_NOENT ? CORNU_ERR_NOT_FOUND : code == ZIP_ER_MEMORY ? CORNU_ERR_MEMORY

@@ -6,12 +6,12 @@ import numpy as np
 with h5py.File("kinds.h5", "w", userblock_size=512) as f:
     f.attrs["variable"] = "gr\u00fcn"
     f.attrs["fixed"] = np.bytes_(b"abc")
-    f.attrs.create("terminated", b"ab\0c", dtype=h5py.h5t.py_create(np.dtype("S4")))
-    space = h5py.h5t.C_S1.copy()
-    space.set_size(6)
-    space.set_strpad(h5py.h5t.STR_SPACEPAD)
-    a = h5py.h5a.create(f.id, b"spaces", space, h5py.h5s.create(h5py.h5s.SCALAR))
-    a.write(np.array(b"ab    ", "S6"), mtype=space)
+    for name, pad, text in [("spaces", h5py.h5t.STR_SPACEPAD, b"ab    "), ("terminated", h5py.h5t.STR_NULLTERM, b"ab\0cde")]:
+        kind = h5py.h5t.C_S1.copy()
+        kind.set_size(6)
+        kind.set_strpad(pad)
+        h5py.h5a.create(f.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR)).write(np.frombuffer(text, "S6")[0:1].reshape(()), mtype=kind)
+    f.attrs["cut"] = np.bytes_(b"ab\0cde")
     f.attrs["one"] = np.array([b"single"])
     f.attrs["names"] = np.array([b"dense_1", b"full_wid"], "S8")
     f.attrs.create("variable_names", ["a", "bc"], dtype=h5py.string_dtype())
@@ -62,3 +62,19 @@ with h5py.File("refused.h5", "w") as f:
 # A file that was cut off.
 with open("kinds.h5", "rb") as whole, open("cut.h5", "wb") as cut:
     cut.write(whole.read()[:4000])
+
+# One small picture in the ways that PNG and JPEG have. Needs Pillow.
+from PIL import Image
+
+palette = Image.new("P", (2, 2))
+palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 255, 255, 255])
+palette.putdata([0, 1, 2, 3])
+palette.save("palette.png")
+palette.save("palette_alpha.png", transparency=bytes([255, 0, 128, 255]))
+Image.fromarray(np.array([[0, 128 * 257], [200 * 257, 65535]], "uint16")).save("grey16.png")
+Image.fromarray(np.array([[0, 255], [255, 0]], "uint8")).convert("1").save("bits.png")
+Image.fromarray(np.array([[[0, 255], [100, 128]], [[200, 0], [255, 255]]], "uint8"), "LA").save("grey_alpha.png")
+Image.new("L", (8, 8), 100).save("grey.jpg", quality=95)
+Image.new("RGB", (8, 8), (200, 100, 50)).save("rgb.jpg", quality=95)
+Image.new("RGB", (8, 8), (200, 100, 50)).save("progressive.jpg", quality=95, progressive=True)
+Image.new("CMYK", (8, 8), (200, 100, 50, 0)).save("cmyk.jpg")

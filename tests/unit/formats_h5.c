@@ -35,6 +35,7 @@ static void test_text_attributes(void **state) {
   }
   const char *text;
   assert_int_equal(cn_h5_attr_text(f, "", "latin", &a, &text, NULL, NULL), CORNU_ERR_FORMAT);
+  assert_int_equal(cn_h5_attr_text(f, "", "cut", &a, &text, NULL, NULL), CORNU_ERR_FORMAT);
   assert_int_equal(cn_h5_attr_text(f, "", "number", &a, &text, NULL, NULL), CORNU_ERR_FORMAT);
   cn_arena_free(&a);
   cn_h5_close(f);

@@ -63,7 +63,8 @@ static inline void op_run(const cn_op *op, const void *attrs, value *const *in, 
   cn_error e = {0};
   cn_type type;
   if (op_shape(op, attrs, in, n_in, &type, &e))
-    fail_msg("%s: %s", op->name, e.message); *out = make_value(type.dtype, type.rank, type.shape);
+    fail_msg("%s: %s", op->name, e.message);
+  *out = make_value(type.dtype, type.rank, type.shape);
   cn_operand *operands[8] = {0}, *result = &out->operand;
   for (int i = 0; i < n_in; i++) operands[i] = in[i] ? &in[i]->operand : NULL;
   if (operands[1]) operands[1]->constant = constant;
