@@ -91,7 +91,7 @@ static void count_problem(cn_loading *g, const cn_layer *owner, const char *labe
   cn_text names = {0};
   for (int i = 0; i < owner->n_weights && i < 6; i++) cn_text_addf(&names, "%s%s", i ? ", " : "", owner->weights[i].name);
   if (owner->n_weights > 6) cn_text_add(&names, ", …");
-  cn_loading_problem(g, "%s: %d arrays in the file, the config needs %d (%s)", label, n, owner->n_weights, names.data ? names.data : "none");
+  cn_loading_problem(g, "%s: %d array%s in the file, the config needs %d (%s)", label, n, n == 1 ? "" : "s", owner->n_weights, names.data ? names.data : "none");
   cn_text_free(&names);
 }
 

@@ -247,9 +247,15 @@ static cn_status run_alone(cn_step *s, cn_error *e) {
 cn_status cn_step_run_once(cn_step *s, cn_error *e) {
   cn_plan holder = {0};
   struct cn_planner planner = {&holder};
+  pthread_mutex_lock(&compiling);
   cn_status status = s->op->plan(&planner, s, e);
+  pthread_mutex_unlock(&compiling);
   if (!status) status = run_alone(s, e);
+  pthread_mutex_lock(&compiling);
+  for (int i = 0; i < holder.n_packs; i++) drop_packed(holder.packs[i]);
+  pthread_mutex_unlock(&compiling);
   for (int i = 0; i < holder.n_memory; i++) cn_free(holder.memory[i]);
+  cn_free(holder.packs);
   cn_free(holder.memory);
   return status;
 }

@@ -78,3 +78,101 @@ Image.new("L", (8, 8), 100).save("grey.jpg", quality=95)
 Image.new("RGB", (8, 8), (200, 100, 50)).save("rgb.jpg", quality=95)
 Image.new("RGB", (8, 8), (200, 100, 50)).save("progressive.jpg", quality=95, progressive=True)
 Image.new("CMYK", (8, 8), (200, 100, 50, 0)).save("cmyk.jpg")
+
+# Models as Keras writes them, with numbers that tell where they belong: array i of a layer begins with 10 * layer + i.
+import io
+import json
+import zipfile
+
+
+def dense(name, units, extra=None, entry=None):
+    config = {"name": name, "trainable": True, "units": units, "activation": "linear", "use_bias": True}
+    config.update(extra or {})
+    return dict({"class_name": "Dense", "config": config}, **(entry or {}))
+
+
+def sequential(layers, name="net"):
+    layers[0]["config"].setdefault("batch_input_shape", [None, 3])
+    return {"class_name": "Sequential", "config": {"name": name, "layers": layers}}
+
+
+def ramp(first, *shape):
+    return (first + np.arange(np.prod(shape, dtype=int)) / 1000).reshape(shape).astype("float32")
+
+
+def legacy(path, config, layers, version="2.2.4", full=True):
+    """layers: name -> [(weight name, array), …]"""
+    with h5py.File(path, "w") as f:
+        group = f
+        if full:
+            f.attrs["model_config"] = json.dumps(config)
+            f.attrs["training_config"] = json.dumps({"loss": "mse", "sample_weight_mode": None})
+            if version:
+                f.attrs["keras_version"] = version
+                f.attrs["backend"] = "tensorflow"
+            group = f.create_group("model_weights")
+        group.attrs["layer_names"] = [n.encode() for n in layers]
+        if version:
+            group.attrs["keras_version"] = version.encode()
+            group.attrs["backend"] = b"tensorflow"
+        for name, weights in layers.items():
+            g = group.create_group(name)
+            g.attrs["weight_names"] = [n.encode() for n, _ in weights]
+            for n, a in weights:
+                g[n] = a
+
+
+def pair(name, first, rows, columns):
+    return [(name + "/kernel:0", ramp(first, rows, columns)), (name + "/bias:0", ramp(first + 1, columns))]
+
+
+two = sequential([dense("a", 4), dense("b", 2)])
+with open("two.json", "w") as f:
+    json.dump(dict(two, keras_version="2.2.4", backend="tensorflow"), f)
+with open("two_in_text.json", "w") as f:
+    json.dump(json.dumps(dict(two, keras_version="2.2.4", backend="tensorflow")), f)
+legacy("two.h5", two, {"a": pair("a", 10, 3, 4), "none": [], "b": pair("b", 20, 4, 2)})
+legacy("renamed.weights.h5", None, {"x": pair("x", 10, 3, 4), "y": pair("y", 20, 4, 2)}, full=False)
+legacy("swapped.h5", None, {"b": pair("b", 20, 4, 2), "a": pair("a", 10, 3, 4), "c": pair("c", 30, 2, 2)}, full=False)
+legacy("misfit.h5", two, {"a": pair("a", 10, 3, 5), "b": pair("b", 20, 5, 2)})
+legacy("more.h5", two, {"a": pair("a", 10, 3, 4), "b": pair("b", 20, 4, 2), "c": pair("c", 30, 2, 2)})
+legacy("missing_array.h5", two, {"a": pair("a", 10, 3, 4)[:1], "b": pair("b", 20, 4, 2)})
+legacy("keras1.h5", None, {"dense_1": [("dense_1_W", ramp(10, 3, 4)), ("dense_1_b", ramp(11, 4))],
+                           "dense_2": [("dense_2_W", ramp(20, 4, 2)), ("dense_2_b", ramp(21, 2))]}, version=None, full=False)
+with h5py.File("numbered.h5", "w") as f:
+    f.attrs["nb_layers"] = 3
+    for i, weights in enumerate([pair("a", 10, 3, 4), [], pair("b", 20, 4, 2)]):
+        g = f.create_group("layer_%d" % i)
+        g.attrs["nb_params"] = len(weights)
+        for k, (_, a) in enumerate(weights):
+            g["param_%d" % k] = a
+
+# A nested model with a frozen layer: its arrays come behind those of the others.
+inner = sequential([dense("frozen", 3, {"trainable": False}), dense("free", 3)], "inner")
+nested = sequential([inner, dense("b", 2)])
+nested["config"]["layers"][0]["config"].pop("batch_input_shape", None)
+legacy("nested.h5", nested, {"inner": pair("free", 30, 3, 3) + pair("frozen", 10, 3, 3), "b": pair("b", 20, 3, 2)})
+legacy("nested_order.h5", nested, {"inner": pair("p", 30, 3, 3) + pair("q", 10, 3, 3), "b": pair("b", 20, 3, 2)})
+
+
+# .keras archives: keys by class (Keras 3), or by layer (TensorFlow 2.13), numbers of arrays beyond nine.
+def archive(path, config, arrays, list_name, compression=zipfile.ZIP_STORED, version="3.15.1"):
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as f:
+        for key, values in arrays.items():
+            for i, a in enumerate(values):
+                f["%s/%s/vars/%d" % (list_name, key, i)] = a
+    with zipfile.ZipFile(path, "w", compression) as z:
+        for name, data in [("metadata.json", json.dumps({"keras_version": version, "date_saved": "2026-01-01@00:00:00"})),
+                           ("config.json", json.dumps(config)), ("model.weights.h5", weights.getvalue())]:
+            z.writestr(zipfile.ZipInfo(name), data, compression)
+
+
+values = lambda first, rows, columns: [a for _, a in pair("", first, rows, columns)]
+named = {"module": "keras.layers", "registered_name": None}
+three = dict(sequential([dense("a", 4, entry=named), dense("b", 2, entry=named)]), module="keras", registered_name="Sequential", compile_config={"loss": "mse"})
+archive("three.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2)}, "layers")
+archive("three_packed.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2)}, "layers", zipfile.ZIP_DEFLATED)
+archive("by_layer.keras", three, {"b": values(20, 4, 2), "a": values(10, 3, 4)}, "_layer_checkpoint_dependencies", version="2.13.1")
+archive("short.keras", three, {"dense": values(10, 3, 4)}, "layers")
+archive("extra.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2), "dense_2": values(30, 2, 2)}, "layers")

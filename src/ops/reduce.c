@@ -1,0 +1,192 @@
+/* Reductions over axes: double accumulators in a fixed order, split over outputs alone. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "ops/ops.h"
+
+typedef enum kind { SUM, MEAN, MAX, MIN, PROD, ANY, ALL, VAR, STD, LOGSUMEXP, ARGMAX, ARGMIN } kind;
+
+static bool set_axes(const cn_ints *axes, int rank, bool *set, cn_error *e) {
+  for (int i = 0; i < rank; i++) set[i] = axes->n < 0;
+  for (int i = 0; i < axes->n; i++) {
+    int axis;
+    if (cn_axis(axes->v[i], rank, &axis, e)) return false;
+    set[axis] = true;
+  }
+  return true;
+}
+
+static cornu_dtype result_dtype(kind k, cornu_dtype in) {
+  if (k == ANY || k == ALL) return CORNU_BOOL8;
+  if (k == ARGMAX || k == ARGMIN) return CORNU_INT64;
+  if (cn_dtype_is_float(in) || k == MAX || k == MIN) return in;
+  return k == SUM || k == PROD ? CORNU_INT64 : CORNU_FLOAT32;
+}
+
+static cn_status shape(kind k, cn_typing *t, cn_error *e) {
+  const cn_reduce_attrs *a = t->attrs;
+  const cn_type *x = &t->in[0];
+  bool set[CN_MAX_RANK];
+  if (!set_axes(&a->axes, x->rank, set, e)) return CORNU_ERR_ARGUMENT;
+  if ((k == ARGMAX || k == ARGMIN) && a->axes.n != 1 && x->rank != 1)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "argmax and argmin take one axis");
+  t->out[0] = (cn_type){.dtype = result_dtype(k, x->dtype)};
+  for (int i = 0; i < x->rank; i++)
+    if (!set[i] || a->keepdims) t->out[0].shape[t->out[0].rank++] = set[i] ? 1 : x->shape[i];
+  return CORNU_OK;
+}
+
+/* Kept and reduced dimensions with their steps; the last reduced one runs fastest. */
+typedef struct state {
+  kind kind;
+  int kept, gone;
+  int64_t kept_shape[CN_MAX_RANK], kept_step[CN_MAX_RANK], shape[CN_MAX_RANK], step[CN_MAX_RANK];
+  int64_t count;
+} state;
+
+static double read(const cn_operand *o, int64_t i) {
+  if (o->dtype == CORNU_FLOAT32) return ((const float *)o->data)[i];
+  if (o->dtype == CORNU_FLOAT64) return ((const double *)o->data)[i];
+  double v;
+  cn_convert(&v, CORNU_FLOAT64, (const char *)o->data + (size_t)i * cornu_dtype_bytes(o->dtype), o->dtype, 1);
+  return v;
+}
+
+/* What one output accumulates; `shift` is the mean (VAR, STD) or the maximum (LOGSUMEXP) of a first pass. */
+typedef struct total { double value, shift; int64_t best, at; } total;
+
+static void begin_total(kind k, total *t) {
+  t->value = k == PROD || k == ALL ? 1 : k == MAX || k == ARGMAX ? -INFINITY : k == MIN || k == ARGMIN ? INFINITY : 0;
+  t->best = t->at = 0;
+}
+
+static void add(kind k, total *t, double v) {
+  switch (k) {
+    case SUM:
+    case MEAN: t->value += v; break;
+    case PROD: t->value *= v; break;
+    case MAX: if (v > t->value || isnan(v)) t->value = v; break;
+    case MIN: if (v < t->value || isnan(v)) t->value = v; break;
+    case ANY: if (v != 0) t->value = 1; break;
+    case ALL: if (v == 0) t->value = 0; break;
+    case VAR:
+    case STD: t->value += (v - t->shift) * (v - t->shift); break;
+    case LOGSUMEXP: t->value += exp(v - t->shift); break;
+    case ARGMAX: if (t->at == 0 || v > t->value || (isnan(v) && !isnan(t->value))) t->value = v, t->best = t->at; break;
+    case ARGMIN: if (t->at == 0 || v < t->value || (isnan(v) && !isnan(t->value))) t->value = v, t->best = t->at; break;
+  }
+  t->at++;
+}
+
+enum { BLOCK = 64 };
+
+/* Accumulates `width` neighbouring outputs (steps of `side` elements) over all reduced elements. */
+static void accumulate(const state *st, kind k, const cn_operand *x, int64_t from, int64_t side, int64_t width, total *totals) {
+  int64_t index[CN_MAX_RANK] = {0}, offset = from;
+  const float *floats = x->dtype == CORNU_FLOAT32 ? x->data : NULL;
+  for (int64_t i = 0; i < width; i++) begin_total(k, &totals[i]);
+  for (int64_t n = 0; n < st->count; n++) {
+    for (int64_t i = 0; i < width; i++) add(k, &totals[i], floats ? floats[offset + i * side] : read(x, offset + i * side));
+    for (int d = st->gone - 1; d >= 0; d--) {
+      offset += st->step[d];
+      if (++index[d] < st->shape[d]) break;
+      offset -= st->step[d] * st->shape[d];
+      index[d] = 0;
+    }
+  }
+}
+
+static double finish(const state *st, const total *t) {
+  switch (st->kind) {
+    case MEAN:
+    case VAR: return t->value / (double)st->count;
+    case STD: return sqrt(t->value / (double)st->count);
+    case LOGSUMEXP: return t->shift + log(t->value);
+    case ARGMAX:
+    case ARGMIN: return (double)t->best;
+    default: return t->value;
+  }
+}
+
+static void outputs(const cn_step *s, int64_t first, int64_t width) {
+  const state *st = s->state;
+  total totals[BLOCK];
+  int64_t from = 0, rest = first, side = st->kept ? st->kept_step[st->kept - 1] : 0;
+  for (int d = st->kept - 1; d >= 0; d--) {
+    from += rest % st->kept_shape[d] * st->kept_step[d];
+    rest /= st->kept_shape[d];
+  }
+  if (st->kind == VAR || st->kind == STD || st->kind == LOGSUMEXP) {
+    kind before = st->kind == LOGSUMEXP ? MAX : SUM;
+    accumulate(st, before, s->in[0], from, side, width, totals);
+    for (int64_t i = 0; i < width; i++) {
+      totals[i].shift = before == SUM ? totals[i].value / (double)st->count : totals[i].value;
+      if (before == MAX && isinf(totals[i].shift)) totals[i].shift = 0;
+    }
+  }
+  accumulate(st, st->kind, s->in[0], from, side, width, totals);
+  size_t size = cornu_dtype_bytes(s->out[0]->dtype);
+  for (int64_t i = 0; i < width; i++) {
+    double v = finish(st, &totals[i]);
+    cn_convert((char *)s->out[0]->data + (size_t)(first + i) * size, s->out[0]->dtype, &v, CORNU_FLOAT64, 1);
+  }
+}
+
+static void range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  int64_t line = st->kept ? st->kept_shape[st->kept - 1] : 1;
+  while (begin < end) { /* blocks within one line of the last kept dimension */
+    int64_t width = line - begin % line;
+    if (width > end - begin) width = end - begin;
+    if (width > BLOCK) width = BLOCK;
+    outputs(s, begin, width);
+    begin += width;
+  }
+}
+
+static void run(const cn_step *s) {
+  const state *st = s->state;
+  cn_parallel_range(s->out[0]->size, 16384 / (st->count + 1) + 1, range, (void *)s);
+}
+
+static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  bool set[CN_MAX_RANK];
+  int64_t step[CN_MAX_RANK];
+  if (!st) return cn_no_memory(e);
+  if (!set_axes(&((const cn_reduce_attrs *)s->attrs)->axes, s->in[0]->rank, set, e)) return CORNU_ERR_ARGUMENT;
+  cn_shape_strides(s->in[0]->rank, s->in[0]->shape, step);
+  *st = (state){.kind = k, .count = 1};
+  for (int i = 0; i < s->in[0]->rank; i++) {
+    int64_t n = s->in[0]->shape[i];
+    if (set[i]) st->shape[st->gone] = n, st->step[st->gone++] = step[i], st->count *= n;
+    else st->kept_shape[st->kept] = n, st->kept_step[st->kept++] = step[i];
+  }
+  s->run = run;
+  s->flops = (double)s->in[0]->size;
+  return CORNU_OK;
+}
+
+static const cn_field fields[] = {
+    {.name = "axis", .aliases = "axes", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes), .standard = "null", .help = "axes to reduce; null: all"},
+    {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(cn_reduce_attrs, keepdims), .standard = "false", .help = "keeps them with size 1"}, {0}};
+
+#define DEFINE(id, kind_, other, words) \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); } \
+  static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); } \
+  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = words, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_reduce_attrs), \
+                            .fields = fields, .shape = shape_##id, .plan = plan_##id};
+DEFINE(sum, SUM, NULL, "the sum over axes; integers and bools give int64")
+DEFINE(mean, MEAN, NULL, "the mean over axes; integers give float32")
+DEFINE(max, MAX, "amax", "the largest over axes; NaN wins")
+DEFINE(min, MIN, "amin", "the smallest over axes; NaN wins")
+DEFINE(prod, PROD, NULL, "the product over axes; integers and bools give int64")
+DEFINE(any, ANY, NULL, "whether one over axes is not 0")
+DEFINE(all, ALL, NULL, "whether all over axes are not 0")
+DEFINE(var, VAR, NULL, "the population variance over axes")
+DEFINE(std, STD, NULL, "the population standard deviation over axes")
+DEFINE(logsumexp, LOGSUMEXP, NULL, "log(sum(exp(x))) over axes, without overflow")
+DEFINE(argmax, ARGMAX, NULL, "where the largest is along one axis: the first, int64")
+DEFINE(argmin, ARGMIN, NULL, "where the smallest is along one axis: the first, int64")

@@ -1,0 +1,91 @@
+/* softmax and log_softmax along an axis; the largest value is taken off first. */
+#include <math.h>
+
+#include "base/pool.h"
+#include "base/text.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+static cn_status shape(cn_typing *t, cn_error *e) {
+  int axis;
+  CN_TRY(cn_axis(((const cn_axis_attrs *)t->attrs)->axis, t->in[0].rank, &axis, e));
+  if (t->in[0].dtype != CORNU_FLOAT32 && t->in[0].dtype != CORNU_FLOAT64)
+    return cn_fail(e, CORNU_ERR_DTYPE, "softmax: input is %s, needs float32 or float64: cast it first", cornu_dtype_name(t->in[0].dtype));
+  t->out[0] = t->in[0];
+  return CORNU_OK;
+}
+
+typedef struct state { int64_t n, inner; bool log; } state;
+
+static void row_floats(const state *st, const float *x, float *y) {
+  float largest = -INFINITY;
+  for (int64_t i = 0; i < st->n; i++) largest = x[i] > largest || isnan(x[i]) ? x[i] : largest;
+  for (int64_t i = 0; i < st->n; i++) y[i] = x[i] - largest;
+  double sum = 0;
+  if (st->log) {
+    for (int64_t i = 0; i < st->n; i++) sum += exp((double)y[i]);
+    float shift = (float)log(sum);
+    for (int64_t i = 0; i < st->n; i++) y[i] -= shift;
+    return;
+  }
+  cn_act_math()->exp(y, y, st->n);
+  for (int64_t i = 0; i < st->n; i++) sum += y[i];
+  float scale = (float)(1 / sum);
+  for (int64_t i = 0; i < st->n; i++) y[i] *= scale;
+}
+
+static double get(const cn_operand *o, int64_t i) { return o->dtype == CORNU_FLOAT32 ? ((const float *)o->data)[i] : ((const double *)o->data)[i]; }
+static void put(cn_operand *o, int64_t i, double v) {
+  if (o->dtype == CORNU_FLOAT32) ((float *)o->data)[i] = (float)v;
+  else ((double *)o->data)[i] = v;
+}
+
+static void strided(const state *st, const cn_operand *in, cn_operand *out, int64_t at) {
+  double largest = -INFINITY, sum = 0;
+  for (int64_t i = 0; i < st->n; i++) {
+    double v = get(in, at + i * st->inner);
+    largest = v > largest || isnan(v) ? v : largest;
+  }
+  for (int64_t i = 0; i < st->n; i++) sum += exp(get(in, at + i * st->inner) - largest);
+  for (int64_t i = 0; i < st->n; i++) {
+    double v = get(in, at + i * st->inner) - largest;
+    put(out, at + i * st->inner, st->log ? v - log(sum) : exp(v) / sum);
+  }
+}
+
+static void rows(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  for (int64_t r = begin; r < end; r++) {
+    int64_t at = r / st->inner * st->n * st->inner + r % st->inner;
+    if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32) row_floats(st, (const float *)s->in[0]->data + at, (float *)s->out[0]->data + at);
+    else strided(st, s->in[0], s->out[0], at);
+  }
+}
+
+static void run(const cn_step *s) {
+  const state *st = s->state;
+  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / st->n, 4096 / st->n + 1, rows, (void *)s);
+}
+
+static cn_status plan_kind(struct cn_planner *p, cn_step *s, bool is_log, cn_error *e) {
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  int axis;
+  if (!st) return cn_no_memory(e);
+  CN_TRY(cn_axis(((const cn_axis_attrs *)s->attrs)->axis, s->in[0]->rank, &axis, e));
+  st->n = s->in[0]->shape[axis];
+  st->inner = cn_shape_size(s->in[0]->rank - axis - 1, s->in[0]->shape + axis + 1);
+  st->log = is_log;
+  s->run = run;
+  s->flops = 4.0 * (double)s->out[0]->size;
+  return CORNU_OK;
+}
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, false, e); }
+static cn_status plan_log(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, true, e); }
+
+static const cn_field fields[] = {{.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1", .help = "the axis whose sum becomes 1"}, {0}};
+const cn_op cn_op_softmax = {.name = "softmax", .help = "exp(x) / sum(exp(x)) along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
+                             .attrs_size = sizeof(cn_axis_attrs), .fields = fields, .shape = shape, .plan = plan};
+const cn_op cn_op_log_softmax = {.name = "log_softmax", .help = "x - log(sum(exp(x))) along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
+                                 .attrs_size = sizeof(cn_axis_attrs), .fields = fields, .shape = shape, .plan = plan_log};
