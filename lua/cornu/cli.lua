@@ -1,7 +1,7 @@
 -- The command line: options, commands, scripts and the way into the REPL.
 local host = require "cornu.host"
 
-local usage = [[
+local usage = [==[
 usage: cornu [OPTIONS] [SCRIPT [ARGS…]]
        cornu COMMAND [ARGS…]
 
@@ -24,7 +24,7 @@ commands (cornu COMMAND --help tells more)
 
 exit status: 0 done, 1 failed (one line on stderr), 2 wrong usage
 CORNU_TRACEBACK=1 adds where in a script an error happened.
-]]
+]==]
 
 local function say(...)
   io.stderr:write("cornu: ", ...)

@@ -1,0 +1,42 @@
+/* Conv3D: a window slides over a volume. Kernel (kd, kh, kw, in / groups, out). */
+#include "layers/convolution.h"
+
+static const cn_field fields[] = {
+    CN_FILTERS_FIELD,
+    CN_CONV_FIELDS(3, NULL, "subsample"),
+    {.name = "groups", .kind = CN_F_INT, CN_CONV_MEMBER(groups), .standard = "1", .min = 1, .max = 1 << 24,
+     .help = "parts of the channels that are convolved apart"},
+    {0}};
+
+static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
+  return cn_spatial_join(l, config, "kernel_size", 3, (const char *const[]){"kernel_dim1", "kernel_dim2", "kernel_dim3"}, e);
+}
+
+static cn_status check(cn_layer *l, cn_error *e) { return cn_convolution_check(l, 3, e); }
+
+static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
+  (void)n_in;
+  return cn_convolution_build(l, in, 3, e);
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_convolution_lower(l, t, c, 3); }
+
+static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
+  return cn_convolution_import(l, arrays, *n, 3, e);
+}
+
+const cn_layer_type cn_layer_conv3d = {
+    .name = "Conv3D",
+    .aliases = "Convolution3D AtrousConvolution3D",
+    .versions = "1 2 3",
+    .help = "convolution, bias and activation: (batch, depth, height, width, channels) -> the same with filters channels",
+    .min_in = 1,
+    .max_in = 1,
+    .settings_size = sizeof(cn_conv_settings),
+    .fields = fields,
+    .upgrade = upgrade,
+    .check = check,
+    .build = build,
+    .lower = lower,
+    .import = import,
+};

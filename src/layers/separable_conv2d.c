@@ -1,0 +1,42 @@
+/* SeparableConv2D: a depthwise convolution, then a convolution of width 1 that mixes the channels. */
+#include "layers/convolution.h"
+
+static const cn_field fields[] = {
+    CN_FILTERS_FIELD,
+    CN_CONV_FIELDS(2, NULL, "subsample"),
+    CN_MULTIPLIER_FIELD,
+    CN_NO_GROUPS_FIELD,
+    {0}};
+
+static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
+  return cn_spatial_join(l, config, "kernel_size", 2, (const char *const[]){"nb_row", "nb_col"}, e);
+}
+
+static cn_status check(cn_layer *l, cn_error *e) { return cn_convolution_check(l, 2, e); }
+
+static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
+  (void)n_in;
+  return cn_separable_build(l, in, 2, e);
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_separable_lower(l, t, c, 2); }
+
+static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
+  return cn_separable_import(l, arrays, *n, e);
+}
+
+const cn_layer_type cn_layer_separable_conv2d = {
+    .name = "SeparableConv2D",
+    .aliases = "SeparableConvolution2D",
+    .versions = "1 2 3",
+    .help = "depthwise, then pointwise convolution: (batch, height, width, channels) -> the same with filters channels",
+    .min_in = 1,
+    .max_in = 1,
+    .settings_size = sizeof(cn_conv_settings),
+    .fields = fields,
+    .upgrade = upgrade,
+    .check = check,
+    .build = build,
+    .lower = lower,
+    .import = import,
+};
