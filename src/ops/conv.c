@@ -33,7 +33,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   CN_TRY(cn_spatial_rank("conv", x, a->spatial, &a->named, &n, e));
   CN_TRY(cn_want_rank(kernel, "conv: kernel", n + 2, n + 2, e));
   CN_TRY(check_channels(x, kernel, n, groups_of(a), e));
-  CN_TRY(cn_spatial_bias("conv", t, kernel->shape[n + 1], e));
+  CN_TRY(cn_conv_bias("conv", t, kernel->shape[n + 1], e));
   t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = kernel->shape[n + 1];
   for (int i = 0; i < n; i++)

@@ -42,7 +42,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   if (!cn_dims_agree(x->shape[n + 1], kernel->shape[n + 1]))
     return cn_fail(e, CORNU_ERR_SHAPE, "%s: input has %lld channels, the kernel %s needs %lld", op,
                    (long long)x->shape[n + 1], CN_SHAPE(kernel->rank, kernel->shape), (long long)kernel->shape[n + 1]);
-  CN_TRY(cn_spatial_bias(op, t, kernel->shape[n], e));
+  CN_TRY(cn_conv_bias(op, t, kernel->shape[n], e));
   t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = kernel->shape[n];
   for (int i = 0; i < n; i++) CN_TRY(out_size(i, x->shape[i + 1], kernel->shape[i], a, &t->out[0].shape[i + 1], e));

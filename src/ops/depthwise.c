@@ -16,7 +16,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   if (!cn_dims_agree(channels, kernel->shape[n]))
     return cn_fail(e, CORNU_ERR_SHAPE, "%s: input has %lld channels, the kernel %s needs %lld", op, (long long)channels,
                    CN_SHAPE(kernel->rank, kernel->shape), (long long)kernel->shape[n]);
-  CN_TRY(cn_spatial_bias(op, t, filters, e));
+  CN_TRY(cn_conv_bias(op, t, filters, e));
   t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = filters;
   for (int i = 0; i < n; i++)

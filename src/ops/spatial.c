@@ -29,7 +29,7 @@ cn_status cn_spatial_float32(const char *op, const cn_type *t, const char *what,
                  cornu_dtype_name(t->dtype));
 }
 
-cn_status cn_spatial_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e) {
+cn_status cn_conv_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e) {
   if (t->n_in < 3 || CN_TYPE_ABSENT(&t->in[2])) return CORNU_OK;
   const cn_type *bias = &t->in[2];
   CN_TRY(cn_spatial_float32(op, bias, "bias", e));

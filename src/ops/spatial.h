@@ -16,7 +16,7 @@ cn_status cn_spatial_rank(const char *op, const cn_type *x, int spatial, const c
                           cn_error *e);
 cn_status cn_spatial_float32(const char *op, const cn_type *t, const char *what, cn_error *e);
 /* Input 2, when it is there. */
-cn_status cn_spatial_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e);
+cn_status cn_conv_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e);
 /* Output size along one dimension; -1 where it is unknown. */
 cn_status cn_spatial_out(const char *op, int dim, int64_t in, int64_t kernel, int64_t stride, int64_t dilation,
                          int64_t pad_begin, int64_t pad_end, int64_t *out, cn_error *e);
