@@ -198,7 +198,8 @@ CORNU_API int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *ind
 CORNU_API void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value);
 CORNU_API void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value);
 
-/* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. */
+/* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. u has the
+ * shape of t, or is a scalar. */
 CORNU_API cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close, double *worst, cornu_error *e);
 
 /* NumPy-like text: aligned columns, `...` beyond threshold elements with edge items shown, then dtype and shape.

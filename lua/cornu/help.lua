@@ -357,6 +357,17 @@ return function(cornu)
     return table.concat(lines, "\n")
   end
 
+  -- Other topics whose names hold the word of a short topic: "conv" is an op, and Conv2D a layer.
+  local function see_also(name, own)
+    local others = {}
+    for _, topic in ipairs(topics) do
+      if topic ~= own and topic.name:lower():find(name:lower(), 1, true) then others[#others + 1] = topic.name end
+    end
+    if #others == 0 or #others > 40 then return "" end
+    table.sort(others)
+    return ('\nTopics with "%s": %s'):format(name, table.concat(others, ", "))
+  end
+
   local function by_word(word)
     local name = word:gsub("^cornu[.]", ""):gsub("^tensor[.:]", "t:"):gsub("^(%a+)[.](%a+)$", function(a, b)
       if a == "model" or a == "layer" or a == "plan" then return a .. ":" .. b end
@@ -371,7 +382,7 @@ return function(cornu)
     if name == "tensor" or name == "model" or name == "layer" then
       return topic.full .. "\n" .. methods_text(name, name == "tensor" and "t:" or name .. ":")
     end
-    return topic.full
+    return topic.full .. see_also(name, topic)
   end
 
   return function(x)

@@ -10,7 +10,7 @@ typedef enum cn_field_kind {
   CN_F_FLOAT,      /* double; null: NaN */
   CN_F_BOOL,       /* bool */
   CN_F_STRING,     /* const char *; null: NULL */
-  CN_F_ENUM,       /* int: index into choices; null: -1 */
+  CN_F_ENUM,       /* int: index into choices; null: -1, where the default is null or "null" is a choice */
   CN_F_INTS,       /* cn_ints; null: n = -1; an int is repeated `count` times */
   CN_F_VALUE,      /* const cn_value *, as it is; null: NULL */
   CN_F_DTYPE,      /* cornu_dtype; null: CORNU_DTYPES */

@@ -114,7 +114,7 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
     else if (t.keras3) set_keras(out, 3, 15, 0);
     else set_keras(out, 2, 2, 4);
   }
-  out->h5 = !source->keras_archive && !(source->json && cn_value_find(source->config, "module"));
+  out->h5 = !source->keras_archive && !(source->json && t.modules);
   const char *backend = *source->backend ? source->backend : option ? option : "";
   out->theano = strcmp(backend, "theano") == 0;
   if (out->keras == 1) CN_TRY(keras1_backend(weights, options, source->backend, &out->theano, e));

@@ -19,7 +19,7 @@ typedef struct settings {
 static const cn_field fields[] = {
     {.name = "layer", .kind = CN_F_VALUE, .offset = offsetof(settings, layer), .help = "the forward layer"},
     {.name = "merge_mode", .kind = CN_F_ENUM, .offset = offsetof(settings, merge_mode), .standard = "\"concat\"",
-     .choices = "concat sum mul ave", .help = "how the outputs join; null: they stay two"},
+     .choices = "concat sum mul ave null", .help = "how the outputs join; null: they stay two"},
     {.name = "backward_layer", .kind = CN_F_VALUE, .offset = offsetof(settings, backward_layer), .standard = "null",
      .help = "the backward layer; null: the forward one with go_backwards turned"},
     {.name = "num_constants", .kind = CN_F_INT, .offset = offsetof(settings, num_constants), .standard = "null",

@@ -64,7 +64,7 @@ static const char *text_or(const cn_value *v, const char *other) { return cn_val
 static cn_status refuse_dtype(const cn_layer *l, cn_error *e) {
   const cn_value *v = cn_value_find(l->config, "dtype");
   const char *policy_class = cn_value_str(cn_value_find(v, "class_name"));
-  if (policy_class && (strstr(policy_class, "Quantized") || strstr(policy_class, "Int4") || strstr(policy_class, "GPTQ") || strstr(policy_class, "AWQ")))
+  if (policy_class && !(l->type->flags & CN_LAYER_QUANTISED) && (strstr(policy_class, "Quantized") || strstr(policy_class, "Int4") || strstr(policy_class, "GPTQ") || strstr(policy_class, "AWQ")))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is a %s: quantised layers are not supported; save the model with float weights", policy_class);
   const cn_value *policy = cn_value_find(cn_value_find(v, "config"), "name");
   const char *name = cn_value_str(policy ? policy : v);
@@ -440,5 +440,7 @@ cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weight
 
 cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable, cornu_error *e) {
   if (cn_layer_find_weight(l, name) >= 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
-  return cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e);
+  CN_TRY(cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e));
+  /* zeros until the file's array comes: a handler may look at its weights while the model is built */
+  return cornu_tensor_new(CORNU_FLOAT32, rank, shape, &l->weights[l->n_weights - 1].value, e);
 }

@@ -80,7 +80,8 @@ enum {
   CN_MASK_OWN = 2,       /* lower sets the masks itself */
   CN_LAYER_INPUT = 4,    /* InputLayer */
   CN_LAYER_IDENTITY = 8, /* at inference: lower may be NULL, inputs are the outputs */
-  CN_LAYER_MODEL = 16    /* nested model */
+  CN_LAYER_MODEL = 16,   /* nested model */
+  CN_LAYER_QUANTISED = 32 /* reads weights of quantised dtype policies itself */
 };
 
 struct cn_layer_type {

@@ -1,4 +1,4 @@
-/* What convolutions, pooling, padding and the like share: padding modes, data formats, kernel layouts of older files. */
+/* What layers with spatial dimensions share: padding modes, data formats, kernel layouts of older files. */
 #ifndef CN_LAYERS_SPATIAL_H
 #define CN_LAYERS_SPATIAL_H
 
@@ -81,7 +81,7 @@ void cn_spatial_return(cn_layer *l, cn_trace *t, cn_call *c, const cn_conv_setti
 const cn_value *cn_spatial_initializer(const cn_layer *l, const char *key, const char *keras1);
 cn_status cn_spatial_bias(cn_layer *l, const cn_conv_settings *s, int64_t channels, cn_error *e);
 /* Was the kernel written as (out, in, k…)? By its shape, or by the config where both layouts fit. `axes` names where
- * each declared axis is in that layout, `shape` is declared. */
+ * each declared axis is in that layout. */
 bool cn_spatial_is_th(const cn_layer *l, int data_format, const cn_tensor *array, const cn_weight *w, const int *axes);
 cn_status cn_spatial_permute(cn_tensor **array, const int *axes, cn_error *e);
 /* (out, in, k…) to (k…, in, out) where cn_spatial_is_th says so. */

@@ -127,22 +127,29 @@ static bool names_axis(const char *key) {
       "dims");
 }
 
+/* An axis of a tensor with `rank` dimensions (-1: not known) in Keras's count; expand_dims may point behind the last. */
+static int64_t checked_axis(lua_State *L, const char *key, int64_t axis, int rank) {
+  if (rank >= 0 && (axis > rank + 1 || axis < -rank - 1))
+    cn_lua_error(L, "%s %d is out of range: the tensor has %d dimensions", key, (int)axis, rank);
+  return cn_lua_axis(L, axis);
+}
+
 /* The value on top as an attribute; pops it. */
-static void set_option(lua_State *L, cornu_tree *tree, cornu_value *dict, const char *key) {
-  int64_t axis;
+static void set_option(lua_State *L, cornu_tree *tree, cornu_value *dict, const char *key, int rank) {
+  int64_t axis = 0;
   cornu_value *v;
   int i = lua_gettop(L);
   if (!names_axis(key)) {
     v = cn_lua_to_value(L, i, tree);
   } else if (cn_lua_whole(L, i, &axis)) {
-    v = cornu_value_int(tree, cn_lua_axis(L, axis));
+    v = cornu_value_int(tree, checked_axis(L, key, axis, rank));
   } else if (lua_istable(L, i)) {
     v = cornu_value_list(tree);
     for (int k = 1, n = (int)cn_lua_rawlen(L, i); k <= n; k++) {
       lua_rawgeti(L, i, k);
       if (!cn_lua_whole(L, -1, &axis))
         cn_lua_error(L, "%s: axis %d is a %s, not a whole number", key, k, cn_lua_kind(L, -1));
-      cornu_value_append(tree, v, cornu_value_int(tree, cn_lua_axis(L, axis)));
+      cornu_value_append(tree, v, cornu_value_int(tree, checked_axis(L, key, axis, rank)));
       lua_pop(L, 1);
     }
   } else {

@@ -37,6 +37,7 @@ static void run(const cn_step *s) {
   s->failure->status = CORNU_OK;
   cn_status status = call(s, in, &out, s->failure);
   if (status && !s->failure->status) cn_fail(s->failure, status, "the custom layer failed");
+  s->failure->status = status;
   for (int i = 0; i < s->n_in; i++) cornu_tensor_release(in[i]);
   cornu_tensor_release(out);
 }

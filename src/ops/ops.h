@@ -116,7 +116,8 @@ extern const cn_op cn_op_full_like;    /* the input's shape, filled with value *
 /* ---- resize.c: (b, h, w, c). Either size or scale (scale[i] = 0: size). ---- */
 typedef enum cn_resize_method { CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC } cn_resize_method;
 typedef enum cn_resize_grid { CN_GRID_HALF_PIXEL, CN_GRID_ASYMMETRIC, CN_GRID_ALIGN_CORNERS } cn_resize_grid;
-typedef struct cn_resize_attrs { int64_t size[2], scale[2]; int method, grid; bool antialias; } cn_resize_attrs;
+/* named: the size as cornu_apply's callers give it; check() spreads it. */
+typedef struct cn_resize_attrs { int64_t size[2], scale[2]; int method, grid; bool antialias; cn_ints named; } cn_resize_attrs;
 extern const cn_op cn_op_resize;
 
 /* ---- rnn.c ----

@@ -211,12 +211,17 @@ void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value) { con
 void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value) { convert_one(element(t, index), t->dtype, &value, CORNU_INT64); }
 
 cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close, double *worst, cornu_error *e) {
-  if (!cn_shape_equal(t->rank, t->shape, u->rank, u->shape))
+  if (u->rank && !cn_shape_equal(t->rank, t->shape, u->rank, u->shape))
     return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s differ", CN_SHAPE(t->rank, t->shape), CN_SHAPE(u->rank, u->shape));
   cn_tensor *a, *b;
   CN_TRY(cornu_tensor_cast(t, CORNU_FLOAT64, &a, e));
-  cn_status status = cornu_tensor_cast(u, CORNU_FLOAT64, &b, e);
-  if (status) return cornu_tensor_release(a), status;
+  cn_status status = cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &b, e);
+  if (!status) status = cornu_tensor_copy(b, u, e);
+  if (status) {
+    cornu_tensor_release(a);
+    cornu_tensor_release(b);
+    return status;
+  }
   *close = true;
   *worst = 0;
   int64_t n = cornu_tensor_size(a);

@@ -104,7 +104,7 @@ function TestOps:test_joining()
   same(cornu.concat({ a, b }, 1), { { 1, 2 }, { 3, 4 } })
   same(cornu.concat({ a, b }, 2), { { 1, 2, 3, 4 } })
   same(cornu.concat(a, b, -1), { { 1, 2, 3, 4 } })
-  same(cornu.concat { a, b, a }, { { 1, 2, 3, 4, 1, 2 } })
+  same(cornu.concat { a, b, a }, { { 1, 2 }, { 3, 4 }, { 1, 2 } })
   same(cornu.stack({ a[1], b[1] }, 1), { { 1, 2 }, { 3, 4 } })
   same(cornu.stack({ a[1], b[1] }, 2), { { 1, 3 }, { 2, 4 } })
   local many = {}

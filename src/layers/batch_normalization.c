@@ -1,0 +1,146 @@
+/* BatchNormalization: gamma * (x - mean) / sqrt(variance + epsilon) + beta along one axis. Keras 1 has two more modes
+ * that normalise by what they are given. */
+#include "base/text.h"
+#include "layers/spatial.h"
+
+enum { MODE_MOVING = 0, MODE_SAMPLE = 1, MODE_BATCH = 2 };
+
+typedef struct settings {
+  cn_ints axis;
+  double epsilon;
+  bool center, scale, renorm;
+  int64_t mode;
+} settings;
+
+static const cn_field fields[] = {
+    {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
+     .max = CN_MAX_RANK - 1, .count = 1, .help = "the axis that keeps statistics of its own: a number or a list of one"},
+    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "0.001", .min = 0,
+     .max = 1e30, .help = "added to the variance"},
+    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true", .help = "adds beta"},
+    {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
+     .help = "multiplies by gamma"},
+    {.name = "mode", .kind = CN_F_INT, .offset = offsetof(settings, mode), .standard = "0", .min = 0, .max = 2,
+     .help = "Keras 1: statistics of 0 the training, 1 each sample, 2 the batch"},
+    {.name = "renorm", .kind = CN_F_BOOL, .offset = offsetof(settings, renorm), .standard = "false",
+     .help = "batch renormalisation: three more weights, the same result"},
+    {.name = "momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
+    {.name = "renorm_clipping", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
+    {.name = "renorm_momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
+    {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "training alone"},
+    {.name = "fused", .kind = CN_F_IGNORED, .standard = "null", .help = "how tf.keras computes: the result is the same"},
+    {.name = "virtual_batch_size", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
+    {0}};
+
+static int find_axis(const cn_layer *l, int rank) {
+  const settings *s = l->settings;
+  if (s->mode == MODE_SAMPLE) return rank - 1; /* Keras 1 takes the last whatever axis says */
+  int64_t axis = s->axis.v[0] < 0 ? s->axis.v[0] + rank : s->axis.v[0];
+  return axis > 0 && axis < rank ? (int)axis : -1;
+}
+
+static cn_status add(cn_layer *l, const char *name, int64_t n, bool trainable, const cn_value *init, cn_error *e) {
+  return cn_layer_add_weight(l, name, 1, &n, trainable, init, e);
+}
+
+static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
+  (void)n_in;
+  static const cn_value ones = {.kind = CORNU_STRING, .count = 4, .s = "ones"};
+  const settings *s = l->settings;
+  int axis = find_axis(l, in->rank);
+  if (axis < 0)
+    return cn_fail(e, CORNU_ERR_SHAPE, "\"axis\" is %lld, the input has shape %s", (long long)s->axis.v[0],
+                   CN_SHAPE(in->rank, in->shape));
+  int64_t n = in->shape[axis];
+  const cn_value *init = cn_spatial_initializer(l, "gamma_initializer", "gamma_init");
+  if (s->scale) CN_TRY(add(l, "gamma", n, true, init ? init : &ones, e));
+  if (s->center) CN_TRY(add(l, "beta", n, true, cn_spatial_initializer(l, "beta_initializer", "beta_init"), e));
+  CN_TRY(add(l, "moving_mean", n, false, cn_value_find(l->config, "moving_mean_initializer"), e));
+  init = cn_value_find(l->config, "moving_variance_initializer");
+  CN_TRY(add(l, "moving_variance", n, false, init ? init : &ones, e));
+  if (!s->renorm) return CORNU_OK;
+  CN_TRY(add(l, "moving_stddev", n, false, &ones, e));
+  CN_TRY(add(l, "renorm_mean", n, false, NULL, e));
+  return add(l, "renorm_stddev", n, false, &ones, e);
+}
+
+/* A weight with ones around it, so that it broadcasts along the axis; CN_NO_EDGE stays. */
+static cn_edge along(cn_trace *t, cn_edge w, int rank, int axis) {
+  if (w == CN_NO_EDGE || axis == rank - 1) return w;
+  cn_reshape_attrs a = {.shape = {.n = rank - axis}};
+  a.shape.v[0] = CN_DIM_INFER;
+  for (int i = 1; i < a.shape.n; i++) a.shape.v[i] = 1;
+  return cn_emit1(t, &cn_op_reshape, &a, w);
+}
+
+/* By the statistics of x itself: over all other axes, or (mode 1) over the last axis of each sample. */
+static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis) {
+  const settings *s = l->settings;
+  cn_reduce_attrs over = {.axes = {.n = 0}, .keepdims = true};
+  for (int i = 0; i < rank; i++)
+    if ((i == axis) == (s->mode == MODE_SAMPLE)) over.axes.v[over.axes.n++] = i;
+  cn_edge epsilon = cn_emit_scalar(t, CORNU_FLOAT32, s->epsilon);
+  cn_edge mean = cn_emit1(t, &cn_op_mean, &over, x);
+  cn_edge deviation = cn_emit1(t, &cn_op_sqrt, NULL,
+                               cn_emit2(t, &cn_op_add, NULL, cn_emit1(t, &cn_op_var, &over, x), epsilon));
+  if (s->mode == MODE_SAMPLE) deviation = cn_emit2(t, &cn_op_add, NULL, deviation, epsilon);
+  cn_edge y = cn_emit2(t, &cn_op_div, NULL, cn_emit2(t, &cn_op_sub, NULL, x, mean), deviation);
+  cn_edge gamma = along(t, cn_layer_weight_edge(l, t, "gamma"), rank, axis);
+  cn_edge beta = along(t, cn_layer_weight_edge(l, t, "beta"), rank, axis);
+  if (gamma != CN_NO_EDGE) y = cn_emit2(t, &cn_op_mul, NULL, y, gamma);
+  return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+  const settings *s = l->settings;
+  cn_edge x = cn_spatial_float(t, c->in[0].data);
+  const cn_type type = *cn_edge_type(t, x);
+  int axis = find_axis(l, type.rank);
+  const cn_weight *mean = &l->weights[cn_layer_find_weight(l, "moving_mean")];
+  if (axis < 0 || !cn_dims_agree(type.shape[axis], mean->shape[0])) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected %lld values on axis %lld",
+                  CN_SHAPE(type.rank, type.shape), (long long)mean->shape[0], (long long)s->axis.v[0]);
+    return;
+  }
+  if (s->mode != MODE_MOVING) {
+    cn_call_return(t, c, normalise(l, t, x, type.rank, axis), c->in[0].mask);
+    return;
+  }
+  cn_batch_norm_attrs a = {.axis = axis, .epsilon = s->epsilon};
+  cn_edge in[] = {x, cn_layer_weight_edge(l, t, "moving_mean"), cn_layer_weight_edge(l, t, "moving_variance"),
+                  cn_layer_weight_edge(l, t, "gamma"), cn_layer_weight_edge(l, t, "beta")};
+  cn_call_return(t, c, cn_emit(t, &cn_op_batch_norm, &a, in, 5), c->in[0].mask);
+}
+
+/* Before Keras 1.0.7 the fourth array holds standard deviations. */
+static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
+  int at = cn_layer_find_weight(l, "moving_variance");
+  if (l->origin.keras != 1 || cn_origin_at_least(&l->origin, 1, 0, 7) || at < 0 || at >= *n) return CORNU_OK;
+  cn_tensor *variance;
+  CN_TRY(cornu_tensor_new(CORNU_FLOAT32, arrays[at]->rank, arrays[at]->shape, &variance, e));
+  cn_status status = cornu_tensor_copy(variance, arrays[at], e);
+  if (status) {
+    cornu_tensor_release(variance);
+    return status;
+  }
+  float *v = (float *)(void *)variance->data;
+  for (int64_t i = 0, size = cornu_tensor_size(variance); i < size; i++) v[i] *= v[i];
+  cornu_tensor_release(arrays[at]);
+  arrays[at] = variance;
+  return CORNU_OK;
+}
+
+const cn_layer_type cn_layer_batch_normalization = {
+    .name = "BatchNormalization",
+    .aliases = "BatchNormalizationV1 BatchNormalizationV2 SyncBatchNormalization",
+    .versions = "1 2 3",
+    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta, along one axis of any shape",
+    .flags = CN_MASK_PASSES,
+    .min_in = 1,
+    .max_in = 1,
+    .settings_size = sizeof(settings),
+    .fields = fields,
+    .build = build,
+    .lower = lower,
+    .import = import,
+};
