@@ -11,7 +11,7 @@ cn_status cn_convolution_check(cn_layer *l, int spatial, cn_error *e) {
 cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e) {
   const cn_conv_settings *s = l->settings;
   int64_t channels, shape[5];
-  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format), &channels, e));
+  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format, spatial), &channels, e));
   if (channels % s->groups || s->filters % s->groups)
     return cn_fail(e, CORNU_ERR_SHAPE, "%lld groups: expected a divisor of the %lld input channels and of the %lld filters",
                    (long long)s->groups, (long long)channels, (long long)s->filters);
@@ -26,7 +26,7 @@ cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_e
 void cn_convolution_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   const cn_conv_settings *s = l->settings;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
-  cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format),
+  cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format, spatial),
                                kernel->shape[spatial] * s->groups);
   cn_conv_attrs a = cn_spatial_conv(l, s, cn_edge_type(t, x), spatial);
   a.groups = s->groups;
@@ -63,7 +63,7 @@ cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int n, int spat
 cn_status cn_transposed_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e) {
   const cn_conv_settings *s = l->settings;
   int64_t channels, shape[5];
-  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format), &channels, e));
+  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format, spatial), &channels, e));
   for (int i = 0; i < spatial; i++) shape[i] = s->kernel_size.v[i];
   shape[spatial] = s->filters;
   shape[spatial + 1] = channels;
@@ -76,7 +76,7 @@ cn_status cn_transposed_build(cn_layer *l, const cn_type *in, int spatial, cn_er
 static int64_t named_size(const cn_layer *l, const cn_conv_settings *s, int spatial, int dim) {
   int64_t size;
   const cn_value *v = s->output_shape;
-  int at = cn_channels_first(l, s->data_format) ? dim + 2 : dim + 1;
+  int at = cn_channels_first(l, s->data_format, spatial) ? dim + 2 : dim + 1;
   if (!cn_value_is(v, CORNU_LIST) || v->count != spatial + 2 || !cn_value_integer(v->items[at], &size)) return -1;
   return size;
 }
@@ -108,7 +108,7 @@ static void crop(const cn_layer *l, const cn_conv_settings *s, int spatial, int 
 void cn_transposed_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   const cn_conv_settings *s = l->settings;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
-  cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format),
+  cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format, spatial),
                                kernel->shape[spatial + 1]);
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);
@@ -141,7 +141,7 @@ cn_status cn_transposed_import(cn_layer *l, cn_tensor **arrays, int n, int spati
 static cn_status add_depthwise(cn_layer *l, const cn_type *in, int spatial, int64_t *channels, cn_error *e) {
   const cn_conv_settings *s = l->settings;
   int64_t shape[5];
-  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format), channels, e));
+  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format, spatial), channels, e));
   for (int i = 0; i < spatial; i++) shape[i] = s->kernel_size.v[i];
   shape[spatial] = *channels;
   shape[spatial + 1] = s->depth_multiplier;
@@ -159,7 +159,7 @@ cn_status cn_depthwise_build(cn_layer *l, const cn_type *in, int spatial, cn_err
 static cn_edge emit_depthwise(cn_layer *l, cn_trace *t, cn_edge x, int spatial, cn_edge bias, cn_act act) {
   const cn_conv_settings *s = l->settings;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "depthwise_kernel")];
-  x = cn_spatial_enter(t, x, spatial, cn_channels_first(l, s->data_format), kernel->shape[spatial]);
+  x = cn_spatial_enter(t, x, spatial, cn_channels_first(l, s->data_format, spatial), kernel->shape[spatial]);
   cn_conv_attrs a = cn_spatial_conv(l, s, cn_edge_type(t, x), spatial);
   a.act = act;
   return cn_emit3(t, &cn_op_depthwise_conv, &a, x, cn_layer_weight_edge(l, t, "depthwise_kernel"), bias);

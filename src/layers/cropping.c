@@ -31,7 +31,7 @@ static void crop(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   }
   cn_slice_attrs a = {.axes = {.n = spatial}, .begin = {.n = spatial}, .end = {.n = spatial}, .step = {.n = spatial}};
   for (int i = 0; i < spatial; i++) {
-    int axis = i + (cn_channels_first(l, s->data_format) ? 2 : 1);
+    int axis = i + (cn_channels_first(l, s->data_format, spatial) ? 2 : 1);
     int64_t size = type->shape[axis];
     if (size >= 0 && s->pairs[i][0] + s->pairs[i][1] >= size) {
       cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s: cropping %lld and %lld leaves nothing of axis %d",

@@ -20,7 +20,7 @@ static cn_edge masked_mean(cn_trace *t, cn_edge x, cn_edge mask, bool first, con
 
 static void reduce(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool average) {
   const settings *s = l->settings;
-  bool first = cn_channels_first(l, s->data_format);
+  bool first = cn_channels_first(l, s->data_format, spatial);
   const cn_type *type = cn_edge_type(t, c->in[0].data);
   if (type->rank != spatial + 2) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected %d dimensions: batch, channels and %d spatial",
@@ -30,9 +30,9 @@ static void reduce(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool avera
   cn_edge x = cn_spatial_float(t, c->in[0].data);
   cn_reduce_attrs over = {.axes = {.n = spatial}, .keepdims = s->keepdims};
   for (int i = 0; i < spatial; i++) over.axes.v[i] = first ? i + 2 : i + 1;
-  bool masked = average && spatial == 1 && c->in[0].mask != CN_NO_EDGE;
-  cn_edge y = masked ? masked_mean(t, x, c->in[0].mask, first, &over)
-                     : cn_emit1(t, average ? &cn_op_mean : &cn_op_max, &over, x);
+  cn_edge mask = c->n_positional > 1 ? c->in[1].data : c->in[0].mask;
+  cn_edge y = average && spatial == 1 && mask != CN_NO_EDGE ? masked_mean(t, x, mask, first, &over)
+      : cn_emit1(t, average ? &cn_op_mean : &cn_op_max, &over, x);
   cn_call_return(t, c, y, CN_NO_EDGE);
 }
 
@@ -43,30 +43,30 @@ static void lower_average1(cn_layer *l, cn_trace *t, cn_call *c) { reduce(l, t, 
 static void lower_average2(cn_layer *l, cn_trace *t, cn_call *c) { reduce(l, t, c, 2, true); }
 static void lower_average3(cn_layer *l, cn_trace *t, cn_call *c) { reduce(l, t, c, 3, true); }
 
-#define COMMON .versions = "1 2 3", .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = fields
+#define COMMON .versions = "1 2 3", .min_in = 1, .settings_size = sizeof(settings), .fields = fields
 
 const cn_layer_type cn_layer_global_max_pooling1d = {
-    .name = "GlobalMaxPooling1D", .aliases = "GlobalMaxPool1D", COMMON, .lower = lower_max1,
+    .name = "GlobalMaxPooling1D", .aliases = "GlobalMaxPool1D", COMMON, .max_in = 1, .lower = lower_max1,
     .help = "maximum over the steps: (batch, steps, channels) -> (batch, channels)",
 };
 const cn_layer_type cn_layer_global_max_pooling2d = {
-    .name = "GlobalMaxPooling2D", .aliases = "GlobalMaxPool2D", COMMON, .lower = lower_max2,
+    .name = "GlobalMaxPooling2D", .aliases = "GlobalMaxPool2D", COMMON, .max_in = 1, .lower = lower_max2,
     .help = "maximum over the image: (batch, height, width, channels) -> (batch, channels)",
 };
 const cn_layer_type cn_layer_global_max_pooling3d = {
-    .name = "GlobalMaxPooling3D", .aliases = "GlobalMaxPool3D", COMMON, .lower = lower_max3,
+    .name = "GlobalMaxPooling3D", .aliases = "GlobalMaxPool3D", COMMON, .max_in = 1, .lower = lower_max3,
     .help = "maximum over the volume: (batch, depth, height, width, channels) -> (batch, channels)",
 };
 const cn_layer_type cn_layer_global_average_pooling1d = {
-    .name = "GlobalAveragePooling1D", .aliases = "GlobalAvgPool1D", COMMON, .lower = lower_average1,
+    .name = "GlobalAveragePooling1D", .aliases = "GlobalAvgPool1D", COMMON, .max_in = 2, .lower = lower_average1,
     .flags = CN_MASK_OWN,
     .help = "mean over the steps that are not masked: (batch, steps, channels) -> (batch, channels)",
 };
 const cn_layer_type cn_layer_global_average_pooling2d = {
-    .name = "GlobalAveragePooling2D", .aliases = "GlobalAvgPool2D", COMMON, .lower = lower_average2,
+    .name = "GlobalAveragePooling2D", .aliases = "GlobalAvgPool2D", COMMON, .max_in = 1, .lower = lower_average2,
     .help = "mean over the image: (batch, height, width, channels) -> (batch, channels)",
 };
 const cn_layer_type cn_layer_global_average_pooling3d = {
-    .name = "GlobalAveragePooling3D", .aliases = "GlobalAvgPool3D", COMMON, .lower = lower_average3,
+    .name = "GlobalAveragePooling3D", .aliases = "GlobalAvgPool3D", COMMON, .max_in = 1, .lower = lower_average3,
     .help = "mean over the volume: (batch, depth, height, width, channels) -> (batch, channels)",
 };

@@ -21,7 +21,7 @@ static const cn_field fields3[] = POOL_FIELDS(3, NULL, NULL);
 
 static void pool(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool average) {
   const settings *s = l->settings;
-  bool first = cn_channels_first(l, s->data_format);
+  bool first = cn_channels_first(l, s->data_format, spatial);
   cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, first, -1);
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);

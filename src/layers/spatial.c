@@ -18,9 +18,9 @@ cn_status cn_spatial_join(cn_layer *l, cn_value *config, const char *name, int n
   return CORNU_OK;
 }
 
-bool cn_channels_first(const cn_layer *l, int data_format) {
+bool cn_channels_first(const cn_layer *l, int data_format, int spatial) {
   if (data_format == 0 || data_format == 2) return false;
-  return data_format == 1 || data_format == 3 || l->origin.channels_first;
+  return data_format == 1 || data_format == 3 || (l->origin.channels_first && (spatial > 1 || l->origin.keras > 2));
 }
 
 cn_status cn_spatial_check(const cn_layer *l, int padding, int spatial, cn_error *e) {
@@ -156,7 +156,7 @@ cn_conv_attrs cn_spatial_conv(const cn_layer *l, const cn_conv_settings *s, cons
 
 /* An activation along an axis counts it in the order in which Keras has the axes. */
 void cn_spatial_return(cn_layer *l, cn_trace *t, cn_call *c, const cn_conv_settings *s, cn_edge y, int spatial) {
-  y = cn_spatial_leave(t, y, spatial, cn_channels_first(l, s->data_format));
+  y = cn_spatial_leave(t, y, spatial, cn_channels_first(l, s->data_format, spatial));
   cn_call_return(t, c, cn_activation_rest(t, &s->activation, y), CN_NO_EDGE);
 }
 
@@ -177,7 +177,7 @@ bool cn_spatial_is_th(const cn_layer *l, int data_format, const cn_tensor *array
   for (int i = 0; i < w->rank; i++)
     if (array->shape[axes[i]] != w->shape[i]) return false;
   if (!cn_shape_equal(array->rank, array->shape, w->rank, w->shape)) return true;
-  return l->origin.keras == 1 && cn_channels_first(l, data_format);
+  return l->origin.keras == 1 && cn_channels_first(l, data_format, w->rank - 2);
 }
 
 cn_status cn_spatial_permute(cn_tensor **array, const int *axes, cn_error *e) {

@@ -51,7 +51,8 @@ typedef struct cn_conv_settings {
 
 /* Keras 1: keys such as nb_row and nb_col become the list `name`, unless that is there. */
 cn_status cn_spatial_join(cn_layer *l, cn_value *config, const char *name, int n, const char *const *keys, cn_error *e);
-bool cn_channels_first(const cn_layer *l, int data_format);
+/* Sequences are channels-last before Keras 3 unless the config says otherwise. */
+bool cn_channels_first(const cn_layer *l, int data_format, int spatial);
 /* Is the padding possible in so many dimensions and for this writer? */
 cn_status cn_spatial_check(const cn_layer *l, int padding, int spatial, cn_error *e);
 /* Amounts before and after each dimension: an int, one per dimension, a pair (1D), pairs, Keras 1's list of four (2D)

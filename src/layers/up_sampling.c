@@ -45,7 +45,7 @@ static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
     return;
   }
   for (int i = 0; i < spatial; i++) {
-    cn_repeat_attrs a = {.axis = i + (cn_channels_first(l, s->data_format) ? 2 : 1), .count = s->size.v[i]};
+    cn_repeat_attrs a = {.axis = i + (cn_channels_first(l, s->data_format, spatial) ? 2 : 1), .count = s->size.v[i]};
     if (a.count > 1) x = cn_emit1(t, &cn_op_repeat, &a, x);
   }
   cn_call_return(t, c, x, CN_NO_EDGE);
@@ -54,7 +54,7 @@ static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
 /* Keras 2 apart from tf.keras resized as TensorFlow 1 did: position i of the result is i / factor of the input. */
 static void interpolate(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  bool first = cn_channels_first(l, s->data_format), old = l->origin.keras == 2 && !l->origin.tf;
+  bool first = cn_channels_first(l, s->data_format, 2), old = l->origin.keras == 2 && !l->origin.tf;
   cn_edge x = cn_spatial_enter(t, c->in[0].data, 2, first, -1);
   cn_resize_attrs a = {.scale = {s->size.v[0], s->size.v[1]}, .method = s->interpolation,
                        .grid = old ? CN_GRID_ASYMMETRIC : CN_GRID_HALF_PIXEL};

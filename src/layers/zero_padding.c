@@ -25,7 +25,7 @@ static void pad(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
     return;
   }
   cn_pad_attrs a = {.before = {.n = spatial + 2}, .after = {.n = spatial + 2}, .mode = CN_PAD_CONSTANT};
-  int at = cn_channels_first(l, s->data_format) ? 2 : 1;
+  int at = cn_channels_first(l, s->data_format, spatial) ? 2 : 1;
   for (int i = 0; i < spatial; i++) a.before.v[at + i] = s->pairs[i][0], a.after.v[at + i] = s->pairs[i][1];
   cn_call_return(t, c, cn_emit1(t, &cn_op_pad, &a, c->in[0].data), CN_NO_EDGE);
 }

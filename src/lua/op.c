@@ -127,9 +127,9 @@ static bool names_axis(const char *key) {
       "dims");
 }
 
-/* An axis of a tensor with `rank` dimensions (-1: not known) in Keras's count; expand_dims may point behind the last. */
+/* An axis of a tensor with `rank` dimensions (-1: not known) in Keras's count. */
 static int64_t checked_axis(lua_State *L, const char *key, int64_t axis, int rank) {
-  if (rank >= 0 && (axis > rank + 1 || axis < -rank - 1))
+  if (rank >= 0 && (axis > rank || axis < -rank))
     cn_lua_error(L, "%s %d is out of range: the tensor has %d dimensions", key, (int)axis, rank);
   return cn_lua_axis(L, axis);
 }
@@ -160,15 +160,15 @@ static void set_option(lua_State *L, cornu_tree *tree, cornu_value *dict, const 
   lua_pop(L, 1);
 }
 
-static void set_options(lua_State *L, int i, cornu_tree *tree, cornu_value *dict) {
+static void set_options(lua_State *L, int i, cornu_tree *tree, cornu_value *dict, int rank) {
   for (lua_pushnil(L); lua_next(L, i);) {
     if (lua_type(L, -2) != LUA_TSTRING) cn_lua_error(L, "an option without a name: a %s key", luaL_typename(L, -2));
-    set_option(L, tree, dict, lua_tostring(L, -2));
+    set_option(L, tree, dict, lua_tostring(L, -2), rank);
   }
 }
 
 /* Options from the arguments first … last: by place, and tables by name. NULL without any; else the tree is pushed. */
-static const cornu_value *push_options(lua_State *L, int op, const cornu_type_info *info, int first, int last) {
+static const cornu_value *push_options(lua_State *L, int op, const cornu_type_info *info, int first, int last, int rank) {
   while (last >= first && lua_isnil(L, last)) last--;
   if (last < first) return NULL;
   cornu_tree *tree = cn_lua_tree(L);
@@ -177,7 +177,7 @@ static const cornu_value *push_options(lua_State *L, int op, const cornu_type_in
   for (int i = first; i <= last; i++) {
     cornu_field_info field;
     if (is_options(L, i)) {
-      set_options(L, i, tree, dict);
+      set_options(L, i, tree, dict, rank);
       continue;
     }
     if (!cornu_op_field(op, place++, &field)) {
@@ -187,7 +187,7 @@ static const cornu_value *push_options(lua_State *L, int op, const cornu_type_in
     }
     if (lua_isnil(L, i)) continue;
     lua_pushvalue(L, i);
-    set_option(L, tree, dict, field.name);
+    set_option(L, tree, dict, field.name, rank);
   }
   return dict;
 }
@@ -274,7 +274,9 @@ static int call_op(lua_State *L) {
   if (n > 8) in = lua_newuserdata(L, (size_t)n * sizeof *in);
   for (int i = 0; i < n; i++)
     in[i] = lua_isnil(L, top + 1 + i) ? NULL : ((cn_lua_tensor *)lua_touserdata(L, top + 1 + i))->t;
-  const cornu_value *attributes = push_options(L, op->index, &op->info, options, top);
+  bool adds_axis = !strcmp(op->info.name, "expand_dims") || !strcmp(op->info.name, "stack");
+  int rank = n > 0 && in[0] ? cornu_tensor_rank(in[0]) + adds_axis : -1;
+  const cornu_value *attributes = push_options(L, op->index, &op->info, options, top, rank);
   int tree = attributes ? lua_gettop(L) : 0;
   int made = push_outputs(L, op->info.name, in, n, attributes);
   if (tree) cn_lua_tree_done(L, tree);

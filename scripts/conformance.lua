@@ -1,0 +1,64 @@
+-- Runs model cases (folders with case.json and io.npz) against the outputs kept with them.
+-- usage: cornu scripts/conformance.lua CASES [--list FILE] [--verbose]
+-- FILE names the cases that must pass, one SUITE/CASE a line; without it every case under CASES runs. The last line is
+-- `N passed, N failed`.
+local cornu = require "cornu"
+local host = require "cornu.host"
+
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local s = f:read "a"
+  f:close()
+  return s
+end
+
+local function run(dir)
+  local case = cornu.json.decode(read(dir .. "/case.json"))
+  local arrays = cornu.load_npz(dir .. "/io.npz")
+  local options = { by_name = case.by_name, backend = case.backend }
+  local model = case.weights and cornu.load(dir .. "/" .. case.model, dir .. "/" .. case.weights, options)
+    or cornu.load(dir .. "/" .. case.model, options)
+  local inputs = {}
+  for i, name in ipairs(case.inputs) do inputs[case.input_names and case.input_names[i] or i] = arrays[name] end
+  local outputs = model:predict((#case.inputs == 1 and not case.input_names) and inputs[1] or inputs)
+  if #case.outputs == 1 and not case.output_names then outputs = { outputs } end
+  for i, name in ipairs(case.outputs) do
+    local got = outputs[case.output_names and case.output_names[i] or i]
+    local close, worst = got:allclose(arrays[name], case.rtol or 1e-4, case.atol or 1e-5)
+    if not close then error(("output %d differs by up to %.3g"):format(i, worst), 0) end
+  end
+end
+
+local function find(root, prefix, found)
+  for _, entry in ipairs(host.list(root .. "/" .. prefix) or {}) do
+    if entry == "case.json" then found[#found + 1] = prefix:gsub("/$", "") end
+    if entry:sub(-1) == "/" then find(root, prefix .. entry, found) end
+  end
+  return found
+end
+
+local root, list, verbose
+local i = 1
+while arg[i] do
+  if arg[i] == "--list" then
+    i = i + 1
+    list = arg[i]
+  elseif arg[i] == "--verbose" then verbose = true
+  else root = arg[i] end
+  i = i + 1
+end
+if not root then
+  io.stderr:write "usage: cornu scripts/conformance.lua CASES [--list FILE] [--verbose]\n"
+  os.exit(2)
+end
+
+local cases = {}
+if list then for line in io.lines(list) do cases[#cases + 1] = line end else cases = find(root, "", cases) end
+local passed, failed = 0, 0
+for _, name in ipairs(cases) do
+  local ok, message = pcall(run, root .. "/" .. name)
+  if ok then passed = passed + 1 else failed = failed + 1 end
+  if not ok or verbose then print((ok and "ok " or "FAILED ") .. name .. (ok and "" or ": " .. tostring(message))) end
+end
+print(("%d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0 and passed > 0 and 0 or 1)
