@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: unit lua lua54 luajit cli readme arrows (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows unit lua lua54 luajit cli readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows unit lua lua54 luajit cli readme}
+which=${*:-arrows unit lua lua54 luajit cli readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -33,7 +33,7 @@ unit() { for t in "$build"/unit/*; do [ -x "$t" ] && [ -f "$t" ] && case $t in *
 
 for suite in $which; do
   case $suite in
-    arrows) run arrows sh scripts/check_arrows.sh && : ;;
+    arrows) run arrows sh scripts/check_arrows.sh ;;
     unit)
       unit "unit/"
       for isa in ${UNIT_ISAS:-}; do CORNU_ISA=$isa; export CORNU_ISA; unit "$isa unit/"; unset CORNU_ISA; done ;;
@@ -41,7 +41,8 @@ for suite in $which; do
     lua54) run "lua (lua5.4)" sh -c 'eval "$("$1/cornu" env)" && exec lua5.4 tests/lua/run.lua' sh "$build" ;;
     luajit)
       run "lua (luajit)" sh -c 'LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$1/luajit/lib/?.so;;" exec luajit tests/lua/run.lua' sh "$build" ;;
-    cli) run cli sh tests/cli/run.sh "$build" ;;
+    cli) run cli sh tests/cli.sh "$build" ;;
+    demo) run demo "$build/cornu" lua/examples/digits/check.lua ;;
     readme) run "README" "$build/cornu" tests/readme.lua README.md ;;
   esac
 done

@@ -134,8 +134,8 @@ return function(argv, folder)
     return 0
   end
   if settings.version then
-    local cornu = require "cornu.core"
-    print(("Cornu %s, %s, %s kernels"):format(cornu.version(), _VERSION, cornu.isa()))
+    local cornu = require "cornu"
+    print(("Cornu %s, %s, %s kernels"):format(cornu.version, _VERSION, cornu.isa()))
     return 0
   end
   cornu = require "cornu" -- in scripts and at the prompt the module is there without a require

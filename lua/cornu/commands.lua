@@ -61,6 +61,8 @@ end
 
 local function fail(...) error(string.format(...), 0) end
 
+local function array(t) return setmetatable(t, cornu.json.array) end
+
 local function shape_text(shape)
   local parts = {}
   for i, d in ipairs(shape) do parts[i] = d < 0 and "?" or tostring(d) end
@@ -76,16 +78,16 @@ Type, Keras version, inputs, outputs, layers and parameters of a model file.
 ]]
 
 local function ports_json(ports)
-  local out = cornu.json.array {}
+  local out = array {}
   for i, p in ipairs(ports) do
-    out[i] = { name = p.name, dtype = p.dtype, shape = cornu.json.array {} }
+    out[i] = { name = p.name, dtype = p.dtype, shape = array {} }
     for k, d in ipairs(p.shape) do out[i].shape[k] = d < 0 and cornu.null or d end
   end
   return out
 end
 
 local function info_json(model)
-  local layers = cornu.json.array {}
+  local layers = array {}
   for i, layer in ipairs(model:layers()) do
     layers[i] = { name = layer.name, class_name = layer.class_name, parameters = layer:count_params() }
   end
@@ -283,6 +285,16 @@ local function time_runs(model, x, seconds)
   return times
 end
 
+-- Multiply-adds of one run, counted twice.
+local function flops_of(model, inputs)
+  local shapes = {}
+  for i, x in ipairs(inputs) do shapes[i] = x:shape() end
+  local plan = model:plan { shapes = shapes }
+  local flops = plan:flops()
+  plan:close()
+  return flops
+end
+
 function commands.bench(args)
   local options, rest = parse(args, { weights = "value", batch = "number", threads = "number", seconds = "number",
     dim = "number", json = "flag" }, { ["-w"] = "weights" }, bench_usage)
@@ -304,7 +316,7 @@ function commands.bench(args)
   local result = {
     model = rest[1], batch = batch, threads = cornu.get_threads(), isa = cornu.isa(), runs = #times, median_ms = median,
     p10_ms = quantile(0.1), p90_ms = quantile(0.9), load_ms = (t1 - t0) * 1000, first_ms = (t3 - t2) * 1000,
-    rss_mb = peak_rss(), gflops = model:flops(x) / (median / 1000) / 1e9,
+    rss_mb = peak_rss(), gflops = flops_of(model, inputs) / (median / 1000) / 1e9,
   }
   if options.json then
     print(cornu.json.encode(result))

@@ -94,7 +94,7 @@ local function plain_readline(prompt)
 end
 
 local function banner()
-  print(("Cornu %s · %s · %s kernels · %d thread%s"):format(cornu.version(), _VERSION, cornu.isa(), cornu.get_threads(),
+  print(("Cornu %s · %s · %s kernels · %d thread%s"):format(cornu.version, _VERSION, cornu.isa(), cornu.get_threads(),
     cornu.get_threads() == 1 and "" or "s"))
   print 'm = cornu.load "model.keras"   help() for help   Ctrl-D to leave'
 end

@@ -41,7 +41,10 @@ cn_status cn_at(cn_error *e, cn_status status, const char *format, ...) {
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   size_t used = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-  snprintf(text + used, sizeof text - used, " > %s", e->message);
+  const char *parts[] = {" > ", e->message};
+  for (int i = 0; i < 2; i++)
+    for (const char *c = parts[i]; *c && used + 1 < sizeof text; c++) text[used++] = *c;
+  text[used] = 0;
   trim_utf8(text);
   e->status = status;
   memcpy(e->message, text, sizeof text);

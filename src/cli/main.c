@@ -16,7 +16,7 @@ static bool readable(const char *path) { return access(path, R_OK) == 0; }
 
 /* The folder with cornu/init.lua: beside the program's build folder, in its prefix, or where it was installed. */
 static const char *lua_folder(char *out, size_t size) {
-  char exe[PATH_MAX], file[PATH_MAX + 32];
+  char exe[PATH_MAX], file[2 * PATH_MAX];
   ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
   const char *places[] = {"../lua", "../../lua", "../share/cornu/lua"};
   if (n > 0) {
@@ -24,9 +24,10 @@ static const char *lua_folder(char *out, size_t size) {
     char *slash = strrchr(exe, '/');
     if (slash) *slash = 0;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-      snprintf(out, size, "%s/%s", exe, places[i]);
-      snprintf(file, sizeof file, "%s/cornu/init.lua", out);
-      if (!readable(file)) continue;
+      int length = snprintf(out, size, "%s/%s", exe, places[i]);
+      if (length < 0 || (size_t)length >= size) continue;
+      length = snprintf(file, sizeof file, "%s/cornu/init.lua", out);
+      if (length < 0 || (size_t)length >= sizeof file || !readable(file)) continue;
       char *real = realpath(out, NULL);
       if (real) snprintf(out, size, "%s", real);
       free(real);

@@ -130,9 +130,15 @@ cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, cons
     out->theano = false;
     return CORNU_OK;
   }
+  if (without_version(weights) && config->keras == 1) return keras1_backend(weights, options, weights->backend, &out->theano, e);
   if (without_version(weights)) {
-    if (config->keras != 1) set_keras(out, 1, 2, 2), out->tf = false;
-    return keras1_backend(weights, options, weights->backend, &out->theano, e);
+    /* Keras 2 transposes such kernels but never turns them by 180 degrees: so do we, unless told where they are from. */
+    const char *option;
+    CN_TRY(option_backend(options, &option, e));
+    set_keras(out, 1, 2, 2);
+    out->tf = false;
+    out->theano = option && strcmp(option, "theano") == 0;
+    return CORNU_OK;
   }
   parse_version(weights->weights_version, out);
   out->theano = strcmp(weights->backend, "theano") == 0;

@@ -1,5 +1,5 @@
 /* Weights of .keras and .weights.h5 files: a group per object, found by the attributes that lead to it, and in a list by
- * class names counted up (dense, dense_1) or, in TensorFlow 2.13, by layer names. */
+ * class names counted up (dense, dense_1). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,40 +133,59 @@ static cn_status walk_layer(walker *w, cn_layer *l, const cn_layer *top, const c
 
 /* ---- Models ---- */
 
-/* Keys of a model's layers: class names in snake case, counted up. */
-static cn_status class_keys(walker *w, const cn_model *m, const char **keys) {
+/* Whether layer.weights is not empty; before the build, whether it may be. */
+static bool has_weights(walker *w, cn_layer *l) {
+  cn_slots slots;
+  if (w->declaring) return l->n_children || l->model || (l->type && l->type->build);
+  return !cn_slots_of(w->g, l, &slots) && slots.count;
+}
+
+/* Keys of a model's layers: class names in snake case, counted up. twice: layers with weights count double, since
+ * TensorFlow 2.12 to 2.14 list them under two names. */
+static cn_status class_keys(walker *w, const cn_model *m, bool twice, const char **keys) {
   cn_map counts = {0};
   cn_status status = CORNU_OK;
   for (int i = 0; i < m->n_layers && !status; i++) {
     char name[256];
     cn_snake_case(class_of(m->layers[i]), name, sizeof name);
-    intptr_t count = (intptr_t)cn_map_get(&counts, name);
+    intptr_t count = (intptr_t)cn_map_get(&counts, name), step = twice && has_weights(w, m->layers[i]) ? 2 : 1;
     const char *stored = cn_arena_string(&w->g->arena, name);
     keys[i] = count ? cn_arena_printf(&w->g->arena, "%s_%d", name, (int)count) : stored;
-    if (!stored || !keys[i] || !cn_map_set(&counts, stored, (void *)(count + 1))) status = cn_no_memory(w->g->e);
+    if (!stored || !keys[i] || !cn_map_set(&counts, stored, (void *)(count + step))) status = cn_no_memory(w->g->e);
   }
   cn_map_free(&counts);
   return status;
 }
 
-/* How many of the keys the file has, among layers that can have weights. */
-static int keys_found(walker *w, const cn_model *m, const char *path, const char *const *keys) {
+/* How many of the keys the file has, among layers that can have weights. *all: every one. */
+static int keys_found(walker *w, const cn_model *m, const char *path, const char *const *keys, bool *all) {
   int found = 0;
+  *all = true;
   for (int i = 0; i < m->n_layers; i++) {
     const cn_layer *l = m->layers[i];
-    const char *at = l->n_weights || l->n_children || l->model || l->custom ? join(w, path, keys[i]) : NULL;
-    found += at && cn_h5_find(w->g->source->h5, at) == CN_H5_GROUP;
+    if (!l->n_weights && !l->n_children && !l->model && !l->custom) continue;
+    const char *at = join(w, path, keys[i]);
+    bool there = at && cn_h5_find(w->g->source->h5, at) == CN_H5_GROUP;
+    found += there;
+    *all = *all && there;
   }
   return found;
 }
 
+/* The kind of keys of which the file has most. */
 static cn_status layer_keys(walker *w, const cn_model *m, const char *path, const char ***out) {
-  const char **keys = cn_arena_array(&w->g->arena, (size_t)m->n_layers + 1, sizeof *keys);
-  const char **names = cn_arena_array(&w->g->arena, (size_t)m->n_layers + 1, sizeof *names);
-  if (!keys || !names) return cn_no_memory(w->g->e);
-  CN_TRY(class_keys(w, m, keys));
-  for (int i = 0; i < m->n_layers; i++) names[i] = m->layers[i]->name;
-  *out = keys_found(w, m, path, names) > keys_found(w, m, path, keys) ? names : keys;
+  const char **kinds[3];
+  int best = 0, most = -1;
+  bool all = false;
+  for (int k = 0; k < 3 && !all; k++) {
+    kinds[k] = cn_arena_array(&w->g->arena, (size_t)m->n_layers + 1, sizeof **kinds);
+    if (!kinds[k]) return cn_no_memory(w->g->e);
+    if (k < 2) CN_TRY(class_keys(w, m, k == 1, kinds[k]));
+    for (int i = 0; k == 2 && i < m->n_layers; i++) kinds[k][i] = m->layers[i]->name;
+    int found = keys_found(w, m, path, kinds[k], &all);
+    if (found > most) most = found, best = k;
+  }
+  *out = kinds[best];
   return CORNU_OK;
 }
 

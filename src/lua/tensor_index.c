@@ -116,7 +116,7 @@ static void narrow(lua_State *L, int axis, int64_t from, int64_t to, int64_t ste
 
 /* Field k of the table on top as a whole number. */
 static int64_t range_part(lua_State *L, int table, int k, int dim) {
-  int64_t v;
+  int64_t v = 0;
   lua_rawgeti(L, table, k);
   if (!cn_lua_whole(L, -1, &v))
     cn_lua_error(L, "dimension %d: a range is {}, {from, to} or {from, to, step} of whole numbers", dim + 1);

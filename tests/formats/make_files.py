@@ -155,7 +155,7 @@ legacy("nested.h5", nested, {"inner": pair("free", 30, 3, 3) + pair("frozen", 10
 legacy("nested_order.h5", nested, {"inner": pair("p", 30, 3, 3) + pair("q", 10, 3, 3), "b": pair("b", 20, 3, 2)})
 
 
-# .keras archives: keys by class (Keras 3), or by layer (TensorFlow 2.13), numbers of arrays beyond nine.
+# .keras archives: keys by class (Keras 3), by class with layers counted twice (TensorFlow 2.13), or by layer.
 def archive(path, config, arrays, list_name, compression=zipfile.ZIP_STORED, version="3.15.1"):
     weights = io.BytesIO()
     with h5py.File(weights, "w") as f:
@@ -174,5 +174,12 @@ three = dict(sequential([dense("a", 4, entry=named), dense("b", 2, entry=named)]
 archive("three.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2)}, "layers")
 archive("three_packed.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2)}, "layers", zipfile.ZIP_DEFLATED)
 archive("by_layer.keras", three, {"b": values(20, 4, 2), "a": values(10, 3, 4)}, "_layer_checkpoint_dependencies", version="2.13.1")
+archive("twice.keras", three, {"dense": values(10, 3, 4), "dense_2": values(20, 4, 2)}, "_layer_checkpoint_dependencies", version="2.13.1")
 archive("short.keras", three, {"dense": values(10, 3, 4)}, "layers")
 archive("extra.keras", three, {"dense": values(10, 3, 4), "dense_1": values(20, 4, 2), "dense_2": values(30, 2, 2)}, "layers")
+
+# A class that Cornu does not know: y = x * scale + shift, its own weight and a part's.
+scale = {"class_name": "Scale", "config": {"name": "scale_1", "trainable": True, "batch_input_shape": [None, 3]}, "registered_name": "pkg>Scale", "module": None}
+unknown = sequential([scale, dense("b", 2, entry=named)])
+legacy("custom.h5", unknown, {"scale_1": [("scale_1/scale:0", ramp(2, 3)), ("scale_1/part/shift:0", ramp(5, 3))], "b": pair("b", 20, 3, 2)})
+archive("custom.keras", unknown, {"scale": [ramp(2, 3)], "scale/part": [ramp(5, 3)], "dense": values(20, 3, 2)}, "layers")

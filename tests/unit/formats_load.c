@@ -57,7 +57,8 @@ static void test_whole_files(void **state) {
   static const char *const paths[][2] = {
       {FILES "two.h5", NULL}, {FILES "two.json", FILES "two.h5"}, {FILES "two_in_text.json", FILES "renamed.weights.h5"},
       {FILES "two.json", FILES "keras1.h5"}, {FILES "two.json", FILES "numbered.h5"}, {FILES "three.keras", NULL},
-      {FILES "three_packed.keras", NULL}, {FILES "by_layer.keras", NULL}, {FILES "two.json", FILES "three.keras"}};
+      {FILES "three_packed.keras", NULL}, {FILES "by_layer.keras", NULL}, {FILES "twice.keras", NULL},
+      {FILES "two.json", FILES "three.keras"}};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
     cornu_model *m = load(paths[i][0], paths[i][1]);
     assert_two(m);
@@ -125,6 +126,38 @@ static void test_load_weights_later(void **state) {
   assert_int_equal(cornu_model_load_weights(m, FILES "two.json", NULL, &e), CORNU_ERR_FORMAT);
   assert_string_equal(e.message, "two.json: the file holds no weights");
   cornu_model_release(m);
+}
+
+/* ---- Custom layers: the file's own arrays become their weights ---- */
+
+/* x * scale + shift */
+static cornu_status call_scale(void *user, cornu_layer *layer, cornu_tensor *const *in, int n_in, cornu_tensor **out, int *n_out, cornu_error *e) {
+  (void)user, (void)n_in;
+  cornu_tensor *product;
+  int one = 1;
+  if (cornu_layer_weights(layer) != 2) return CORNU_ERR_CALLBACK;
+  cornu_status status = cornu_apply("mul", (cornu_tensor *[]){in[0], cornu_layer_weight(layer, 0)}, 2, NULL, &product, &one, e);
+  if (status) return status;
+  *n_out = 1;
+  status = cornu_apply("add", (cornu_tensor *[]){product, cornu_layer_weight(layer, 1)}, 2, NULL, out, n_out, e);
+  cornu_tensor_release(product);
+  return status;
+}
+
+static void test_custom_weights(void **state) {
+  (void)state;
+  static const struct { const char *path, *first, *second; } cases[] = {{FILES "custom.h5", "scale", "part/shift"}, {FILES "custom.keras", "0", "part/0"}};
+  const cornu_custom scale = {.name = "Scale", .call = call_scale};
+  const cornu_load_options options = {.struct_size = sizeof options, .custom = &scale, .n_custom = 1};
+  for (int i = 0; i < 2; i++) {
+    cornu_model *m = load_with(cases[i].path, NULL, &options);
+    cornu_layer *l = cornu_model_layer_named(m, "scale_1");
+    assert_int_equal(cornu_layer_weights(l), 2);
+    assert_string_equal(cornu_layer_weight_name(l, 0), cases[i].first);
+    assert_string_equal(cornu_layer_weight_name(l, 1), cases[i].second);
+    assert_true(first(m, "scale_1", 0) == 2 && first(m, "scale_1", 1) == 5 && first(m, "b", 0) == 20);
+    cornu_model_release(m);
+  }
 }
 
 /* ---- What is said ---- */
@@ -250,7 +283,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_whole_files),      cmocka_unit_test(test_what_the_file_says), cmocka_unit_test(test_by_name),
       cmocka_unit_test(test_skip_mismatch),    cmocka_unit_test(test_frozen_inside),      cmocka_unit_test(test_load_weights_later),
-      cmocka_unit_test(test_errors),           cmocka_unit_test(test_what_files_are),     cmocka_unit_test(test_model_type),
+      cmocka_unit_test(test_custom_weights),   cmocka_unit_test(test_errors),             cmocka_unit_test(test_what_files_are),     cmocka_unit_test(test_model_type),
       cmocka_unit_test(test_origins),          cmocka_unit_test(test_bad_options)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

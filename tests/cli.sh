@@ -1,0 +1,38 @@
+#!/bin/sh
+# The program: commands, scripts, exit statuses. usage: tests/cli.sh BUILD
+cornu=$1/cornu
+model=lua/examples/digits/digits.keras
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+expect() { # WHAT STATUS TEXT COMMAND…: the exit status, and text within standard output and error
+  what=$1 status=$2 text=$3
+  shift 3
+  out=$("$@" 2>&1 </dev/null)
+  got=$?
+  if [ $got -eq "$status" ] && case $out in *"$text"*) true ;; *) false ;; esac; then passed=$((passed + 1)); return; fi
+  failed=$((failed + 1))
+  printf '%s: status %s (expected %s), said: %s\n' "$what" $got "$status" "$out"
+}
+echo 'print(#arg, arg[1]) return' >"$dir/args.lua"
+printf '#!%s\nos.exit(7)\n' "$(realpath "$cornu")" >"$dir/exit"
+chmod +x "$dir/exit"
+echo 'error "broken"' >"$dir/error.lua"
+expect version 0 "Cornu" "$cornu" --version
+expect help 0 "usage: cornu" "$cornu" --help
+expect "command help" 0 "usage: cornu bench" "$cornu" bench --help
+expect code 0 "3" "$cornu" -e 'print(1 + 2)'
+expect arguments 0 "2	one" "$cornu" "$dir/args.lua" one two
+expect shebang 7 "" "$dir/exit"
+expect "script error" 1 "cornu: " "$cornu" "$dir/error.lua"
+expect "no script" 1 "cornu: " "$cornu" "$dir/none.lua"
+expect "no option" 2 "--nothing" "$cornu" --nothing
+expect info 0 "Sequential" "$cornu" info $model
+expect "info json" 0 '"type"' "$cornu" info $model --json
+expect "info, no file" 1 "none.h5" "$cornu" info "$dir/none.h5"
+expect "predict top" 0 "nine" "$cornu" predict $model -i lua/examples/digits/images/03_label9.png --invert --top 3 --labels lua/examples/digits/labels.txt
+expect "predict usage" 2 "usage" "$cornu" predict $model
+expect bench 0 '"median_ms"' "$cornu" bench $model --seconds 0.1 --json
+expect env 0 "LUA_CPATH" "$cornu" env
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
