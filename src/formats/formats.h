@@ -36,13 +36,16 @@ void cn_source_close(cn_source *s);
 const char *cn_base_name(const char *path);
 
 /* Where the config of `source` comes from; weights: the file of the weights (may be source itself, or NULL). */
-cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out, cn_error *e);
+cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out,
+                       cn_error *e);
 /* Where the weights come from: decides how their arrays are laid out. */
-cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options, cn_origin *out, cn_error *e);
+cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options,
+                               cn_origin *out, cn_error *e);
 
 /* Declares the weights of custom layers from the file's arrays; before the model is built. */
 cn_status cn_weights_declare(cn_model *m, cn_source *s, cn_error *e);
 /* Puts the arrays of the file into a built model. */
-cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options, cn_error *e);
+cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options,
+                          cn_error *e);
 
 #endif

@@ -85,7 +85,8 @@ static herr_t user_free(void *user) {
 
 static cn_status set_image(hid_t list, image *i, cn_error *e) {
   H5FD_file_image_callbacks_t calls = {image_alloc, image_copy, image_resize, image_free, user_copy, user_free, i};
-  if (H5Pset_fapl_core(list, 65536, 0) < 0 || H5Pset_file_image_callbacks(list, &calls) < 0 || H5Pset_file_image(list, i->data, i->size) < 0)
+  if (H5Pset_fapl_core(list, 65536, 0) < 0 || H5Pset_file_image_callbacks(list, &calls) < 0 ||
+      H5Pset_file_image(list, i->data, i->size) < 0)
     return fail_h5(e, "cannot open the HDF5 file");
   return CORNU_OK;
 }
@@ -106,7 +107,9 @@ static cn_status open_file(const char *path, void *data, size_t size, cn_h5 **ou
 }
 
 cn_status cn_h5_open(const char *path, cn_h5 **out, cn_error *e) { return open_file(path, NULL, 0, out, e); }
-cn_status cn_h5_open_memory(void *data, size_t size, cn_h5 **out, cn_error *e) { return open_file("memory", data, size, out, e); }
+cn_status cn_h5_open_memory(void *data, size_t size, cn_h5 **out, cn_error *e) {
+  return open_file("memory", data, size, out, e);
+}
 
 void cn_h5_close(cn_h5 *f) {
   if (!f) return;
@@ -125,7 +128,8 @@ static cn_status open_member(hid_t group, const char *name, hid_t *out, cn_error
     return cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", name);
   if (H5Lget_info(group, name, &info, H5P_DEFAULT) < 0) return fail_h5(e, name);
   if (info.type != H5L_TYPE_HARD)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"%s\" is a link to another place or file, which is never followed", name);
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"%s\" is a link to another place or file, which is never followed",
+                   name);
   *out = H5Oopen(group, name, H5P_DEFAULT);
   return *out >= 0 ? CORNU_OK : fail_h5(e, name);
 }
@@ -139,7 +143,8 @@ static cn_status open_object(cn_h5 *f, const char *path, hid_t *out, cn_error *e
     size_t length = strcspn(p, "/");
     cn_status status = CORNU_OK;
     hid_t next = -1;
-    if (length >= sizeof name || ++depth > cn_limits.max_depth) status = cn_fail(e, CORNU_ERR_LIMIT, "a path too long: \"%.80s…\"", path);
+    if (length >= sizeof name || ++depth > cn_limits.max_depth)
+      status = cn_fail(e, CORNU_ERR_LIMIT, "a path too long: \"%.80s…\"", path);
     else if (H5Iget_type(at) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", path);
     if (!status && length) {
       memcpy(name, p, length);
@@ -196,7 +201,8 @@ cn_status cn_h5_members(cn_h5 *f, const char *path, cn_arena *a, cn_names *out, 
   if (status) return leave(q, status);
   *out = (cn_names){0};
   if (H5Iget_type(group) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is not a group", path);
-  else if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list_member, &l) < 0) status = l.status ? l.status : fail_h5(e, path);
+  else if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list_member, &l) < 0)
+    status = l.status ? l.status : fail_h5(e, path);
   H5Oclose(group);
   return leave(q, status);
 }
@@ -234,7 +240,8 @@ static cn_status open_attribute(cn_h5 *f, const char *path, const char *name, at
   a->count = H5Sget_simple_extent_type(space) == H5S_NULL ? 0 : (int64_t)H5Sget_simple_extent_npoints(space);
   a->found = true;
   H5Sclose(space);
-  if (rank > 1 || a->count < 0) return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" has %d dimensions, expected 0 or 1", name, rank);
+  if (rank > 1 || a->count < 0)
+    return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" has %d dimensions, expected 0 or 1", name, rank);
   return CORNU_OK;
 }
 
@@ -242,15 +249,19 @@ static cn_status open_attribute(cn_h5 *f, const char *path, const char *name, at
 static cn_status attribute_room(const attribute *a, const char *name, void **out, size_t *size, cn_error *e) {
   size_t bytes;
   *size = H5Tget_size(a->type);
-  if (!*size || !cn_mul_size((size_t)a->count, *size, &bytes) || bytes > cn_limits.max_text_bytes || a->count > 16 * (int64_t)cn_limits.max_layers)
-    return cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has %lld elements of %zu bytes, more than the limits allow", name, (long long)a->count, *size);
+  if (!*size || !cn_mul_size((size_t)a->count, *size, &bytes) || bytes > cn_limits.max_text_bytes ||
+      a->count > 16 * (int64_t)cn_limits.max_layers)
+    return cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has %lld elements of %zu bytes, more than the limits allow",
+                   name, (long long)a->count, *size);
   *out = cn_calloc(1, bytes + 1);
   return *out ? CORNU_OK : cn_no_memory(e);
 }
 
-static cn_status add_text(const char *name, const char *text, size_t length, cn_arena *arena, cn_names *out, cn_error *e) {
+static cn_status add_text(const char *name, const char *text, size_t length, cn_arena *arena, cn_names *out,
+                          cn_error *e) {
   if (length > cn_limits.max_text_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has %zu bytes, the limit is %zu", name, length, cn_limits.max_text_bytes);
+    return cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has %zu bytes, the limit is %zu", name, length,
+                   cn_limits.max_text_bytes);
   if (memchr(text, 0, length) || !cn_utf8_valid(text, length))
     return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not valid UTF-8 text", name);
   return cn_names_add(arena, out, text, length) ? CORNU_OK : cn_no_memory(e);
@@ -280,7 +291,8 @@ static cn_status read_texts(attribute *a, const char *name, cn_arena *arena, cn_
     if (!text) text = "";
     size_t length = variable ? strlen(text) : fixed_length(text, width, padding);
     total += length;
-    if (total > cn_limits.max_text_bytes) status = cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has more than %zu bytes", name, cn_limits.max_text_bytes);
+    if (total > cn_limits.max_text_bytes)
+      status = cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has more than %zu bytes", name, cn_limits.max_text_bytes);
     else status = add_text(name, text, length, arena, out, e);
   }
   if (variable && read) {
@@ -301,7 +313,8 @@ bool cn_h5_has_attr(cn_h5 *f, const char *path, const char *name) {
   return found;
 }
 
-static cn_status read_one(cn_h5 *f, const char *path, const char *name, cn_arena *arena, cn_names *out, bool *found, cn_error *e) {
+static cn_status read_one(cn_h5 *f, const char *path, const char *name, cn_arena *arena, cn_names *out, bool *found,
+                          cn_error *e) {
   attribute a;
   cn_status status = open_attribute(f, path, name, &a, e);
   *found = a.found;
@@ -310,13 +323,15 @@ static cn_status read_one(cn_h5 *f, const char *path, const char *name, cn_arena
   return status;
 }
 
-cn_status cn_h5_attr_text(cn_h5 *f, const char *path, const char *name, cn_arena *a, const char **out, size_t *length, cn_error *e) {
+cn_status cn_h5_attr_text(cn_h5 *f, const char *path, const char *name, cn_arena *a, const char **out, size_t *length,
+                          cn_error *e) {
   quiet q = enter();
   cn_names texts = {0};
   bool found;
   *out = NULL;
   cn_status status = read_one(f, path, name, a, &texts, &found, e);
-  if (!status && found && texts.count != 1) status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" holds %d texts, expected one", name, texts.count);
+  if (!status && found && texts.count != 1)
+    status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" holds %d texts, expected one", name, texts.count);
   if (!status && found) {
     *out = texts.items[0];
     if (length) *length = strlen(*out);
@@ -324,7 +339,8 @@ cn_status cn_h5_attr_text(cn_h5 *f, const char *path, const char *name, cn_arena
   return leave(q, status);
 }
 
-cn_status cn_h5_attr_texts(cn_h5 *f, const char *path, const char *name, cn_arena *a, cn_names *out, bool *found, cn_error *e) {
+cn_status cn_h5_attr_texts(cn_h5 *f, const char *path, const char *name, cn_arena *a, cn_names *out, bool *found,
+                           cn_error *e) {
   quiet q = enter();
   bool more = false;
   *out = (cn_names){0};
@@ -337,7 +353,8 @@ cn_status cn_h5_attr_texts(cn_h5 *f, const char *path, const char *name, cn_aren
       *found = i > 0;
       break;
     }
-    if (out->count > 16 * cn_limits.max_layers) status = cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has too many texts", name);
+    if (out->count > 16 * cn_limits.max_layers)
+      status = cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has too many texts", name);
   }
   return leave(q, status);
 }
@@ -348,7 +365,8 @@ cn_status cn_h5_attr_int(cn_h5 *f, const char *path, const char *name, int64_t *
   cn_status status = open_attribute(f, path, name, &a, e);
   *found = a.found;
   if (!status && a.found) {
-    if (a.count != 1 || H5Tget_class(a.type) != H5T_INTEGER) status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not one whole number", name);
+    if (a.count != 1 || H5Tget_class(a.type) != H5T_INTEGER)
+      status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not one whole number", name);
     else if (H5Aread(a.id, H5T_NATIVE_INT64, out) < 0) status = fail_h5(e, name);
   }
   close_attribute(&a);
@@ -372,13 +390,15 @@ static void close_array(array *a) {
 
 /* IEEE formats by the places of their bits: size in bytes, sign, exponent, mantissa, bias. */
 static bool float_type(hid_t type, cornu_dtype *out) {
-  static const struct { cornu_dtype dtype; size_t size, sign, exponent, exponent_bits, mantissa, mantissa_bits, bias; } known[] = {
+  static const struct { cornu_dtype dtype; size_t size, sign, exponent, exponent_bits, mantissa, mantissa_bits,
+                       bias; } known[] = {
       {CORNU_FLOAT32, 4, 31, 23, 8, 0, 23, 127}, {CORNU_FLOAT64, 8, 63, 52, 11, 0, 52, 1023},
       {CORNU_FLOAT16, 2, 15, 10, 5, 0, 10, 15},  {CORNU_BFLOAT16, 2, 15, 7, 8, 0, 7, 127}};
   size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
   if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0) return false;
   for (int i = 0; i < CN_COUNT(known); i++)
-    if (H5Tget_size(type) == known[i].size && sign == known[i].sign && exponent == known[i].exponent && exponent_bits == known[i].exponent_bits &&
+    if (H5Tget_size(type) == known[i].size && sign == known[i].sign && exponent == known[i].exponent &&
+        exponent_bits == known[i].exponent_bits &&
         mantissa == known[i].mantissa && mantissa_bits == known[i].mantissa_bits && H5Tget_ebias(type) == known[i].bias)
       return *out = known[i].dtype, true;
   return false;
@@ -422,8 +442,10 @@ static cn_status element_type(array *a, cn_error *e) {
     a->swapped = size > 1 && H5Tget_order(a->type) != H5Tget_order(H5T_NATIVE_INT);
   }
   if (known) return CORNU_OK;
-  static const char *const names[] = {"integer", "float", "time", "string", "bit field", "opaque", "compound", "reference", "enumeration", "list", "array"};
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its elements are of an HDF5 %s type of %zu bytes; arrays hold integers, floats or bools",
+  static const char *const names[] = {"integer", "float", "time", "string", "bit field", "opaque", "compound",
+                                      "reference", "enumeration", "list", "array"};
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                 "its elements are of an HDF5 %s type of %zu bytes; arrays hold integers, floats or bools",
                  kind >= 0 && kind < CN_COUNT(names) ? names[kind] : "unknown", size);
 }
 
@@ -434,7 +456,8 @@ static cn_status array_shape(array *a, cn_error *e) {
   int rank = H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_dims(space, shape, NULL);
   H5Sclose(space);
   if (rank < 0) return cn_fail(e, CORNU_ERR_FORMAT, "it has no shape");
-  if (rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "it has %d dimensions, the most are %d", rank, CN_MAX_RANK);
+  if (rank > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "it has %d dimensions, the most are %d", rank, CN_MAX_RANK);
   a->what.rank = rank;
   a->bytes = cornu_dtype_bytes(a->what.dtype);
   for (int i = 0; i < rank; i++) {
@@ -453,8 +476,10 @@ static cn_status check_filters(hid_t list, cn_error *e) {
     char name[64] = "";
     H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, sizeof name, name, &config);
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "it is packed with the HDF5 filter %d (%s); Cornu reads gzip, shuffle and fletcher32: "
-                                               "repack the file with h5repack -f GZIP=1", (int)filter, *name ? name : "unknown");
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "it is packed with the HDF5 filter %d (%s); Cornu reads gzip, shuffle and fletcher32: "
+                                               "repack the file with h5repack -f GZIP=1", (int)filter, *name ? name
+                                                   : "unknown");
   }
   return CORNU_OK;
 }
@@ -465,7 +490,8 @@ static cn_status check_storage(const array *a, cn_error *e) {
   if (list < 0) return fail_h5(e, "storage");
   H5D_layout_t layout = H5Pget_layout(list);
   cn_status status = CORNU_OK;
-  if (H5Pget_external_count(list) != 0) status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "its data is in another file, which is never read");
+  if (H5Pget_external_count(list) != 0)
+    status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "its data is in another file, which is never read");
   else if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
     status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "it is a virtual array, made from others, which is never read");
   else status = check_filters(list, e);
@@ -475,7 +501,8 @@ static cn_status check_storage(const array *a, cn_error *e) {
   if (a->bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", a->bytes, cn_limits.max_tensor_bytes);
   if (layout == H5D_CHUNKED ? a->bytes / 1000 > stored : a->bytes > stored)
-    return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds %llu", CN_SHAPE(a->what.rank, a->what.shape), a->bytes,
+    return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds %llu",
+                   CN_SHAPE(a->what.rank, a->what.shape), a->bytes,
                    (unsigned long long)stored);
   return CORNU_OK;
 }
@@ -518,7 +545,8 @@ static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
   cn_tensor *t = *out;
   int64_t count = cornu_tensor_size(t);
   cn_status status = CORNU_OK;
-  if (count && H5Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0) status = fail_h5(e, "cannot read the data");
+  if (count && H5Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
+    status = fail_h5(e, "cannot read the data");
   if (!status && a->swapped) swap_bytes(t->data, cornu_dtype_bytes(t->dtype), count);
   if (!status && t->dtype == CORNU_BOOL8)
     for (int64_t i = 0; i < count; i++) t->data[i] = t->data[i] != 0;

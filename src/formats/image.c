@@ -33,7 +33,8 @@ static bool make_pixels(job *j, int64_t height, int64_t width, int64_t channels)
   int64_t shape[] = {height, width, channels}, size = cn_shape_size(3, shape);
   if (height < 1 || width < 1 || size < 0 || (uint64_t)size > cn_limits.max_tensor_bytes) {
     char text[100];
-    snprintf(text, sizeof text, "a picture of %lld x %lld points is beyond the limits", (long long)width, (long long)height);
+    snprintf(text, sizeof text, "a picture of %lld x %lld points is beyond the limits", (long long)width,
+             (long long)height);
     return stop(j, CORNU_ERR_LIMIT, text);
   }
   cn_status status = cornu_tensor_new(CORNU_UINT8, 3, shape, &j->pixels, &e);
@@ -75,8 +76,10 @@ static bool run_png(job *j, png_structp png, png_infop info) {
   png_set_chunk_malloc_max(png, 8 << 20);
   png_read_info(png, info);
   png_plain(png, info);
-  if (!make_pixels(j, png_get_image_height(png, info), png_get_image_width(png, info), png_get_channels(png, info))) return false;
-  if (png_get_rowbytes(png, info) != (size_t)(j->pixels->shape[1] * j->pixels->shape[2])) return stop(j, CORNU_ERR_FORMAT, "unexpected rows");
+  if (!make_pixels(j, png_get_image_height(png, info), png_get_image_width(png, info), png_get_channels(png, info)))
+    return false;
+  if (png_get_rowbytes(png, info) != (size_t)(j->pixels->shape[1] * j->pixels->shape[2]))
+    return stop(j, CORNU_ERR_FORMAT, "unexpected rows");
   png_read_image(png, j->rows);
   png_read_end(png, NULL);
   return true;
@@ -112,13 +115,15 @@ static bool run_jpeg(job *j, struct jpeg_decompress_struct *d) {
   jpeg_create_decompress(d);
   jpeg_mem_src(d, (unsigned char *)j->data, j->size);
   jpeg_read_header(d, TRUE);
-  if (d->jpeg_color_space == JCS_CMYK || d->jpeg_color_space == JCS_YCCK || (d->num_components != 1 && d->num_components != 3))
+  if (d->jpeg_color_space == JCS_CMYK || d->jpeg_color_space == JCS_YCCK ||
+      (d->num_components != 1 && d->num_components != 3))
     return stop(j, CORNU_ERR_UNSUPPORTED, "a JPEG in CMYK colours: convert it to RGB");
   d->out_color_space = d->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_calc_output_dimensions(d);
   if (!make_pixels(j, d->output_height, d->output_width, d->num_components)) return false;
   jpeg_start_decompress(d);
-  while (d->output_scanline < d->output_height) jpeg_read_scanlines(d, j->rows + d->output_scanline, d->output_height - d->output_scanline);
+  while (d->output_scanline < d->output_height)
+    jpeg_read_scanlines(d, j->rows + d->output_scanline, d->output_height - d->output_scanline);
   jpeg_finish_decompress(d);
   return true;
 }
@@ -154,7 +159,8 @@ static cn_status convert_channels(cn_tensor **t, int channels, cn_error *e) {
   CN_TRY(cornu_tensor_new(CORNU_UINT8, 3, (int64_t[]){(*t)->shape[0], (*t)->shape[1], m}, &out, e));
   const unsigned char *from = (const unsigned char *)(*t)->data;
   unsigned char *to = (unsigned char *)out->data;
-  for (int64_t i = 0, points = (*t)->shape[0] * (*t)->shape[1]; i < points; i++) convert_point(from + i * n, n, to + i * m, m);
+  for (int64_t i = 0, points = (*t)->shape[0] * (*t)->shape[1]; i < points; i++)
+    convert_point(from + i * n, n, to + i * m, m);
   cornu_tensor_release(*t);
   *t = out;
   return CORNU_OK;
@@ -171,7 +177,8 @@ static bool decode(job *j) {
 cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out, cornu_error *e) {
   *out = NULL;
   if (channels != 0 && channels != 1 && channels != 3 && channels != 4)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "channels is %d; it may be 1 (grey), 3 (RGB), 4 (RGBA) or 0 (as in the file)", channels);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "channels is %d; it may be 1 (grey), 3 (RGB), 4 (RGBA) or 0 (as in the file)",
+                   channels);
   char *data;
   job *j = cn_calloc(1, sizeof *j);
   if (!j) return cn_no_memory(e);
@@ -196,7 +203,8 @@ static bool run_write(job *j, png_structp png, png_infop info, FILE *file) {
   const int64_t *shape = j->pixels->shape;
   if (setjmp(j->leave)) return false;
   png_init_io(png, file);
-  png_set_IHDR(png, info, (png_uint_32)shape[1], (png_uint_32)shape[0], 8, colours[shape[2]], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+  png_set_IHDR(png, info, (png_uint_32)shape[1], (png_uint_32)shape[0], 8, colours[shape[2]], PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
   for (int64_t i = 0; i < shape[0]; i++) png_write_row(png, (png_const_bytep)j->pixels->data + i * shape[1] * shape[2]);
@@ -216,13 +224,16 @@ static bool write_png(job *j, const char *path) {
 }
 
 static bool is_picture(const cn_tensor *t) {
-  return t->dtype == CORNU_UINT8 && t->rank == 3 && !cornu_tensor_is_symbolic(t) && t->shape[0] > 0 && t->shape[1] > 0 &&
-         t->shape[0] <= INT32_MAX && t->shape[1] <= INT32_MAX && (t->shape[2] == 1 || t->shape[2] == 3 || t->shape[2] == 4);
+  return t->dtype == CORNU_UINT8 && t->rank == 3 && !cornu_tensor_is_symbolic(t) && t->shape[0] > 0 &&
+      t->shape[1] > 0 &&
+         t->shape[0] <= INT32_MAX && t->shape[1] <= INT32_MAX &&
+             (t->shape[2] == 1 || t->shape[2] == 3 || t->shape[2] == 4);
 }
 
 cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e) {
   if (!is_picture(t))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: a picture is a uint8 tensor (height, width, channels) with 1, 3 or 4 channels, not %s", path,
+    return cn_fail(e, CORNU_ERR_ARGUMENT,
+                   "%s: a picture is a uint8 tensor (height, width, channels) with 1, 3 or 4 channels, not %s", path,
                    cornu_dtype_name(t->dtype));
   cn_file_write w;
   job *j = cn_calloc(1, sizeof *j);

@@ -45,7 +45,8 @@ static bool accept(reader *r, const char *word) {
 static int hex4(const char *s) {
   int value = 0;
   for (int i = 0; i < 4; i++) {
-    int digit = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10 : s[i] >= 'A' && s[i] <= 'F' ? s[i] - 'A' + 10 : -1;
+    int digit = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10 : s[i] >= 'A' &&
+        s[i] <= 'F' ? s[i] - 'A' + 10 : -1;
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }
@@ -267,7 +268,8 @@ static cn_status read_string(reader *r, cn_value **out) {
 static cn_status read_constant(reader *r, cn_value **out) {
   static const struct { const char *word; cornu_kind kind; bool b; double f; } known[] = {
       {"null", CORNU_NULL, false, 0},       {"true", CORNU_BOOL, true, 0},          {"false", CORNU_BOOL, false, 0},
-      {"NaN", CORNU_FLOAT, false, NAN},     {"Infinity", CORNU_FLOAT, false, INFINITY}, {"-Infinity", CORNU_FLOAT, false, -INFINITY}};
+      {"NaN", CORNU_FLOAT, false, NAN},     {"Infinity", CORNU_FLOAT, false, INFINITY},
+          {"-Infinity", CORNU_FLOAT, false, -INFINITY}};
   for (int i = 0; i < CN_COUNT(known); i++) {
     if (!accept(r, known[i].word)) continue;
     CN_TRY(make(r, known[i].kind, out));
@@ -283,7 +285,8 @@ static cn_status read_value(reader *r, cn_value **out) {
   if (accept(r, "\"")) return read_string(r, out);
   bool list = accept(r, "["), dict = !list && accept(r, "{");
   if (!list && !dict) return read_constant(r, out);
-  if (++r->depth > cn_limits.max_depth) return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
+  if (++r->depth > cn_limits.max_depth)
+    return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
   cn_status status = list ? read_list(r, out) : read_dict(r, out);
   r->depth--;
   return status;
@@ -292,7 +295,8 @@ static cn_status read_value(reader *r, cn_value **out) {
 cornu_status cornu_json_read(cornu_tree *tree, const char *text, size_t length, cornu_value **out, cornu_error *e) {
   *out = NULL;
   if (length > cn_limits.max_text_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "the JSON text has %zu bytes, the limit is %zu", length, cn_limits.max_text_bytes);
+    return cn_fail(e, CORNU_ERR_LIMIT, "the JSON text has %zu bytes, the limit is %zu", length,
+                   cn_limits.max_text_bytes);
   reader r = {.arena = &tree->arena, .start = text, .at = text, .end = text + length, .e = e};
   accept(&r, "\xef\xbb\xbf"); /* a byte order mark */
   cn_value *v = NULL;
@@ -381,7 +385,8 @@ static bool too_deep(const cn_value *v, int depth) {
 
 cornu_status cornu_json_write(cornu_tree *tree, const cornu_value *v, int indent, const char **out, cornu_error *e) {
   *out = NULL;
-  if (too_deep(v, 1)) return cn_fail(e, CORNU_ERR_LIMIT, "the value is nested more than %d levels deep", cn_limits.max_depth);
+  if (too_deep(v, 1))
+    return cn_fail(e, CORNU_ERR_LIMIT, "the value is nested more than %d levels deep", cn_limits.max_depth);
   cn_text t = {0};
   write_value(&t, v, indent < 0 ? 0 : indent > 16 ? 16 : indent, 0);
   *out = t.failed || !t.data ? NULL : cn_arena_copy(&tree->arena, t.data, t.length);

@@ -9,7 +9,8 @@ static cn_status read_options(const cornu_load_options *given, cornu_load_option
   *out = (cornu_load_options){0};
   if (!given) return CORNU_OK;
   if (given->struct_size < sizeof given->struct_size)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "struct_size of the load options is %zu: set it to sizeof(cornu_load_options)", given->struct_size);
+    return cn_fail(e, CORNU_ERR_ARGUMENT,
+                   "struct_size of the load options is %zu: set it to sizeof(cornu_load_options)", given->struct_size);
   memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
   return CORNU_OK;
 }
@@ -27,7 +28,8 @@ static cn_status load_from(cn_model *m, cn_source *s, const cornu_load_options *
   cn_origin origin;
   cn_status status = cn_origin_of_weights(s, &m->origin, options, &origin, e);
   if (!status && m->unknown_input && !m->built)
-    status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "the model does not tell the shape of its input, so its weights have no shapes yet");
+    status = cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "the model does not tell the shape of its input, so its weights have no shapes yet");
   if (!status) status = cn_weights_load(m, s, &origin, options, e);
   return status ? cn_at(e, status, "%s", s->name) : CORNU_OK;
 }
@@ -63,10 +65,12 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
 
 static cn_status need_config(const cn_source *s, cn_error *e) {
   if (s->config) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_FORMAT, "%s: the file holds weights alone: load the model's JSON and give this file as its weights", s->name);
+  return cn_fail(e, CORNU_ERR_FORMAT,
+                 "%s: the file holds weights alone: load the model's JSON and give this file as its weights", s->name);
 }
 
-cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *given, cornu_model **out, cornu_error *e) {
+cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *given, cornu_model **out,
+                              cornu_error *e) {
   cornu_load_options options;
   cn_source source = {0}, other = {0};
   cn_custom_set *customs = NULL;
@@ -74,7 +78,8 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   if (!path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the path of the model is NULL");
   CN_TRY(read_options(given, &options, e));
   CN_TRY(cn_custom_set_new(options.custom, options.n_custom, &customs, e));
-  cn_status status = cn_source_open(path, weights ? CN_SOURCE_CONFIG : CN_SOURCE_CONFIG | CN_SOURCE_WEIGHTS, &source, e);
+  cn_status status = cn_source_open(path, weights ? CN_SOURCE_CONFIG : CN_SOURCE_CONFIG | CN_SOURCE_WEIGHTS, &source,
+                                    e);
   if (!status) status = need_config(&source, e);
   if (!status && weights) status = open_weights(weights, &other, e);
   cn_source *from = weights ? &other : source.layout ? &source : NULL;
@@ -85,7 +90,8 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   return status;
 }
 
-cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *given, cornu_error *e) {
+cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *given,
+                                      cornu_error *e) {
   cornu_load_options options;
   cn_source s;
   if (!m || !path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "path of the weights" : "model");
@@ -105,8 +111,11 @@ cornu_status cornu_check_modeltype(const char *path, const char **out, cornu_err
   if (!status) {
     const cn_value *config = cn_value_find(s.config, "config");
     bool functional = cn_value_find(config, "input_layers") || cn_value_find(config, "output_layers");
-    if (functional || cn_value_is(config, CORNU_LIST) || cn_value_find(config, "layers")) *out = functional ? "Functional" : "Sequential";
-    else status = cn_fail(e, CORNU_ERR_FORMAT, "%s: the config of class \"%s\" has no layers", s.name, cn_value_str(cn_value_find(s.config, "class_name")));
+    if (functional || cn_value_is(config, CORNU_LIST) || cn_value_find(config, "layers"))
+      *out = functional ? "Functional" : "Sequential";
+    else
+      status = cn_fail(e, CORNU_ERR_FORMAT, "%s: the config of class \"%s\" has no layers", s.name,
+                       cn_value_str(cn_value_find(s.config, "class_name")));
   }
   cn_source_close(&s);
   return status;

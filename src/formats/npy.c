@@ -17,11 +17,13 @@ static bool little_endian(void) {
 cn_status cn_npy_start(const void *start, size_t *size, cn_error *e) {
   const unsigned char *s = start;
   if (memcmp(s, "\x93NUMPY", 6) != 0) return cn_fail(e, CORNU_ERR_FORMAT, "not a NumPy array");
-  if (s[6] < 1 || s[6] > 3) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "NumPy format version %d; there are 1, 2 and 3", s[6]);
+  if (s[6] < 1 || s[6] > 3)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "NumPy format version %d; there are 1, 2 and 3", s[6]);
   size_t length = s[8] | (size_t)s[9] << 8;
   if (s[6] > 1) length |= (size_t)s[10] << 16 | (size_t)s[11] << 24;
   *size = length + (s[6] > 1 ? 12 : 10);
-  if (*size > CN_NPY_MOST || *size < CN_NPY_START) return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy header of %zu bytes", length);
+  if (*size > CN_NPY_MOST || *size < CN_NPY_START)
+    return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy header of %zu bytes", length);
   return CORNU_OK;
 }
 
@@ -67,7 +69,8 @@ static cn_status read_shape(cursor *c, cn_npy *out, cn_error *e) {
   for (out->rank = 0; good && !accept(c, ")");) {
     int64_t n;
     good = read_int(c, &n);
-    if (good && out->rank == CN_MAX_RANK) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array with more than %d dimensions", CN_MAX_RANK);
+    if (good && out->rank == CN_MAX_RANK)
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array with more than %d dimensions", CN_MAX_RANK);
     if (good) out->shape[out->rank++] = n;
     if (good && !accept(c, ",")) {
       good = accept(c, ")");
@@ -92,8 +95,10 @@ static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
       out->swapped = other && cornu_dtype_bytes(out->dtype) > 1;
       return CORNU_OK;
     }
-  const char *what = *name == 'U' ? "unicode texts" : *name == 'S' || *name == 'a' ? "texts in bytes" : *name == 'O' ? "Python objects, which are never unpickled"
-                   : *name == 'c' ? "complex numbers" : *name == 'M' || *name == 'm' ? "times" : "a type that Cornu does not have";
+  const char *what = *name == 'U' ? "unicode texts" : *name == 'S' || *name == 'a' ? "texts in bytes" : *name == 'O'
+      ? "Python objects, which are never unpickled"
+                   : *name == 'c' ? "complex numbers" : *name == 'M' || *name == 'm' ? "times"
+                       : "a type that Cornu does not have";
   return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of dtype '%s' (%s)", text, what);
 }
 
@@ -106,11 +111,13 @@ static cn_status parse_member(cursor *c, const char *key, cn_npy *out, int *seen
   if (strcmp(key, "fortran_order") == 0) {
     *seen |= 2;
     out->fortran = accept(c, "True");
-    return out->fortran || accept(c, "False") ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper fortran_order");
+    return out->fortran || accept(c, "False") ? CORNU_OK
+        : cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper fortran_order");
   }
   if (strcmp(key, "descr") != 0) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has an unknown key '%s'", key);
   *seen |= 4;
-  if (accept(c, "[")) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of records (a structured dtype): save each field as an array");
+  if (accept(c, "["))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of records (a structured dtype): save each field as an array");
   if (!read_text(c, text, sizeof text)) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper dtype");
   return parse_dtype(text, out, e);
 }
@@ -122,14 +129,18 @@ cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) 
   *out = (cn_npy){.dtype = CORNU_FLOAT32};
   bool open = accept(&c, "{");
   while (open && !accept(&c, "}")) {
-    if (!read_text(&c, key, sizeof key) || !accept(&c, ":")) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header is damaged");
+    if (!read_text(&c, key, sizeof key) || !accept(&c, ":"))
+      return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header is damaged");
     CN_TRY(parse_member(&c, key, out, &seen, e));
-    if (!accept(&c, ",") && !(c.at < c.end && *c.at == '}')) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header is damaged");
+    if (!accept(&c, ",") && !(c.at < c.end && *c.at == '}'))
+      return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header is damaged");
   }
   if (seen != 7) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header lacks descr, fortran_order or shape");
   int64_t count = cn_shape_size(out->rank, out->shape);
-  if (count < 0 || !cn_mul_size((size_t)count, cornu_dtype_bytes(out->dtype), &out->bytes) || out->bytes > cn_limits.max_tensor_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes", CN_SHAPE(out->rank, out->shape),
+  if (count < 0 || !cn_mul_size((size_t)count, cornu_dtype_bytes(out->dtype), &out->bytes) ||
+      out->bytes > cn_limits.max_tensor_bytes)
+    return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes",
+                   CN_SHAPE(out->rank, out->shape),
                    cn_limits.max_tensor_bytes);
   return CORNU_OK;
 }
@@ -189,7 +200,8 @@ static cn_status check_length(const char *path, const cn_npy *a, size_t offset, 
   char byte;
   size_t got = 1;
   if (a->bytes) CN_TRY(cn_file_peek(path, offset + a->bytes - 1, &byte, 1, &got, e));
-  return got ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends before its array of shape %s is complete", path, CN_SHAPE(a->rank, a->shape));
+  return got ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends before its array of shape %s is complete",
+                                  path, CN_SHAPE(a->rank, a->shape));
 }
 
 cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e) {
@@ -211,11 +223,14 @@ cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e
 /* ---- Writing ---- */
 
 size_t cn_npy_head(const cn_tensor *t, char head[CN_NPY_HEAD]) {
-  static const char *const names[CORNU_DTYPES] = {"f4", "f8", "f2", "V2", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"};
-  char text[CN_NPY_HEAD - 16], order = cornu_dtype_bytes(t->dtype) == 1 || t->dtype == CORNU_BFLOAT16 ? '|' : little_endian() ? '<' : '>';
+  static const char *const names[CORNU_DTYPES] = {"f4", "f8", "f2", "V2", "i1", "i2", "i4", "i8", "u1", "u2", "u4",
+                                                  "u8", "b1"};
+  char text[CN_NPY_HEAD - 16], order = cornu_dtype_bytes(t->dtype) == 1 || t->dtype == CORNU_BFLOAT16 ? '|'
+      : little_endian() ? '<' : '>';
   int n = snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, names[t->dtype]);
   for (int i = 0; i < t->rank; i++)
-    n += snprintf(text + n, sizeof text - (size_t)n, i ? " %lld%s" : "%lld%s", (long long)t->shape[i], i + 1 < t->rank || t->rank == 1 ? "," : "");
+    n += snprintf(text + n, sizeof text - (size_t)n, i ? " %lld%s" : "%lld%s", (long long)t->shape[i],
+                  i + 1 < t->rank || t->rank == 1 ? "," : "");
   n += snprintf(text + n, sizeof text - (size_t)n, "), }");
   size_t size = (10 + (size_t)n + 1 + 63) / 64 * 64, length = size - 10; /* the data begins at a multiple of 64 */
   memset(head, ' ', size);
@@ -238,7 +253,8 @@ cornu_status cornu_npy_save(const char *path, cornu_tensor *t, cornu_error *e) {
   char head[CN_NPY_HEAD];
   cn_file_write w;
   cn_tensor *plain;
-  if (cornu_tensor_is_symbolic(t)) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: a symbolic tensor has no data to save", path);
+  if (cornu_tensor_is_symbolic(t))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: a symbolic tensor has no data to save", path);
   CN_TRY(cornu_tensor_contiguous(t, &plain, e));
   cn_status status = cn_file_begin(&w, path, e);
   if (!status) {

@@ -23,7 +23,8 @@ static cn_status read_array(cn_zip *z, size_t size, cn_tensor **out, cn_error *e
   cn_free(head);
   CN_TRY(status);
   if (size - head_size != a.bytes)
-    return cn_fail(e, CORNU_ERR_FORMAT, "an array of shape %s needs %zu bytes, the archive holds %zu", CN_SHAPE(a.rank, a.shape), a.bytes, size - head_size);
+    return cn_fail(e, CORNU_ERR_FORMAT, "an array of shape %s needs %zu bytes, the archive holds %zu",
+                   CN_SHAPE(a.rank, a.shape), a.bytes, size - head_size);
   CN_TRY(cn_npy_new(&a, out, e));
   status = cn_zip_next(z, (*out)->data, a.bytes, e);
   if (!status) status = cn_zip_end(z, e);
@@ -49,8 +50,10 @@ static cn_status visit_entry(cn_zip *z, int i, cornu_npz_visit visit, void *user
   cn_tensor *t = NULL;
   size_t size, length = strlen(entry);
   if (length && entry[length - 1] == '/') return CORNU_OK;
-  if (!array_name(entry, name, sizeof name)) return cn_fail(e, CORNU_ERR_FORMAT, "entry \"%s\" is not an array (its name does not end in .npy)", entry);
-  size_t most = cn_limits.max_tensor_bytes < SIZE_MAX - CN_NPY_MOST ? cn_limits.max_tensor_bytes + CN_NPY_MOST : SIZE_MAX;
+  if (!array_name(entry, name, sizeof name))
+    return cn_fail(e, CORNU_ERR_FORMAT, "entry \"%s\" is not an array (its name does not end in .npy)", entry);
+  size_t most = cn_limits.max_tensor_bytes < SIZE_MAX - CN_NPY_MOST ? cn_limits.max_tensor_bytes + CN_NPY_MOST
+      : SIZE_MAX;
   cn_status status = cn_zip_begin(z, i, most, &size, e);
   if (!status) {
     status = read_array(z, size, &t, e);
@@ -87,15 +90,18 @@ static cn_status add_part(writing *w, const char *name, cn_tensor *t, cn_error *
   char *head = cn_arena_alloc(&w->arena, CN_NPY_HEAD);
   const char *entry = cn_arena_printf(&w->arena, "%s.npy", name);
   if (!head || !entry) return cn_no_memory(e);
-  if (cornu_tensor_is_symbolic(t)) return cn_fail(e, CORNU_ERR_ARGUMENT, "array \"%s\": a symbolic tensor has no data to save", name);
+  if (cornu_tensor_is_symbolic(t))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "array \"%s\": a symbolic tensor has no data to save", name);
   CN_TRY(cornu_tensor_contiguous(t, &w->plain[w->n], e));
   const cn_tensor *plain = w->plain[w->n];
-  w->parts[w->n++] = (cn_zip_part){.name = entry, .head = head, .head_size = cn_npy_head(plain, head), .body = plain->data,
+  w->parts[w->n++] = (cn_zip_part){.name = entry, .head = head, .head_size = cn_npy_head(plain, head),
+                                   .body = plain->data,
                                    .body_size = (size_t)cornu_tensor_size(plain) * cornu_dtype_bytes(plain->dtype)};
   return CORNU_OK;
 }
 
-cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n, bool compress, cornu_error *e) {
+cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n,
+                            bool compress, cornu_error *e) {
   writing w = {0};
   w.parts = cn_arena_array(&w.arena, (size_t)n + 1, sizeof *w.parts);
   w.plain = cn_arena_array(&w.arena, (size_t)n + 1, sizeof *w.plain);

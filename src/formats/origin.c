@@ -79,7 +79,8 @@ static cn_status names_of_theano(cn_source *s, bool *theano, bool *known, cn_err
 }
 
 /* Which backend wrote a Keras 1 file: the option, the names of the weights, else TensorFlow. */
-static cn_status keras1_backend(cn_source *s, const cornu_load_options *options, const char *said, bool *theano, cn_error *e) {
+static cn_status keras1_backend(cn_source *s, const cornu_load_options *options, const char *said, bool *theano,
+                                cn_error *e) {
   const char *option;
   bool known = false;
   CN_TRY(option_backend(options, &option, e));
@@ -93,19 +94,22 @@ static cn_status keras1_backend(cn_source *s, const cornu_load_options *options,
 
 /* ---- Origins ---- */
 
-static void set_keras(cn_origin *o, int keras, int minor, int patch) { o->keras = keras, o->minor = minor, o->patch = patch; }
+static void set_keras(cn_origin *o, int keras, int minor, int patch) { o->keras = keras, o->minor = minor,
+                                                                      o->patch = patch; }
 
 static bool without_version(const cn_source *s) {
   return s->layout == CN_WEIGHTS_NUMBERED || (s->layout == CN_WEIGHTS_LEGACY && !*s->weights_version);
 }
 
-cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out, cn_error *e) {
+cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out,
+                       cn_error *e) {
   traits t = {0};
   const char *option;
   *out = (cn_origin){0};
   CN_TRY(option_backend(options, &option, e));
   if (options->data_format && !cn_word_in("channels_first channels_last", options->data_format, NULL))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "data_format is \"%s\"; it may be \"channels_first\" or \"channels_last\"", options->data_format);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "data_format is \"%s\"; it may be \"channels_first\" or \"channels_last\"",
+                   options->data_format);
   look_at(source->config, &t);
   bool known = parse_version(source->version, out);
   if (!known && parse_version(source->weights_version, out)) known = true;
@@ -123,14 +127,16 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
   return CORNU_OK;
 }
 
-cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options, cn_origin *out, cn_error *e) {
+cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options,
+                               cn_origin *out, cn_error *e) {
   *out = *config;
   if (weights->layout == CN_WEIGHTS_OBJECTS) {
     if (!parse_version(weights->version, out) && config->keras < 3 && !config->tf) set_keras(out, 3, 15, 0);
     out->theano = false;
     return CORNU_OK;
   }
-  if (without_version(weights) && config->keras == 1) return keras1_backend(weights, options, weights->backend, &out->theano, e);
+  if (without_version(weights) && config->keras == 1)
+    return keras1_backend(weights, options, weights->backend, &out->theano, e);
   if (without_version(weights)) {
     /* Keras 2 transposes such kernels but never turns them by 180 degrees: so do we, unless told where they are from. */
     const char *option;

@@ -39,9 +39,12 @@ static cn_status sniff_folder(const char *path, content *out, cn_error *e) {
   if (has_file(path, "config.json") && (has_file(path, "metadata.json") || has_file(path, "model.weights.h5")))
     return *out = KERAS_FOLDER, CORNU_OK;
   if (has_file(path, "saved_model.pb") || has_file(path, "saved_model.pbtxt"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow SavedModel, which this version does not read: save the model as .keras or .h5");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a TensorFlow SavedModel, which this version does not read: save the model as .keras or .h5");
   if (has_file(path, "checkpoint"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a folder of TensorFlow checkpoints, which this version does not read: save the weights as .weights.h5");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a folder of TensorFlow checkpoints, which this version does not read: save the weights as "
+                       ".weights.h5");
   return cn_fail(e, CORNU_ERR_FORMAT, "a folder without config.json: not a model");
 }
 
@@ -61,7 +64,8 @@ static cn_status sniff_other(const char *head, size_t got, content *out, cn_erro
   if (strstr(head, "class_name:") || strstr(head, "keras_version:"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a model in YAML, which Cornu does not read: save it with to_json()");
   if (starts(head, got, "model_checkpoint_path:"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
   if (starts(head, got, "\x93NUMPY")) return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy array, not a model");
   if (starts(head, got, "\x80\x02") || starts(head, got, "\x80\x03") || starts(head, got, "\x80\x04"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a Python pickle, which is never read: it can run any code");
@@ -75,7 +79,8 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
   if (!cn_file_exists(path)) {
     char index[4096];
     if (snprintf(index, sizeof index, "%s.index", path) < (int)sizeof index && cn_file_exists(index))
-      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
     return cn_fail(e, CORNU_ERR_NOT_FOUND, "no such file");
   }
   CN_TRY(cn_file_peek(path, 0, head, sizeof head - 1, &got, e));
@@ -85,7 +90,8 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
   if (length > 6 && strcmp(path + length - 6, ".index") == 0)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of a TensorFlow checkpoint, which this version does not read");
   if (length > 3 && strcmp(path + length - 3, ".pb") == 0)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a TensorFlow graph, which this version does not read: save the model as .keras or .h5");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a TensorFlow graph, which this version does not read: save the model as .keras or .h5");
   return sniff_other(head, got, out, e);
 }
 
@@ -94,7 +100,8 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
 /* Some files hold the JSON text as a JSON string. */
 static cn_status parse_json(cn_source *s, const char *text, size_t length, cn_value **out, cn_error *e) {
   CN_TRY(cornu_json_read(&s->tree, text, length, out, e));
-  for (int i = 0; i < 2 && (*out)->kind == CORNU_STRING; i++) CN_TRY(cornu_json_read(&s->tree, (*out)->s, (size_t)(*out)->count, out, e));
+  for (int i = 0; i < 2 && (*out)->kind == CORNU_STRING; i++)
+    CN_TRY(cornu_json_read(&s->tree, (*out)->s, (size_t)(*out)->count, out, e));
   return CORNU_OK;
 }
 
@@ -109,8 +116,10 @@ static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of weights in several files, which this version does not read: "
                                              "save them as one .weights.h5");
   if (cn_value_is(cn_value_find(v, "node"), CORNU_LIST))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a graph in MMdnn's intermediate format, which this version does not read");
-  if (!cn_value_str(cn_value_find(v, "class_name")) || (!cn_value_is(config, CORNU_DICT) && !cn_value_is(config, CORNU_LIST)))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a graph in MMdnn's intermediate format, which this version does not read");
+  if (!cn_value_str(cn_value_find(v, "class_name")) || (!cn_value_is(config, CORNU_DICT) && !cn_value_is(config,
+                                                                                                         CORNU_LIST)))
     return cn_fail(e, CORNU_ERR_FORMAT, "the JSON %s is not a Keras model: \"class_name\" and \"config\" expected",
                    cn_value_show(v, (char[80]){0}, 80));
   s->config = v;
@@ -147,7 +156,8 @@ static void find_layout(cn_source *s) {
   s->group = lists_layers(s->h5, "") || cn_h5_find(s->h5, "model_weights") != CN_H5_GROUP ? "" : "model_weights";
   if (lists_layers(s->h5, s->group)) s->layout = CN_WEIGHTS_LEGACY;
   else if (cn_h5_has_attr(s->h5, s->group, "nb_layers")) s->layout = CN_WEIGHTS_NUMBERED;
-  else if (cn_h5_find(s->h5, "layers") || cn_h5_find(s->h5, "_layer_checkpoint_dependencies") || cn_h5_find(s->h5, "vars"))
+  else if (cn_h5_find(s->h5, "layers") || cn_h5_find(s->h5, "_layer_checkpoint_dependencies") ||
+           cn_h5_find(s->h5, "vars"))
     s->layout = CN_WEIGHTS_OBJECTS;
 }
 
@@ -166,7 +176,10 @@ static cn_status open_h5(const char *path, int parts, cn_source *s, cn_error *e)
   if (!(parts & CN_SOURCE_CONFIG)) return CORNU_OK;
   CN_TRY(cn_h5_attr_text(s->h5, "", "model_config", &s->tree.arena, &text, &length, e));
   if (!text && s->layout) return CORNU_OK;
-  if (!text) return cn_fail(e, CORNU_ERR_FORMAT, "an HDF5 file without a Keras model (no attribute \"model_config\") and without weights (no \"layer_names\")");
+  if (!text)
+    return cn_fail(e, CORNU_ERR_FORMAT,
+                   "an HDF5 file without a Keras model (no attribute \"model_config\") and without weights (no "
+                       "\"layer_names\")");
   CN_TRY(parse_json(s, text, length, &v, e));
   CN_TRY(set_config(s, v, e));
   CN_TRY(cn_h5_attr_text(s->h5, "", "training_config", &s->tree.arena, &text, &length, e));
@@ -204,17 +217,23 @@ static cn_status read_json_member(cn_source *s, const members *m, const char *na
 static cn_status check_members(const members *m, cn_error *e) {
   if (has_member(m, "config.json")) return CORNU_OK;
   if (has_member(m, "config.keras") || has_member(m, "state.h5"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a .keras archive from before the format was settled (TensorFlow 2.10, 2.11): save it anew as .h5");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "a .keras archive from before the format was settled (TensorFlow 2.10, 2.11): save it anew as .h5");
   int count = m->zip ? cn_zip_count(m->zip) : 0;
   for (int i = 0; i < count; i++) {
     const char *name = cn_zip_name(m->zip, i);
     size_t length = strlen(name);
     if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
-      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an archive of arrays (.npz), not a model; weights are read from .h5 and .keras files");
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "an archive of arrays (.npz), not a model; weights are read from .h5 and .keras files");
     if (strcmp(cn_base_name(name), "saved_model.pb") == 0)
-      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a zipped TensorFlow SavedModel, which this version does not read: save the model as .keras or .h5");
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "a zipped TensorFlow SavedModel, which this version does not read: save the model as .keras or "
+                         ".h5");
     if (strcmp(cn_base_name(name), "config.json") == 0)
-      return cn_fail(e, CORNU_ERR_FORMAT, "config.json is in a folder of the archive (%s): zip the content of the folder, not the folder", name);
+      return cn_fail(e, CORNU_ERR_FORMAT,
+                     "config.json is in a folder of the archive (%s): zip the content of the folder, not the folder",
+                         name);
   }
   return cn_fail(e, CORNU_ERR_FORMAT, "a zip archive without config.json: not a .keras model");
 }
@@ -224,7 +243,9 @@ static cn_status open_member_weights(cn_source *s, const members *m, cn_error *e
   char path[4096];
   if (!has_member(m, "model.weights.h5")) {
     if (has_member(m, "model.weights.npz"))
-      return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its weights are Python pickles (model.weights.npz), which are never read: save the model with h5py installed");
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "its weights are Python pickles (model.weights.npz), which are never read: save the model with "
+                         "h5py installed");
     return CORNU_OK;
   }
   if (m->zip) {

@@ -8,7 +8,8 @@
 enum { MOST_TOLD = 6, MOST_IMPORTED = 64 };
 
 cn_status cn_stored_add(cn_loading *g, cn_stored_list *list, const char *path, const char *name) {
-  if (!path || !name || !cn_arena_grow(&g->arena, &list->items, &list->capacity, list->count, sizeof *list->items)) return cn_no_memory(g->e);
+  if (!path || !name || !cn_arena_grow(&g->arena, &list->items, &list->capacity, list->count, sizeof *list->items))
+    return cn_no_memory(g->e);
   cn_stored *s = &list->items[list->count];
   *s = (cn_stored){.path = path, .name = name};
   CN_TRY(cn_h5_array_type(g->source->h5, path, &s->type, g->e));
@@ -29,7 +30,8 @@ void cn_loading_problem(cn_loading *g, const char *format, ...) {
 
 const char *cn_loading_layer(cn_loading *g, const cn_layer *top, const cn_layer *owner) {
   const char *text = top == owner ? cn_arena_printf(&g->arena, "layer \"%s\" (%s)", owner->name, owner->class_name)
-                                  : cn_arena_printf(&g->arena, "layer \"%s/%s\" (%s)", top->name, owner->name, owner->class_name);
+                                  : cn_arena_printf(&g->arena, "layer \"%s/%s\" (%s)", top->name, owner->name,
+                                                    owner->class_name);
   return text ? text : "layer";
 }
 
@@ -89,16 +91,20 @@ bool cn_weights_fit(const cn_layer *owner, int weight, const cn_type *type) {
 static void count_problem(cn_loading *g, const cn_layer *owner, const char *label, int n) {
   if (g->skip_mismatch) return;
   cn_text names = {0};
-  for (int i = 0; i < owner->n_weights && i < 6; i++) cn_text_addf(&names, "%s%s", i ? ", " : "", owner->weights[i].name);
+  for (int i = 0; i < owner->n_weights && i < 6; i++)
+    cn_text_addf(&names, "%s%s", i ? ", " : "", owner->weights[i].name);
   if (owner->n_weights > 6) cn_text_add(&names, ", …");
-  cn_loading_problem(g, "%s: %d array%s in the file, the config needs %d (%s)", label, n, n == 1 ? "" : "s", owner->n_weights, names.data ? names.data : "none");
+  cn_loading_problem(g, "%s: %d array%s in the file, the config needs %d (%s)", label, n, n == 1 ? "" : "s",
+                     owner->n_weights, names.data ? names.data : "none");
   cn_text_free(&names);
 }
 
-static void shape_problem(cn_loading *g, const cn_layer *owner, int weight, const char *label, int rank, const int64_t *shape) {
+static void shape_problem(cn_loading *g, const cn_layer *owner, int weight, const char *label, int rank,
+                          const int64_t *shape) {
   const cn_weight *w = &owner->weights[weight];
   if (g->skip_mismatch) return;
-  cn_loading_problem(g, "%s: %s is %s in the file, the config needs %s", label, w->name, CN_SHAPE(rank, shape), CN_SHAPE(w->rank, w->shape));
+  cn_loading_problem(g, "%s: %s is %s in the file, the config needs %s", label, w->name, CN_SHAPE(rank, shape),
+                     CN_SHAPE(w->rank, w->shape));
 }
 
 /* Sets a weight, whose shape may differ in dimensions of 1. */
@@ -135,12 +141,14 @@ static cn_status put_plain(cn_loading *g, cn_layer *owner, const char *label, co
 /* import wants the data, so the sizes are compared first: what a layer can use is at most a few times its weights. */
 static bool plausible(const cn_layer *owner, const cn_stored *arrays, int n) {
   double want = 4096, have = 0;
-  for (int i = 0; i < owner->n_weights; i++) want += 4 * (double)cn_shape_size(owner->weights[i].rank, owner->weights[i].shape);
+  for (int i = 0; i < owner->n_weights; i++)
+    want += 4 * (double)cn_shape_size(owner->weights[i].rank, owner->weights[i].shape);
   for (int i = 0; i < n; i++) have += (double)cn_shape_size(arrays[i].type.rank, arrays[i].type.shape);
   return n <= MOST_IMPORTED && have <= want;
 }
 
-static void implausible_problem(cn_loading *g, const cn_layer *owner, const char *label, const cn_stored *arrays, int n) {
+static void implausible_problem(cn_loading *g, const cn_layer *owner, const char *label, const cn_stored *arrays,
+                                int n) {
   bool told = false;
   for (int i = 0; i < n && n == owner->n_weights; i++)
     if (!cn_weights_fit(owner, i, &arrays[i].type)) {
@@ -175,7 +183,8 @@ static cn_status put_imported(cn_loading *g, cn_layer *owner, const char *label,
 }
 
 cn_status cn_weights_put(cn_loading *g, cn_layer *owner, const char *label, const cn_stored *arrays, int n) {
-  return owner->type && owner->type->import ? put_imported(g, owner, label, arrays, n) : put_plain(g, owner, label, arrays, n);
+  return owner->type && owner->type->import ? put_imported(g, owner, label, arrays, n)
+      : put_plain(g, owner, label, arrays, n);
 }
 
 /* ---- Custom layers ---- */
@@ -184,9 +193,19 @@ bool cn_weights_open(const cn_layer *l) {
   return l->custom && !l->custom->build && l->n_weights == 0 && l->n_children == 0 && !l->model && !l->built;
 }
 
+/* With values at once: the handler may use them in the first trace. */
+static cn_status adopt_one(cn_loading *g, cn_layer *l, const cn_stored *array) {
+  cn_tensor *value;
+  CN_TRY(cn_layer_add_weight(l, array->name, array->type.rank, array->type.shape, true, NULL, g->e));
+  CN_TRY(cn_h5_array_read(g->source->h5, array->path, &value, g->e));
+  cn_status status = cn_layer_set_weight(l, l->n_weights - 1, value, g->e);
+  cornu_tensor_release(value);
+  return status;
+}
+
 cn_status cn_weights_adopt(cn_loading *g, cn_layer *l, const cn_stored *arrays, int n) {
   for (int i = 0; i < n; i++) {
-    cn_status status = cn_layer_add_weight(l, arrays[i].name, arrays[i].type.rank, arrays[i].type.shape, true, NULL, g->e);
+    cn_status status = adopt_one(g, l, &arrays[i]);
     if (status) return cn_at(g->e, status, "layer \"%s\" (%s)", l->name, l->class_name);
   }
   return CORNU_OK;
@@ -212,7 +231,9 @@ cn_status cn_weights_declare(cn_model *m, cn_source *s, cn_error *e) {
   return finish(&g, s->layout == CN_WEIGHTS_OBJECTS ? cn_objects_declare(&g) : cn_legacy_declare(&g));
 }
 
-cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options, cn_error *e) {
-  cn_loading g = {.model = m, .source = s, .origin = *origin, .by_name = options->by_name, .skip_mismatch = options->skip_mismatch, .e = e};
+cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options,
+                          cn_error *e) {
+  cn_loading g = {.model = m, .source = s, .origin = *origin, .by_name = options->by_name,
+                  .skip_mismatch = options->skip_mismatch, .e = e};
   return finish(&g, s->layout == CN_WEIGHTS_OBJECTS ? cn_objects_load(&g) : cn_legacy_load(&g));
 }

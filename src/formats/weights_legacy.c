@@ -24,7 +24,8 @@ static cn_status list_named(cn_loading *g, file_layers *out) {
   cn_names layers, weights;
   bool found;
   CN_TRY(cn_h5_attr_texts(f, g->source->group, "layer_names", &g->arena, &layers, &found, g->e));
-  if (layers.count > cn_limits.max_layers) return cn_fail(g->e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
+  if (layers.count > cn_limits.max_layers)
+    return cn_fail(g->e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
   for (int i = 0; i < layers.count; i++) {
     file_layer *l;
     const char *path = join(g, g->source->group, layers.items[i]);
@@ -45,15 +46,18 @@ static cn_status list_numbered(cn_loading *g, file_layers *out) {
   int64_t n_layers = 0, n_arrays;
   bool found;
   CN_TRY(cn_h5_attr_int(f, g->source->group, "nb_layers", &n_layers, &found, g->e));
-  if (n_layers > cn_limits.max_layers) return cn_fail(g->e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
+  if (n_layers > cn_limits.max_layers)
+    return cn_fail(g->e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
   for (int64_t i = 0; i < n_layers; i++) {
     file_layer *l;
-    const char *name = cn_arena_printf(&g->arena, "layer_%lld", (long long)i), *path = name ? join(g, g->source->group, name) : NULL;
+    const char *name = cn_arena_printf(&g->arena, "layer_%lld", (long long)i), *path = name
+        ? join(g, g->source->group, name) : NULL;
     if (!path) return cn_no_memory(g->e);
     CN_TRY(add_layer(g, out, name, &l));
     n_arrays = 0;
     CN_TRY(cn_h5_attr_int(f, path, "nb_params", &n_arrays, &found, g->e));
-    if (n_arrays > cn_limits.max_layers) return cn_fail(g->e, CORNU_ERR_LIMIT, "%s has more than %d arrays", name, cn_limits.max_layers);
+    if (n_arrays > cn_limits.max_layers)
+      return cn_fail(g->e, CORNU_ERR_LIMIT, "%s has more than %d arrays", name, cn_limits.max_layers);
     for (int64_t k = 0; k < n_arrays; k++) {
       const char *param = cn_arena_printf(&g->arena, "param_%lld", (long long)k);
       CN_TRY(cn_stored_add(g, &l->arrays, param ? join(g, path, param) : NULL, param));
@@ -100,7 +104,8 @@ static cn_status share_out(sharing *s, const cn_slots *weights) {
     if (stored != w.owner->n_weights) times = s->owners[at].count ? 0 : stored, w.weight = -1;
     s->owners[at].count += times;
     for (int k = 0; k < times; k++) {
-      if (!cn_arena_grow(a, &s->slots.items, &s->slots.capacity, s->slots.count, sizeof *s->slots.items)) return cn_no_memory(s->g->e);
+      if (!cn_arena_grow(a, &s->slots.items, &s->slots.capacity, s->slots.count, sizeof *s->slots.items))
+        return cn_no_memory(s->g->e);
       s->slots.items[s->slots.count++] = w;
     }
   }
@@ -167,7 +172,8 @@ static bool by_names(sharing *s) {
   cn_map names = {0};
   bool distinct = s->g->source->layout == CN_WEIGHTS_LEGACY;
   for (int i = 0; i < s->n_owners && distinct; i++)
-    distinct = !cn_map_get(&names, s->owners[i].layer->name) && cn_map_set(&names, s->owners[i].layer->name, (void *)(intptr_t)(i + 1));
+    distinct = !cn_map_get(&names, s->owners[i].layer->name) &&
+        cn_map_set(&names, s->owners[i].layer->name, (void *)(intptr_t)(i + 1));
   bool matched = distinct && match_names(s, &names);
   cn_map_free(&names);
   return matched;
@@ -198,7 +204,9 @@ static bool by_suffix(sharing *s) {
     const cn_slot *w = &s->slots.items[i];
     int found = -1;
     for (int k = 0; k < n && found < 0; k++)
-      if (!used[k] && slot_fits(s, i, k) && (w->weight < 0 || ends_in(s->from->arrays.items[k].name, w->owner->weights[w->weight].name))) found = k;
+      if (!used[k] && slot_fits(s, i, k) && (w->weight < 0 || ends_in(s->from->arrays.items[k].name,
+                                                                      w->owner->weights[w->weight].name)))
+        found = k;
     if (found < 0) return false;
     used[found] = true;
     s->array_of[i] = found;
@@ -228,7 +236,8 @@ static void tell_misfit(sharing *s, const cn_layer *top) {
     if (slot_fits(s, i, i) || s->g->skip_mismatch) continue;
     const cn_weight *weight = &w->owner->weights[w->weight];
     const cn_stored *array = &s->from->arrays.items[i];
-    cn_loading_problem(s->g, "%s: %s (%s) is %s in the file, the config needs %s", cn_loading_layer(s->g, top, w->owner), weight->name, array->name,
+    cn_loading_problem(s->g, "%s: %s (%s) is %s in the file, the config needs %s",
+                       cn_loading_layer(s->g, top, w->owner), weight->name, array->name,
                        CN_SHAPE(array->type.rank, array->type.shape), CN_SHAPE(weight->rank, weight->shape));
   }
 }
@@ -238,7 +247,8 @@ static cn_status put_shared(cn_loading *g, cn_layer *l, const cn_slots *weights,
   CN_TRY(share_out(&s, weights));
   if (s.slots.count != from->arrays.count) {
     if (!g->skip_mismatch)
-      cn_loading_problem(g, "layer \"%s\" (%s): %d arrays in the file (\"%s\"), the config needs %d", l->name, l->class_name, from->arrays.count,
+      cn_loading_problem(g, "layer \"%s\" (%s): %d arrays in the file (\"%s\"), the config needs %d", l->name,
+                         l->class_name, from->arrays.count,
                          from->name, s.slots.count);
     return CORNU_OK;
   }
@@ -273,7 +283,8 @@ static cn_status put_layer(cn_loading *g, cn_layer *l, const file_layer *from) {
   CN_TRY(cn_slots_of(g, l, &weights));
   if (weights.count == 0) {
     if (from->arrays.count && !g->skip_mismatch)
-      cn_loading_problem(g, "layer \"%s\" (%s): %d arrays in the file, the config needs none", l->name, l->class_name, from->arrays.count);
+      cn_loading_problem(g, "layer \"%s\" (%s): %d arrays in the file, the config needs none", l->name, l->class_name,
+                         from->arrays.count);
     return CORNU_OK;
   }
   return single_owner(&weights) ? put_single(g, l, &weights, from) : put_shared(g, l, &weights, from);
@@ -303,15 +314,19 @@ static int weights_below(cn_loading *g, cn_layer *l) {
 }
 
 /* Says what both sides have where they part. */
-static cn_status count_mismatch(cn_loading *g, const file_layer *const *file, int n_file, cn_layer *const *layers, int n_layers) {
+static cn_status count_mismatch(cn_loading *g, const file_layer *const *file, int n_file, cn_layer *const *layers,
+                                int n_layers) {
   int at = 0;
   while (at < n_file && at < n_layers && strcmp(file[at]->name, layers[at]->name) == 0) at++;
   cn_text t = {0};
   if (at < n_file) cn_text_addf(&t, "\"%s\" with %d arrays in the file", file[at]->name, file[at]->arrays.count);
   else cn_text_add(&t, "no more in the file");
-  if (at < n_layers) cn_text_addf(&t, ", \"%s\" (%s) with %d weights in the config", layers[at]->name, layers[at]->class_name, weights_below(g, layers[at]));
+  if (at < n_layers)
+    cn_text_addf(&t, ", \"%s\" (%s) with %d weights in the config", layers[at]->name, layers[at]->class_name,
+                 weights_below(g, layers[at]));
   else cn_text_add(&t, ", no more in the config");
-  cn_fail(g->e, CORNU_ERR_SHAPE, "%d layers with weights in the file, %d in the config; the first that differ by name: %s. If only a part "
+  cn_fail(g->e, CORNU_ERR_SHAPE,
+          "%d layers with weights in the file, %d in the config; the first that differ by name: %s. If only a part "
                                  "of the weights is wanted, load with by_name", n_file, n_layers, t.data ? t.data : "");
   cn_text_free(&t);
   return CORNU_ERR_SHAPE;
@@ -361,7 +376,8 @@ static cn_status declare_layer(cn_loading *g, cn_layer *l, const file_layer *fro
     const char *part = strstr(s.name, l->name);
     bool named = part && part[length] == '/' && (part == s.name || part[-1] == '/');
     if (!own && !named) continue;
-    if (!cn_arena_grow(&g->arena, &mine.items, &mine.capacity, mine.count, sizeof *mine.items)) return cn_no_memory(g->e);
+    if (!cn_arena_grow(&g->arena, &mine.items, &mine.capacity, mine.count, sizeof *mine.items))
+      return cn_no_memory(g->e);
     s.name = weight_name(g, l, s.name);
     if (!s.name) return cn_no_memory(g->e);
     mine.items[mine.count++] = s;
@@ -372,8 +388,10 @@ static cn_status declare_layer(cn_loading *g, cn_layer *l, const file_layer *fro
 static cn_status declare_below(cn_loading *g, cn_layer *l, const file_layer *from, bool own, int depth) {
   if (depth > cn_limits.max_depth) return CORNU_OK;
   if (cn_weights_open(l)) return declare_layer(g, l, from, own);
-  for (int i = 0; l->model && i < l->model->n_layers; i++) CN_TRY(declare_below(g, l->model->layers[i], from, false, depth + 1));
-  for (int i = 0; i < l->n_children; i++) CN_TRY(declare_below(g, l->children[i].layer, from, l->n_children == 1, depth + 1));
+  for (int i = 0; l->model && i < l->model->n_layers; i++)
+    CN_TRY(declare_below(g, l->model->layers[i], from, false, depth + 1));
+  for (int i = 0; i < l->n_children; i++)
+    CN_TRY(declare_below(g, l->children[i].layer, from, l->n_children == 1, depth + 1));
   return CORNU_OK;
 }
 

@@ -50,7 +50,8 @@ static cn_status list_below(walker *w, const char *path, const char *name, int d
   const char *vars = join(w, path, "vars");
   if (!vars || depth > cn_limits.max_depth) return vars ? CORNU_OK : cn_no_memory(w->g->e);
   CN_TRY(list_vars(w, vars, &own, &there));
-  for (int i = 0; i < own.count; i++) CN_TRY(cn_stored_add(w->g, out, own.items[i].path, join(w, name, own.items[i].name)));
+  for (int i = 0; i < own.count; i++)
+    CN_TRY(cn_stored_add(w->g, out, own.items[i].path, join(w, name, own.items[i].name)));
   CN_TRY(cn_h5_members(w->g->source->h5, path, &w->g->arena, &members, w->g->e));
   for (int i = 0; i < members.count; i++) {
     const char *below = join(w, path, members.items[i]), *below_name = join(w, name, members.items[i]);
@@ -91,7 +92,8 @@ static cn_status note_missing(walker *w, cn_layer *l, const char *path) {
 static cn_status put_own(walker *w, cn_layer *l, const cn_layer *top, const char *path) {
   cn_stored_list arrays;
   bool there;
-  const char *own = l->type && l->type->weights_path ? join(w, path, l->type->weights_path) : path, *vars = own ? join(w, own, "vars") : NULL;
+  const char *own = l->type && l->type->weights_path ? join(w, path, l->type->weights_path) : path, *vars = own
+      ? join(w, own, "vars") : NULL;
   if (!vars) return cn_no_memory(w->g->e);
   if (l->n_weights == 0) return CORNU_OK;
   CN_TRY(list_vars(w, vars, &arrays, &there));
@@ -108,7 +110,8 @@ static cn_status walk_model(walker *w, cn_model *m, const char *path);
 
 static cn_status walk_layer(walker *w, cn_layer *l, const cn_layer *top, const char *path) {
   if (!path) return cn_no_memory(w->g->e);
-  if (w->depth > cn_limits.max_depth) return cn_fail(w->g->e, CORNU_ERR_LIMIT, "layers nested more than %d levels deep", cn_limits.max_depth);
+  if (w->depth > cn_limits.max_depth)
+    return cn_fail(w->g->e, CORNU_ERR_LIMIT, "layers nested more than %d levels deep", cn_limits.max_depth);
   w->depth++;
   cn_status status = CORNU_OK;
   if (w->declaring && cn_weights_open(l)) {
@@ -196,13 +199,16 @@ static cn_status tell_extra(walker *w, const cn_model *m, const char *path, cons
   cn_status status = CORNU_OK;
   for (int i = 0; i < m->n_layers && !status; i++)
     if (!cn_map_set(&known, keys[i], (void *)keys[i])) status = cn_no_memory(w->g->e);
-  if (!status && cn_h5_find(w->g->source->h5, path) == CN_H5_GROUP) status = cn_h5_members(w->g->source->h5, path, &w->g->arena, &members, w->g->e);
+  if (!status && cn_h5_find(w->g->source->h5, path) == CN_H5_GROUP)
+    status = cn_h5_members(w->g->source->h5, path, &w->g->arena, &members, w->g->e);
   for (int i = 0; i < members.count && !status; i++) {
     cn_stored_list arrays = {0};
     const char *at = join(w, path, members.items[i]);
     if (!at) status = cn_no_memory(w->g->e);
-    else if (!cn_map_get(&known, members.items[i]) && cn_h5_find(w->g->source->h5, at) == CN_H5_GROUP) status = list_below(w, at, "", 0, &arrays);
-    if (arrays.count && !status) cn_loading_problem(w->g, "the file has %d arrays at \"%s\", for which the config has no layer", arrays.count, at);
+    else if (!cn_map_get(&known, members.items[i]) && cn_h5_find(w->g->source->h5, at) == CN_H5_GROUP)
+      status = list_below(w, at, "", 0, &arrays);
+    if (arrays.count && !status)
+      cn_loading_problem(w->g, "the file has %d arrays at \"%s\", for which the config has no layer", arrays.count, at);
   }
   cn_map_free(&known);
   return status;
@@ -235,20 +241,24 @@ static bool same_shapes(const cn_layer *a, const cn_layer *b) {
 static cn_status tie(walker *w, cn_layer *l, const char *path) {
   for (int i = 0; i < w->n_seen; i++) {
     const cn_layer *first = w->seen[i];
-    if (first->type != l->type || strcmp(first->name, l->name) != 0 || !cn_value_equal(first->config, l->config) || !same_shapes(first, l)) continue;
+    if (first->type != l->type || strcmp(first->name, l->name) != 0 || !cn_value_equal(first->config, l->config) ||
+        !same_shapes(first, l))
+      continue;
     for (int k = 0; k < l->n_weights; k++)
       if (first->weights[k].value) CN_TRY(cn_layer_set_weight(l, k, first->weights[k].value, w->g->e));
     return CORNU_OK;
   }
   if (!w->g->skip_mismatch)
-    cn_loading_problem(w->g, "layer \"%s\" (%s): the file has no arrays for its %d weights at \"%s\"", l->name, l->class_name, l->n_weights, path);
+    cn_loading_problem(w->g, "layer \"%s\" (%s): the file has no arrays for its %d weights at \"%s\"", l->name,
+                       l->class_name, l->n_weights, path);
   return CORNU_OK;
 }
 
 cn_status cn_objects_load(cn_loading *g) {
   walker w = {.g = g};
   if (g->by_name)
-    return cn_fail(g->e, CORNU_ERR_UNSUPPORTED, "by_name: this file keeps weights by the place of their layer, not by its name");
+    return cn_fail(g->e, CORNU_ERR_UNSUPPORTED,
+                   "by_name: this file keeps weights by the place of their layer, not by its name");
   CN_TRY(walk_model(&w, g->model, ""));
   for (int i = 0; i < w.n_missing; i++) CN_TRY(tie(&w, w.missing[i], w.missing_at[i]));
   return CORNU_OK;

@@ -27,7 +27,8 @@ static cn_status fail_open(int code, cn_error *e) {
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   cn_status status = code == ZIP_ER_NOENT ? CORNU_ERR_NOT_FOUND : code == ZIP_ER_MEMORY ? CORNU_ERR_MEMORY
-                   : code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK ? CORNU_ERR_IO : CORNU_ERR_FORMAT;
+                   : code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK ? CORNU_ERR_IO
+                       : CORNU_ERR_FORMAT;
   cn_fail(e, status, "cannot open the zip archive: %s", zip_error_strerror(&error));
   zip_error_fini(&error);
   return status;
@@ -36,7 +37,8 @@ static cn_status fail_open(int code, cn_error *e) {
 static cn_status read_names(cn_zip *z, cn_error *e) {
   int64_t count = zip_get_num_entries(z->archive, 0);
   if (count < 0 || count > 16 * (int64_t)cn_limits.max_layers)
-    return cn_fail(e, CORNU_ERR_LIMIT, "the zip archive has %lld entries, more than the limits allow", (long long)count);
+    return cn_fail(e, CORNU_ERR_LIMIT, "the zip archive has %lld entries, more than the limits allow",
+                   (long long)count);
   z->names = cn_arena_array(&z->arena, (size_t)count + 1, sizeof *z->names);
   if (!z->names) return cn_no_memory(e);
   for (z->count = 0; z->count < count; z->count++) {
@@ -44,8 +46,10 @@ static cn_status read_names(cn_zip *z, cn_error *e) {
     if (!raw) return fail_zip(z, "a damaged entry", e);
     const char *name = cn_arena_string(&z->arena, raw);
     if (!name) return cn_no_memory(e);
-    if (!cn_utf8_valid(name, strlen(name))) return cn_fail(e, CORNU_ERR_FORMAT, "the name of entry %d is not UTF-8", z->count + 1);
-    if (cn_map_get(&z->map, name)) return cn_fail(e, CORNU_ERR_FORMAT, "the zip archive has two entries named \"%s\"", name);
+    if (!cn_utf8_valid(name, strlen(name)))
+      return cn_fail(e, CORNU_ERR_FORMAT, "the name of entry %d is not UTF-8", z->count + 1);
+    if (cn_map_get(&z->map, name))
+      return cn_fail(e, CORNU_ERR_FORMAT, "the zip archive has two entries named \"%s\"", name);
     z->names[z->count] = name;
     if (!cn_map_set(&z->map, name, &z->names[z->count])) return cn_no_memory(e);
   }
@@ -86,12 +90,18 @@ static cn_status check_sizes(cn_zip *z, int entry, const zip_stat_t *s, size_t m
   const char *name = z->names[entry];
   const uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
   if ((s->valid & wanted) != wanted) return cn_fail(e, CORNU_ERR_FORMAT, "entry \"%s\" tells no size", name);
-  if (s->encryption_method != ZIP_EM_NONE) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "entry \"%s\" is encrypted: unpack and repack the archive", name);
+  if (s->encryption_method != ZIP_EM_NONE)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "entry \"%s\" is encrypted: unpack and repack the archive", name);
   if (s->comp_method != ZIP_CM_STORE && s->comp_method != ZIP_CM_DEFLATE)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "entry \"%s\" is packed by zip method %d; Cornu reads stored (0) and deflated (8) ones", name, (int)s->comp_method);
-  if (s->size > max) return cn_fail(e, CORNU_ERR_LIMIT, "entry \"%s\" has %llu bytes, the limit is %zu", name, (unsigned long long)s->size, max);
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "entry \"%s\" is packed by zip method %d; Cornu reads stored (0) and deflated (8) ones", name,
+                       (int)s->comp_method);
+  if (s->size > max)
+    return cn_fail(e, CORNU_ERR_LIMIT, "entry \"%s\" has %llu bytes, the limit is %zu", name,
+                   (unsigned long long)s->size, max);
   if (s->size / 1040 > s->comp_size || (s->size > UINT32_MAX && s->size / 100 > s->comp_size))
-    return cn_fail(e, CORNU_ERR_LIMIT, "entry \"%s\" unpacks %llu bytes from %llu: not plausible", name, (unsigned long long)s->size,
+    return cn_fail(e, CORNU_ERR_LIMIT, "entry \"%s\" unpacks %llu bytes from %llu: not plausible", name,
+                   (unsigned long long)s->size,
                    (unsigned long long)s->comp_size);
   return CORNU_OK;
 }
@@ -131,7 +141,8 @@ cn_status cn_zip_next(cn_zip *z, void *data, size_t size, cn_error *e) {
 /* libzip compares the check sum when it meets the end. */
 cn_status cn_zip_end(cn_zip *z, cn_error *e) {
   char byte;
-  cn_status status = z->left ? cn_fail(e, CORNU_ERR_FORMAT, "the zip entry has %llu bytes too many", (unsigned long long)z->left) : CORNU_OK;
+  cn_status status = z->left ? cn_fail(e, CORNU_ERR_FORMAT, "the zip entry has %llu bytes too many",
+                                       (unsigned long long)z->left) : CORNU_OK;
   int64_t got = status ? 0 : zip_fread(z->entry, &byte, 1);
   if (got < 0) status = fail_entry(z, e);
   else if (got > 0) status = cn_fail(e, CORNU_ERR_FORMAT, "the zip entry is longer than the archive says");
@@ -164,7 +175,8 @@ cn_status cn_zip_read(cn_zip *z, int entry, size_t max, char **data, size_t *siz
 /* ---- Writing ---- */
 
 static bool add_part(zip_t *archive, const cn_zip_part *part, bool compress) {
-  zip_buffer_fragment_t pieces[2] = {{(zip_uint8_t *)part->head, part->head_size}, {(zip_uint8_t *)part->body, part->body_size}};
+  zip_buffer_fragment_t pieces[2] = {{(zip_uint8_t *)part->head, part->head_size},
+                                     {(zip_uint8_t *)part->body, part->body_size}};
   zip_source_t *source = zip_source_buffer_fragment(archive, pieces, part->body_size ? 2 : 1, 0);
   if (!source) return false;
   int64_t index = zip_file_add(archive, part->name, source, ZIP_FL_ENC_UTF_8);

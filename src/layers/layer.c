@@ -311,6 +311,24 @@ static void check_inputs(cn_layer *l, cn_trace *t, const cn_call *c) {
   else cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %s%d inputs, not %d", type->max_in < 0 ? "at least " : "up to ", type->max_in < 0 ? type->min_in : type->max_in, n);
 }
 
+/* A layer is called on tensors alone: a number among them makes it an operation of keras.ops under the same name. */
+static const cn_value *constant_argument(const cn_value *args) {
+  for (int i = 0; cn_value_is(args, CORNU_LIST) && i < args->count; i++) {
+    const cn_value *v = args->items[i];
+    double number;
+    if ((!cn_value_is(v, CORNU_BOOL) && cn_value_number(v, &number)) || cn_value_find(v, "class_name")) return v;
+    if (cn_value_is(v, CORNU_LIST) && (v = constant_argument(v))) return v;
+  }
+  return NULL;
+}
+
+static void check_arguments(cn_layer *l, cn_trace *t, const cn_call *c) {
+  const cn_value *constant = l->custom ? NULL : constant_argument(c->args);
+  if (constant)
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with the constant %s, as an operation of keras.ops: not supported; give a handler for it in custom_objects",
+                  cn_value_show(constant, (char[80]){0}, 80));
+}
+
 static void build(cn_layer *l, cn_trace *t, const cn_call *c) {
   if (l->built || t->status) return;
   cn_type *types = cn_arena_array(&t->graph->arena, (size_t)c->n_positional + 1, sizeof *types);
@@ -356,6 +374,7 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
     in[0].mask = mask.data;
     c->in = in;
   }
+  check_arguments(l, t, c);
   check_inputs(l, t, c);
   check_masks(l, t, c);
   build(l, t, c);

@@ -37,7 +37,8 @@ static void write_file(const void *data, size_t size) {
 static cn_tensor *counting(cornu_dtype dtype, int rank, const int64_t *shape) {
   cn_tensor *t, *plain;
   assert_int_equal(cornu_tensor_new(CORNU_FLOAT64, rank, shape, &plain, NULL), CORNU_OK);
-  for (int64_t i = 0, n = cornu_tensor_size(plain); i < n; i++) ((double *)plain->data)[i] = dtype == CORNU_BOOL8 ? i % 2 : (double)i;
+  for (int64_t i = 0, n = cornu_tensor_size(plain); i < n; i++)
+    ((double *)plain->data)[i] = dtype == CORNU_BOOL8 ? i % 2 : (double)i;
   assert_int_equal(cornu_tensor_cast(plain, dtype, &t, NULL), CORNU_OK);
   cornu_tensor_release(plain);
   return t;
@@ -94,7 +95,8 @@ static size_t make(char *out, int version, const char *header, const void *data,
 static void test_npy_layouts(void **state) {
   (void)state;
   static const struct { int version; const char *header; unsigned char data[16]; size_t size; cornu_dtype dtype; double at_0_1; } cases[] = {
-      {1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 2), }\n", {0, 1, 1, 0, 0, 3, 0, 4}, 8, CORNU_INT16, 256},
+      {1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 2), }\n", {0, 1, 1, 0, 0, 3, 0, 4}, 8, CORNU_INT16,
+       256},
       {2, "{'descr': '<i2', 'fortran_order': True, 'shape': (2, 2)}", {1, 0, 2, 0, 3, 0, 4, 0}, 8, CORNU_INT16, 3},
       {3, "{\"shape\":(2,2,),\"fortran_order\":True,\"descr\":\">u2\"}", {0, 1, 0, 2, 0, 3, 0, 4}, 8, CORNU_UINT16, 3},
       {1, "{'descr': '|b1', 'fortran_order': False, 'shape': (2L, 2L)}", {1, 7, 0, 0}, 4, CORNU_BOOL8, 1},
@@ -137,7 +139,8 @@ static void test_npy_errors(void **state) {
     cn_error e;
     write_file(file, make(file, 1, cases[i].header, "12345678", 8));
     cn_status status = cornu_npy_load(path, &t, &e);
-    if (status != cases[i].status || !strstr(e.message, cases[i].says)) fail_msg("%s: %d %s", cases[i].header, status, e.message);
+    if (status != cases[i].status || !strstr(e.message, cases[i].says))
+      fail_msg("%s: %d %s", cases[i].header, status, e.message);
     assert_null(t);
   }
 }
@@ -158,7 +161,8 @@ static void drop(seen *s) {
 
 static void test_npz_round_trip(void **state) {
   (void)state;
-  cn_tensor *t[] = {counting(CORNU_FLOAT32, 2, (int64_t[]){30, 40}), counting(CORNU_INT64, 0, NULL), counting(CORNU_BOOL8, 1, (int64_t[]){0})};
+  cn_tensor *t[] = {counting(CORNU_FLOAT32, 2, (int64_t[]){30, 40}), counting(CORNU_INT64, 0, NULL),
+                    counting(CORNU_BOOL8, 1, (int64_t[]){0})};
   const char *const names[] = {"a/b", "scalar", "none"};
   for (int compress = 0; compress < 2; compress++) {
     seen s = {0};
@@ -239,8 +243,10 @@ static void test_zip_duplicates(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_npy_round_trips), cmocka_unit_test(test_npy_of_a_view), cmocka_unit_test(test_npy_layouts),
-                                     cmocka_unit_test(test_npy_errors),      cmocka_unit_test(test_npz_round_trip), cmocka_unit_test(test_npz_damage),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_npy_round_trips), cmocka_unit_test(test_npy_of_a_view),
+                                     cmocka_unit_test(test_npy_layouts),
+                                     cmocka_unit_test(test_npy_errors),      cmocka_unit_test(test_npz_round_trip),
+                                         cmocka_unit_test(test_npz_damage),
                                      cmocka_unit_test(test_zip_names),       cmocka_unit_test(test_zip_duplicates)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

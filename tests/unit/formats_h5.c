@@ -25,7 +25,8 @@ static void test_text_attributes(void **state) {
   cn_h5 *f = open_file("tests/formats/kinds.h5");
   cn_arena a = {0};
   static const struct { const char *name, *text; } cases[] = {
-      {"variable", "gr\xc3\xbcn"}, {"fixed", "abc"}, {"terminated", "ab"}, {"spaces", "ab"}, {"one", "single"}, {"missing", NULL}};
+      {"variable", "gr\xc3\xbcn"}, {"fixed", "abc"}, {"terminated", "ab"}, {"spaces", "ab"}, {"one", "single"},
+          {"missing", NULL}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const char *text;
     size_t length = 0;
@@ -137,7 +138,8 @@ static void test_refused(void **state) {
   (void)state;
   cn_h5 *f = open_file("tests/formats/refused.h5");
   static const struct { const char *path; cn_status status; const char *says; } cases[] = {
-      {"soft", CORNU_ERR_UNSUPPORTED, "link to another place"}, {"external", CORNU_ERR_UNSUPPORTED, "link to another place"},
+      {"soft", CORNU_ERR_UNSUPPORTED, "link to another place"},
+          {"external", CORNU_ERR_UNSUPPORTED, "link to another place"},
       {"outside", CORNU_ERR_UNSUPPORTED, "in another file"},    {"virtual", CORNU_ERR_UNSUPPORTED, "virtual"},
       {"filter", CORNU_ERR_UNSUPPORTED, "HDF5 filter 6"},       {"lzf", CORNU_ERR_UNSUPPORTED, "HDF5 filter 32000"},
       {"compound", CORNU_ERR_UNSUPPORTED, "compound"},          {"texts", CORNU_ERR_UNSUPPORTED, "string"},
@@ -151,7 +153,8 @@ static void test_refused(void **state) {
     cn_error e;
     cn_tensor *t;
     cn_status status = cn_h5_array_read(f, cases[i].path, &t, &e);
-    if (status != cases[i].status || !strstr(e.message, cases[i].says)) fail_msg("%s: %d %s", cases[i].path, status, e.message);
+    if (status != cases[i].status || !strstr(e.message, cases[i].says))
+      fail_msg("%s: %d %s", cases[i].path, status, e.message);
     assert_null(t);
   }
   assert_int_equal(cn_h5_find(f, "cycle/again/cycle/again/real"), CN_H5_ARRAY);
@@ -160,7 +163,8 @@ static void test_refused(void **state) {
 
 static void test_limits(void **state) {
   (void)state;
-  cornu_limits before = {.struct_size = sizeof before}, small = {.struct_size = sizeof small, .max_tensor_bytes = 1000, .max_text_bytes = 4};
+  cornu_limits before = {.struct_size = sizeof before},
+      small = {.struct_size = sizeof small, .max_tensor_bytes = 1000, .max_text_bytes = 4};
   cornu_get_limits(&before);
   cornu_set_limits(&small);
   cn_h5 *f = open_file("tests/formats/kinds.h5");

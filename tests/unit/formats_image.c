@@ -41,7 +41,8 @@ static void expect(const char *file, int channels, const int64_t *shape, const u
   assert_int_equal(t->dtype, CORNU_UINT8);
   assert_true(cn_shape_equal(t->rank, t->shape, 3, shape));
   for (int64_t i = 0; i < cornu_tensor_size(t); i++)
-    if (abs((unsigned char)t->data[i] - bytes[i]) > tolerance) fail_msg("%s: byte %d is %d, expected %d", file, (int)i, (unsigned char)t->data[i], bytes[i]);
+    if (abs((unsigned char)t->data[i] - bytes[i]) > tolerance)
+      fail_msg("%s: byte %d is %d, expected %d", file, (int)i, (unsigned char)t->data[i], bytes[i]);
   cornu_tensor_release(t);
 }
 
@@ -63,7 +64,8 @@ static void test_png(void **state) {
   save(3, rgb);
   expect(path, 0, (int64_t[]){2, 2, 3}, rgb, 0);
   expect(path, 1, (int64_t[]){2, 2, 1}, (unsigned char[]){76, 150, 29, 18}, 0);
-  expect(path, 4, (int64_t[]){2, 2, 4}, (unsigned char[]){255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 10, 20, 30, 255}, 0);
+  expect(path, 4, (int64_t[]){2, 2, 4}, (unsigned char[]){255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 10, 20, 30,
+                                                          255}, 0);
   save(4, rgba);
   expect(path, 0, (int64_t[]){2, 2, 4}, rgba, 0);
   expect(path, 3, (int64_t[]){2, 2, 3}, (unsigned char[]){255, 0, 0, 0, 255, 0, 0, 0, 255, 1, 2, 3}, 0);
@@ -79,7 +81,8 @@ static void test_png_kinds(void **state) {
          (unsigned char[]){0, 0, 0, 255, 255, 0, 0, 0, 0, 255, 0, 128, 255, 255, 255, 255}, 0);
   expect("tests/formats/grey16.png", 0, (int64_t[]){2, 2, 1}, (unsigned char[]){0, 128, 200, 255}, 0);
   expect("tests/formats/bits.png", 0, (int64_t[]){2, 2, 1}, (unsigned char[]){0, 255, 255, 0}, 0);
-  expect("tests/formats/grey_alpha.png", 0, (int64_t[]){2, 2, 4}, (unsigned char[]){0, 0, 0, 255, 100, 100, 100, 128, 200, 200, 200, 0, 255, 255, 255, 255}, 0);
+  expect("tests/formats/grey_alpha.png", 0, (int64_t[]){2, 2, 4},
+         (unsigned char[]){0, 0, 0, 255, 100, 100, 100, 128, 200, 200, 200, 0, 255, 255, 255, 255}, 0);
   expect("tests/formats/grey_alpha.png", 1, (int64_t[]){2, 2, 1}, (unsigned char[]){0, 100, 200, 255}, 0);
 }
 
@@ -105,13 +108,15 @@ static void test_errors(void **state) {
   assert_int_equal(cornu_image_load("tests/formats/make_files.py", 0, &t, &e), CORNU_ERR_UNSUPPORTED);
   assert_int_equal(cornu_image_load("/tmp/no-such.png", 0, &t, &e), CORNU_ERR_NOT_FOUND);
   assert_int_equal(cornu_image_load("tests/formats/rgb.jpg", 2, &t, &e), CORNU_ERR_ARGUMENT);
-  static const char *const files[] = {"tests/formats/palette.png", "tests/formats/rgb.jpg", "tests/formats/progressive.jpg"};
+  static const char *const files[] = {"tests/formats/palette.png", "tests/formats/rgb.jpg",
+                                      "tests/formats/progressive.jpg"};
   for (int i = 0; i < 3; i++) { /* cut off anywhere: an error, never a crash */
     assert_int_equal(cn_file_read(files[i], SIZE_MAX, &data, &size, NULL), CORNU_OK);
     for (size_t n = 0; n < size - 2; n += 7) {
       write_file(data, n);
       cn_status status = cornu_image_load(path, 0, &t, &e);
-      if (status != CORNU_ERR_FORMAT && status != CORNU_ERR_UNSUPPORTED) fail_msg("%s, %zu of %zu bytes: %d", files[i], n, size, status);
+      if (status != CORNU_ERR_FORMAT && status != CORNU_ERR_UNSUPPORTED)
+        fail_msg("%s, %zu of %zu bytes: %d", files[i], n, size, status);
       assert_null(t);
     }
     cn_free(data);
@@ -148,7 +153,9 @@ static void test_save_errors(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_png),    cmocka_unit_test(test_png_kinds), cmocka_unit_test(test_jpeg),
-                                     cmocka_unit_test(test_errors), cmocka_unit_test(test_bomb),      cmocka_unit_test(test_save_errors)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_png),    cmocka_unit_test(test_png_kinds),
+                                     cmocka_unit_test(test_jpeg),
+                                     cmocka_unit_test(test_errors), cmocka_unit_test(test_bomb),
+                                         cmocka_unit_test(test_save_errors)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -22,7 +22,8 @@ static cn_value *parse(cornu_tree *tree, const char *text) {
 static void test_round_trips(void **state) {
   (void)state;
   static const char *const same[] = {
-      "null", "true", "false", "0", "-0.0", "-1", "9223372036854775807", "-9223372036854775808", "9007199254740993", "1.5",
+      "null", "true", "false", "0", "-0.0", "-1", "9223372036854775807", "-9223372036854775808", "9007199254740993",
+          "1.5",
       "0.1", "1e+300", "5e-324", "0.0010000000474974513", "NaN", "Infinity", "-Infinity", "\"\"", "\"gr\xc3\xbcn\"",
       "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0000\\u001f/\"", "[]", "{}", "[1, [2.0, {\"b\": 1, \"a\": []}], \"x\"]"};
   for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
@@ -74,11 +75,15 @@ static void test_large_dict(void **state) {
 static void test_errors(void **state) {
   (void)state;
   static const struct { const char *text, *says; } cases[] = {
-      {"", "line 1, column 1: a value expected"}, {"[1,\n 2,]", "line 2, column 4: a value expected"}, {"{\"a\"}", "\":\" expected"},
+      {"", "line 1, column 1: a value expected"}, {"[1,\n 2,]", "line 2, column 4: a value expected"},
+          {"{\"a\"}", "\":\" expected"},
       {"{a: 1}", "a key in quotes"}, {"[1 2]", "\",\" or \"]\" expected"}, {"{\"a\": 1", "\",\" or \"}\" expected"},
-      {"\"abc", "a text without end"}, {"\"abc\\\"", "a text without end"}, {"\"\\x\"", "unknown escape"}, {"\"\\u12g4\"", "hexadecimal"},
-      {"\"\\u12\"", "hexadecimal"}, {"\"\xff\"", "not UTF-8"}, {"01", "zero in front"}, {"1.", "digits"}, {"1e", "digits"}, {"-", "a value expected"},
-      {"nul", "a value expected"}, {"1 x", "more text"}, {"{\"a\\u0000\": 1}", "a key with a NUL"}, {"'a'", "a value expected"}};
+      {"\"abc", "a text without end"}, {"\"abc\\\"", "a text without end"}, {"\"\\x\"", "unknown escape"},
+          {"\"\\u12g4\"", "hexadecimal"},
+      {"\"\\u12\"", "hexadecimal"}, {"\"\xff\"", "not UTF-8"}, {"01", "zero in front"}, {"1.", "digits"},
+          {"1e", "digits"}, {"-", "a value expected"},
+      {"nul", "a value expected"}, {"1 x", "more text"}, {"{\"a\\u0000\": 1}", "a key with a NUL"},
+          {"'a'", "a value expected"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     cornu_tree *tree = cornu_tree_new();
     cn_value *v;
@@ -110,13 +115,16 @@ static void test_indent(void **state) {
   (void)state;
   cornu_tree *tree = cornu_tree_new();
   const char *text;
-  assert_int_equal(cornu_json_write(tree, parse(tree, "{\"a\": [1, 2], \"b\": {}, \"c\": []}"), 2, &text, NULL), CORNU_OK);
+  assert_int_equal(cornu_json_write(tree, parse(tree, "{\"a\": [1, 2], \"b\": {}, \"c\": []}"), 2, &text, NULL),
+                   CORNU_OK);
   assert_string_equal(text, "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {},\n  \"c\": []\n}");
   cornu_tree_free(tree);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips), cmocka_unit_test(test_reading), cmocka_unit_test(test_large_dict),
-                                     cmocka_unit_test(test_errors),      cmocka_unit_test(test_limits),  cmocka_unit_test(test_indent)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips), cmocka_unit_test(test_reading),
+                                     cmocka_unit_test(test_large_dict),
+                                     cmocka_unit_test(test_errors),      cmocka_unit_test(test_limits),
+                                         cmocka_unit_test(test_indent)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,8 @@ static void assert_two(const cornu_model *m) {
 static void test_whole_files(void **state) {
   (void)state;
   static const char *const paths[][2] = {
-      {FILES "two.h5", NULL}, {FILES "two.json", FILES "two.h5"}, {FILES "two_in_text.json", FILES "renamed.weights.h5"},
+      {FILES "two.h5", NULL}, {FILES "two.json", FILES "two.h5"},
+          {FILES "two_in_text.json", FILES "renamed.weights.h5"},
       {FILES "two.json", FILES "keras1.h5"}, {FILES "two.json", FILES "numbered.h5"}, {FILES "three.keras", NULL},
       {FILES "three_packed.keras", NULL}, {FILES "by_layer.keras", NULL}, {FILES "twice.keras", NULL},
       {FILES "two.json", FILES "three.keras"}};
@@ -131,12 +132,14 @@ static void test_load_weights_later(void **state) {
 /* ---- Custom layers: the file's own arrays become their weights ---- */
 
 /* x * scale + shift */
-static cornu_status call_scale(void *user, cornu_layer *layer, cornu_tensor *const *in, int n_in, cornu_tensor **out, int *n_out, cornu_error *e) {
+static cornu_status call_scale(void *user, cornu_layer *layer, cornu_tensor *const *in, int n_in, cornu_tensor **out,
+                               int *n_out, cornu_error *e) {
   (void)user, (void)n_in;
   cornu_tensor *product;
   int one = 1;
   if (cornu_layer_weights(layer) != 2) return CORNU_ERR_CALLBACK;
-  cornu_status status = cornu_apply("mul", (cornu_tensor *[]){in[0], cornu_layer_weight(layer, 0)}, 2, NULL, &product, &one, e);
+  cornu_status status = cornu_apply("mul", (cornu_tensor *[]){in[0], cornu_layer_weight(layer, 0)}, 2, NULL, &product,
+                                    &one, e);
   if (status) return status;
   *n_out = 1;
   status = cornu_apply("add", (cornu_tensor *[]){product, cornu_layer_weight(layer, 1)}, 2, NULL, out, n_out, e);
@@ -146,7 +149,8 @@ static cornu_status call_scale(void *user, cornu_layer *layer, cornu_tensor *con
 
 static void test_custom_weights(void **state) {
   (void)state;
-  static const struct { const char *path, *first, *second; } cases[] = {{FILES "custom.h5", "scale", "part/shift"}, {FILES "custom.keras", "0", "part/0"}};
+  static const struct { const char *path, *first, *second; } cases[] = {{FILES "custom.h5", "scale", "part/shift"},
+                                                                        {FILES "custom.keras", "0", "part/0"}};
   const cornu_custom scale = {.name = "Scale", .call = call_scale};
   const cornu_load_options options = {.struct_size = sizeof options, .custom = &scale, .n_custom = 1};
   for (int i = 0; i < 2; i++) {
@@ -167,13 +171,19 @@ static void test_errors(void **state) {
   static const struct { const char *path, *weights; cn_status status; const char *says; } cases[] = {
       {FILES "misfit.h5", NULL, CORNU_ERR_SHAPE,
        "misfit.h5 > layer \"a\" (Dense): kernel is (3, 5) in the file, the config needs (3, 4); "
-       "layer \"a\" (Dense): bias is (5,) in the file, the config needs (4,); layer \"b\" (Dense): kernel is (5, 2) in the file, the config needs (4, 2)"},
+       "layer \"a\" (Dense): bias is (5,) in the file, the config needs (4,); layer \"b\" (Dense): kernel is (5, 2) "
+           "in the file, the config needs (4, 2)"},
       {FILES "more.h5", NULL, CORNU_ERR_SHAPE,
-       "more.h5 > 3 layers with weights in the file, 2 in the config; the first that differ by name: \"c\" with 2 arrays in the file, no more in the config"},
-      {FILES "missing_array.h5", NULL, CORNU_ERR_SHAPE, "missing_array.h5 > layer \"a\" (Dense): 1 array in the file, the config needs 2 (kernel, bias)"},
-      {FILES "two.json", FILES "swapped.h5", CORNU_ERR_SHAPE, "swapped.h5 > 3 layers with weights in the file, 2 in the config; the first that differ by name: \"b\""},
-      {FILES "short.keras", NULL, CORNU_ERR_SHAPE, "short.keras > layer \"b\" (Dense): the file has no arrays for its 2 weights at \"layers/dense_1/vars\""},
-      {FILES "extra.keras", NULL, CORNU_ERR_SHAPE, "extra.keras > the file has 2 arrays at \"layers/dense_2\", for which the config has no layer"},
+       "more.h5 > 3 layers with weights in the file, 2 in the config; the first that differ by name: \"c\" with 2 "
+           "arrays in the file, no more in the config"},
+      {FILES "missing_array.h5", NULL, CORNU_ERR_SHAPE,
+       "missing_array.h5 > layer \"a\" (Dense): 1 array in the file, the config needs 2 (kernel, bias)"},
+      {FILES "two.json", FILES "swapped.h5", CORNU_ERR_SHAPE,
+       "swapped.h5 > 3 layers with weights in the file, 2 in the config; the first that differ by name: \"b\""},
+      {FILES "short.keras", NULL, CORNU_ERR_SHAPE,
+       "short.keras > layer \"b\" (Dense): the file has no arrays for its 2 weights at \"layers/dense_1/vars\""},
+      {FILES "extra.keras", NULL, CORNU_ERR_SHAPE,
+       "extra.keras > the file has 2 arrays at \"layers/dense_2\", for which the config has no layer"},
       {FILES "renamed.weights.h5", NULL, CORNU_ERR_FORMAT, "renamed.weights.h5: the file holds weights alone"},
       {FILES "kinds.h5", NULL, CORNU_ERR_FORMAT, "kinds.h5 > an HDF5 file without a Keras model"},
       {FILES "cut.h5", NULL, CORNU_ERR_FORMAT, "cut.h5 > cannot open the HDF5 file: truncated file"},
@@ -185,7 +195,8 @@ static void test_errors(void **state) {
     cornu_model *m;
     cn_error e;
     cn_status status = cornu_model_load(cases[i].path, cases[i].weights, NULL, &m, &e);
-    if (status != cases[i].status || strncmp(e.message, cases[i].says, strlen(cases[i].says)) != 0) fail_msg("%d %s\nexpected %s", status, e.message, cases[i].says);
+    if (status != cases[i].status || strncmp(e.message, cases[i].says, strlen(cases[i].says)) != 0)
+      fail_msg("%d %s\nexpected %s", status, e.message, cases[i].says);
     assert_null(m);
   }
 }
@@ -215,7 +226,8 @@ static void test_what_files_are(void **state) {
     fclose(f);
     cn_status status = cornu_check_modeltype(path, &type, &e);
     unlink(path);
-    if (status != cases[i].status || !strstr(e.message, cases[i].says)) fail_msg("%s: %d %s", cases[i].name, status, e.message);
+    if (status != cases[i].status || !strstr(e.message, cases[i].says))
+      fail_msg("%s: %d %s", cases[i].name, status, e.message);
     assert_null(type);
   }
 }
@@ -231,7 +243,8 @@ static void test_model_type(void **state) {
 
 /* ---- Origins ---- */
 
-static cn_origin origin_of(const char *json, const char *version, const char *backend, const cornu_load_options *options) {
+static cn_origin origin_of(const char *json, const char *version, const char *backend,
+                           const cornu_load_options *options) {
   cn_source s = {.version = version, .backend = backend, .group = "", .weights_version = "", .json = true};
   cn_value *v;
   cn_origin o;
@@ -246,7 +259,8 @@ static cn_origin origin_of(const char *json, const char *version, const char *ba
 static void test_origins(void **state) {
   (void)state;
   const cornu_load_options none = {0}, theano = {.backend = "theano"}, first_ = {.data_format = "channels_first"};
-  static const char th[] = "{\"config\": [{\"dim_ordering\": \"th\"}, {\"x\": 1}]}", tf[] = "{\"config\": [{\"dim_ordering\": \"tf\"}]}";
+  static const char th[] = "{\"config\": [{\"dim_ordering\": \"th\"}, {\"x\": 1}]}",
+      tf[] = "{\"config\": [{\"dim_ordering\": \"tf\"}]}";
   cn_origin o = origin_of("{}", "2.2.4-tf", "", &none);
   assert_true(o.keras == 2 && o.minor == 2 && o.patch == 4 && o.tf && o.h5);
   o = origin_of("{}", "2.3.1", "theano", &none);
@@ -270,7 +284,8 @@ static void test_origins(void **state) {
 static void test_bad_options(void **state) {
   (void)state;
   cornu_model *m;
-  cornu_load_options options = {.struct_size = sizeof options, .backend = "mxnet"}, shape = {.struct_size = sizeof shape, .data_format = "nchw"}, zero = {0};
+  cornu_load_options options = {.struct_size = sizeof options, .backend = "mxnet"},
+      shape = {.struct_size = sizeof shape, .data_format = "nchw"}, zero = {0};
   assert_int_equal(cornu_model_load(FILES "two.json", NULL, &options, &m, NULL), CORNU_ERR_ARGUMENT);
   assert_int_equal(cornu_model_load(FILES "two.json", NULL, &shape, &m, NULL), CORNU_ERR_ARGUMENT);
   assert_int_equal(cornu_model_load(FILES "two.json", NULL, &zero, &m, NULL), CORNU_ERR_ARGUMENT);
@@ -281,9 +296,12 @@ static void test_bad_options(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_whole_files),      cmocka_unit_test(test_what_the_file_says), cmocka_unit_test(test_by_name),
-      cmocka_unit_test(test_skip_mismatch),    cmocka_unit_test(test_frozen_inside),      cmocka_unit_test(test_load_weights_later),
-      cmocka_unit_test(test_custom_weights),   cmocka_unit_test(test_errors),             cmocka_unit_test(test_what_files_are),     cmocka_unit_test(test_model_type),
+      cmocka_unit_test(test_whole_files),      cmocka_unit_test(test_what_the_file_says),
+          cmocka_unit_test(test_by_name),
+      cmocka_unit_test(test_skip_mismatch),    cmocka_unit_test(test_frozen_inside),
+          cmocka_unit_test(test_load_weights_later),
+      cmocka_unit_test(test_custom_weights),   cmocka_unit_test(test_errors),
+          cmocka_unit_test(test_what_files_are),     cmocka_unit_test(test_model_type),
       cmocka_unit_test(test_origins),          cmocka_unit_test(test_bad_options)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
