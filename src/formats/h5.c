@@ -390,16 +390,17 @@ static void close_array(array *a) {
 
 /* IEEE formats by the places of their bits: size in bytes, sign, exponent, mantissa, bias. */
 static bool float_type(hid_t type, cornu_dtype *out) {
-  static const struct { cornu_dtype dtype; size_t size, sign, exponent, exponent_bits, mantissa, mantissa_bits,
-                       bias; } known[] = {
+  static const struct {
+    cornu_dtype dtype;
+    size_t size, sign, exponent, exponent_bits, mantissa, mantissa_bits, bias;
+  } known[] = {
       {CORNU_FLOAT32, 4, 31, 23, 8, 0, 23, 127}, {CORNU_FLOAT64, 8, 63, 52, 11, 0, 52, 1023},
       {CORNU_FLOAT16, 2, 15, 10, 5, 0, 10, 15},  {CORNU_BFLOAT16, 2, 15, 7, 8, 0, 7, 127}};
   size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
   if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0) return false;
   for (int i = 0; i < CN_COUNT(known); i++)
     if (H5Tget_size(type) == known[i].size && sign == known[i].sign && exponent == known[i].exponent &&
-        exponent_bits == known[i].exponent_bits &&
-        mantissa == known[i].mantissa && mantissa_bits == known[i].mantissa_bits && H5Tget_ebias(type) == known[i].bias)
+        exponent_bits == known[i].exponent_bits && mantissa == known[i].mantissa && mantissa_bits == known[i].mantissa_bits && H5Tget_ebias(type) == known[i].bias)
       return *out = known[i].dtype, true;
   return false;
 }
@@ -478,8 +479,7 @@ static cn_status check_filters(hid_t list, cn_error *e) {
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "it is packed with the HDF5 filter %d (%s); Cornu reads gzip, shuffle and fletcher32: "
-                                               "repack the file with h5repack -f GZIP=1", (int)filter, *name ? name
-                                                   : "unknown");
+                     "repack the file with h5repack -f GZIP=1", (int)filter, *name ? name : "unknown");
   }
   return CORNU_OK;
 }

@@ -204,8 +204,7 @@ static bool run_write(job *j, png_structp png, png_infop info, FILE *file) {
   if (setjmp(j->leave)) return false;
   png_init_io(png, file);
   png_set_IHDR(png, info, (png_uint_32)shape[1], (png_uint_32)shape[0], 8, colours[shape[2]], PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT,
-               PNG_FILTER_TYPE_DEFAULT);
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
   for (int64_t i = 0; i < shape[0]; i++) png_write_row(png, (png_const_bytep)j->pixels->data + i * shape[1] * shape[2]);
   png_write_end(png, NULL);
@@ -224,10 +223,10 @@ static bool write_png(job *j, const char *path) {
 }
 
 static bool is_picture(const cn_tensor *t) {
-  return t->dtype == CORNU_UINT8 && t->rank == 3 && !cornu_tensor_is_symbolic(t) && t->shape[0] > 0 &&
-      t->shape[1] > 0 &&
-         t->shape[0] <= INT32_MAX && t->shape[1] <= INT32_MAX &&
-             (t->shape[2] == 1 || t->shape[2] == 3 || t->shape[2] == 4);
+  if (t->dtype != CORNU_UINT8 || t->rank != 3 || cornu_tensor_is_symbolic(t)) return false;
+  for (int i = 0; i < 2; i++)
+    if (t->shape[i] < 1 || t->shape[i] > INT32_MAX) return false;
+  return t->shape[2] == 1 || t->shape[2] == 3 || t->shape[2] == 4;
 }
 
 cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e) {

@@ -45,10 +45,11 @@ static bool accept(reader *r, const char *word) {
 static int hex4(const char *s) {
   int value = 0;
   for (int i = 0; i < 4; i++) {
-    int digit = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10 : s[i] >= 'A' &&
-        s[i] <= 'F' ? s[i] - 'A' + 10 : -1;
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
+    static const char digits_[] = "0123456789abcdefABCDEF";
+    const char *digit = s[i] ? strchr(digits_, s[i]) : NULL;
+    if (!digit) return -1;
+    int at = (int)(digit - digits_);
+    value = value * 16 + (at < 16 ? at : at - 6);
   }
   return value;
 }
@@ -267,9 +268,9 @@ static cn_status read_string(reader *r, cn_value **out) {
 
 static cn_status read_constant(reader *r, cn_value **out) {
   static const struct { const char *word; cornu_kind kind; bool b; double f; } known[] = {
-      {"null", CORNU_NULL, false, 0},       {"true", CORNU_BOOL, true, 0},          {"false", CORNU_BOOL, false, 0},
-      {"NaN", CORNU_FLOAT, false, NAN},     {"Infinity", CORNU_FLOAT, false, INFINITY},
-          {"-Infinity", CORNU_FLOAT, false, -INFINITY}};
+      {"null", CORNU_NULL, false, 0},   {"true", CORNU_BOOL, true, 0},              {"false", CORNU_BOOL, false, 0},
+      {"NaN", CORNU_FLOAT, false, NAN}, {"Infinity", CORNU_FLOAT, false, INFINITY}, {"-Infinity", CORNU_FLOAT, false, -INFINITY}
+  };
   for (int i = 0; i < CN_COUNT(known); i++) {
     if (!accept(r, known[i].word)) continue;
     CN_TRY(make(r, known[i].kind, out));

@@ -80,9 +80,21 @@ static cn_status read_shape(cursor *c, cn_npy *out, cn_error *e) {
   return good ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper shape");
 }
 
+/* What NumPy's letter stands for, of types that tensors do not have. */
+static const char *dtype_kind(char letter) {
+  switch (letter) {
+    case 'U': return "unicode texts";
+    case 'S': case 'a': return "texts in bytes";
+    case 'O': return "Python objects, which are never unpickled";
+    case 'c': return "complex numbers";
+    case 'M': case 'm': return "times";
+    default: return "a type that Cornu does not have";
+  }
+}
+
 static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
   static const struct { const char *name; cornu_dtype dtype; } known[] = {
-      {"f4", CORNU_FLOAT32}, {"f8", CORNU_FLOAT64}, {"f2", CORNU_FLOAT16}, {"V2", CORNU_BFLOAT16}, /* how NumPy keeps a bfloat16 */
+      {"f4", CORNU_FLOAT32}, {"f8", CORNU_FLOAT64}, {"f2", CORNU_FLOAT16}, {"V2", CORNU_BFLOAT16}, /* ml_dtypes */
       {"i1", CORNU_INT8},    {"i2", CORNU_INT16},   {"i4", CORNU_INT32},   {"i8", CORNU_INT64},
       {"u1", CORNU_UINT8},   {"u2", CORNU_UINT16},  {"u4", CORNU_UINT32},  {"u8", CORNU_UINT64},
       {"b1", CORNU_BOOL8},   {"?", CORNU_BOOL8}};
@@ -95,11 +107,7 @@ static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
       out->swapped = other && cornu_dtype_bytes(out->dtype) > 1;
       return CORNU_OK;
     }
-  const char *what = *name == 'U' ? "unicode texts" : *name == 'S' || *name == 'a' ? "texts in bytes" : *name == 'O'
-      ? "Python objects, which are never unpickled"
-                   : *name == 'c' ? "complex numbers" : *name == 'M' || *name == 'm' ? "times"
-                       : "a type that Cornu does not have";
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of dtype '%s' (%s)", text, what);
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of dtype '%s' (%s)", text, dtype_kind(*name));
 }
 
 static cn_status parse_member(cursor *c, const char *key, cn_npy *out, int *seen, cn_error *e) {
@@ -111,8 +119,8 @@ static cn_status parse_member(cursor *c, const char *key, cn_npy *out, int *seen
   if (strcmp(key, "fortran_order") == 0) {
     *seen |= 2;
     out->fortran = accept(c, "True");
-    return out->fortran || accept(c, "False") ? CORNU_OK
-        : cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper fortran_order");
+    if (out->fortran || accept(c, "False")) return CORNU_OK;
+    return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper fortran_order");
   }
   if (strcmp(key, "descr") != 0) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has an unknown key '%s'", key);
   *seen |= 4;
@@ -140,8 +148,7 @@ cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) 
   if (count < 0 || !cn_mul_size((size_t)count, cornu_dtype_bytes(out->dtype), &out->bytes) ||
       out->bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes",
-                   CN_SHAPE(out->rank, out->shape),
-                   cn_limits.max_tensor_bytes);
+                   CN_SHAPE(out->rank, out->shape), cn_limits.max_tensor_bytes);
   return CORNU_OK;
 }
 
@@ -200,8 +207,9 @@ static cn_status check_length(const char *path, const cn_npy *a, size_t offset, 
   char byte;
   size_t got = 1;
   if (a->bytes) CN_TRY(cn_file_peek(path, offset + a->bytes - 1, &byte, 1, &got, e));
-  return got ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends before its array of shape %s is complete",
-                                  path, CN_SHAPE(a->rank, a->shape));
+  if (got) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends before its array of shape %s is complete", path,
+                 CN_SHAPE(a->rank, a->shape));
 }
 
 cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e) {
@@ -225,8 +233,8 @@ cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e
 size_t cn_npy_head(const cn_tensor *t, char head[CN_NPY_HEAD]) {
   static const char *const names[CORNU_DTYPES] = {"f4", "f8", "f2", "V2", "i1", "i2", "i4", "i8", "u1", "u2", "u4",
                                                   "u8", "b1"};
-  char text[CN_NPY_HEAD - 16], order = cornu_dtype_bytes(t->dtype) == 1 || t->dtype == CORNU_BFLOAT16 ? '|'
-      : little_endian() ? '<' : '>';
+  char text[CN_NPY_HEAD - 16], order = little_endian() ? '<' : '>';
+  if (cornu_dtype_bytes(t->dtype) == 1 || t->dtype == CORNU_BFLOAT16) order = '|';
   int n = snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, names[t->dtype]);
   for (int i = 0; i < t->rank; i++)
     n += snprintf(text + n, sizeof text - (size_t)n, i ? " %lld%s" : "%lld%s", (long long)t->shape[i],

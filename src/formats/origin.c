@@ -94,8 +94,11 @@ static cn_status keras1_backend(cn_source *s, const cornu_load_options *options,
 
 /* ---- Origins ---- */
 
-static void set_keras(cn_origin *o, int keras, int minor, int patch) { o->keras = keras, o->minor = minor,
-                                                                      o->patch = patch; }
+static void set_keras(cn_origin *o, int keras, int minor, int patch) {
+  o->keras = keras;
+  o->minor = minor;
+  o->patch = patch;
+}
 
 static bool without_version(const cn_source *s) {
   return s->layout == CN_WEIGHTS_NUMBERED || (s->layout == CN_WEIGHTS_LEGACY && !*s->weights_version);

@@ -44,7 +44,7 @@ static cn_status sniff_folder(const char *path, content *out, cn_error *e) {
   if (has_file(path, "checkpoint"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a folder of TensorFlow checkpoints, which this version does not read: save the weights as "
-                       ".weights.h5");
+                   ".weights.h5");
   return cn_fail(e, CORNU_ERR_FORMAT, "a folder without config.json: not a model");
 }
 
@@ -118,8 +118,8 @@ static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
   if (cn_value_is(cn_value_find(v, "node"), CORNU_LIST))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a graph in MMdnn's intermediate format, which this version does not read");
-  if (!cn_value_str(cn_value_find(v, "class_name")) || (!cn_value_is(config, CORNU_DICT) && !cn_value_is(config,
-                                                                                                         CORNU_LIST)))
+  bool has_config = cn_value_is(config, CORNU_DICT) || cn_value_is(config, CORNU_LIST);
+  if (!cn_value_str(cn_value_find(v, "class_name")) || !has_config)
     return cn_fail(e, CORNU_ERR_FORMAT, "the JSON %s is not a Keras model: \"class_name\" and \"config\" expected",
                    cn_value_show(v, (char[80]){0}, 80));
   s->config = v;
@@ -179,7 +179,7 @@ static cn_status open_h5(const char *path, int parts, cn_source *s, cn_error *e)
   if (!text)
     return cn_fail(e, CORNU_ERR_FORMAT,
                    "an HDF5 file without a Keras model (no attribute \"model_config\") and without weights (no "
-                       "\"layer_names\")");
+                   "\"layer_names\")");
   CN_TRY(parse_json(s, text, length, &v, e));
   CN_TRY(set_config(s, v, e));
   CN_TRY(cn_h5_attr_text(s->h5, "", "training_config", &s->tree.arena, &text, &length, e));
@@ -229,7 +229,7 @@ static cn_status check_members(const members *m, cn_error *e) {
     if (strcmp(cn_base_name(name), "saved_model.pb") == 0)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "a zipped TensorFlow SavedModel, which this version does not read: save the model as .keras or "
-                         ".h5");
+                     ".h5");
     if (strcmp(cn_base_name(name), "config.json") == 0)
       return cn_fail(e, CORNU_ERR_FORMAT,
                      "config.json is in a folder of the archive (%s): zip the content of the folder, not the folder",
@@ -245,7 +245,7 @@ static cn_status open_member_weights(cn_source *s, const members *m, cn_error *e
     if (has_member(m, "model.weights.npz"))
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "its weights are Python pickles (model.weights.npz), which are never read: save the model with "
-                         "h5py installed");
+                     "h5py installed");
     return CORNU_OK;
   }
   if (m->zip) {

@@ -183,8 +183,8 @@ static cn_status put_imported(cn_loading *g, cn_layer *owner, const char *label,
 }
 
 cn_status cn_weights_put(cn_loading *g, cn_layer *owner, const char *label, const cn_stored *arrays, int n) {
-  return owner->type && owner->type->import ? put_imported(g, owner, label, arrays, n)
-      : put_plain(g, owner, label, arrays, n);
+  bool imported = owner->type && owner->type->import;
+  return imported ? put_imported(g, owner, label, arrays, n) : put_plain(g, owner, label, arrays, n);
 }
 
 /* ---- Custom layers ---- */

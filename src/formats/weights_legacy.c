@@ -50,8 +50,8 @@ static cn_status list_numbered(cn_loading *g, file_layers *out) {
     return cn_fail(g->e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
   for (int64_t i = 0; i < n_layers; i++) {
     file_layer *l;
-    const char *name = cn_arena_printf(&g->arena, "layer_%lld", (long long)i), *path = name
-        ? join(g, g->source->group, name) : NULL;
+    const char *name = cn_arena_printf(&g->arena, "layer_%lld", (long long)i);
+    const char *path = name ? join(g, g->source->group, name) : NULL;
     if (!path) return cn_no_memory(g->e);
     CN_TRY(add_layer(g, out, name, &l));
     n_arrays = 0;
@@ -195,6 +195,10 @@ static bool ends_in(const char *text, const char *name) {
   return !*text || *text == ':';
 }
 
+static bool has_suffix(const cn_slot *w, const char *text) {
+  return w->weight < 0 || ends_in(text, w->owner->weights[w->weight].name);
+}
+
 /* The first free array of that weight's name and shape, for each slot in turn. */
 static bool by_suffix(sharing *s) {
   int n = s->slots.count;
@@ -204,9 +208,7 @@ static bool by_suffix(sharing *s) {
     const cn_slot *w = &s->slots.items[i];
     int found = -1;
     for (int k = 0; k < n && found < 0; k++)
-      if (!used[k] && slot_fits(s, i, k) && (w->weight < 0 || ends_in(s->from->arrays.items[k].name,
-                                                                      w->owner->weights[w->weight].name)))
-        found = k;
+      if (!used[k] && slot_fits(s, i, k) && has_suffix(w, s->from->arrays.items[k].name)) found = k;
     if (found < 0) return false;
     used[found] = true;
     s->array_of[i] = found;
@@ -327,7 +329,7 @@ static cn_status count_mismatch(cn_loading *g, const file_layer *const *file, in
   else cn_text_add(&t, ", no more in the config");
   cn_fail(g->e, CORNU_ERR_SHAPE,
           "%d layers with weights in the file, %d in the config; the first that differ by name: %s. If only a part "
-                                 "of the weights is wanted, load with by_name", n_file, n_layers, t.data ? t.data : "");
+          "of the weights is wanted, load with by_name", n_file, n_layers, t.data ? t.data : "");
   cn_text_free(&t);
   return CORNU_ERR_SHAPE;
 }

@@ -92,8 +92,8 @@ static cn_status note_missing(walker *w, cn_layer *l, const char *path) {
 static cn_status put_own(walker *w, cn_layer *l, const cn_layer *top, const char *path) {
   cn_stored_list arrays;
   bool there;
-  const char *own = l->type && l->type->weights_path ? join(w, path, l->type->weights_path) : path, *vars = own
-      ? join(w, own, "vars") : NULL;
+  const char *own = l->type && l->type->weights_path ? join(w, path, l->type->weights_path) : path;
+  const char *vars = own ? join(w, own, "vars") : NULL;
   if (!vars) return cn_no_memory(w->g->e);
   if (l->n_weights == 0) return CORNU_OK;
   CN_TRY(list_vars(w, vars, &arrays, &there));

@@ -26,9 +26,10 @@ static cn_status fail_open(int code, cn_error *e) {
   if (code == ZIP_ER_EXISTS) return cn_fail(e, CORNU_ERR_FORMAT, "the zip archive has two entries with the same name");
   zip_error_t error;
   zip_error_init_with_code(&error, code);
-  cn_status status = code == ZIP_ER_NOENT ? CORNU_ERR_NOT_FOUND : code == ZIP_ER_MEMORY ? CORNU_ERR_MEMORY
-                   : code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK ? CORNU_ERR_IO
-                       : CORNU_ERR_FORMAT;
+  cn_status status = CORNU_ERR_FORMAT;
+  if (code == ZIP_ER_NOENT) status = CORNU_ERR_NOT_FOUND;
+  if (code == ZIP_ER_MEMORY) status = CORNU_ERR_MEMORY;
+  if (code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK) status = CORNU_ERR_IO;
   cn_fail(e, status, "cannot open the zip archive: %s", zip_error_strerror(&error));
   zip_error_fini(&error);
   return status;
@@ -95,7 +96,7 @@ static cn_status check_sizes(cn_zip *z, int entry, const zip_stat_t *s, size_t m
   if (s->comp_method != ZIP_CM_STORE && s->comp_method != ZIP_CM_DEFLATE)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "entry \"%s\" is packed by zip method %d; Cornu reads stored (0) and deflated (8) ones", name,
-                       (int)s->comp_method);
+                   (int)s->comp_method);
   if (s->size > max)
     return cn_fail(e, CORNU_ERR_LIMIT, "entry \"%s\" has %llu bytes, the limit is %zu", name,
                    (unsigned long long)s->size, max);
@@ -141,8 +142,8 @@ cn_status cn_zip_next(cn_zip *z, void *data, size_t size, cn_error *e) {
 /* libzip compares the check sum when it meets the end. */
 cn_status cn_zip_end(cn_zip *z, cn_error *e) {
   char byte;
-  cn_status status = z->left ? cn_fail(e, CORNU_ERR_FORMAT, "the zip entry has %llu bytes too many",
-                                       (unsigned long long)z->left) : CORNU_OK;
+  unsigned long long left = z->left;
+  cn_status status = left ? cn_fail(e, CORNU_ERR_FORMAT, "the zip entry has %llu bytes too many", left) : CORNU_OK;
   int64_t got = status ? 0 : zip_fread(z->entry, &byte, 1);
   if (got < 0) status = fail_entry(z, e);
   else if (got > 0) status = cn_fail(e, CORNU_ERR_FORMAT, "the zip entry is longer than the archive says");
