@@ -9,7 +9,7 @@
 /* How an HDF5 file keeps weights. */
 typedef enum cn_weights_layout {
   CN_WEIGHTS_NONE,
-  CN_WEIGHTS_LEGACY,   /* a group per layer, listed in layer_names, arrays listed in weight_names: Keras 1 and 2, .h5 of 3 */
+  CN_WEIGHTS_LEGACY,   /* a group per layer in layer_names, arrays in weight_names: Keras 1 and 2, .h5 of Keras 3 */
   CN_WEIGHTS_NUMBERED, /* groups layer_0, layer_1, … with arrays param_0, …: before Keras 1.1 */
   CN_WEIGHTS_OBJECTS   /* a group per object, arrays in vars/0, vars/1, …: .keras and .weights.h5 */
 } cn_weights_layout;

@@ -388,20 +388,16 @@ static void close_array(array *a) {
   *a = (array){0};
 }
 
-/* IEEE formats by the places of their bits: size in bytes, sign, exponent, mantissa, bias. */
+/* IEEE formats by the places of their bits. */
 static bool float_type(hid_t type, cornu_dtype *out) {
-  static const struct {
-    cornu_dtype dtype;
-    size_t size, sign, exponent, exponent_bits, mantissa, mantissa_bits, bias;
-  } known[] = {
-      {CORNU_FLOAT32, 4, 31, 23, 8, 0, 23, 127}, {CORNU_FLOAT64, 8, 63, 52, 11, 0, 52, 1023},
-      {CORNU_FLOAT16, 2, 15, 10, 5, 0, 10, 15},  {CORNU_BFLOAT16, 2, 15, 7, 8, 0, 7, 127}};
-  size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
-  if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0) return false;
+  enum { SIZE, SIGN, EXPONENT, EXPONENT_BITS, MANTISSA, MANTISSA_BITS, BIAS, FIELDS };
+  static const struct { cornu_dtype dtype; size_t fields[FIELDS]; } known[] = {
+      {CORNU_FLOAT32, {4, 31, 23, 8, 0, 23, 127}}, {CORNU_FLOAT64, {8, 63, 52, 11, 0, 52, 1023}},
+      {CORNU_FLOAT16, {2, 15, 10, 5, 0, 10, 15}},  {CORNU_BFLOAT16, {2, 15, 7, 8, 0, 7, 127}}};
+  size_t f[FIELDS] = {[SIZE] = H5Tget_size(type), [BIAS] = H5Tget_ebias(type)};
+  if (H5Tget_fields(type, &f[SIGN], &f[EXPONENT], &f[EXPONENT_BITS], &f[MANTISSA], &f[MANTISSA_BITS]) < 0) return false;
   for (int i = 0; i < CN_COUNT(known); i++)
-    if (H5Tget_size(type) == known[i].size && sign == known[i].sign && exponent == known[i].exponent &&
-        exponent_bits == known[i].exponent_bits && mantissa == known[i].mantissa && mantissa_bits == known[i].mantissa_bits && H5Tget_ebias(type) == known[i].bias)
-      return *out = known[i].dtype, true;
+    if (memcmp(f, known[i].fields, sizeof f) == 0) return *out = known[i].dtype, true;
   return false;
 }
 

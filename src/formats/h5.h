@@ -26,7 +26,7 @@ bool cn_h5_has_attr(cn_h5 *f, const char *path, const char *name);
 /* A text, NULL when there is no such attribute; the last byte is followed by a NUL. */
 cn_status cn_h5_attr_text(cn_h5 *f, const char *path, const char *name, cn_arena *a, const char **out, size_t *length,
                           cn_error *e);
-/* A list of texts, joined from name0, name1, … when it was too long for one attribute. *found: whether it is there. */
+/* A list of texts, joined from name0, name1, … when it was too long for one attribute. *found: it is there. */
 cn_status cn_h5_attr_texts(cn_h5 *f, const char *path, const char *name, cn_arena *a, cn_names *out, bool *found,
                            cn_error *e);
 cn_status cn_h5_attr_int(cn_h5 *f, const char *path, const char *name, int64_t *out, bool *found, cn_error *e);

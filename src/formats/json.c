@@ -269,7 +269,8 @@ static cn_status read_string(reader *r, cn_value **out) {
 static cn_status read_constant(reader *r, cn_value **out) {
   static const struct { const char *word; cornu_kind kind; bool b; double f; } known[] = {
       {"null", CORNU_NULL, false, 0},   {"true", CORNU_BOOL, true, 0},              {"false", CORNU_BOOL, false, 0},
-      {"NaN", CORNU_FLOAT, false, NAN}, {"Infinity", CORNU_FLOAT, false, INFINITY}, {"-Infinity", CORNU_FLOAT, false, -INFINITY}
+      {"NaN", CORNU_FLOAT, false, NAN}, {"Infinity", CORNU_FLOAT, false, INFINITY},
+      {"-Infinity", CORNU_FLOAT, false, -INFINITY}
   };
   for (int i = 0; i < CN_COUNT(known); i++) {
     if (!accept(r, known[i].word)) continue;
@@ -324,7 +325,7 @@ static void write_text(cn_text *t, const char *s, size_t length) {
   cn_text_add(t, "\"");
 }
 
-/* The shortest digits that read back the same (15 always do but for the smallest numbers), with a point or an exponent. */
+/* The shortest digits that read back the same, from 15 on but for the smallest numbers; with a point or an exponent. */
 static void write_float(cn_text *t, double f) {
   if (isnan(f) || isinf(f)) {
     cn_text_add(t, isnan(f) ? "NaN" : f > 0 ? "Infinity" : "-Infinity");

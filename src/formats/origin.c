@@ -1,4 +1,4 @@
-/* Where a config and its weights come from: which Keras, which backend, which order of dimensions when none is saved. */
+/* Where a config and its weights come from: which Keras, which backend, which order of dimensions if none is saved. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,7 +141,7 @@ cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, cons
   if (without_version(weights) && config->keras == 1)
     return keras1_backend(weights, options, weights->backend, &out->theano, e);
   if (without_version(weights)) {
-    /* Keras 2 transposes such kernels but never turns them by 180 degrees: so do we, unless told where they are from. */
+    /* Keras 2 transposes such kernels but never turns them by 180 degrees: so do we, unless the option says theano. */
     const char *option;
     CN_TRY(option_backend(options, &option, e));
     set_keras(out, 1, 2, 2);

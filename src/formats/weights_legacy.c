@@ -1,4 +1,4 @@
-/* Weights of Keras 1 and 2, and of .h5 files of Keras 3: layers by their order (or their names), arrays by their order. */
+/* Weights of Keras 1 and 2, and of .h5 files of Keras 3: layers by order or by name, arrays by order. */
 #include <string.h>
 
 #include "formats/weights.h"

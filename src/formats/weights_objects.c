@@ -1,5 +1,5 @@
-/* Weights of .keras and .weights.h5 files: a group per object, found by the attributes that lead to it, and in a list by
- * class names counted up (dense, dense_1). */
+/* Weights of .keras and .weights.h5 files: a group per object, found by the attributes that lead to it, and in a list
+ * by class names counted up (dense, dense_1). */
 #include <stdlib.h>
 #include <string.h>
 

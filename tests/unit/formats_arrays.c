@@ -94,7 +94,14 @@ static size_t make(char *out, int version, const char *header, const void *data,
 
 static void test_npy_layouts(void **state) {
   (void)state;
-  static const struct { int version; const char *header; unsigned char data[16]; size_t size; cornu_dtype dtype; double at_0_1; } cases[] = {
+  static const struct {
+    int version;
+    const char *header;
+    unsigned char data[16];
+    size_t size;
+    cornu_dtype dtype;
+    double at_0_1;
+  } cases[] = {
       {1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 2), }\n", {0, 1, 1, 0, 0, 3, 0, 4}, 8, CORNU_INT16,
        256},
       {2, "{'descr': '<i2', 'fortran_order': True, 'shape': (2, 2)}", {1, 0, 2, 0, 3, 0, 4, 0}, 8, CORNU_INT16, 3},
