@@ -143,17 +143,39 @@ static bool has_weights(walker *w, cn_layer *l) {
   return !cn_slots_of(w->g, l, &slots) && slots.count;
 }
 
-/* Keys of a model's layers: class names in snake case, counted up. twice: layers with weights count double, since
- * TensorFlow 2.12 to 2.14 list them under two names. */
-static cn_status class_keys(walker *w, const cn_model *m, bool twice, const char **keys) {
+/* Whether the config marks the layer as the same object as one before. */
+static bool is_shared(const cn_model *m, int layer) {
+  const cn_value *config = cn_value_find(m->config, "config"), *layers = cn_value_find(config, "layers");
+  const char *name = m->layers[layer]->name;
+  int count = cn_value_is(layers, CORNU_LIST) ? layers->count : 0;
+  for (int i = 0; i < count; i++) { /* the same place, or one further: a Sequential's list begins with its input */
+    const cn_value *entry = layers->items[(layer + i) % count];
+    const char *own = cn_value_str(cn_value_find(cn_value_find(entry, "config"), "name"));
+    if (own && strcmp(own, name) == 0) return cn_value_find(entry, "shared_object_id");
+  }
+  return false;
+}
+
+/* How lists of layers are numbered. Keras 3 counts every layer; tf.keras leaves out what it has stored elsewhere; its
+ * versions 2.12 to 2.14 list layers with weights under two names, so that these count double. */
+typedef enum counting { COUNT_ALL, COUNT_NEW, COUNT_TWICE } counting;
+
+static int count_step(walker *w, const cn_model *m, int layer, counting how) {
+  if (how == COUNT_NEW) return is_shared(m, layer) ? 0 : 1;
+  return how == COUNT_TWICE && has_weights(w, m->layers[layer]) ? 2 : 1;
+}
+
+/* Keys of a model's layers: class names in snake case, counted up. A layer that does not count has the key "". */
+static cn_status class_keys(walker *w, const cn_model *m, counting how, const char **keys) {
   cn_map counts = {0};
   cn_status status = CORNU_OK;
   for (int i = 0; i < m->n_layers && !status; i++) {
     char name[256];
+    int step = count_step(w, m, i, how);
     cn_snake_case(class_of(m->layers[i]), name, sizeof name);
-    intptr_t count = (intptr_t)cn_map_get(&counts, name), step = twice && has_weights(w, m->layers[i]) ? 2 : 1;
+    intptr_t count = (intptr_t)cn_map_get(&counts, name);
     const char *stored = cn_arena_string(&w->g->arena, name);
-    keys[i] = count ? cn_arena_printf(&w->g->arena, "%s_%d", name, (int)count) : stored;
+    keys[i] = !step ? "" : count ? cn_arena_printf(&w->g->arena, "%s_%d", name, (int)count) : stored;
     if (!stored || !keys[i] || !cn_map_set(&counts, stored, (void *)(count + step))) status = cn_no_memory(w->g->e);
   }
   cn_map_free(&counts);
@@ -167,6 +189,7 @@ static int keys_found(walker *w, const cn_model *m, const char *path, const char
   for (int i = 0; i < m->n_layers; i++) {
     const cn_layer *l = m->layers[i];
     if (!l->n_weights && !l->n_children && !l->model && !l->custom) continue;
+    if (!*keys[i]) continue;
     const char *at = join(w, path, keys[i]);
     bool there = at && cn_h5_find(w->g->source->h5, at) == CN_H5_GROUP;
     found += there;
@@ -175,20 +198,19 @@ static int keys_found(walker *w, const cn_model *m, const char *path, const char
   return found;
 }
 
-/* The kind of keys of which the file has most. */
+/* The kind of keys of which the file has most: counted classes, or names. */
 static cn_status layer_keys(walker *w, const cn_model *m, const char *path, const char ***out) {
-  const char **kinds[3];
-  int best = 0, most = -1;
+  const counting kinds[] = {w->g->origin.tf ? COUNT_NEW : COUNT_ALL, COUNT_TWICE};
+  int most = -1;
   bool all = false;
   for (int k = 0; k < 3 && !all; k++) {
-    kinds[k] = cn_arena_array(&w->g->arena, (size_t)m->n_layers + 1, sizeof **kinds);
-    if (!kinds[k]) return cn_no_memory(w->g->e);
-    if (k < 2) CN_TRY(class_keys(w, m, k == 1, kinds[k]));
-    for (int i = 0; k == 2 && i < m->n_layers; i++) kinds[k][i] = m->layers[i]->name;
-    int found = keys_found(w, m, path, kinds[k], &all);
-    if (found > most) most = found, best = k;
+    const char **keys = cn_arena_array(&w->g->arena, (size_t)m->n_layers + 1, sizeof *keys);
+    if (!keys) return cn_no_memory(w->g->e);
+    if (k < 2) CN_TRY(class_keys(w, m, kinds[k], keys));
+    for (int i = 0; k == 2 && i < m->n_layers; i++) keys[i] = m->layers[i]->name;
+    int found = keys_found(w, m, path, keys, &all);
+    if (found > most) most = found, *out = keys;
   }
-  *out = kinds[best];
   return CORNU_OK;
 }
 
@@ -224,7 +246,8 @@ static cn_status walk_model(walker *w, cn_model *m, const char *path) {
   if (!list) list = join(w, path, lists[0]);
   if (!list) return cn_no_memory(w->g->e);
   CN_TRY(layer_keys(w, m, list, &keys));
-  for (int i = 0; i < m->n_layers; i++) CN_TRY(walk_layer(w, m->layers[i], m->layers[i], join(w, list, keys[i])));
+  for (int i = 0; i < m->n_layers; i++)
+    CN_TRY(walk_layer(w, m->layers[i], m->layers[i], join(w, list, *keys[i] ? keys[i] : "(stored before)")));
   return w->declaring || w->g->skip_mismatch ? CORNU_OK : tell_extra(w, m, list, keys);
 }
 
@@ -237,11 +260,28 @@ static bool same_shapes(const cn_layer *a, const cn_layer *b) {
   return true;
 }
 
+/* Equal but for the numbers that mark shared objects. */
+static bool same_config(const cn_value *a, const cn_value *b) {
+  if (!a || !b || a->kind != b->kind || (a->kind != CORNU_DICT && a->kind != CORNU_LIST)) return cn_value_equal(a, b);
+  int other = 0;
+  for (int i = 0; a->kind == CORNU_LIST && i < a->count; i++)
+    if (i >= b->count || !same_config(a->items[i], b->items[i])) return false;
+  if (a->kind == CORNU_LIST) return a->count == b->count;
+  for (int i = 0; i < b->count; i++) other += strcmp(b->keys[i], "shared_object_id") != 0;
+  for (int i = 0; i < a->count; i++) {
+    if (strcmp(a->keys[i], "shared_object_id") == 0) continue;
+    const cn_value *v = cn_value_find(b, a->keys[i]);
+    if (!v || !same_config(a->items[i], v)) return false;
+    other--;
+  }
+  return other == 0;
+}
+
 /* A layer that two models share is stored at its first place alone; the config has it twice. */
 static cn_status tie(walker *w, cn_layer *l, const char *path) {
   for (int i = 0; i < w->n_seen; i++) {
     const cn_layer *first = w->seen[i];
-    if (first->type != l->type || strcmp(first->name, l->name) != 0 || !cn_value_equal(first->config, l->config) ||
+    if (first->type != l->type || strcmp(first->name, l->name) != 0 || !same_config(first->config, l->config) ||
         !same_shapes(first, l))
       continue;
     for (int k = 0; k < l->n_weights; k++)
