@@ -183,3 +183,18 @@ scale = {"class_name": "Scale", "config": {"name": "scale_1", "trainable": True,
 unknown = sequential([scale, dense("b", 2, entry=named)])
 legacy("custom.h5", unknown, {"scale_1": [("scale_1/scale:0", ramp(2, 3)), ("scale_1/part/shift:0", ramp(5, 3))], "b": pair("b", 20, 3, 2)})
 archive("custom.keras", unknown, {"scale": [ramp(2, 3)], "scale/part": [ramp(5, 3)], "dense": values(20, 3, 2)}, "layers")
+
+# A layer shared by two nested models is stored at its first place; Keras 3 counts it again, tf.keras does not.
+shared = dense("sh", 3, entry=named)
+again = dict(dense("sh", 3, entry=named), shared_object_id=7)
+twins = sequential([sequential([shared], "A"), sequential([again, dense("other", 3, entry=named)], "B")])
+twins["config"]["layers"][0]["config"].pop("batch_input_shape", None)
+for path, version, other in [("shared3.keras", "3.15.1", "dense_1"), ("shared2.keras", "2.21.0", "dense")]:
+    archive(path, twins, {"sequential/layers/dense": values(10, 3, 3), "sequential_1/layers/" + other: values(20, 3, 3)}, "layers", version=version)
+
+# The forward layer was frozen after it had been wrapped: its arrays come last, and only their names tell.
+lstm = {"class_name": "LSTM", "config": {"name": "l", "units": 1, "activation": "tanh", "recurrent_activation": "sigmoid"}}
+both = sequential([{"class_name": "Bidirectional", "config": {"name": "bi", "layer": lstm, "merge_mode": "concat", "batch_input_shape": [None, 5, 1]}}])
+parts = lambda part, first: [("bi/%s_l/lstm_cell/%s:0" % (part, n), ramp(first + i, *s)) for i, (n, s) in
+                             enumerate([("kernel", (1, 4)), ("recurrent_kernel", (1, 4)), ("bias", (4,))])]
+legacy("bidirectional.h5", both, {"bi": parts("backward", 20) + parts("forward", 10)}, version="2.11.0")

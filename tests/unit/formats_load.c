@@ -118,6 +118,31 @@ static void test_frozen_inside(void **state) {
   }
 }
 
+static void test_frozen_after_wrapping(void **state) {
+  (void)state;
+  cornu_model *m = load(FILES "bidirectional.h5", NULL);
+  cornu_layer *l = cornu_model_layer_named(m, "bi");
+  assert_int_equal(cornu_layer_weights(l), 6);
+  for (int i = 0; i < 6; i++) {
+    const char *name = cornu_layer_weight_name(l, i);
+    double base = strncmp(name, "forward_layer/", 14) == 0 ? 10 : 20;
+    double offset = strstr(name, "recurrent") ? 1 : strstr(name, "bias") ? 2 : 0;
+    assert_true(first(m, "bi", i) == base + offset);
+  }
+  cornu_model_release(m);
+}
+
+static void test_shared_by_two_models(void **state) {
+  (void)state;
+  static const char *const paths[] = {FILES "shared3.keras", FILES "shared2.keras"};
+  for (int i = 0; i < 2; i++) {
+    cornu_model *m = load(paths[i], NULL);
+    assert_true(first(m, "A/sh", 0) == 10 && first(m, "B/sh", 0) == 10 && first(m, "B/sh", 1) == 11);
+    assert_true(first(m, "B/other", 0) == 20 && first(m, "B/other", 1) == 21);
+    cornu_model_release(m);
+  }
+}
+
 static void test_load_weights_later(void **state) {
   (void)state;
   cornu_model *m = load(FILES "two.json", NULL);
@@ -296,12 +321,12 @@ static void test_bad_options(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_whole_files),      cmocka_unit_test(test_what_the_file_says),
-          cmocka_unit_test(test_by_name),
-      cmocka_unit_test(test_skip_mismatch),    cmocka_unit_test(test_frozen_inside),
-          cmocka_unit_test(test_load_weights_later),
-      cmocka_unit_test(test_custom_weights),   cmocka_unit_test(test_errors),
-          cmocka_unit_test(test_what_files_are),     cmocka_unit_test(test_model_type),
-      cmocka_unit_test(test_origins),          cmocka_unit_test(test_bad_options)};
+      cmocka_unit_test(test_whole_files), cmocka_unit_test(test_what_the_file_says),
+      cmocka_unit_test(test_by_name), cmocka_unit_test(test_skip_mismatch),
+      cmocka_unit_test(test_frozen_inside), cmocka_unit_test(test_load_weights_later),
+      cmocka_unit_test(test_shared_by_two_models), cmocka_unit_test(test_frozen_after_wrapping),
+      cmocka_unit_test(test_custom_weights), cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_what_files_are), cmocka_unit_test(test_model_type),
+      cmocka_unit_test(test_origins), cmocka_unit_test(test_bad_options)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
