@@ -1,6 +1,7 @@
 /* Layers: making one from its config, building, calling, weights in Keras's order. */
 #include "layers/layer.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,25 +62,57 @@ static const char common_keys[] =
 
 static const char *text_or(const cn_value *v, const char *other) { return cn_value_str(v) ? cn_value_str(v) : other; }
 
+/* The name of a quantised policy, which may be the default or one part of a map; NULL: none. */
+static const char *quantised_policy(const cn_value *v) {
+  static const char *const marks[] = {"Quantized", "Int4", "GPTQ", "AWQ", "_from_"};
+  const char *name = cn_value_str(v) ? v->s : cn_value_str(cn_value_find(v, "class_name"));
+  for (int i = 0; name && i < CN_COUNT(marks); i++)
+    if (strstr(name, marks[i])) return name;
+  const cn_value *config = cn_value_find(v, "config"), *map = cn_value_find(config, "policy_map");
+  const char *found = config ? quantised_policy(cn_value_find(config, "default_policy")) : NULL;
+  for (int i = 0; !found && cn_value_is(map, CORNU_DICT) && i < map->count; i++) found = quantised_policy(map->items[i]);
+  return found;
+}
+
+static const char *policy_name(const cn_value *v) {
+  const cn_value *config = cn_value_find(v, "config"), *inner = cn_value_find(config, "default_policy");
+  return inner ? policy_name(inner) : cn_value_str(config ? cn_value_find(config, "name") : v);
+}
+
+/* Policies of 16-bit floats change precision alone: their layers compute in float32. */
 static cn_status refuse_dtype(const cn_layer *l, cn_error *e) {
   const cn_value *v = cn_value_find(l->config, "dtype");
-  const char *policy_class = cn_value_str(cn_value_find(v, "class_name"));
-  if (policy_class && !(l->type->flags & CN_LAYER_QUANTISED) && (strstr(policy_class, "Quantized") || strstr(policy_class, "Int4") || strstr(policy_class, "GPTQ") || strstr(policy_class, "AWQ")))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is a %s: quantised layers are not supported; save the model with float weights", policy_class);
-  const cn_value *policy = cn_value_find(cn_value_find(v, "config"), "name");
-  const char *name = cn_value_str(policy ? policy : v);
-  if (name && strcmp(name, "float64") == 0 && !(l->type->flags & CN_LAYER_INPUT))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is float64: layers compute in float32; save the model in float32");
+  const char *quantised = l->type->flags & CN_LAYER_QUANTISED ? NULL : quantised_policy(v), *name = policy_name(v);
+  if (quantised)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is %s: quantised layers are not supported; save the model "
+                   "with float weights", quantised);
+  if (name && strcmp(name, "float64") == 0 && !(l->type->flags & (CN_LAYER_INPUT | CN_LAYER_ANY_DTYPE)))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is float64: layers compute in float32; save the model in "
+                   "float32");
   return CORNU_OK;
+}
+
+/* An activation that a handler computes, by the name of its function or class. *out stays NULL when there is none. */
+static cn_status custom_activation(cn_layer *l, const cn_value *v, cn_layer **out, cn_error *e) {
+  const char *name = cn_value_str(v) ? v->s : cn_value_str(cn_value_find(v, "class_name"));
+  const cn_value *config = cn_value_find(v, "config");
+  if (name && cn_value_str(config)) name = config->s;
+  if (!name || !cn_custom_find(l->customs, name, name)) return CORNU_OK;
+  return cn_layer_new_typed(&cn_layer_custom, name, name, cn_value_is(config, CORNU_DICT) ? config : NULL, &l->origin,
+                            l->customs, out, e);
+}
+
+static cn_status parse_activation(cn_layer *l, const char *field, const cn_value *v, cn_activation *a, cn_error *e) {
+  cn_layer *custom = NULL;
+  CN_TRY(custom_activation(l, v, &custom, e));
+  if (custom) *a = (cn_activation){.kind = CN_ACTIVATION_LAYER, .layer = custom};
+  else CN_TRY(cn_activation_parse(v, &l->origin, a, e));
+  return a->kind == CN_ACTIVATION_LAYER ? cn_layer_adopt(l, field, a->layer, e) : CORNU_OK;
 }
 
 static cn_status parse_field(void *user, const cn_field *field, const cn_value *v, void *member, cn_error *e) {
   cn_layer *l = user;
-  if (field->kind == CN_F_ACTIVATION) {
-    cn_activation *a = member;
-    CN_TRY(cn_activation_parse(v, &l->origin, a, e));
-    return a->kind == CN_ACTIVATION_LAYER ? cn_layer_adopt(l, field->name, a->layer, e) : CORNU_OK;
-  }
+  if (field->kind == CN_F_ACTIVATION) return parse_activation(l, field->name, v, member, e);
   cn_layer **child = member;
   *child = NULL;
   if (cn_value_is_null(v)) return CORNU_OK;
@@ -97,7 +130,8 @@ static cn_status parse_config(cn_layer *l, cn_error *e) {
   l->settings = cn_arena_alloc(&l->arena, l->type->settings_size + 1);
   if (!l->settings) return cn_no_memory(e);
   cn_field_hooks hooks = {l, parse_field};
-  if (!(l->type->flags & CN_LAYER_MODEL) && l->type != &cn_layer_custom) CN_TRY(cn_fields_parse(l->type->fields, config, l->settings, common_keys, &hooks, &l->arena, e));
+  if (!(l->type->flags & CN_LAYER_MODEL) && l->type != &cn_layer_custom)
+    CN_TRY(cn_fields_parse(l->type->fields, config, l->settings, common_keys, &hooks, &l->arena, e));
   if (!l->custom) CN_TRY(refuse_dtype(l, e));
   return l->type->check ? l->type->check(l, e) : CORNU_OK;
 }
@@ -131,39 +165,54 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
 
 static cn_status unknown_class(const char *name, const char *class_name, cn_error *e) {
   cn_text all = {0};
-  for (int i = 0; i < cn_layer_type_total; i++) cn_text_addf(&all, "%s %s ", cn_layer_types[i]->name, cn_layer_types[i]->aliases ? cn_layer_types[i]->aliases : "");
+  for (int i = 0; i < cn_layer_type_total; i++)
+    cn_text_addf(&all, "%s %s ", cn_layer_types[i]->name, cn_layer_types[i]->aliases ? cn_layer_types[i]->aliases : "");
   char nearest[80];
   const char *bare = bare_name(class_name);
   bool near = all.data && cn_nearest_name(bare, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): unknown layer class%s%s%s; give a handler: custom_objects = { %s = function(x, layer) … end }",
-                 name, class_name, near ? " (nearest: " : "", near ? nearest : "", near ? ")" : "", bare);
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): unknown layer class%s%s%s; give a handler: "
+                 "custom_objects = { %s = function(x, layer) … end }", name, class_name, near ? " (nearest: " : "",
+                 near ? nearest : "", near ? ")" : "", bare);
 }
 
 /* A subclassed functional model has a class of its own and the keys of a model. */
 static bool is_model_config(const cn_value *config) {
-  return cn_value_is(config, CORNU_LIST) || (cn_value_find(config, "layers") && cn_value_find(config, "input_layers") && cn_value_find(config, "output_layers"));
+  return cn_value_is(config, CORNU_LIST) || (cn_value_find(config, "layers") && cn_value_find(config, "input_layers") &&
+                                             cn_value_find(config, "output_layers"));
 }
 
-cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out, cn_error *e) {
+/* The class under which a handler takes the layer over; NULL: none does. */
+static const char *handled_class(cn_custom_set *customs, const char *class_name, const char *registered,
+                                 const char *name) {
+  if (cn_custom_find(customs, class_name, name)) return class_name;
+  return registered && cn_custom_find(customs, registered, name) ? registered : NULL;
+}
+
+cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+                       cn_error *e) {
   static const cn_value no_config = {.kind = CORNU_DICT};
   *out = NULL;
   const char *class_name = cn_value_str(cn_value_find(serialized, "class_name"));
-  if (!class_name) return cn_fail(e, CORNU_ERR_FORMAT, "a layer has no class_name: %s", cn_value_show(serialized, (char[100]){0}, 100));
+  if (!class_name)
+    return cn_fail(e, CORNU_ERR_FORMAT, "a layer has no class_name: %s",
+                   cn_value_show(serialized, (char[100]){0}, 100));
   const cn_value *config = cn_value_find(serialized, "config");
   if (cn_value_is_null(config)) config = &no_config;
   char standard[160];
   cn_snake_case(bare_name(class_name), standard, sizeof standard);
   const char *name = text_or(cn_value_find(config, "name"), text_or(cn_value_find(serialized, "name"), standard));
   const char *registered = cn_value_str(cn_value_find(serialized, "registered_name"));
+  const char *handled = handled_class(customs, class_name, registered, name);
   const cn_layer_type *type = cn_layer_type_find(class_name);
-  if (is_model_config(config) && (!type || !(type->flags & CN_LAYER_MODEL)) && !cn_custom_find(customs, class_name, name)) type = cn_layer_type_find("Functional");
+  if (!handled && is_model_config(config) && (!type || !(type->flags & CN_LAYER_MODEL)))
+    type = cn_layer_type_find("Functional");
   if (!cn_value_is(config, CORNU_DICT) && !(type && (type->flags & CN_LAYER_MODEL)))
-    return cn_fail(e, CORNU_ERR_FORMAT, "layer \"%s\" (%s): the config is %s, expected a dict", name, class_name, cn_value_show(config, (char[80]){0}, 80));
-  if (cn_custom_find(customs, registered ? registered : class_name, name) || cn_custom_find(customs, class_name, name))
-    return cn_layer_new_typed(&cn_layer_custom, cn_custom_find(customs, class_name, name) ? class_name : registered, name, config, origin, customs, out, e);
-  if (!type) return unknown_class(name, class_name, e);
-  return cn_layer_new_typed(type, class_name, name, config, origin, customs, out, e);
+    return cn_fail(e, CORNU_ERR_FORMAT, "layer \"%s\" (%s): the config is %s, expected a dict", name, class_name,
+                   cn_value_show(config, (char[80]){0}, 80));
+  if (handled) return cn_layer_new_typed(&cn_layer_custom, handled, name, config, origin, customs, out, e);
+  return type ? cn_layer_new_typed(type, class_name, name, config, origin, customs, out, e)
+              : unknown_class(name, class_name, e);
 }
 
 cn_layer *cn_layer_share(cn_layer *l) {
@@ -178,6 +227,7 @@ void cn_layer_drop(cn_layer *l) {
   cornu_model_release(l->model);
   cn_custom_set_drop(l->customs);
   cn_arena_free(&l->arena);
+  cn_arena_free(&l->path_arena);
   cn_free(l);
 }
 
@@ -196,10 +246,12 @@ cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn
 cn_status cn_layer_add_weight(cn_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
                               const cn_value *initializer, cn_error *e) {
   if (cn_shape_size(rank, shape) < 0)
-    return cn_fail(e, CORNU_ERR_SHAPE, "weight \"%s\" would have shape %s: the input shape is not known", name, CN_SHAPE(rank, shape));
+    return cn_fail(e, CORNU_ERR_SHAPE, "weight \"%s\" would have shape %s: the input shape is not known", name,
+                   CN_SHAPE(rank, shape));
   if (!cn_arena_grow(&l->arena, &l->weights, &l->cap_weights, l->n_weights, sizeof *l->weights)) return cn_no_memory(e);
   cn_weight *w = &l->weights[l->n_weights];
-  *w = (cn_weight){.name = cn_arena_string(&l->arena, name), .rank = rank, .dtype = CORNU_FLOAT32, .trainable = trainable, .initializer = initializer};
+  *w = (cn_weight){.name = cn_arena_string(&l->arena, name), .rank = rank, .dtype = CORNU_FLOAT32,
+                   .trainable = trainable, .initializer = initializer};
   if (!w->name) return cn_no_memory(e);
   if (rank) memcpy(w->shape, shape, sizeof *shape * (size_t)rank);
   l->n_weights++;
@@ -290,7 +342,8 @@ const cn_value *cn_call_kwarg(const cn_call *c, const char *name) {
 
 cn_sym cn_call_tensor(const cn_call *c, const char *name) {
   int index;
-  if (!cn_call_ref(cn_call_kwarg(c, name), &index) || index < 0 || index >= c->n_in) return (cn_sym){CN_NO_EDGE, CN_NO_EDGE};
+  if (!cn_call_ref(cn_call_kwarg(c, name), &index) || index < 0 || index >= c->n_in)
+    return (cn_sym){CN_NO_EDGE, CN_NO_EDGE};
   return c->in[index];
 }
 
@@ -305,10 +358,13 @@ void cn_call_return(cn_trace *t, cn_call *c, cn_edge data, cn_edge mask) {
 
 static void check_inputs(cn_layer *l, cn_trace *t, const cn_call *c) {
   const cn_layer_type *type = l->type;
-  int n = c->n_positional;
-  if (n >= type->min_in && (type->max_in < 0 || n <= type->max_in)) return;
-  if (type->min_in == type->max_in) cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %d input%s, not %d", type->min_in, type->min_in == 1 ? "" : "s", n);
-  else cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %s%d inputs, not %d", type->max_in < 0 ? "at least " : "up to ", type->max_in < 0 ? type->min_in : type->max_in, n);
+  int n = c->n_positional, min = type->min_in, max = type->max_in;
+  if (n >= min && (max < 0 || n <= max)) return;
+  if (min == max)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %d input%s, not %d", min, min == 1 ? "" : "s", n);
+  else
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %s%d inputs, not %d", n < min ? "at least " : "up to ", n < min ? min : max,
+                  n);
 }
 
 /* A layer is called on tensors alone: a number among them makes it an operation of keras.ops under the same name. */
@@ -325,10 +381,11 @@ static const cn_value *constant_argument(const cn_value *args) {
 static void check_arguments(cn_layer *l, cn_trace *t, const cn_call *c) {
   const cn_value *constant = l->custom ? NULL : constant_argument(c->args);
   if (constant)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with the constant %s, as an operation of keras.ops: not supported; give a handler for it in custom_objects",
-                  cn_value_show(constant, (char[80]){0}, 80));
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with the constant %s, as an operation of keras.ops: not "
+                  "supported; give a handler for it in custom_objects", cn_value_show(constant, (char[80]){0}, 80));
 }
 
+/* A build that failed leaves nothing behind: it may be tried again with other shapes. */
 static void build(cn_layer *l, cn_trace *t, const cn_call *c) {
   if (l->built || t->status) return;
   cn_type *types = cn_arena_array(&t->graph->arena, (size_t)c->n_positional + 1, sizeof *types);
@@ -339,13 +396,17 @@ static void build(cn_layer *l, cn_trace *t, const cn_call *c) {
   for (int i = 0; i < c->n_positional; i++) types[i] = *cn_edge_type(t, c->in[i].data);
   if (l->type->build) t->status = l->type->build(l, types, c->n_positional, t->error);
   if (!t->status) l->built = true;
+  while (t->status && l->n_weights > 0) cornu_tensor_release(l->weights[--l->n_weights].value);
 }
 
 /* Keras 1 and 2 refuse a mask at a layer that does not support it; later Keras drops it. */
 static void check_masks(cn_layer *l, cn_trace *t, const cn_call *c) {
-  if (l->type->flags & (CN_MASK_PASSES | CN_MASK_OWN | CN_LAYER_IDENTITY) || l->origin.keras > 2 || l->origin.tf || l->custom) return;
+  unsigned supported = CN_MASK_PASSES | CN_MASK_OWN | CN_LAYER_IDENTITY;
+  if (l->type->flags & supported || l->origin.keras > 2 || l->origin.tf || l->custom) return;
   for (int i = 0; i < c->n_positional; i++)
-    if (c->in[i].mask != CN_NO_EDGE) cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not support a mask, as in Keras %d: the model cannot have run there", l->origin.keras);
+    if (c->in[i].mask != CN_NO_EDGE)
+      cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not support a mask, as in Keras %d: the model cannot have run there",
+                    l->origin.keras);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -359,21 +420,34 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
       if (c->out[i].mask == CN_NO_EDGE) c->out[i].mask = c->in[0].mask;
 }
 
+/* A mask given by name takes the place of the first input's. */
+static void take_mask(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_sym mask = cn_call_tensor(c, "mask");
+  if (mask.data == CN_NO_EDGE || c->n_in == 0 || l->type->flags & CN_LAYER_MODEL) return;
+  cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)c->n_in, sizeof *in);
+  if (!in) {
+    t->status = cn_no_memory(t->error);
+    return;
+  }
+  memcpy(in, c->in, sizeof *in * (size_t)c->n_in);
+  in[0].mask = mask.data;
+  c->in = in;
+}
+
+/* Before Keras 3 a model may say that a layer, and all within it, runs as in training; Keras 3's predict overrides it. */
+static bool training_of(const cn_layer *l, const cn_trace *t, const cn_call *c) {
+  double training;
+  bool given = l->origin.keras < 3 && cn_value_number(cn_call_kwarg(c, "training"), &training);
+  return given ? training != 0 : t->training;
+}
+
 void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->status) return;
   const char *label = t->label;
+  bool training = t->training;
   t->label = l->name;
-  cn_sym mask = cn_call_tensor(c, "mask");
-  if (mask.data != CN_NO_EDGE && c->n_in > 0 && !(l->type->flags & CN_LAYER_MODEL)) {
-    cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)c->n_in, sizeof *in);
-    if (!in) {
-      t->status = cn_no_memory(t->error);
-      return;
-    }
-    memcpy(in, c->in, sizeof *in * (size_t)c->n_in);
-    in[0].mask = mask.data;
-    c->in = in;
-  }
+  t->training = training_of(l, t, c);
+  take_mask(l, t, c);
   check_arguments(l, t, c);
   check_inputs(l, t, c);
   check_masks(l, t, c);
@@ -381,6 +455,7 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   if (!t->status) lower(l, t, c);
   if (t->status) cn_at(t->error, t->status, "layer \"%s\" (%s)", l->name, l->class_name);
   t->label = label;
+  t->training = training;
 }
 
 int cn_layer_call_on(cn_layer *l, cn_trace *t, const cn_sym *in, int n_in, cn_sym *out, int cap) {
@@ -388,7 +463,8 @@ int cn_layer_call_on(cn_layer *l, cn_trace *t, const cn_sym *in, int n_in, cn_sy
   cn_layer_call(l, t, &c);
   if (t->status) return 0;
   if (c.n_out > cap) {
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s) has %d outputs, expected at most %d", l->name, l->class_name, c.n_out, cap);
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s) has %d outputs, expected at most %d", l->name,
+                  l->class_name, c.n_out, cap);
     return 0;
   }
   memcpy(out, c.out, sizeof *out * (size_t)c.n_out);
@@ -423,11 +499,25 @@ int cornu_layer_weights(const cornu_layer *l) {
   return f.at;
 }
 
+/* Paths of weights further down are made once and kept with the layer that was asked. */
+static const char *keep_path(cn_layer *l, const char *path) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  const char *kept = NULL;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < l->n_paths && !kept; i++)
+    if (strcmp(l->paths[i], path) == 0) kept = l->paths[i];
+  if (!kept && cn_arena_grow(&l->path_arena, &l->paths, &l->cap_paths, l->n_paths, sizeof *l->paths) &&
+      (kept = cn_arena_string(&l->path_arena, path)))
+    l->paths[l->n_paths++] = kept;
+  pthread_mutex_unlock(&lock);
+  return kept;
+}
+
 const char *cornu_layer_weight_name(const cornu_layer *l, int i) {
   finder f = {.wanted = i};
   cn_layer_each_weight((cn_layer *)l, find, &f, NULL);
   if (!f.owner) return NULL;
-  return f.owner == l ? f.owner->weights[f.index].name : cn_arena_string(&((cn_layer *)l)->arena, f.path);
+  return f.owner == l ? f.owner->weights[f.index].name : keep_path((cn_layer *)l, f.path);
 }
 
 cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i) {
@@ -438,15 +528,17 @@ cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i) {
 
 cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e) {
   int have = cornu_layer_weights(l);
-  if (n != have) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has %d weights, not %d", l->name, l->class_name, have, n);
+  if (n != have)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has %d weights, not %d", l->name, l->class_name, have, n);
   for (int pass = 0; pass < 2; pass++) /* all fit before one is set */
     for (int i = 0; i < n; i++) {
       finder f = {.wanted = i};
       cn_layer_each_weight(l, find, &f, NULL);
       const cn_weight *w = &f.owner->weights[f.index];
-      if (cornu_tensor_is_symbolic(weights[i]) || !cn_shape_equal(weights[i]->rank, weights[i]->shape, w->rank, w->shape))
-        return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name, f.path,
-                       CN_SHAPE(weights[i]->rank, weights[i]->shape), CN_SHAPE(w->rank, w->shape));
+      const cn_tensor *given = weights[i];
+      if (cornu_tensor_is_symbolic(given) || !cn_shape_equal(given->rank, given->shape, w->rank, w->shape))
+        return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
+                       f.path, CN_SHAPE(given->rank, given->shape), CN_SHAPE(w->rank, w->shape));
       if (!pass) continue;
       cn_tensor *copy;
       CN_TRY(cornu_tensor_cast(weights[i], w->dtype, &copy, e));
@@ -457,8 +549,10 @@ cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weight
   return CORNU_OK;
 }
 
-cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable, cornu_error *e) {
-  if (cn_layer_find_weight(l, name) >= 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
+cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
+                                    cornu_error *e) {
+  if (cn_layer_find_weight(l, name) >= 0)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
   CN_TRY(cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e));
   /* zeros until the file's array comes: a handler may look at its weights while the model is built */
   return cornu_tensor_new(CORNU_FLOAT32, rank, shape, &l->weights[l->n_weights - 1].value, e);

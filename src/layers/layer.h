@@ -54,6 +54,9 @@ struct cornu_layer {
   const cornu_custom *custom;   /* handler of an unknown class or Lambda */
   struct cn_custom_set *customs;/* keeps it alive */
   atomic_uint revision;         /* raised when weights change: plans made before are stale */
+  cn_arena path_arena;          /* of paths, which cornu_layer_weight_name has told */
+  const char **paths;
+  int n_paths, cap_paths;
 };
 
 /* A value in a trace with its mask (CN_NO_EDGE: none; else bool, Keras's shape: usually (batch, time)). */
@@ -81,7 +84,8 @@ enum {
   CN_LAYER_INPUT = 4,    /* InputLayer */
   CN_LAYER_IDENTITY = 8, /* at inference: lower may be NULL, inputs are the outputs */
   CN_LAYER_MODEL = 16,   /* nested model */
-  CN_LAYER_QUANTISED = 32 /* reads weights of quantised dtype policies itself */
+  CN_LAYER_QUANTISED = 32, /* reads weights of quantised dtype policies itself */
+  CN_LAYER_ANY_DTYPE = 64  /* moves values without computing: dtype float64 is fine */
 };
 
 struct cn_layer_type {

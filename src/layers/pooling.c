@@ -19,6 +19,12 @@ static const cn_field fields1[] = POOL_FIELDS(1, "pool_length", "stride");
 static const cn_field fields2[] = POOL_FIELDS(2, NULL, NULL);
 static const cn_field fields3[] = POOL_FIELDS(3, NULL, NULL);
 
+/* On Theano, Keras 2.0.4 to 2.1.4 count the padding of `same` in an average, in up to two dimensions. */
+static bool counts_padding(const cn_layer *l, int padding, int spatial) {
+  return l->origin.theano && padding == CN_PADDING_SAME && spatial < 3 && cn_origin_at_least(&l->origin, 2, 0, 4) &&
+         !cn_origin_at_least(&l->origin, 2, 1, 5);
+}
+
 static void pool(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool average) {
   const settings *s = l->settings;
   bool first = cn_channels_first(l, s->data_format, spatial);
@@ -26,7 +32,8 @@ static void pool(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool average
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);
   const cn_ints *strides = s->strides.n < 0 ? &s->pool_size : &s->strides;
-  cn_pool_attrs a = {.spatial = spatial, .average = average};
+  cn_pool_attrs a = {.spatial = spatial, .average = average,
+                    .count_padding = average && counts_padding(l, s->padding, spatial)};
   for (int i = 0; i < spatial; i++) {
     a.size[i] = s->pool_size.v[i];
     a.stride[i] = strides->v[i];

@@ -13,21 +13,23 @@ typedef struct settings { cn_ints size; int data_format, interpolation; } settin
    __VA_ARGS__ {0}}
 
 /* Numbered as cn_resize_method as far as that goes. */
+enum { AREA = CN_RESIZE_BICUBIC + 1 };
 #define METHODS "nearest bilinear bicubic area gaussian lanczos3 lanczos5 mitchellcubic"
 static const char *const methods[] = {"nearest", "bilinear", "bicubic", "area", "gaussian", "lanczos3", "lanczos5",
                                       "mitchellcubic"};
 
 static const cn_field fields1[] = UP_FIELDS(1, "length", );
-static const cn_field fields2[] = UP_FIELDS(2, NULL, 
+static const cn_field fields2[] = UP_FIELDS(2, NULL,
     {.name = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(settings, interpolation),
-     .standard = "\"nearest\"", .choices = METHODS, .help = "nearest, bilinear or bicubic; others are refused"},);
+     .standard = "\"nearest\"", .choices = METHODS, .help = "nearest, bilinear, bicubic or area; others are refused"},);
 static const cn_field fields3[] = UP_FIELDS(3, NULL, );
 
 static cn_status check2(cn_layer *l, cn_error *e) {
-  const settings *s = l->settings;
+  settings *s = l->settings;
+  if (s->interpolation == AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: no element is divided */
   if (s->interpolation > CN_RESIZE_BICUBIC)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "interpolation \"%s\" is not supported: nearest, bilinear and bicubic are",
-                   methods[s->interpolation]);
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "interpolation \"%s\" is not supported: nearest, bilinear, bicubic and "
+                   "area are", methods[s->interpolation]);
   if (s->interpolation != CN_RESIZE_NEAREST && l->origin.theano)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "interpolation \"%s\" as Theano computes it is not supported: save the model with TensorFlow's backend",
@@ -51,10 +53,13 @@ static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
-/* Keras 2 apart from tf.keras resized as TensorFlow 1 did: position i of the result is i / factor of the input. */
+/* Keras 2 and tf.keras before TensorFlow 1.13 resized as TensorFlow 1 did: position i of the result is i / factor of
+ * the input. Later tf.keras of TensorFlow 1 names the same version as TensorFlow 2.0 and counts as that. */
+static bool first_grid(const cn_origin *o) { return o->keras == 2 && (!o->tf || !cn_origin_at_least(o, 2, 2, 4)); }
+
 static void interpolate(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  bool first = cn_channels_first(l, s->data_format, 2), old = l->origin.keras == 2 && !l->origin.tf;
+  bool first = cn_channels_first(l, s->data_format, 2), old = first_grid(&l->origin);
   cn_edge x = cn_spatial_enter(t, c->in[0].data, 2, first, -1);
   cn_resize_attrs a = {.scale = {s->size.v[0], s->size.v[1]}, .method = s->interpolation,
                        .grid = old ? CN_GRID_ASYMMETRIC : CN_GRID_HALF_PIXEL};
