@@ -1,26 +1,30 @@
-/* JSON as Python writes it: NaN, Infinity and -Infinity are numbers. Whole numbers stay exact through int64, texts may
- * hold NULs (Keras 1 wrote bytecode into them), of equal keys the last one wins.
+/* JSON as Python writes it, through cJSON: NaN, Infinity and -Infinity are numbers, whole numbers stay exact through
+ * int64, texts may hold NULs (Keras 1 wrote bytecode into them), of equal keys the last one wins.
  *
- * A reader of our own: cJSON keeps numbers as doubles, ends texts at a NUL and knows no NaN. */
+ * cJSON keeps numbers as doubles, ends texts at a NUL and knows no NaN. So what it cannot hold passes through it as text
+ * that begins with a mark, U+E000: the mark and "#1.5" is a number as it was written, the mark and "0" a NUL within a
+ * text, the mark and "e" the mark itself. */
+#include <cJSON.h>
+#include <errno.h>
 #include <locale.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/value.h"
 
+#define MARK "\xee\x80\x80"
+#define MARK_SIZE 3
+
 typedef struct reader {
-  cn_arena *arena;
   const char *start, *at, *end;
-  char *scratch;   /* for texts with escapes; freed by cornu_json_read */
-  size_t room;
+  cn_text marked; /* what cJSON reads */
+  size_t stop;    /* marking ends where `marked` has this length: finds the place of an error */
   int depth;
   cn_error *e;
 } reader;
 
-/* ---- Reading ---- */
+/* ---- Marking ---- */
 
 static cn_status fail_at(reader *r, const char *what) {
   int line = 1, column = 1;
@@ -31,10 +35,6 @@ static cn_status fail_at(reader *r, const char *what) {
   return cn_fail(r->e, CORNU_ERR_FORMAT, "JSON, line %d, column %d: %s", line, column, what);
 }
 
-static void skip_space(reader *r) {
-  while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\t' || *r->at == '\r')) r->at++;
-}
-
 static bool accept(reader *r, const char *word) {
   size_t length = strlen(word);
   if ((size_t)(r->end - r->at) < length || memcmp(r->at, word, length) != 0) return false;
@@ -42,121 +42,52 @@ static bool accept(reader *r, const char *word) {
   return true;
 }
 
-static int hex4(const char *s) {
-  int value = 0;
-  for (int i = 0; i < 4; i++) {
-    static const char digits_[] = "0123456789abcdefABCDEF";
-    const char *digit = s[i] ? strchr(digits_, s[i]) : NULL;
+/* The code of "\uXXXX" at p; -1: there is none. */
+static long unicode_escape(const char *p, const char *end) {
+  long code = 0;
+  if (end - p < 6 || p[0] != '\\' || p[1] != 'u') return -1;
+  for (int i = 2; i < 6; i++) {
+    static const char hex[] = "0123456789abcdefABCDEF";
+    const char *digit = p[i] ? strchr(hex, p[i]) : NULL;
     if (!digit) return -1;
-    int at = (int)(digit - digits_);
-    value = value * 16 + (at < 16 ? at : at - 6);
+    code = code * 16 + (digit - hex) - (digit - hex > 15 ? 6 : 0);
   }
-  return value;
+  return code;
 }
 
-static char *put_utf8(char *to, unsigned code) {
-  if (code < 0x80) return *to = (char)code, to + 1;
-  int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
-  *to++ = (char)(lead[more] | code >> 6 * more);
-  while (more--) *to++ = (char)(0x80 | (code >> 6 * more & 0x3f));
-  return to;
+/* An escape, r->at on its backslash. Half of a surrogate pair becomes U+FFFD, as cJSON refuses it. */
+static cn_status mark_escape(reader *r) {
+  long code = unicode_escape(r->at, r->end);
+  size_t length = r->end - r->at < 2 ? 1 : r->at[1] == 'u' ? 6 : 2;
+  if (length == 6 && code < 0) return fail_at(r, "four hexadecimal digits expected after \\u");
+  bool high = code >= 0xd800 && code < 0xdc00;
+  long low = high ? unicode_escape(r->at + 6, r->end) : -1;
+  if (high && low >= 0xdc00 && low < 0xe000) cn_text_add_bytes(&r->marked, r->at, length = 12);
+  else if (code >= 0xd800 && code < 0xe000) cn_text_add(&r->marked, "\\ufffd");
+  else if (code == 0) cn_text_add(&r->marked, MARK "0");
+  else if (code == 0xe000) cn_text_add(&r->marked, MARK "e");
+  else cn_text_add_bytes(&r->marked, r->at, length);
+  r->at += length;
+  return CORNU_OK;
 }
 
-/* After "\u": the code point, of two escapes when it is a pair; a half alone becomes U+FFFD. -1: no digits. */
-static long read_code(reader *r, const char *end) {
-  int code = end - r->at >= 4 ? hex4(r->at) : -1;
-  if (code < 0) return -1;
-  r->at += 4;
-  if (code < 0xd800 || code > 0xdfff) return code;
-  int low = code < 0xdc00 && end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u' ? hex4(r->at + 2) : -1;
-  if (low < 0xdc00 || low > 0xdfff) return 0xfffd;
-  r->at += 6;
-  return 0x10000 + ((long)(code - 0xd800) << 10) + (low - 0xdc00);
-}
-
-/* Takes the escapes of [r->at, end) out; the result is never longer. */
-static cn_status unescape(reader *r, const char *end, size_t *length) {
-  static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-  size_t most = (size_t)(end - r->at) + 1;
-  if (most > r->room) {
-    cn_free(r->scratch);
-    r->room = 0;
-    r->scratch = cn_alloc(most);
-    if (!r->scratch) return cn_no_memory(r->e);
-    r->room = most;
-  }
-  char *out = r->scratch;
-  while (r->at < end) {
-    if (*r->at != '\\') {
-      *out++ = *r->at++;
-      continue;
-    }
-    r->at++;
-    const char *known = r->at < end && *r->at ? strchr(from, *r->at) : NULL;
-    if (known) {
-      *out++ = to[known - from];
-      r->at++;
-    } else if (accept(r, "u")) {
-      long code = read_code(r, end);
-      if (code < 0) return fail_at(r, "four hexadecimal digits expected after \\u");
-      out = put_utf8(out, (unsigned)code);
+/* A text, r->at behind its opening quote. */
+static cn_status mark_text(reader *r) {
+  const char *from = r->at;
+  while (r->at < r->end && *r->at != '"') {
+    if (*r->at == '\\') {
+      CN_TRY(mark_escape(r));
+    } else if (accept(r, MARK)) {
+      cn_text_add(&r->marked, MARK "e");
     } else {
-      return fail_at(r, "an unknown escape");
+      const char *plain = r->at;
+      do r->at++;
+      while (r->at < r->end && *r->at != '"' && *r->at != '\\' && *r->at != MARK[0]);
+      cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
     }
   }
-  *length = (size_t)(out - r->scratch);
-  return CORNU_OK;
-}
-
-/* A text, r->at behind its opening quote. *out is borrowed from the input or from r->scratch. */
-static cn_status read_text(reader *r, const char **out, size_t *length) {
-  const char *end = r->at;
-  bool escapes = false;
-  while (end < r->end && *end != '"') {
-    if (*end == '\\') escapes = true, end++;
-    end++;
-  }
-  if (end >= r->end) return fail_at(r, "a text without end");
-  *out = r->at;
-  *length = (size_t)(end - r->at);
-  if (*length > INT32_MAX) return fail_at(r, "a text too long");
-  if (!cn_utf8_valid(r->at, *length)) return fail_at(r, "a text that is not UTF-8");
-  if (escapes) {
-    CN_TRY(unescape(r, end, length));
-    *out = r->scratch;
-  }
-  r->at = end + 1;
-  return CORNU_OK;
-}
-
-static cn_status make(reader *r, cornu_kind kind, cn_value **out) {
-  *out = cn_value_new(r->arena, kind);
-  return *out ? CORNU_OK : cn_no_memory(r->e);
-}
-
-/* The decimal point of the host's locale is what strtod wants. */
-static double parse_double(char *text) {
-  char *point = strchr(text, '.');
-  if (point) *point = *localeconv()->decimal_point;
-  return strtod(text, NULL);
-}
-
-static cn_status make_number(reader *r, const char *from, bool whole, cn_value **out) {
-  char text[512];
-  size_t length = (size_t)(r->at - from);
-  if (length >= sizeof text) return fail_at(r, "a number of more than 511 characters");
-  memcpy(text, from, length);
-  text[length] = 0;
-  int64_t value = 0;
-  for (const char *p = text + (*text == '-'); whole && *p; p++) {
-    int digit = *p - '0';
-    whole = !__builtin_mul_overflow(value, 10, &value) && !__builtin_sub_overflow(value, digit, &value);
-  }
-  if (whole && *text != '-') whole = value != INT64_MIN, value = whole ? -value : 0;
-  CN_TRY(make(r, whole ? CORNU_INT : CORNU_FLOAT, out));
-  if (whole) (*out)->i = value;
-  else (*out)->f = parse_double(text);
+  if (!accept(r, "\"")) return r->at = from - 1, fail_at(r, "a text without end");
+  cn_text_add(&r->marked, "\"");
   return CORNU_OK;
 }
 
@@ -166,38 +97,86 @@ static bool digits(reader *r) {
   return r->at > from;
 }
 
-static cn_status read_number(reader *r, cn_value **out) {
+static cn_status scan_number(reader *r) {
   const char *from = r->at;
-  bool whole = true;
   accept(r, "-");
+  if (accept(r, "Infinity")) return CORNU_OK;
   const char *first = r->at;
   if (!digits(r)) return r->at = from, fail_at(r, "a value expected");
   if (*first == '0' && r->at > first + 1) return r->at = from, fail_at(r, "a number with a zero in front");
-  if (accept(r, ".")) {
-    whole = false;
-    if (!digits(r)) return fail_at(r, "digits expected behind the point");
-  }
+  if (accept(r, ".") && !digits(r)) return fail_at(r, "digits expected behind the point");
   if (accept(r, "e") || accept(r, "E")) {
-    whole = false;
     if (!accept(r, "+")) accept(r, "-");
     if (!digits(r)) return fail_at(r, "digits expected in the exponent");
   }
-  return make_number(r, from, whole, out);
+  return CORNU_OK;
 }
 
-static cn_status read_value(reader *r, cn_value **out);
+static cn_status mark_number(reader *r) {
+  const char *from = r->at;
+  if (!accept(r, "NaN") && !accept(r, "Infinity")) CN_TRY(scan_number(r));
+  cn_text_add(&r->marked, "\"" MARK "#");
+  cn_text_add_bytes(&r->marked, from, (size_t)(r->at - from));
+  cn_text_add(&r->marked, "\"");
+  return CORNU_OK;
+}
 
-static cn_status read_list(reader *r, cn_value **out) {
-  CN_TRY(make(r, CORNU_LIST, out));
-  skip_space(r);
-  if (accept(r, "]")) return CORNU_OK;
-  do {
-    cn_value *item;
-    CN_TRY(read_value(r, &item));
-    if (!cn_value_push(r->arena, *out, item)) return cn_no_memory(r->e);
-    skip_space(r);
-  } while (accept(r, ","));
-  return accept(r, "]") ? CORNU_OK : fail_at(r, "\",\" or \"]\" expected");
+static cn_status mark_all(reader *r) {
+  accept(r, "\xef\xbb\xbf"); /* a byte order mark */
+  while (r->at < r->end && r->marked.length < r->stop && !r->marked.failed) {
+    char c = *r->at;
+    if (c && strchr("-0123456789NI", c)) {
+      CN_TRY(mark_number(r));
+      continue;
+    }
+    r->depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    if (r->depth > cn_limits.max_depth)
+      return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
+    cn_text_add_bytes(&r->marked, r->at++, 1);
+    if (c == '"') CN_TRY(mark_text(r));
+  }
+  return r->marked.failed ? cn_no_memory(r->e) : CORNU_OK;
+}
+
+/* ---- From cJSON's items to values ---- */
+
+/* Whole numbers beyond int64 are floats. The decimal point of the host's locale is what strtod wants. */
+static cn_value *number(cn_arena *a, char *text) {
+  cn_value *v = cn_value_new(a, strpbrk(text, ".eEIN") ? CORNU_FLOAT : CORNU_INT);
+  if (!v) return NULL;
+  errno = 0;
+  if (v->kind == CORNU_INT) v->i = strtoll(text, NULL, 10);
+  if (v->kind == CORNU_INT && errno != ERANGE) return v;
+  char *point = strchr(text, '.');
+  if (point) *point = *localeconv()->decimal_point;
+  v->kind = CORNU_FLOAT;
+  v->f = strtod(text, NULL);
+  return v;
+}
+
+/* Takes the marks out of a text, in place; its length. */
+static size_t unmark(char *text) {
+  char *to = text;
+  for (const char *p = text; *p;) {
+    if (strncmp(p, MARK, MARK_SIZE) != 0) {
+      *to++ = *p++;
+      continue;
+    }
+    p += MARK_SIZE;
+    if (*p++ == '0') *to++ = 0;
+    else to = (char *)memcpy(to, MARK, MARK_SIZE) + MARK_SIZE;
+  }
+  return (size_t)(to - text);
+}
+
+static cn_value *text(cn_arena *a, char *s) {
+  if (strncmp(s, MARK "#", MARK_SIZE + 1) == 0) return number(a, s + MARK_SIZE + 1);
+  size_t length = unmark(s);
+  cn_value *v = cn_value_new(a, CORNU_STRING);
+  if (!v) return NULL;
+  v->s = cn_arena_copy(a, s, length);
+  v->count = (int)length;
+  return v->s ? v : NULL;
 }
 
 /* Where a key is among the members, -1: nowhere. From 32 members on a map finds it; it holds indexes + 1. */
@@ -221,177 +200,78 @@ static bool add_member(cn_arena *a, cn_value *dict, cn_map *map, const char *key
   return true;
 }
 
-static cn_status read_key(reader *r, const char **out) {
-  const char *text;
-  size_t length;
-  skip_space(r);
-  if (!accept(r, "\"")) return fail_at(r, "a key in quotes expected");
-  CN_TRY(read_text(r, &text, &length));
-  if (memchr(text, 0, length)) return fail_at(r, "a key with a NUL");
-  *out = cn_arena_copy(r->arena, text, length);
-  skip_space(r);
-  if (!accept(r, ":")) return fail_at(r, "\":\" expected");
-  return *out ? CORNU_OK : cn_no_memory(r->e);
+static cn_status convert(reader *r, cn_arena *a, const cJSON *item, cn_value **out);
+
+static cn_status convert_list(reader *r, cn_arena *a, const cJSON *list, cn_value *out) {
+  for (const cJSON *item = list->child; item; item = item->next) {
+    cn_value *v = NULL;
+    CN_TRY(convert(r, a, item, &v));
+    if (!cn_value_push(a, out, v)) return cn_no_memory(r->e);
+  }
+  return CORNU_OK;
 }
 
-static cn_status read_members(reader *r, cn_value *dict, cn_map *map) {
-  do {
-    const char *key = NULL;
-    cn_value *item = NULL;
-    CN_TRY(read_key(r, &key));
-    CN_TRY(read_value(r, &item));
-    if (!add_member(r->arena, dict, map, key, item)) return cn_no_memory(r->e);
-    skip_space(r);
-  } while (accept(r, ","));
-  return accept(r, "}") ? CORNU_OK : fail_at(r, "\",\" or \"}\" expected");
+static cn_status convert_members(reader *r, cn_arena *a, const cJSON *dict, cn_value *out, cn_map *map) {
+  for (const cJSON *item = dict->child; item; item = item->next) {
+    if (strncmp(item->string, MARK "#", MARK_SIZE + 1) == 0)
+      return cn_fail(r->e, CORNU_ERR_FORMAT, "JSON: a key in quotes expected, not %s", item->string + MARK_SIZE + 1);
+    size_t length = unmark(item->string);
+    if (memchr(item->string, 0, length)) return cn_fail(r->e, CORNU_ERR_FORMAT, "JSON: a key with a NUL");
+    const char *key = cn_arena_copy(a, item->string, length);
+    cn_value *v = NULL;
+    CN_TRY(convert(r, a, item, &v));
+    if (!key || !add_member(a, out, map, key, v)) return cn_no_memory(r->e);
+  }
+  return CORNU_OK;
 }
 
-static cn_status read_dict(reader *r, cn_value **out) {
-  CN_TRY(make(r, CORNU_DICT, out));
-  skip_space(r);
-  if (accept(r, "}")) return CORNU_OK;
+static cn_status convert_dict(reader *r, cn_arena *a, const cJSON *dict, cn_value *out) {
   cn_map map = {0};
-  cn_status status = read_members(r, *out, &map);
+  cn_status status = convert_members(r, a, dict, out, &map);
   cn_map_free(&map);
   return status;
 }
 
-static cn_status read_string(reader *r, cn_value **out) {
-  const char *text;
-  size_t length;
-  CN_TRY(read_text(r, &text, &length));
-  CN_TRY(make(r, CORNU_STRING, out));
-  (*out)->s = cn_arena_copy(r->arena, text, length);
-  (*out)->count = (int)length;
-  return (*out)->s ? CORNU_OK : cn_no_memory(r->e);
+static cn_status convert(reader *r, cn_arena *a, const cJSON *item, cn_value **out) {
+  bool list = cJSON_IsArray(item), dict = cJSON_IsObject(item), truth = cJSON_IsBool(item);
+  if (cJSON_IsString(item)) *out = text(a, item->valuestring);
+  else *out = cn_value_new(a, list ? CORNU_LIST : dict ? CORNU_DICT : truth ? CORNU_BOOL : CORNU_NULL);
+  if (!*out) return cn_no_memory(r->e);
+  if (truth) (*out)->b = cJSON_IsTrue(item);
+  if (list) return convert_list(r, a, item, *out);
+  return dict ? convert_dict(r, a, item, *out) : CORNU_OK;
 }
 
-static cn_status read_constant(reader *r, cn_value **out) {
-  static const struct { const char *word; cornu_kind kind; bool b; double f; } known[] = {
-      {"null", CORNU_NULL, false, 0},   {"true", CORNU_BOOL, true, 0},              {"false", CORNU_BOOL, false, 0},
-      {"NaN", CORNU_FLOAT, false, NAN}, {"Infinity", CORNU_FLOAT, false, INFINITY},
-      {"-Infinity", CORNU_FLOAT, false, -INFINITY}
-  };
-  for (int i = 0; i < CN_COUNT(known); i++) {
-    if (!accept(r, known[i].word)) continue;
-    CN_TRY(make(r, known[i].kind, out));
-    if (known[i].kind == CORNU_BOOL) (*out)->b = known[i].b;
-    if (known[i].kind == CORNU_FLOAT) (*out)->f = known[i].f;
-    return CORNU_OK;
-  }
-  return read_number(r, out);
+/* Marks again, as far as to the place that cJSON did not understand, to find it in the text as it was. */
+static cn_status fail_behind(reader *r, size_t stop, const char *what) {
+  reader again = {.start = r->start, .at = r->start, .end = r->end, .stop = stop, .e = r->e};
+  cn_status status = mark_all(&again);
+  cn_text_free(&again.marked);
+  return status ? status : fail_at(&again, what);
 }
 
-static cn_status read_value(reader *r, cn_value **out) {
-  skip_space(r);
-  if (accept(r, "\"")) return read_string(r, out);
-  bool list = accept(r, "["), dict = !list && accept(r, "{");
-  if (!list && !dict) return read_constant(r, out);
-  if (++r->depth > cn_limits.max_depth)
-    return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
-  cn_status status = list ? read_list(r, out) : read_dict(r, out);
-  r->depth--;
+static cn_status parse(reader *r, cn_arena *a, cn_value **out) {
+  CN_TRY(mark_all(r));
+  const char *stop = r->marked.data, *end = stop + r->marked.length;
+  cJSON *root = r->marked.length ? cJSON_ParseWithLengthOpts(stop, r->marked.length, &stop, false) : NULL;
+  if (!root) return fail_behind(r, stop ? (size_t)(stop - r->marked.data) : 0, "not valid JSON here");
+  while (stop < end && strchr(" \t\r\n", *stop) && *stop) stop++;
+  cn_status status = stop < end ? fail_behind(r, (size_t)(stop - r->marked.data), "more text behind the value")
+                                : convert(r, a, root, out);
+  cJSON_Delete(root);
   return status;
 }
 
-cornu_status cornu_json_read(cornu_tree *tree, const char *text, size_t length, cornu_value **out, cornu_error *e) {
+cornu_status cornu_json_read(cornu_tree *tree, const char *json, size_t length, cornu_value **out, cornu_error *e) {
   *out = NULL;
   if (length > cn_limits.max_text_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "the JSON text has %zu bytes, the limit is %zu", length,
                    cn_limits.max_text_bytes);
-  reader r = {.arena = &tree->arena, .start = text, .at = text, .end = text + length, .e = e};
-  accept(&r, "\xef\xbb\xbf"); /* a byte order mark */
+  reader r = {.start = json, .at = json, .end = json + length, .stop = SIZE_MAX, .e = e};
   cn_value *v = NULL;
-  cn_status status = read_value(&r, &v);
-  skip_space(&r);
-  if (!status && r.at != r.end) status = fail_at(&r, "more text behind the value");
-  cn_free(r.scratch);
+  cn_status status = cn_utf8_valid(json, length) ? parse(&r, &tree->arena, &v)
+                                                 : cn_fail(e, CORNU_ERR_FORMAT, "JSON: a text that is not UTF-8");
+  cn_text_free(&r.marked);
   if (!status) *out = v;
   return status;
-}
-
-/* ---- Writing ---- */
-
-static void write_text(cn_text *t, const char *s, size_t length) {
-  cn_text_add(t, "\"");
-  for (size_t i = 0; i < length; i++) {
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    unsigned char c = (unsigned char)s[i];
-    const char *known = c ? strchr(from, c) : NULL;
-    if (known) cn_text_addf(t, "\\%c", to[known - from]);
-    else if (c < 0x20 || c == 0x7f) cn_text_addf(t, "\\u%04x", c);
-    else cn_text_add_bytes(t, s + i, 1);
-  }
-  cn_text_add(t, "\"");
-}
-
-/* The shortest digits that read back the same, from 15 on but for the smallest numbers; with a point or an exponent. */
-static void write_float(cn_text *t, double f) {
-  if (isnan(f) || isinf(f)) {
-    cn_text_add(t, isnan(f) ? "NaN" : f > 0 ? "Infinity" : "-Infinity");
-    return;
-  }
-  char text[40];
-  for (int precision = fabs(f) < 1e-300 ? 1 : 15; precision <= 17; precision++) {
-    snprintf(text, sizeof text, "%.*g", precision, f);
-    if (strtod(text, NULL) == f) break;
-  }
-  char *point = strpbrk(text, ".,");
-  if (point) *point = '.';
-  cn_text_add(t, text);
-  if (!strpbrk(text, ".e")) cn_text_add(t, ".0");
-}
-
-static void new_line(cn_text *t, int indent, int depth) {
-  if (!indent) return;
-  cn_text_add(t, "\n");
-  cn_text_pad(t, ' ', (size_t)indent * (size_t)depth);
-}
-
-static void write_value(cn_text *t, const cn_value *v, int indent, int depth);
-
-static void write_items(cn_text *t, const cn_value *v, int indent, int depth) {
-  bool dict = v->kind == CORNU_DICT;
-  cn_text_add(t, dict ? "{" : "[");
-  for (int i = 0; i < v->count; i++) {
-    if (i) cn_text_add(t, indent ? "," : ", ");
-    new_line(t, indent, depth + 1);
-    if (dict) {
-      write_text(t, v->keys[i], strlen(v->keys[i]));
-      cn_text_add(t, ": ");
-    }
-    write_value(t, v->items[i], indent, depth + 1);
-  }
-  if (v->count) new_line(t, indent, depth);
-  cn_text_add(t, dict ? "}" : "]");
-}
-
-static void write_value(cn_text *t, const cn_value *v, int indent, int depth) {
-  switch (v ? v->kind : CORNU_NULL) {
-    case CORNU_NULL: cn_text_add(t, "null"); break;
-    case CORNU_BOOL: cn_text_add(t, v->b ? "true" : "false"); break;
-    case CORNU_INT: cn_text_addf(t, "%lld", (long long)v->i); break;
-    case CORNU_FLOAT: write_float(t, v->f); break;
-    case CORNU_STRING: write_text(t, v->s, (size_t)v->count); break;
-    default: write_items(t, v, indent, depth); break;
-  }
-}
-
-static bool too_deep(const cn_value *v, int depth) {
-  if (!v || (v->kind != CORNU_LIST && v->kind != CORNU_DICT)) return false;
-  if (depth > cn_limits.max_depth) return true;
-  for (int i = 0; i < v->count; i++)
-    if (too_deep(v->items[i], depth + 1)) return true;
-  return false;
-}
-
-cornu_status cornu_json_write(cornu_tree *tree, const cornu_value *v, int indent, const char **out, cornu_error *e) {
-  *out = NULL;
-  if (too_deep(v, 1))
-    return cn_fail(e, CORNU_ERR_LIMIT, "the value is nested more than %d levels deep", cn_limits.max_depth);
-  cn_text t = {0};
-  write_value(&t, v, indent < 0 ? 0 : indent > 16 ? 16 : indent, 0);
-  *out = t.failed || !t.data ? NULL : cn_arena_copy(&tree->arena, t.data, t.length);
-  cn_text_free(&t);
-  return *out ? CORNU_OK : cn_no_memory(e);
 }
