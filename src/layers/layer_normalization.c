@@ -13,13 +13,11 @@ static const cn_field fields[] = {
     {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
      .help = "multiplies by gamma"},
     {.name = "rms_scaling", .kind = CN_F_BOOL, .offset = offsetof(settings, rms_scaling), .standard = "false",
-     .help = "true is refused"},
+     .help = "divides by the deviation alone; beta is left out"},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
   const settings *s = l->settings;
-  if (s->rms_scaling)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "rms_scaling is not supported: build the model with RMSNormalization");
   if (s->axis.n > 0) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_ARGUMENT, "\"axis\" is empty, expected at least one axis");
 }
@@ -47,8 +45,8 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
                    CN_SHAPE(in->rank, in->shape));
   for (int i = 0; i < axes.n; i++) shape[i] = in->shape[axes.v[i]];
   const cn_value *init = cn_value_find(l->config, "gamma_initializer");
-  if (s->scale) CN_TRY(cn_layer_add_weight(l, "gamma", axes.n, shape, true, init ? init : &ones, e));
-  if (!s->center) return CORNU_OK;
+  if (s->scale || s->rms_scaling) CN_TRY(cn_layer_add_weight(l, "gamma", axes.n, shape, true, init ? init : &ones, e));
+  if (!s->center || s->rms_scaling) return CORNU_OK;
   return cn_layer_add_weight(l, "beta", axes.n, shape, true, cn_value_find(l->config, "beta_initializer"), e);
 }
 
@@ -68,7 +66,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   cn_edge x = cn_spatial_float(t, c->in[0].data);
   const cn_type copy = *cn_edge_type(t, x), *type = &copy;
-  cn_layer_norm_attrs a = {.epsilon = s->epsilon};
+  cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = s->rms_scaling ? CN_NORM_VARIANCE : CN_NORM_STANDARD};
   bool fits = find_axes(s, type->rank, &a.axes);
   for (int i = 0; fits && l->n_weights > 0 && i < a.axes.n; i++)
     fits = cn_dims_agree(type->shape[a.axes.v[i]], l->weights[0].shape[i]);
@@ -78,8 +76,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     return;
   }
   cn_edge gamma = CN_NO_EDGE, beta = CN_NO_EDGE;
-  if (s->scale) gamma = parameter(l, t, "gamma", type, &a.axes);
-  if (s->center) beta = parameter(l, t, "beta", type, &a.axes);
+  if (s->scale || s->rms_scaling) gamma = parameter(l, t, "gamma", type, &a.axes);
+  if (s->center && !s->rms_scaling) beta = parameter(l, t, "beta", type, &a.axes);
   cn_edge y = cn_emit3(t, &cn_op_layer_norm, &a, x, gamma, beta);
   cn_call_return(t, c, y, c->in[0].mask);
 }

@@ -12,29 +12,18 @@ typedef struct settings { cn_ints size; int data_format, interpolation; } settin
     .help = "where the channels are; null: the writer's default"}, \
    __VA_ARGS__ {0}}
 
-/* Numbered as cn_resize_method as far as that goes. */
-enum { AREA = CN_RESIZE_BICUBIC + 1 };
-#define METHODS "nearest bilinear bicubic area gaussian lanczos3 lanczos5 mitchellcubic"
-static const char *const methods[] = {"nearest", "bilinear", "bicubic", "area", "gaussian", "lanczos3", "lanczos5",
-                                      "mitchellcubic"};
-
 static const cn_field fields1[] = UP_FIELDS(1, "length", );
 static const cn_field fields2[] = UP_FIELDS(2, NULL,
     {.name = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(settings, interpolation),
-     .standard = "\"nearest\"", .choices = METHODS, .help = "nearest, bilinear, bicubic or area; others are refused"},);
+     .standard = "\"nearest\"", .choices = CN_RESIZE_CHOICES, .help = "how values between elements come about"},);
 static const cn_field fields3[] = UP_FIELDS(3, NULL, );
 
 static cn_status check2(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
-  if (s->interpolation == AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: no element is divided */
-  if (s->interpolation > CN_RESIZE_BICUBIC)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "interpolation \"%s\" is not supported: nearest, bilinear, bicubic and "
-                   "area are", methods[s->interpolation]);
-  if (s->interpolation != CN_RESIZE_NEAREST && l->origin.theano)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
-                   "interpolation \"%s\" as Theano computes it is not supported: save the model with TensorFlow's backend",
-                   methods[s->interpolation]);
-  return CORNU_OK;
+  if (s->interpolation == CN_RESIZE_AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: the same */
+  if (s->interpolation == CN_RESIZE_NEAREST || !l->origin.theano) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"interpolation\" as Theano computes it is not supported: save the model with "
+                 "TensorFlow's backend");
 }
 
 static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {

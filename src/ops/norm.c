@@ -153,20 +153,22 @@ static void layer_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const layer *l = s->state;
   const float *gamma = s->n_in > 1 && s->in[1] ? s->in[1]->data : NULL, *beta = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
-  double epsilon = ((const cn_layer_norm_attrs *)s->attrs)->epsilon;
+  const cn_layer_norm_attrs *a = s->attrs;
   bool plain = l->normed == 1 && l->stride[0] == 1;
   for (int64_t r = begin; r < end; r++) {
     int64_t from = offset_of(r, l->kept, l->kept_shape, l->kept_stride);
     const float *x = (const float *)s->in[0]->data + from;
     float *y = (float *)s->out[0]->data + from;
     double mean = 0, variance = 0;
-    for (int64_t i = 0; i < l->count; i++) mean += x[plain ? i : offset_of(i, l->normed, l->shape, l->stride)];
+    for (int64_t i = 0; a->kind != CN_NORM_RMS && i < l->count; i++)
+      mean += x[plain ? i : offset_of(i, l->normed, l->shape, l->stride)];
     mean /= (double)l->count;
     for (int64_t i = 0; i < l->count; i++) {
       double d = x[plain ? i : offset_of(i, l->normed, l->shape, l->stride)] - mean;
       variance += d * d;
     }
-    float scale = (float)(1 / sqrt(variance / (double)l->count + epsilon)), center = (float)mean;
+    float scale = (float)(1 / sqrt(variance / (double)l->count + a->epsilon));
+    float center = a->kind == CN_NORM_STANDARD ? (float)mean : 0;
     for (int64_t i = 0; i < l->count; i++) {
       int64_t at = plain ? i : offset_of(i, l->normed, l->shape, l->stride);
       y[at] = (x[at] - center) * scale * (gamma ? gamma[i] : 1) + (beta ? beta[i] : 0);
@@ -198,6 +200,9 @@ static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field layer_fields[] = {
     {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_layer_norm_attrs, axes), .standard = "-1", .help = "normalised axes"},
-    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_layer_norm_attrs, epsilon), .standard = "0.001", .help = "added to the variance"}, {0}};
+    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_layer_norm_attrs, epsilon), .standard = "0.001", .help = "added to the variance"},
+    {.name = "kind", .kind = CN_F_ENUM, .offset = offsetof(cn_layer_norm_attrs, kind), .standard = "\"standard\"",
+     .choices = "standard variance rms", .help = "less mean by deviation; by deviation alone; by root mean square"},
+    {0}};
 const cn_op cn_op_layer_norm = {.name = "layer_norm", .help = "mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)", .min_in = 1, .max_in = 3, .n_out = 1,
                                 .attrs_size = sizeof(cn_layer_norm_attrs), .fields = layer_fields, .shape = layer_shape, .plan = layer_plan};

@@ -38,7 +38,12 @@ extern const cn_op cn_op_softmax, cn_op_log_softmax; /* cn_axis_attrs */
 typedef struct cn_batch_norm_attrs { int64_t axis; double epsilon; cn_act act; } cn_batch_norm_attrs;
 extern const cn_op cn_op_batch_norm;
 /* (x, gamma?, beta?): normalised over `axes`; gamma and beta have the shape of those axes. */
-typedef struct cn_layer_norm_attrs { cn_ints axes; double epsilon; } cn_layer_norm_attrs;
+typedef enum cn_layer_norm_kind {
+  CN_NORM_STANDARD,  /* (x - mean) / sqrt(variance + epsilon) */
+  CN_NORM_VARIANCE,  /* x / sqrt(variance + epsilon): Keras's rms_scaling */
+  CN_NORM_RMS        /* x / sqrt(mean of squares + epsilon) */
+} cn_layer_norm_kind;
+typedef struct cn_layer_norm_attrs { cn_ints axes; double epsilon; int kind; } cn_layer_norm_attrs;
 extern const cn_op cn_op_layer_norm;
 
 /* ---- matmul.c ---- */
@@ -114,7 +119,11 @@ extern const cn_op cn_op_one_hot;
 typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */
 extern const cn_op cn_op_full_like;    /* the input's shape, filled with value */
 /* ---- resize.c: (b, h, w, c). Either size or scale (scale[i] = 0: size). ---- */
-typedef enum cn_resize_method { CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC } cn_resize_method;
+#define CN_RESIZE_CHOICES "nearest bilinear bicubic area gaussian lanczos3 lanczos5 mitchellcubic"
+typedef enum cn_resize_method {
+  CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC, CN_RESIZE_AREA, CN_RESIZE_GAUSSIAN, CN_RESIZE_LANCZOS3,
+  CN_RESIZE_LANCZOS5, CN_RESIZE_MITCHELLCUBIC
+} cn_resize_method;
 typedef enum cn_resize_grid { CN_GRID_HALF_PIXEL, CN_GRID_ASYMMETRIC, CN_GRID_ALIGN_CORNERS } cn_resize_grid;
 /* named: the size as cornu_apply's callers give it; check() spreads it. */
 typedef struct cn_resize_attrs { int64_t size[2], scale[2]; int method, grid; bool antialias; cn_ints named; } cn_resize_attrs;
