@@ -1,6 +1,8 @@
 /* Convolutions: what does not depend on the number of dimensions. */
 #include "layers/convolution.h"
 
+#include <string.h>
+
 #include "base/text.h"
 
 cn_status cn_convolution_check(cn_layer *l, int spatial, cn_error *e) {
@@ -8,10 +10,18 @@ cn_status cn_convolution_check(cn_layer *l, int spatial, cn_error *e) {
   return cn_spatial_check(l, s->padding, spatial, e);
 }
 
+/* tf.keras takes more than one batch dimension: how many lead an input of this rank beside the usual one. */
+static int more_batch(const cn_layer *l, int rank, int spatial) {
+  return l->origin.tf && l->origin.keras == 2 && rank > spatial + 2 ? rank - spatial - 2 : 0;
+}
+
 cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e) {
   const cn_conv_settings *s = l->settings;
   int64_t channels, shape[5];
-  CN_TRY(cn_spatial_channels(in, spatial, cn_channels_first(l, s->data_format, spatial), &channels, e));
+  int more = more_batch(l, in->rank, spatial);
+  cn_type sample = {.dtype = in->dtype, .rank = in->rank - more};
+  memcpy(sample.shape, in->shape + more, (size_t)sample.rank * sizeof *sample.shape);
+  CN_TRY(cn_spatial_channels(&sample, spatial, cn_channels_first(l, s->data_format, spatial), &channels, e));
   if (channels % s->groups || s->filters % s->groups)
     return cn_fail(e, CORNU_ERR_SHAPE, "%lld groups: expected a divisor of the %lld input channels and of the %lld filters",
                    (long long)s->groups, (long long)channels, (long long)s->filters);
@@ -26,13 +36,18 @@ cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_e
 void cn_convolution_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   const cn_conv_settings *s = l->settings;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
-  cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format, spatial),
-                               kernel->shape[spatial] * s->groups);
+  bool first = cn_channels_first(l, s->data_format, spatial);
+  cn_edge x = c->in[0].data, folded[CN_MAX_RANK];
+  int more = more_batch(l, cn_edge_type(t, x)->rank, spatial);
+  for (int i = 0; i < more; i++) x = cn_emit1(t, &cn_op_fold, NULL, folded[i] = x);
+  x = cn_spatial_enter(t, x, spatial, first, kernel->shape[spatial] * s->groups);
   cn_conv_attrs a = cn_spatial_conv(l, s, cn_edge_type(t, x), spatial);
   a.groups = s->groups;
   a.act = cn_activation_epilogue(&s->activation);
   cn_edge y = cn_emit3(t, &cn_op_conv, &a, x, cn_layer_weight_edge(l, t, "kernel"), cn_layer_weight_edge(l, t, "bias"));
-  cn_spatial_return(l, t, c, s, y, spatial);
+  y = cn_spatial_leave(t, y, spatial, first);
+  while (more-- > 0) y = cn_emit2(t, &cn_op_unfold, NULL, y, folded[more]);
+  cn_call_return(t, c, cn_activation_rest(t, &s->activation, y), CN_NO_EDGE);
 }
 
 /* Keras 1 kept the kernels of sequences as images of width 1: (k, 1, in, out), before that (out, in, k, 1). */
