@@ -339,6 +339,13 @@ CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "
 CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
 CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e); /* copied */
 CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable, cornu_error *e); /* in custom build */
+/* What a stateful recurrent layer carries from run to run: (batch, units) each, in Keras's order; none before the first
+ * run. Wrappers tell those of the layers they wrap. */
+CORNU_API int cornu_layer_states(const cornu_layer *l);
+CORNU_API cornu_tensor *cornu_layer_state(cornu_layer *l, int i); /* the caller releases; do not write into it */
+CORNU_API cornu_status cornu_layer_set_states(cornu_layer *l, cornu_tensor *const *states, int n, cornu_error *e); /* copied */
+CORNU_API void cornu_layer_reset_states(cornu_layer *l);          /* the next run begins with zeros */
+CORNU_API void cornu_model_reset_states(cornu_model *m);          /* of all its layers */
 /* Calls of a layer in m (shared layers have several), and what goes in and out of one: shapes with -1. */
 CORNU_API int cornu_layer_calls(const cornu_model *m, const cornu_layer *l);
 CORNU_API bool cornu_layer_input(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
@@ -347,11 +354,13 @@ CORNU_API bool cornu_layer_output(const cornu_model *m, const cornu_layer *l, in
 /* ---- Plans: for hosts with a frame loop ------------------------------------------------------------------------------ */
 
 typedef struct cornu_plan cornu_plan;
-/* shapes[i] has the rank of input i and no unknown dimension. The plan keeps the model alive. */
+/* shapes[i] has the rank of input i and no unknown dimension. The plan keeps the model alive. States of stateful layers
+ * belong to the plan, so that many plans can serve many agents with one set of weights. */
 CORNU_API cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e);
 CORNU_API void cornu_plan_free(cornu_plan *p);
 /* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. */
 CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e);
+CORNU_API void cornu_plan_reset_states(cornu_plan *p); /* the next run begins with zeros */
 CORNU_API bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API size_t cornu_plan_memory(const cornu_plan *p);  /* bytes of arena, packed weights and tables */

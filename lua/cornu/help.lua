@@ -41,12 +41,16 @@ The part of the model between layers: names, numbers, layers or lists of them; n
   { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[
 Compiles the model for fixed shapes, for frame loops. plan(x) as model(x); plan:run(inputs, outputs) writes into tensors
 that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in the engine.]] },
+  { "model:reset_states", "model:reset_states() → model",
+    "Stateful layers begin their next run with zeros, as after loading." },
   { "model:close", "model:close()", "Frees the model now instead of at the next collection; closing twice is fine." },
   -- plans
   { "plan:run", "plan:run(inputs, outputs) → outputs",
     "Tensors of exactly the plan's shapes and dtypes, one or a list; allocates nothing." },
   { "plan:inputs", "plan:inputs() → tensor or list", "New tensors with the shapes of the plan's inputs." },
   { "plan:outputs", "plan:outputs() → tensor or list", "New tensors with the shapes of the plan's outputs." },
+  { "plan:reset_states", "plan:reset_states() → plan",
+    "The next run begins with zeros. A plan has states of its own: one for each agent, all with the same weights." },
   { "plan:memory", "plan:memory() → bytes", "Of arena, packed weights and tables." },
   { "plan:flops", "plan:flops() → number", "Operations in a run, multiply-adds counted twice." },
   { "plan:tostring", "plan:tostring() → text", "A line for each step." },
@@ -61,6 +65,10 @@ with Keras's meaning (axes count from 0 there). #layer is the number of weights.
   { "layer:set_weights", "layer:set_weights{w, …} → layer", "Copies tensors (or tables) into the layer." },
   { "layer:add_weight", "layer:add_weight(name, shape [, trainable = true]) → layer",
     "Declares a weight, in the build function of a custom layer." },
+  { "layer:states", "layer:states() → {tensor, …}",
+    "What a stateful layer left for its next run, (batch, units) each; none before the first run." },
+  { "layer:reset_states", "layer:reset_states([{tensor, …}]) → layer",
+    "The next run of a stateful layer begins with zeros, or with these states." },
   { "layer:input", "layer:input([call = 1]) → {name =, shape =, dtype =}",
     "What goes into a call of the layer; a list when it takes several tensors." },
   { "layer:output", "layer:output([call = 1]) → {name =, shape =, dtype =}", "What comes out of a call of the layer." },

@@ -62,6 +62,33 @@ cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_
   return cn_emit(t, op, attrs, (cn_edge[]){a, b, c}, 3);
 }
 
+static cn_trace_state *find_state(const cn_trace *t, const void *owner, int index) {
+  for (int i = 0; i < t->n_states; i++)
+    if (t->states[i].owner == owner && t->states[i].index == index) return &t->states[i];
+  return NULL;
+}
+
+cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type) {
+  if (t->status) return CN_NO_EDGE;
+  cn_trace_state *s = find_state(t, owner, index);
+  if (s) return s->next == CN_NO_EDGE ? s->in : s->next;
+  if (!cn_arena_grow(&t->graph->arena, &t->states, &t->cap_states, t->n_states, sizeof *t->states)) {
+    t->status = cn_no_memory(t->error);
+    return CN_NO_EDGE;
+  }
+  s = &t->states[t->n_states];
+  *s = (cn_trace_state){.owner = owner, .index = index, .type = *type, .next = CN_NO_EDGE};
+  t->status = cn_graph_add_input(t->graph, type, &s->in, t->error);
+  if (t->status) return CN_NO_EDGE;
+  t->n_states++;
+  return s->in;
+}
+
+void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next) {
+  cn_trace_state *s = t->status ? NULL : find_state(t, owner, index);
+  if (s) s->next = next;
+}
+
 cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value) {
   if (t->status) return CN_NO_EDGE;
   cn_edge edge = CN_NO_EDGE;

@@ -6,6 +6,10 @@
 #include "graph/graph.h"
 #include "kernels/act.h"
 
+/* A value that outlives a run, such as the state of a stateful layer: `in` is what the last run left, `next` (CN_NO_EDGE:
+ * the same) what this one leaves. */
+typedef struct cn_trace_state { void *owner; int index; cn_type type; cn_edge in, next; } cn_trace_state;
+
 typedef struct cn_trace {
   cn_graph *graph;
   cn_error *error;
@@ -14,6 +18,8 @@ typedef struct cn_trace {
   bool training;
   int depth;                 /* of nested models and wrappers */
   uint64_t serial;
+  cn_trace_state *states;    /* in the graph's arena */
+  int n_states, cap_states;
   struct cn_trace *outer;    /* the trace that this thread had under way before */
 } cn_trace;
 
@@ -35,6 +41,10 @@ int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge 
 cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value);         /* borrowed */
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
 cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n);   /* a float32 vector */
+
+/* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */
+cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type);
+void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next);
 
 /* Symbolic tensors for custom layers, and eager runs of single ops (cornu_apply). */
 cn_status cn_trace_symbol(cn_trace *t, cn_edge e, cn_tensor **out, cn_error *error);

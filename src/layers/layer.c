@@ -224,6 +224,7 @@ void cn_layer_drop(cn_layer *l) {
   if (!l || atomic_fetch_sub(&l->references, 1) != 1) return;
   for (int i = 0; i < l->n_weights; i++) cornu_tensor_release(l->weights[i].value);
   for (int i = 0; i < l->n_children; i++) cn_layer_drop(l->children[i].layer);
+  for (int i = 0; i < l->n_states; i++) cornu_tensor_release(l->states[i]);
   cornu_model_release(l->model);
   cn_custom_set_drop(l->customs);
   cn_arena_free(&l->arena);

@@ -53,6 +53,8 @@ struct cornu_layer {
   struct cornu_model *model;    /* a nested model: type is the model's descriptor */
   const cornu_custom *custom;   /* handler of an unknown class or Lambda */
   struct cn_custom_set *customs;/* keeps it alive */
+  cn_tensor **states;           /* what a stateful layer carries from run to run; model/states.c guards them */
+  int n_states, cap_states;
   atomic_uint revision;         /* raised when weights change: plans made before are stale */
   cn_arena path_arena;          /* of paths, which cornu_layer_weight_name has told */
   const char **paths;

@@ -15,7 +15,7 @@ static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
 static int keras1_arrays(const cn_layer *l) { return cn_cell_keras1_arrays(l, CN_RNN_LSTM); }
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_LSTM, false);
-  cn_rnn_lower(l->settings, &part, 1, false, t, c);
+  cn_rnn_lower(l, &part, 1, false, t, c);
 }
 static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_RNN_LSTM); }
 
@@ -78,7 +78,7 @@ static cn_status import_cudnn(cn_layer *l, cn_tensor **arrays, int *n, cn_error 
 }
 static void lower_cudnn(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_LSTM, true);
-  cn_rnn_lower(l->settings, &part, 1, false, t, c);
+  cn_rnn_lower(l, &part, 1, false, t, c);
 }
 
 static const cn_field cudnn_fields[] = {CN_CELL_ROWS, CN_CELL_FORGET_ROWS, CN_RNN_ROWS, {0}};

@@ -195,8 +195,27 @@ static void return_states(cn_trace *t, cn_call *c, const cn_rnn_part *parts, int
   }
 }
 
-void cn_rnn_lower(const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t,
-    cn_call *c) {
+/* Of a stateful layer: what the last run left, for a call that names no initial states; in Keras's order. */
+static void kept_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int n_parts, bool reversed, int64_t batch,
+                        states *s) {
+  for (int k = 0; k < n_parts; k++) {
+    const cn_rnn_part *p = &parts[reversed ? n_parts - 1 - k : k];
+    cn_type type = {.dtype = CORNU_FLOAT32, .rank = 2, .shape = {batch, p->cell->units}};
+    for (int i = 0; i < state_count(p, 1); i++, s->n++) s->edge[s->n] = cn_trace_state_now(t, l, s->n, &type);
+  }
+}
+
+static void keep_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int n_parts, bool reversed,
+                        const cn_edge *finals) {
+  int index = 0;
+  for (int k = 0; k < n_parts; k++) {
+    int part = reversed ? n_parts - 1 - k : k;
+    for (int i = 0; i < state_count(&parts[part], 1); i++) cn_trace_state_keep(t, l, index++, finals[part] + i);
+  }
+}
+
+void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t, cn_call *c) {
+  const cn_rnn *s = l->settings;
   cn_edge x = as_float(t, c->in[0].data), given_mask = c->in[0].mask, finals[CN_RNN_MAX_CELLS];
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);
@@ -211,8 +230,12 @@ void cn_rnn_lower(const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool s
   mask = time_mask(t, mask);
   states initial = {.n = 0};
   initial_states(t, c, state_count(parts, n_parts), &initial);
+  states kept = {.n = 0};
+  if (s->stateful) kept_states(l, t, parts, n_parts, states_reversed, cn_edge_type(t, x)->shape[0], &kept);
+  if (initial.n == 0) initial = kept;
   cn_edge y = run_stack(t, s, parts, n_parts, states_reversed, x, mask, &initial, finals);
   if (t->status) return;
+  if (s->stateful) keep_states(l, t, parts, n_parts, states_reversed, finals);
   if (s->time_major && s->return_sequences) y = swap_leading(t, y);
   cn_call_return(t, c, y, s->return_sequences ? given_mask : CN_NO_EDGE);
   if (s->return_state) return_states(t, c, parts, n_parts, states_reversed, finals);

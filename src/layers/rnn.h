@@ -74,7 +74,7 @@ typedef struct cn_rnn {
   CN_RNN_FLAG(return_sequences, "output of every step, else of the last"),                                             \
   CN_RNN_FLAG(return_state, "final states follow the output"),                                                         \
   CN_RNN_FLAG(go_backwards, "steps run from the last to the first; outputs stay in processing order"),                 \
-  CN_RNN_FLAG(stateful, "states pass from batch to batch; a call starts from zeros"),                                  \
+  CN_RNN_FLAG(stateful, "a run begins with the states that the last one left"),                                  \
   CN_RNN_FLAG(time_major, "input and output are (time, batch, features)"),                                             \
   CN_RNN_FLAG(zero_output_for_mask, "masked steps give zeros, else the output before them"),                           \
   CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                       \
@@ -111,8 +111,7 @@ int cn_rnn_initial_states(cn_trace *t, const cn_call *c, cn_edge *out, int cap);
 /* The layer's own weights as the op wants them. */
 cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn);
 /* A stack of cells (often one) over a sequence; states of the last cell come first when states_reversed. */
-void cn_rnn_lower(const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t,
-    cn_call *c);
+void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t, cn_call *c);
 /* A cell called on its own: (x (b, in), states) -> (h, states). */
 void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
 

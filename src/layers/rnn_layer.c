@@ -171,7 +171,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   }
   bool reversed = cell->type == &cn_layer_stacked_rnn_cells &&
       ((const stack_settings *)cell->settings)->reverse_state_order;
-  cn_rnn_lower(l->settings, parts, count, reversed, t, c);
+  cn_rnn_lower(l, parts, count, reversed, t, c);
 }
 
 const cn_layer_type cn_layer_rnn = {

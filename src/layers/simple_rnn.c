@@ -10,7 +10,7 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 }
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_SIMPLE, false);
-  cn_rnn_lower(l->settings, &part, 1, false, t, c);
+  cn_rnn_lower(l, &part, 1, false, t, c);
 }
 static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_RNN_SIMPLE); }
 

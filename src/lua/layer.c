@@ -68,21 +68,58 @@ static int weight_names(lua_State *L) {
   return 1;
 }
 
+/* The tensors or tables of the list in argument 2; they and the array stay on the stack. what: "weight" */
+static cornu_tensor **check_tensors(lua_State *L, const char *what, int *n) {
+  if (!lua_istable(L, 2)) cn_lua_type_error(L, 2, "list of tensors");
+  *n = (int)cn_lua_rawlen(L, 2);
+  luaL_checkstack(L, *n + 20, "too many tensors");
+  cornu_tensor **list = lua_newuserdata(L, ((size_t)*n + 1) * sizeof *list);
+  for (int i = 0; i < *n; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    if (!cn_lua_test_tensor(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER)
+      cn_lua_error(L, "%s %d is a %s: a tensor expected", what, i + 1, cn_lua_kind(L, -1));
+    list[i] = cn_lua_to_tensor(L, -1, NULL);
+  }
+  return list;
+}
+
 /* layer:set_weights{…}: tensors or tables in the order of layer:weights() */
 static int set_weights(lua_State *L) {
   cornu_error e;
+  int n;
   cornu_layer *l = check_layer(L, 1)->l;
-  if (!lua_istable(L, 2)) cn_lua_type_error(L, 2, "list of tensors");
-  int n = (int)cn_lua_rawlen(L, 2);
-  luaL_checkstack(L, n + 20, "too many weights");
-  cornu_tensor **list = lua_newuserdata(L, ((size_t)n + 1) * sizeof *list);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, 2, i + 1);
-    if (!cn_lua_test_tensor(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER)
-      cn_lua_error(L, "weight %d is a %s: a tensor expected", i + 1, cn_lua_kind(L, -1));
-    list[i] = cn_lua_to_tensor(L, -1, NULL);
-  }
+  cornu_tensor **list = check_tensors(L, "weight", &n);
   cn_lua_check(L, cornu_layer_set_weights(l, list, n, &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* layer:states(): what a stateful layer keeps for its next run */
+static int states(lua_State *L) {
+  cornu_layer *l = check_layer(L, 1)->l;
+  int n = cornu_layer_states(l);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cornu_tensor *t = cornu_layer_state(l, i);
+    if (!t) continue;
+    cn_lua_push_tensor(L, t);
+    cornu_tensor_release(t);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* layer:reset_states([{…}]): zeros, or these */
+static int reset_states(lua_State *L) {
+  cornu_error e;
+  int n;
+  cornu_layer *l = check_layer(L, 1)->l;
+  if (lua_isnoneornil(L, 2)) {
+    cornu_layer_reset_states(l);
+  } else {
+    cornu_tensor **list = check_tensors(L, "state", &n);
+    cn_lua_check(L, cornu_layer_set_states(l, list, n, &e), &e);
+  }
   lua_settop(L, 1);
   return 1;
 }
@@ -228,7 +265,8 @@ static int same(lua_State *L) {
 void cn_lua_open_layer(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight},
-    {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls}, {NULL, NULL}};
+    {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls},
+    {"states", states}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"class_name", get_class_name}, {"config", get_config}, {"trainable", get_trainable},
     {"model", get_model}, {NULL, NULL}};

@@ -254,6 +254,13 @@ static int model_tostring(lua_State *L) {
   return summary(L);
 }
 
+/* Stateful layers begin with zeros again. */
+static int reset_states(lua_State *L) {
+  cornu_model_reset_states(cn_lua_check_model(L, 1));
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* model:count_params([trainable_only]) */
 static int count_params(lua_State *L) {
   cornu_model *m = cn_lua_check_model(L, 1);
@@ -339,7 +346,7 @@ static int model_index(lua_State *L) {
 void cn_lua_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"layer", layer}, {"layers", layers}, {"slice", slice}, {"summary", summary}, {"count_params", count_params},
-    {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {NULL, NULL}};
+    {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},
     {"path", get_path}, {"config", get_config}, {"training_config", get_training_config}, {"inputs", get_inputs},

@@ -220,9 +220,15 @@ static int length(lua_State *L) { /* inputs */
   return 1;
 }
 
+static int reset_states(lua_State *L) {
+  cornu_plan_reset_states(check_plan(L, 1)->p);
+  lua_settop(L, 1);
+  return 1;
+}
+
 void cn_lua_open_plan(lua_State *L) {
   static const luaL_Reg methods[] = {{"run", run}, {"inputs", inputs}, {"outputs", outputs}, {"memory", memory},
-    {"flops", flops}, {"tostring", plan_tostring}, {NULL, NULL}};
+    {"flops", flops}, {"reset_states", reset_states}, {"tostring", plan_tostring}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__len", length}, {"__tostring", plan_tostring}, {"__call", call}, {NULL,
     NULL}};
   static const cn_lua_class class = {.name = "cornu.plan", .key = &cn_lua_plan_key, .methods_key = &cn_lua_plan_methods,

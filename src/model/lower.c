@@ -75,8 +75,8 @@ cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out
   return t->status;
 }
 
-/* A graph of the whole model for these input types; the caller frees it. */
-static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out, cn_error *e) {
+/* A graph of the whole model for these input types; the caller frees it and the list of states (NULL: not wanted). */
+static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out, cn_state_list *states, cn_error *e) {
   CN_TRY(cn_graph_new(out, e));
   cn_graph *g = *out;
   cn_trace t;
@@ -90,6 +90,11 @@ static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out,
   }
   if (!t.status) cn_model_lower(m, &t, in, results);
   for (int i = 0; i < m->n_outputs && !t.status; i++) t.status = cn_graph_add_output(g, results[i].data, e);
+  for (int i = 0; i < t.n_states && !t.status; i++) {
+    const cn_trace_state *s = &t.states[i];
+    t.status = cn_graph_add_output(g, s->next == CN_NO_EDGE ? s->in : s->next, e);
+  }
+  if (states && !t.status) t.status = cn_states_list(&t, states, e);
   cn_status status = cn_trace_end(&t);
   if (status) {
     cn_graph_free(g);
@@ -101,7 +106,7 @@ static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out,
 cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e) {
   if (m->built) return CORNU_OK;
   cn_graph *g;
-  CN_TRY(trace_model(m, inputs, &g, e));
+  CN_TRY(trace_model(m, inputs, &g, NULL, e));
   cn_graph_free(g);
   return CORNU_OK;
 }
@@ -119,9 +124,11 @@ cn_status cn_model_build(cn_model *m, cn_error *e) {
   return status;
 }
 
-cn_status cn_model_compile(cn_model *m, const cn_type *inputs, cn_plan **out, cn_error *e) {
+cn_status cn_model_compile(cn_model *m, const cn_type *inputs, cn_plan **out, cn_state_list *states, cn_error *e) {
   *out = NULL;
   cn_graph *g;
-  CN_TRY(trace_model(m, inputs, &g, e));
-  return cn_plan_compile(g, out, e);
+  CN_TRY(trace_model(m, inputs, &g, states, e));
+  cn_status status = cn_plan_compile(g, out, e);
+  if (status) cn_states_free(states);
+  return status;
 }

@@ -10,6 +10,7 @@ enum { MAX_IDLE = 8 };
 
 typedef struct cached {
   cn_plan *plan;
+  cn_state_list states;
   cn_type *inputs;        /* concrete types, n_inputs of them */
   unsigned revision;      /* sum over the layers when it was compiled */
   bool busy;
@@ -25,6 +26,7 @@ struct cn_plan_cache {
 
 static void free_cached(cached *c) {
   cn_plan_free(c->plan);
+  cn_states_free(&c->states);
   cn_free(c->inputs);
   cn_free(c);
 }
@@ -112,7 +114,7 @@ static cn_status acquire(cn_model *m, const cn_type *types, cached **out, cn_err
   if (*out) return CORNU_OK;
   cached *p = cn_calloc(1, sizeof *p);
   if (p) p->inputs = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->inputs);
-  cn_status status = p && p->inputs ? cn_model_compile(m, types, &p->plan, e) : cn_no_memory(e);
+  cn_status status = p && p->inputs ? cn_model_compile(m, types, &p->plan, &p->states, e) : cn_no_memory(e);
   if (status) {
     if (p) free_cached(p);
     return status;
@@ -182,25 +184,47 @@ typedef struct run {
   cn_arena arena;
 } run;
 
-static cn_status prepare(run *r, int n_in, int n_out, cn_error *e) {
-  bool small = n_in <= SMALL && n_out <= SMALL;
+static cn_status prepare(run *r, int n_in, cn_error *e) {
+  bool small = n_in <= SMALL;
   r->types = small ? r->small_types : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->types);
   r->in = small ? r->small_in : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->in);
-  r->in_data = small ? r->small_in_data : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->in_data);
-  r->out_data = small ? r->small_out_data : cn_arena_array(&r->arena, (size_t)n_out, sizeof *r->out_data);
-  if (!r->types || !r->in || !r->in_data || !r->out_data) return cn_no_memory(e);
+  if (!r->types || !r->in) return cn_no_memory(e);
   for (int i = 0; i < n_in; i++) r->in[i] = NULL;
   return CORNU_OK;
 }
 
-static cn_status run_plan(cn_model *m, cn_plan *p, run *r, cornu_tensor **outputs, cn_error *e) {
+static cn_status prepare_data(run *r, int n_in, int n_out, cn_error *e) {
+  bool small = n_in <= SMALL && n_out <= SMALL;
+  r->in_data = small ? r->small_in_data : cn_arena_array(&r->arena, (size_t)n_in, sizeof *r->in_data);
+  r->out_data = small ? r->small_out_data : cn_arena_array(&r->arena, (size_t)n_out, sizeof *r->out_data);
+  return r->in_data && r->out_data ? CORNU_OK : cn_no_memory(e);
+}
+
+/* The states follow the model's own inputs and outputs. */
+static cn_status run_stateful(const cached *p, run *r, int n_in, int n_out, cn_error *e) {
+  const cn_state_list *states = &p->states;
+  cn_tensor **held = cn_arena_array(&r->arena, 2 * (size_t)states->count, sizeof *held);
+  if (!held) return cn_no_memory(e);
+  cn_status status = cn_states_begin(states, held, e);
+  for (int i = 0; i < states->count && !status; i++) {
+    r->in_data[n_in + i] = held[i]->data;
+    r->out_data[n_out + i] = held[states->count + i]->data;
+  }
+  if (!status) status = cn_plan_run(p->plan, r->in_data, r->out_data, e);
+  cn_states_end(states, held, !status);
+  return status;
+}
+
+static cn_status run_plan(cn_model *m, const cached *p, run *r, cornu_tensor **outputs, cn_error *e) {
+  CN_TRY(prepare_data(r, m->n_inputs + p->states.count, m->n_outputs + p->states.count, e));
   for (int i = 0; i < m->n_inputs; i++) r->in_data[i] = r->in[i]->data;
   for (int i = 0; i < m->n_outputs; i++) {
-    const cn_type *t = cn_plan_output_type(p, i);
+    const cn_type *t = cn_plan_output_type(p->plan, i);
     CN_TRY(cornu_tensor_new(t->dtype, t->rank, t->shape, &outputs[i], e));
     r->out_data[i] = outputs[i]->data;
   }
-  cn_status status = cn_plan_run(p, r->in_data, r->out_data, e);
+  cn_status status = p->states.count ? run_stateful(p, r, m->n_inputs, m->n_outputs, e)
+                                     : cn_plan_run(p->plan, r->in_data, r->out_data, e);
   return status ? cn_at(e, status, "%s", where(m)) : CORNU_OK;
 }
 
@@ -209,7 +233,7 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
   run r;
   r.arena = (cn_arena){0};
   for (int i = 0; i < m->n_outputs; i++) outputs[i] = NULL;
-  cn_status status = prepare(&r, n_inputs, m->n_outputs, e);
+  cn_status status = prepare(&r, n_inputs, e);
   if (status) return cn_arena_free(&r.arena), status;
   for (int i = 0; i < n_inputs && !status; i++) {
     status = check_input(m, i, inputs[i], &r.types[i], e);
@@ -221,7 +245,7 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
     if (status) cn_at(e, status, "%s", where(m));
   }
   if (!status) {
-    status = run_plan(m, p->plan, &r, outputs, e);
+    status = run_plan(m, p, &r, outputs, e);
     give_back(m, p);
   }
   for (int i = 0; i < n_inputs; i++) cornu_tensor_release(r.in[i]);
@@ -235,12 +259,17 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
 struct cornu_plan {
   cn_model *model;
   cn_plan *plan;
+  cn_state_list states;
+  cn_tensor **held;       /* the states now, and room for the next: the two swap after each run */
   const void **in_data;
   void **out_data;
 };
 
 void cornu_plan_free(cornu_plan *p) {
   if (!p) return;
+  for (int i = 0; p->held && i < 2 * p->states.count; i++) cornu_tensor_release(p->held[i]);
+  cn_free(p->held);
+  cn_states_free(&p->states);
   cn_plan_free(p->plan);
   cn_free(p->in_data);
   cn_free(p->out_data);
@@ -264,17 +293,28 @@ static cn_status plan_types(const cn_model *m, const int64_t *const *shapes, cn_
   return CORNU_OK;
 }
 
+/* Tables for runs, and the states as zeros. */
+static cn_status make_room(cornu_plan *p, cn_error *e) {
+  int n = p->states.count;
+  p->in_data = cn_calloc((size_t)(p->model->n_inputs + n) + 1, sizeof *p->in_data);
+  p->out_data = cn_calloc((size_t)(p->model->n_outputs + n) + 1, sizeof *p->out_data);
+  p->held = cn_calloc(2 * (size_t)n + 1, sizeof *p->held);
+  if (!p->in_data || !p->out_data || !p->held) return cn_no_memory(e);
+  for (int i = 0; i < 2 * n; i++) {
+    const cn_type *t = &p->states.items[i % n].type;
+    CN_TRY(cornu_tensor_new(t->dtype, t->rank, t->shape, &p->held[i], e));
+  }
+  return CORNU_OK;
+}
+
 cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e) {
   *out = NULL;
   cornu_plan *p = cn_calloc(1, sizeof *p);
   cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
   cn_status status = p && types ? plan_types(m, shapes, types, e) : cn_no_memory(e);
   if (p) p->model = cornu_model_retain(m);
-  if (!status) {
-    p->in_data = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->in_data);
-    p->out_data = cn_calloc((size_t)m->n_outputs + 1, sizeof *p->out_data);
-    status = p->in_data && p->out_data ? cn_model_compile(m, types, &p->plan, e) : cn_no_memory(e);
-  }
+  if (!status) status = cn_model_compile(m, types, &p->plan, &p->states, e);
+  if (!status) status = make_room(p, e);
   cn_free(types);
   if (status) cornu_plan_free(p);
   else *out = p;
@@ -296,7 +336,23 @@ cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_te
     CN_TRY(check_tensor(outputs[i], cn_plan_output_type(p->plan, i), "output", i, e));
     p->out_data[i] = outputs[i]->data;
   }
-  return cn_plan_run(p->plan, p->in_data, p->out_data, e);
+  int n = p->states.count;
+  for (int i = 0; i < n; i++) {
+    p->in_data[p->model->n_inputs + i] = p->held[i]->data;
+    p->out_data[p->model->n_outputs + i] = p->held[n + i]->data;
+  }
+  CN_TRY(cn_plan_run(p->plan, p->in_data, p->out_data, e));
+  for (int i = 0; i < n; i++) {
+    cn_tensor *before = p->held[i];
+    p->held[i] = p->held[n + i];
+    p->held[n + i] = before;
+  }
+  return CORNU_OK;
+}
+
+void cornu_plan_reset_states(cornu_plan *p) {
+  for (int i = 0; i < p->states.count; i++)
+    memset(p->held[i]->data, 0, (size_t)cornu_tensor_size(p->held[i]) * cornu_dtype_bytes(p->held[i]->dtype));
 }
 
 static bool plan_port(bool known, cornu_port *out, const cn_type *t) {
