@@ -17,24 +17,42 @@ static cn_status where_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Any condition and dtypes, one element at a time. */
+static void where_any(const cn_step *s, const cn_walk *w, int64_t row, const int64_t *offset) {
+  const cn_operand *out = s->out[0];
+  size_t size[3], out_size = cornu_dtype_bytes(out->dtype);
+  for (int i = 0; i < 3; i++) size[i] = cornu_dtype_bytes(s->in[i]->dtype);
+  for (int64_t i = 0; i < w->length; i++) {
+    const char *from[3];
+    for (int k = 0; k < 3; k++)
+      from[k] = (const char *)s->in[k]->data + (size_t)(offset[k] + i * w->stride[k][w->rank - 1]) * size[k];
+    double truth;
+    cn_convert(&truth, CORNU_FLOAT64, from[0], s->in[0]->dtype, 1);
+    int k = truth != 0 ? 1 : 2;
+    cn_convert((char *)out->data + (size_t)(row * w->length + i) * out_size, out->dtype, from[k], s->in[k]->dtype, 1);
+  }
+}
+
+/* A mask over elements of four bytes that need no conversion: what layers do. */
+static void where_words(const cn_step *s, const cn_walk *w, int64_t row, const int64_t *offset) {
+  const uint8_t *c = (const uint8_t *)s->in[0]->data + offset[0];
+  const uint32_t *a = (const uint32_t *)s->in[1]->data + offset[1], *b = (const uint32_t *)s->in[2]->data + offset[2];
+  uint32_t *y = (uint32_t *)s->out[0]->data + row * w->length;
+  int64_t sc = w->stride[0][w->rank - 1], sa = w->stride[1][w->rank - 1], sb = w->stride[2][w->rank - 1];
+  for (int64_t i = 0; i < w->length; i++) y[i] = c[i * sc] ? a[i * sa] : b[i * sb];
+}
+
 static void where_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const cn_walk *w = s->state;
-  int last = w->rank - 1;
-  size_t size[4];
+  cornu_dtype dtype = s->out[0]->dtype;
+  bool words = s->in[0]->dtype == CORNU_BOOL8 && s->in[1]->dtype == dtype && s->in[2]->dtype == dtype &&
+               cornu_dtype_bytes(dtype) == 4;
   int64_t offset[CN_WALK_INPUTS];
-  for (int i = 0; i < 3; i++) size[i] = cornu_dtype_bytes(s->in[i]->dtype);
-  size[3] = cornu_dtype_bytes(s->out[0]->dtype);
   for (int64_t r = begin; r < end; r++) {
     cn_walk_row(w, r, offset);
-    for (int64_t i = 0; i < w->length; i++) {
-      const char *c = (const char *)s->in[0]->data + (size_t)(offset[0] + i * w->stride[0][last]) * size[0];
-      double truth;
-      cn_convert(&truth, CORNU_FLOAT64, c, s->in[0]->dtype, 1);
-      int k = truth != 0 ? 1 : 2;
-      cn_convert((char *)s->out[0]->data + (size_t)(r * w->length + i) * size[3], s->out[0]->dtype,
-                 (const char *)s->in[k]->data + (size_t)(offset[k] + i * w->stride[k][last]) * size[k], s->in[k]->dtype, 1);
-    }
+    if (words) where_words(s, w, r, offset);
+    else where_any(s, w, r, offset);
   }
 }
 
