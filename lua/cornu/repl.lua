@@ -72,7 +72,7 @@ end
 local function read_chunk(readline)
   local text
   while true do
-    local line = readline(text and "  … " or "> ")
+    local line = readline(text and ".. " or "> ")
     if line == nil then return nil end
     if line == false then return false end
     text = text and text .. "\n" .. line or translate(line)
@@ -93,6 +93,22 @@ local function plain_readline(prompt)
   return io.read "l"
 end
 
+-- Lines broken between words to fit the terminal; what follows keeps the indentation.
+local function wrap(text, width)
+  return (text:gsub("[^\n]+", function(line)
+    local indent = line:match "^%s*"
+    local lines = {}
+    while #line > width do
+      local at = line:sub(#indent + 1, width + 1):match "^.*() "
+      if not at then break end
+      lines[#lines + 1] = line:sub(1, #indent + at - 1)
+      line = indent .. line:sub(#indent + at + 1)
+    end
+    lines[#lines + 1] = line
+    return table.concat(lines, "\n")
+  end))
+end
+
 local function banner()
   print(("Cornu %s · %s · %s kernels · %d thread%s"):format(cornu.version, _VERSION, cornu.isa(), cornu.get_threads(),
     cornu.get_threads() == 1 and "" or "s"))
@@ -104,7 +120,7 @@ return function(environment)
   _G.cornu = cornu
   _G.help = function(topic)
     local text = cornu.help(topic)
-    if text then print(text) end
+    if text then print(wrap(text, host.width "stdout" or 120)) end
   end
   local terminal = host.isatty "stdin" and host.isatty "stdout" and os.getenv "TERM" ~= "dumb"
   if terminal then

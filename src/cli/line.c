@@ -2,6 +2,7 @@
 
 #include <histedit.h>
 #include <lauxlib.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,10 +126,17 @@ static void end_editing(void) {
   editor.file = NULL;
 }
 
+/* libedit drops what the locale has no character for, so a locale of bytes gives way to UTF-8. */
+static void choose_characters(void) {
+  setlocale(LC_CTYPE, "");
+  if (MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 static int start_editing(lua_State *L) {
   const char *file = luaL_optstring(L, 1, NULL);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   end_editing();
+  choose_characters();
   editor.el = el_init("cornu", stdin, stdout, stderr);
   editor.history = history_init();
   if (!editor.el || !editor.history) {
