@@ -48,7 +48,7 @@ extern "C" {
 #define CORNU_API
 #endif
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ------------------------------------------------------------------------------------------------- */
 
 typedef enum cornu_status {
   CORNU_OK = 0,
@@ -73,7 +73,7 @@ typedef struct cornu_error {
 
 CORNU_API const char *cornu_status_name(cornu_status status); /* "shape", "not found", …; static */
 
-/* ---- The process -------------------------------------------------------------------------------------------------- */
+/* ---- The process -------------------------------------------------------------------------------------------- */
 
 CORNU_API const char *cornu_version(void);  /* "0.1.0" */
 CORNU_API const char *cornu_isa(void);      /* the kernels in use: "sse2", "avx2" or "avx512" (CORNU_ISA forces one) */
@@ -100,13 +100,14 @@ typedef struct cornu_limits {
 CORNU_API void cornu_set_limits(const cornu_limits *limits);
 CORNU_API void cornu_get_limits(cornu_limits *limits);
 
-CORNU_API void cornu_set_threads(int threads); /* threads per run, at least 1; default: CORNU_NUM_THREADS or the cores */
+/* threads per run, at least 1; default: CORNU_NUM_THREADS or the cores */
+CORNU_API void cornu_set_threads(int threads);
 CORNU_API int cornu_get_threads(void);
 
 /* Makes every run under way return CORNU_ERR_INTERRUPTED at its next step. Safe in a signal handler. */
 CORNU_API void cornu_interrupt(void);
 
-/* ---- Values: JSON-like trees ---------------------------------------------------------------------------------------- */
+/* ---- Values: JSON-like trees -------------------------------------------------------------------------------- */
 
 typedef struct cornu_value cornu_value;
 typedef struct cornu_tree cornu_tree; /* owns the values made in it */
@@ -132,7 +133,8 @@ CORNU_API bool cornu_value_set(cornu_tree *tree, cornu_value *dict, const char *
 /* Readers; all are safe on NULL and on another kind (0, NULL, false). Results are borrowed until the tree is freed. */
 CORNU_API cornu_kind cornu_value_kind(const cornu_value *v);
 CORNU_API size_t cornu_value_count(const cornu_value *v);                       /* items of a list or a dict */
-CORNU_API const cornu_value *cornu_value_at(const cornu_value *v, size_t i);    /* i-th item (0-based), dicts in order */
+/* i-th item (0-based), dicts in order */
+CORNU_API const cornu_value *cornu_value_at(const cornu_value *v, size_t i);
 CORNU_API const char *cornu_value_key(const cornu_value *v, size_t i);          /* key of the i-th item of a dict */
 CORNU_API const cornu_value *cornu_value_get(const cornu_value *v, const char *key);
 CORNU_API bool cornu_value_as_bool(const cornu_value *v);
@@ -142,10 +144,12 @@ CORNU_API const char *cornu_value_as_string(const cornu_value *v, size_t *length
 
 /* JSON text to a value in `tree` and back. NaN, Infinity and -Infinity are read and written as Python does.
  * The text of cornu_json_write lives in `tree`. indent 0 writes one line. */
-CORNU_API cornu_status cornu_json_read(cornu_tree *tree, const char *text, size_t length, cornu_value **out, cornu_error *e);
-CORNU_API cornu_status cornu_json_write(cornu_tree *tree, const cornu_value *v, int indent, const char **out, cornu_error *e);
+CORNU_API cornu_status cornu_json_read(cornu_tree *tree, const char *text, size_t length, cornu_value **out,
+                                       cornu_error *e);
+CORNU_API cornu_status cornu_json_write(cornu_tree *tree, const cornu_value *v, int indent, const char **out,
+                                        cornu_error *e);
 
-/* ---- Tensors ------------------------------------------------------------------------------------------------------ */
+/* ---- Tensors ------------------------------------------------------------------------------------------------ */
 
 typedef enum cornu_dtype {
   CORNU_FLOAT32, CORNU_FLOAT64, CORNU_FLOAT16, CORNU_BFLOAT16,
@@ -162,10 +166,12 @@ CORNU_API size_t cornu_dtype_bytes(cornu_dtype dtype);
 typedef struct cornu_tensor cornu_tensor;
 
 /* Zero-filled, contiguous, row-major. rank 0 is a scalar. The caller releases. */
-CORNU_API cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape, cornu_tensor **out,
+                                        cornu_error *e);
 /* Wraps memory of the caller without a copy; release(user, data) runs when the last view is gone (NULL: never). */
 CORNU_API cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data,
-                                         void (*release)(void *user, void *data), void *user, cornu_tensor **out, cornu_error *e);
+                                         void (*release)(void *user, void *data), void *user, cornu_tensor **out,
+                                         cornu_error *e);
 CORNU_API cornu_tensor *cornu_tensor_retain(cornu_tensor *t);
 CORNU_API void cornu_tensor_release(cornu_tensor *t);
 
@@ -182,15 +188,22 @@ CORNU_API bool cornu_tensor_is_symbolic(const cornu_tensor *t);
 
 /* Views share the buffer. start/stop/step count elements of `axis` (0-based); stop is exclusive; step may be negative
  * (start is then the highest). cornu_tensor_select drops the axis. */
-CORNU_API cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tensor **out, cornu_error *e); /* axes NULL: reversed */
+CORNU_API cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step,
+                                          cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu_tensor **out,
+                                           cornu_error *e);
+/* axes NULL: reversed */
+CORNU_API cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tensor **out, cornu_error *e);
 /* One dimension may be -1. A view where the layout allows it, else a copy. */
-CORNU_API cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_tensor_contiguous(cornu_tensor *t, cornu_tensor **out, cornu_error *e); /* t itself, retained, if it is */
+CORNU_API cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out,
+                                            cornu_error *e);
+CORNU_API cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out,
+                                              cornu_error *e);
+/* t itself, retained, if it is */
+CORNU_API cornu_status cornu_tensor_contiguous(cornu_tensor *t, cornu_tensor **out, cornu_error *e);
 CORNU_API cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu_error *e); /* broadcasts and converts */
+/* broadcasts and converts */
+CORNU_API cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu_error *e);
 
 /* One element by its index (rank numbers, 0-based). Integers beyond 2^53 go through the int forms. */
 CORNU_API double cornu_tensor_get(const cornu_tensor *t, const int64_t *index);
@@ -198,30 +211,39 @@ CORNU_API int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *ind
 CORNU_API void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value);
 CORNU_API void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value);
 
-/* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. u has the
- * shape of t, or is a scalar. */
-CORNU_API cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close, double *worst, cornu_error *e);
+/* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. u has
+ * the shape of t, or is a scalar. */
+CORNU_API cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close,
+                                             double *worst, cornu_error *e);
 
 /* NumPy-like text: aligned columns, `...` beyond threshold elements with edge items shown, then dtype and shape.
  * The caller frees the text with cornu_free. Zero options take the defaults (4 digits, 1000, 3, 80). */
-typedef struct cornu_print_options { int precision; int64_t threshold; int edge_items; int line_width; } cornu_print_options;
-CORNU_API cornu_status cornu_tensor_format(cornu_tensor *t, const cornu_print_options *options, char **out, cornu_error *e);
+typedef struct cornu_print_options {
+  int precision;
+  int64_t threshold;
+  int edge_items;
+  int line_width;
+} cornu_print_options;
+CORNU_API cornu_status cornu_tensor_format(cornu_tensor *t, const cornu_print_options *options, char **out,
+                                           cornu_error *e);
 CORNU_API void cornu_free(void *pointer); /* frees what the header says to free with it */
 
 /* Random fills, repeatable for a seed; float tensors only. */
 typedef struct cornu_random { uint64_t state[4]; } cornu_random;
 CORNU_API void cornu_random_seed(cornu_random *r, uint64_t seed);
 CORNU_API cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e);
-CORNU_API cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e);
+CORNU_API cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation,
+                                           cornu_error *e);
 
-/* ---- Operations ----------------------------------------------------------------------------------------------------- */
+/* ---- Operations --------------------------------------------------------------------------------------------- */
 
 /* Applies an operation of the registry ("add", "relu", "sum", "matmul", "conv", …) to tensors; broadcasting and dtype
  * promotion follow NumPy with float32 as the float type. attributes: a dict or NULL. Inputs are borrowed; outputs
  * are new (the caller releases). *n_outputs is the room in `outputs` on entry, the number made on return.
  * With a symbolic input the operation is recorded instead, and the outputs are symbolic. */
-CORNU_API cornu_status cornu_apply(const char *op, cornu_tensor *const *inputs, int n_inputs, const cornu_value *attributes,
-                                   cornu_tensor **outputs, int *n_outputs, cornu_error *e);
+CORNU_API cornu_status cornu_apply(const char *op, cornu_tensor *const *inputs, int n_inputs,
+                                   const cornu_value *attributes, cornu_tensor **outputs, int *n_outputs,
+                                   cornu_error *e);
 
 /* The registry, for help texts, completion and coverage reports: ops and layers alike. Strings are static. */
 typedef struct cornu_field_info {
@@ -247,7 +269,7 @@ CORNU_API int cornu_layer_type_count(void);
 CORNU_API bool cornu_layer_type_info(int i, cornu_type_info *out);
 CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
 
-/* ---- Models ------------------------------------------------------------------------------------------------------- */
+/* ---- Models ------------------------------------------------------------------------------------------------- */
 
 typedef struct cornu_model cornu_model;
 typedef struct cornu_layer cornu_layer;
@@ -264,7 +286,8 @@ typedef struct cornu_custom {
                        cornu_tensor **outputs, int *n_outputs, cornu_error *e);
   /* Declares weights when the file does not tell them: calls cornu_layer_add_weight. NULL: the file's own arrays. */
   cornu_status (*build)(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs, cornu_error *e);
-  cornu_status (*output_shape)(void *user, cornu_layer *layer, const int64_t *in, int in_rank, int64_t *out, int *out_rank, cornu_error *e);
+  cornu_status (*output_shape)(void *user, cornu_layer *layer, const int64_t *in, int in_rank, int64_t *out,
+                               int *out_rank, cornu_error *e);
   void (*release)(void *user); /* when the last model that uses it is gone; may be NULL */
 } cornu_custom;
 
@@ -273,7 +296,7 @@ typedef struct cornu_load_options {
   bool by_name;              /* weights to layers by name instead of by order */
   bool skip_mismatch;        /* leave weights whose shape differs as they are */
   const char *backend;       /* "theano" or "tensorflow": for Keras 1 files that do not tell; NULL: look at the file */
-  const char *data_format;   /* "channels_first" or "channels_last": for Keras 1 layers that did not save it; NULL: infer */
+  const char *data_format;   /* "channels_first" or "channels_last": for Keras 1 layers that do not tell; NULL: infer */
   const cornu_custom *custom;
   int n_custom;
   uint64_t seed;             /* of the initial weights when a config comes without weights */
@@ -281,8 +304,10 @@ typedef struct cornu_load_options {
 
 /* path: .h5/.hdf5, .keras, .json, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,
  * .weights.h5, a full model. The caller releases the model. */
-CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options, cornu_model **out, cornu_error *e);
-CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options, cornu_error *e);
+CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
+                                        cornu_model **out, cornu_error *e);
+CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options,
+                                                cornu_error *e);
 /* "Sequential" or "Functional" without loading the weights; static text. */
 CORNU_API cornu_status cornu_check_modeltype(const char *path, const char **out, cornu_error *e);
 CORNU_API cornu_model *cornu_model_retain(cornu_model *m);
@@ -300,7 +325,13 @@ CORNU_API int64_t cornu_model_parameters(const cornu_model *m, bool trainable_on
 
 /* Inputs and outputs in the model's own order. shape has rank entries, -1 for unknown. key: the name in a model
  * whose inputs or outputs are a dict, else NULL. */
-typedef struct cornu_port { const char *name; const char *key; cornu_dtype dtype; int rank; int64_t shape[CORNU_MAX_RANK]; } cornu_port;
+typedef struct cornu_port {
+  const char *name;
+  const char *key;
+  cornu_dtype dtype;
+  int rank;
+  int64_t shape[CORNU_MAX_RANK];
+} cornu_port;
 CORNU_API int cornu_model_inputs(const cornu_model *m);
 CORNU_API int cornu_model_outputs(const cornu_model *m);
 CORNU_API bool cornu_model_input(const cornu_model *m, int i, cornu_port *out);
@@ -310,11 +341,13 @@ CORNU_API bool cornu_model_output(const cornu_model *m, int i, cornu_port *out);
  * The layer is borrowed until the model is released (retain it to keep it). */
 CORNU_API int cornu_model_layers(const cornu_model *m);
 CORNU_API cornu_layer *cornu_model_layer(const cornu_model *m, int i);
-CORNU_API cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name); /* "outer/inner" goes into nested models */
+/* "outer/inner" goes into nested models */
+CORNU_API cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name);
 
 /* The part of m between two sets of layers, sharing all weights. from: layers whose inputs become the inputs (n_from 0:
  * the model's own inputs); to: layers whose outputs become the outputs (n_to 0: the model's own). */
-CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to, int n_to, cornu_model **out, cornu_error *e);
+CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to,
+                                         int n_to, cornu_model **out, cornu_error *e);
 /* First..last layer of the model's order, 0-based, inclusive. */
 CORNU_API cornu_status cornu_model_range(cornu_model *m, int first, int last, cornu_model **out, cornu_error *e);
 
@@ -323,9 +356,10 @@ CORNU_API cornu_status cornu_model_summary(cornu_model *m, int width, char **out
 
 /* Runs the model. inputs: n_inputs tensors in the model's order, borrowed; converted to the input's dtype.
  * outputs: room for cornu_model_outputs(m) new tensors (the caller releases). */
-CORNU_API cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cornu_error *e);
+CORNU_API cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs,
+                                           cornu_tensor **outputs, cornu_error *e);
 
-/* ---- Layers --------------------------------------------------------------------------------------------------------- */
+/* ---- Layers ------------------------------------------------------------------------------------------------- */
 
 CORNU_API cornu_layer *cornu_layer_retain(cornu_layer *l);
 CORNU_API void cornu_layer_release(cornu_layer *l);
@@ -337,13 +371,17 @@ CORNU_API bool cornu_layer_trainable(const cornu_layer *l);
 CORNU_API int cornu_layer_weights(const cornu_layer *l);
 CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "kernel", "forward_layer/kernel" */
 CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
-CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e); /* copied */
-CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable, cornu_error *e); /* in custom build */
+/* copied */
+CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e);
+/* in custom build */
+CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape,
+                                              bool trainable, cornu_error *e);
 /* What a stateful recurrent layer carries from run to run: (batch, units) each, in Keras's order; none before the first
  * run. Wrappers tell those of the layers they wrap. */
 CORNU_API int cornu_layer_states(const cornu_layer *l);
 CORNU_API cornu_tensor *cornu_layer_state(cornu_layer *l, int i); /* the caller releases; do not write into it */
-CORNU_API cornu_status cornu_layer_set_states(cornu_layer *l, cornu_tensor *const *states, int n, cornu_error *e); /* copied */
+/* copied */
+CORNU_API cornu_status cornu_layer_set_states(cornu_layer *l, cornu_tensor *const *states, int n, cornu_error *e);
 CORNU_API void cornu_layer_reset_states(cornu_layer *l);          /* the next run begins with zeros */
 CORNU_API void cornu_model_reset_states(cornu_model *m);          /* of all its layers */
 /* Calls of a layer in m (shared layers have several), and what goes in and out of one: shapes with -1. */
@@ -351,7 +389,7 @@ CORNU_API int cornu_layer_calls(const cornu_model *m, const cornu_layer *l);
 CORNU_API bool cornu_layer_input(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
 CORNU_API bool cornu_layer_output(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
 
-/* ---- Plans: for hosts with a frame loop ------------------------------------------------------------------------------ */
+/* ---- Plans: for hosts with a frame loop --------------------------------------------------------------------- */
 
 typedef struct cornu_plan cornu_plan;
 /* shapes[i] has the rank of input i and no unknown dimension. The plan keeps the model alive. States of stateful layers
@@ -359,7 +397,8 @@ typedef struct cornu_plan cornu_plan;
 CORNU_API cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e);
 CORNU_API void cornu_plan_free(cornu_plan *p);
 /* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. */
-CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e);
+CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
+                                      cornu_error *e);
 CORNU_API void cornu_plan_reset_states(cornu_plan *p); /* the next run begins with zeros */
 CORNU_API bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out);
@@ -368,17 +407,20 @@ CORNU_API double cornu_plan_flops(const cornu_plan *p);   /* multiply-adds count
 /* Text: one line per step: op, layer, output shape, arena offset. The caller frees with cornu_free. */
 CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e);
 
-/* ---- Files ------------------------------------------------------------------------------------------------------------ */
+/* ---- Files -------------------------------------------------------------------------------------------------- */
 
 CORNU_API cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e);
 CORNU_API cornu_status cornu_npy_save(const char *path, cornu_tensor *t, cornu_error *e);
-/* Called for each array in the file's order; name and tensor are borrowed for the call. A status other than CORNU_OK stops. */
+/* Called for each array in the file's order; name and tensor are borrowed for the call. A status other than CORNU_OK
+ * stops. */
 typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tensor *t, cornu_error *e);
 CORNU_API cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user, cornu_error *e);
-CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n, bool compress, cornu_error *e);
+CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n,
+                                      bool compress, cornu_error *e);
 /* PNG or JPEG to a uint8 tensor (height, width, channels): channels 1 grey, 3 RGB, 4 RGBA, 0 as in the file. */
 CORNU_API cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out, cornu_error *e);
-CORNU_API cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e); /* uint8 (h, w, 1|3|4) to PNG */
+/* uint8 (h, w, 1|3|4) to PNG */
+CORNU_API cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e);
 
 #ifdef __cplusplus
 }

@@ -12,8 +12,8 @@ static cn_isa best(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_cpu_init(); /* looks at XCR0, too: what the system saves */
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw"))
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
     return CN_ISA_AVX512;
   if (avx2) return CN_ISA_AVX2;
 #endif

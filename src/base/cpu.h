@@ -3,6 +3,7 @@
 #define CN_BASE_CPU_H
 
 typedef enum cn_isa { CN_ISA_SSE2, CN_ISA_AVX2, CN_ISA_AVX512 } cn_isa;
-cn_isa cn_cpu_isa(void); /* decided once: the best that the CPU and the system support, or what CORNU_ISA forces below it */
+/* decided once: the best that the CPU and the system support, or what CORNU_ISA forces below it */
+cn_isa cn_cpu_isa(void);
 
 #endif

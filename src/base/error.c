@@ -6,7 +6,8 @@
 #include <string.h>
 
 const char *cornu_status_name(cornu_status status) {
-  static const char *const names[] = {"ok", "argument", "shape", "dtype", "not found", "io", "format", "unsupported", "limit", "memory", "interrupted", "callback"};
+  static const char *const names[] = {"ok",     "argument",    "shape", "dtype",  "not found",   "io",
+                                      "format", "unsupported", "limit", "memory", "interrupted", "callback"};
   return (unsigned)status < CN_COUNT(names) ? names[status] : "unknown";
 }
 

@@ -57,7 +57,8 @@ static cn_value *parse_default(cn_arena *a, const char **s) {
 static const char *key_of(const cn_field *f) { return f->name; }
 
 static cn_status wrong(const cn_field *f, const cn_value *v, const char *expected, cn_error *e) {
-  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is %s, expected %s", key_of(f), cn_value_show(v, (char[120]){0}, 120), expected);
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is %s, expected %s", key_of(f), cn_value_show(v, (char[120]){0}, 120),
+                 expected);
 }
 
 static const char *range_text(const cn_field *f, const char *what, char *out, size_t size) {
@@ -107,7 +108,9 @@ static cn_status parse_enum(const cn_field *f, const cn_value *v, int *out, cn_e
 
 static cn_status parse_ints(const cn_field *f, const cn_value *v, cn_ints *out, cn_error *e) {
   char expected[120], range[80];
-  if (f->count) snprintf(expected, sizeof expected, "%s, or %d of them", range_text(f, "an integer", range, sizeof range), f->count);
+  if (f->count)
+    snprintf(expected, sizeof expected, "%s, or %d of them", range_text(f, "an integer", range, sizeof range),
+             f->count);
   else snprintf(expected, sizeof expected, "a list of up to %d integers", CN_MAX_INTS);
   if (!cn_value_is(v, CORNU_LIST)) {
     int64_t x;
@@ -120,7 +123,8 @@ static cn_status parse_ints(const cn_field *f, const cn_value *v, cn_ints *out, 
   out->n = v->count;
   for (int i = 0; i < v->count; i++) {
     if (cn_value_is_null(v->items[i])) out->v[i] = CN_NULL_INT;
-    else if (!cn_value_integer(v->items[i], &out->v[i]) || !in_range(f, (double)out->v[i])) return wrong(f, v, expected, e);
+    else if (!cn_value_integer(v->items[i], &out->v[i]) || !in_range(f, (double)out->v[i]))
+      return wrong(f, v, expected, e);
   }
   for (; out->n < f->count; out->n++) out->v[out->n] = out->v[0];
   return CORNU_OK;
@@ -200,8 +204,9 @@ static cn_status unknown_key(const cn_field *fields, const char *key, cn_error *
   }
   char nearest[80];
   bool near = all.data && cn_nearest_name(key, all.data, nearest, sizeof nearest);
-  cn_status status = cn_fail(e, CORNU_ERR_ARGUMENT, "no option \"%s\" (it has: %s)%s%s%s", key, names.data ? names.data : "none",
-                             near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "");
+  cn_status status =
+      cn_fail(e, CORNU_ERR_ARGUMENT, "no option \"%s\" (it has: %s)%s%s%s", key, names.data ? names.data : "none",
+              near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "");
   cn_text_free(&names);
   cn_text_free(&all);
   return status;
@@ -226,7 +231,8 @@ static const cn_value *given(const cn_field *f, const cn_value *dict) {
 cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *out, const char *also_known,
                           const cn_field_hooks *hooks, cn_arena *arena, cn_error *e) {
   for (int i = 0; cn_value_is(dict, CORNU_DICT) && i < dict->count; i++)
-    if (!cn_field_find(fields, dict->keys[i]) && !cn_word_in(also_known, dict->keys[i], NULL)) return unknown_key(fields, dict->keys[i], e);
+    if (!cn_field_find(fields, dict->keys[i]) && !cn_word_in(also_known, dict->keys[i], NULL))
+      return unknown_key(fields, dict->keys[i], e);
   for (const cn_field *f = fields; f && f->name; f++) {
     if (f->kind == CN_F_IGNORED) continue;
     const cn_value *v = given(f, dict);
@@ -241,9 +247,15 @@ cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *ou
 }
 
 bool cn_field_info(const cn_field *fields, int i, cornu_field_info *out) {
-  static const char *const types[] = {"int", "float", "bool", "string", "enum", "ints", "value", "dtype", "activation", "layer", "ignored"};
+  static const char *const types[] = {"int",   "float", "bool",       "string", "enum",   "ints",
+                                      "value", "dtype", "activation", "layer",  "ignored"};
   if (i < 0 || i >= cn_field_count(fields)) return false;
   const cn_field *f = &fields[i];
-  *out = (cornu_field_info){.name = f->name, .aliases = f->aliases, .type = types[f->kind], .choices = f->choices, .standard = f->standard, .help = f->help};
+  *out = (cornu_field_info){.name = f->name,
+                            .aliases = f->aliases,
+                            .type = types[f->kind],
+                            .choices = f->choices,
+                            .standard = f->standard,
+                            .help = f->help};
   return true;
 }

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 static cn_status io_error(cn_error *e, const char *path) {
-  return cn_fail(e, errno == ENOENT || errno == ENOTDIR ? CORNU_ERR_NOT_FOUND : CORNU_ERR_IO, "%s: %s", path, strerror(errno));
+  return cn_fail(e, errno == ENOENT || errno == ENOTDIR ? CORNU_ERR_NOT_FOUND : CORNU_ERR_IO, "%s: %s", path,
+                 strerror(errno));
 }
 
 static cn_status open_file(const char *path, int *fd, struct stat *s, cn_error *e) {

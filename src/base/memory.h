@@ -28,7 +28,8 @@ char *cn_arena_string(cn_arena *a, const char *text);
 char *cn_arena_printf(cn_arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cn_arena_free(cn_arena *a);
 
-/* Makes room for one more item in a plain array that grows by doubling: cn_grow(&items, &capacity, count, sizeof *items). */
+/* Makes room for one more item in a plain array that grows by doubling: cn_grow(&items, &capacity, count, sizeof
+ * *items). */
 bool cn_grow(void *items, int *capacity, int count, size_t size);              /* heap */
 bool cn_arena_grow(cn_arena *a, void *items, int *capacity, int count, size_t size);
 

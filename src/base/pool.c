@@ -68,7 +68,8 @@ static inline void pause_briefly(void) {
 
 static void do_tasks(void) {
   inside = true;
-  for (int i; (i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < pool.tasks;) pool.task(pool.context, i);
+  for (int i; (i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < pool.tasks;)
+    pool.task(pool.context, i);
   inside = false;
 }
 
@@ -118,7 +119,8 @@ static void start_workers(int wanted) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   while (pool.workers < wanted) {
     pool.first_seen[pool.workers] = atomic_load(&pool.job);
-    if (pthread_create(&pool.threads[pool.workers], &attributes, work, (void *)(intptr_t)pool.workers)) break; /* fewer will do */
+    if (pthread_create(&pool.threads[pool.workers], &attributes, work, (void *)(intptr_t)pool.workers))
+      break; /* fewer will do */
     pool.workers++;
   }
   pthread_attr_destroy(&attributes);
@@ -157,14 +159,19 @@ void cn_parallel(int tasks, void (*task)(void *context, int i), void *context) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-typedef struct range_job { int64_t items, parts; void (*task)(void *context, int64_t begin, int64_t end); void *context; } range_job;
+typedef struct range_job {
+  int64_t items, parts;
+  void (*task)(void *context, int64_t begin, int64_t end);
+  void *context;
+} range_job;
 
 static void run_range(void *context, int i) {
   const range_job *j = context;
   j->task(j->context, j->items * i / j->parts, j->items * (i + 1) / j->parts);
 }
 
-void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end), void *context) {
+void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end),
+                       void *context) {
   if (items <= 0) return;
   int64_t most = grain > 0 ? items / grain : items, parts = cn_threads();
   if (parts > most) parts = most;

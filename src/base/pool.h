@@ -9,7 +9,8 @@
  * No allocation. Work goes over outputs, never over a reduction. */
 void cn_parallel(int tasks, void (*task)(void *context, int i), void *context);
 /* Splits `items` into at most cn_threads() contiguous ranges of at least `grain` items. */
-void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end), void *context);
+void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end),
+                       void *context);
 int cn_threads(void);
 
 /* A counter that cornu_interrupt raises; a run compares it with the value at its start. */

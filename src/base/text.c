@@ -129,7 +129,9 @@ bool cn_utf8_valid(const char *text, size_t length) {
     if (more == 9 || more > length - i - 1) return false;
     for (size_t k = 1; k <= more; k++)
       if ((s[i + k] & 0xC0) != 0x80) return false;
-    if ((c == 0xE0 && s[i + 1] < 0xA0) || (c == 0xED && s[i + 1] > 0x9F) || (c == 0xF0 && s[i + 1] < 0x90) || (c == 0xF4 && s[i + 1] > 0x8F)) return false;
+    if ((c == 0xE0 && s[i + 1] < 0xA0) || (c == 0xED && s[i + 1] > 0x9F) || (c == 0xF0 && s[i + 1] < 0x90) ||
+        (c == 0xF4 && s[i + 1] > 0x8F))
+      return false;
     i += more + 1;
   }
   return true;

@@ -33,7 +33,9 @@ cn_value *cn_value_text(cn_arena *a, const char *s) { return text_value(a, s, st
 cornu_value *cornu_value_null(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_NULL); }
 cornu_value *cornu_value_list(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_LIST); }
 cornu_value *cornu_value_dict(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_DICT); }
-cornu_value *cornu_value_string(cornu_tree *tree, const char *s, size_t length) { return text_value(&tree->arena, s, length); }
+cornu_value *cornu_value_string(cornu_tree *tree, const char *s, size_t length) {
+  return text_value(&tree->arena, s, length);
+}
 
 cornu_value *cornu_value_bool(cornu_tree *tree, bool b) {
   cn_value *v = cn_value_new(&tree->arena, CORNU_BOOL);
@@ -77,8 +79,12 @@ bool cn_value_put(cn_arena *a, cn_value *dict, const char *key, cn_value *item) 
   return true;
 }
 
-bool cornu_value_append(cornu_tree *tree, cornu_value *list, cornu_value *item) { return cn_value_push(&tree->arena, list, item); }
-bool cornu_value_set(cornu_tree *tree, cornu_value *dict, const char *key, cornu_value *item) { return cn_value_put(&tree->arena, dict, key, item); }
+bool cornu_value_append(cornu_tree *tree, cornu_value *list, cornu_value *item) {
+  return cn_value_push(&tree->arena, list, item);
+}
+bool cornu_value_set(cornu_tree *tree, cornu_value *dict, const char *key, cornu_value *item) {
+  return cn_value_put(&tree->arena, dict, key, item);
+}
 
 void cn_value_remove(cn_value *dict, const char *key) {
   int at = find_key(dict, key);
@@ -128,7 +134,8 @@ const char *cn_value_str(const cn_value *v) { return cn_value_is(v, CORNU_STRING
 bool cn_value_equal(const cn_value *a, const cn_value *b) {
   if (!a || !b) return a == b;
   double x, y;
-  if (a->kind != CORNU_BOOL && b->kind != CORNU_BOOL && cn_value_number(a, &x) && cn_value_number(b, &y)) return x == y || (isnan(x) && isnan(y));
+  if (a->kind != CORNU_BOOL && b->kind != CORNU_BOOL && cn_value_number(a, &x) && cn_value_number(b, &y))
+    return x == y || (isnan(x) && isnan(y));
   if (a->kind != b->kind || (a->kind >= CORNU_STRING && a->count != b->count)) return false;
   if (a->kind == CORNU_STRING) return memcmp(a->s, b->s, (size_t)a->count) == 0;
   if (a->kind == CORNU_BOOL) return a->b == b->b;
@@ -164,8 +171,12 @@ bool cn_value_integer(const cn_value *v, int64_t *out) {
 cornu_kind cornu_value_kind(const cornu_value *v) { return v ? v->kind : CORNU_NULL; }
 static bool is_container(const cornu_value *v) { return v && (v->kind == CORNU_LIST || v->kind == CORNU_DICT); }
 size_t cornu_value_count(const cornu_value *v) { return is_container(v) ? (size_t)v->count : 0; }
-const cornu_value *cornu_value_at(const cornu_value *v, size_t i) { return i < cornu_value_count(v) ? v->items[i] : NULL; }
-const char *cornu_value_key(const cornu_value *v, size_t i) { return cn_value_is(v, CORNU_DICT) && i < (size_t)v->count ? v->keys[i] : NULL; }
+const cornu_value *cornu_value_at(const cornu_value *v, size_t i) {
+  return i < cornu_value_count(v) ? v->items[i] : NULL;
+}
+const char *cornu_value_key(const cornu_value *v, size_t i) {
+  return cn_value_is(v, CORNU_DICT) && i < (size_t)v->count ? v->keys[i] : NULL;
+}
 const cornu_value *cornu_value_get(const cornu_value *v, const char *key) { return cn_value_find(v, key); }
 bool cornu_value_as_bool(const cornu_value *v) { return cornu_value_as_float(v) != 0; }
 

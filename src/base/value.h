@@ -1,4 +1,5 @@
-/* The neutral value tree: what JSON, Lua tables and HDF5 attributes become, and what layers and ops are configured by. */
+/* The neutral value tree: what JSON, Lua tables and HDF5 attributes become, and what layers and ops are configured by.
+ */
 #ifndef CN_BASE_VALUE_H
 #define CN_BASE_VALUE_H
 

@@ -1,9 +1,9 @@
 /* JSON as Python writes it, through cJSON: NaN, Infinity and -Infinity are numbers, whole numbers stay exact through
  * int64, texts may hold NULs (Keras 1 wrote bytecode into them), of equal keys the last one wins.
  *
- * cJSON keeps numbers as doubles, ends texts at a NUL and knows no NaN. So what it cannot hold passes through it as text
- * that begins with a mark, U+E000: the mark and "#1.5" is a number as it was written, the mark and "0" a NUL within a
- * text, the mark and "e" the mark itself. */
+ * cJSON keeps numbers as doubles, ends texts at a NUL and knows no NaN. So what it cannot hold passes through it as
+ * text that begins with a mark, U+E000: the mark and "#1.5" is a number as it was written, the mark and "0" a NUL
+ * within a text, the mark and "e" the mark itself. */
 #include <cJSON.h>
 #include <errno.h>
 #include <locale.h>

@@ -1,5 +1,5 @@
-/* Values as JSON: one line, as Python writes it, or indented. Written here and not by cJSON, which knows neither NaN nor
- * int64 nor a NUL within a text. */
+/* Values as JSON: one line, as Python writes it, or indented. Written here and not by cJSON, which knows neither NaN
+ * nor int64 nor a NUL within a text. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

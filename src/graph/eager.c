@@ -5,11 +5,13 @@
 #include "graph/planner.h"
 #include "graph/trace.h"
 
-static cn_status parse_attributes(const cn_op *op, const cornu_value *attributes, cn_arena *a, void **attrs, cn_error *e) {
+static cn_status parse_attributes(const cn_op *op, const cornu_value *attributes, cn_arena *a, void **attrs,
+                                  cn_error *e) {
   *attrs = NULL;
   if (!op->attrs_size) {
     if (cornu_value_count(attributes) == 0) return CORNU_OK;
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes no option \"%s\": it has none", op->name, cornu_value_key(attributes, 0));
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes no option \"%s\": it has none", op->name,
+                   cornu_value_key(attributes, 0));
   }
   *attrs = cn_arena_alloc(a, op->attrs_size);
   if (!*attrs) return cn_no_memory(e);
@@ -33,7 +35,8 @@ static cn_status record(cn_trace *t, const cn_op *op, const void *attrs, cn_tens
   t->error = outer;
   cn_status status = t->status;
   t->status = CORNU_OK;
-  if (!status && n > *n_outputs) status = cn_fail(e, CORNU_ERR_ARGUMENT, "%s makes %d outputs: room for %d", op->name, n, *n_outputs);
+  if (!status && n > *n_outputs)
+    status = cn_fail(e, CORNU_ERR_ARGUMENT, "%s makes %d outputs: room for %d", op->name, n, *n_outputs);
   *n_outputs = 0;
   for (int i = 0; i < n && !status; i++) {
     status = cn_trace_symbol(t, first + i, &outputs[i], e);
@@ -94,7 +97,8 @@ static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error
   return cn_step_run_once(&s, e);
 }
 
-static cn_status run_eager(const cn_op *op, const void *attrs, eager *r, cn_tensor *const *inputs, int n_inputs, cn_error *e) {
+static cn_status run_eager(const cn_op *op, const void *attrs, eager *r, cn_tensor *const *inputs, int n_inputs,
+                           cn_error *e) {
   CN_TRY(prepare_inputs(r, inputs, n_inputs, e));
   cn_typing typing = {.attrs = attrs, .n_in = n_inputs, .n_out = op->n_out, .in = r->types, .out = r->out_types};
   CN_TRY(op->shape(&typing, e));
@@ -107,9 +111,11 @@ static cn_status run_eager(const cn_op *op, const void *attrs, eager *r, cn_tens
 cornu_status cornu_apply(const char *name, cornu_tensor *const *inputs, int n_inputs, const cornu_value *attributes,
                          cornu_tensor **outputs, int *n_outputs, cornu_error *e) {
   const cn_op *op = name ? cn_op_find(name) : NULL;
-  if (!op || (op->flags & CN_OP_HIDDEN)) return cn_fail(e, CORNU_ERR_NOT_FOUND, "no operation \"%s\"", name ? name : "");
+  if (!op || (op->flags & CN_OP_HIDDEN))
+    return cn_fail(e, CORNU_ERR_NOT_FOUND, "no operation \"%s\"", name ? name : "");
   if (n_inputs < op->min_in || (op->max_in >= 0 && n_inputs > op->max_in))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %d input%s, not %d", op->name, op->min_in, op->min_in == 1 ? "" : "s", n_inputs);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %d input%s, not %d", op->name, op->min_in,
+                   op->min_in == 1 ? "" : "s", n_inputs);
   bool symbolic = false;
   for (int i = 0; i < n_inputs; i++) {
     if (!inputs[i] && i < op->min_in) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input %d is missing", op->name, i + 1);

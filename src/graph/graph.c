@@ -48,9 +48,10 @@ cn_status cn_graph_add_output(cn_graph *g, cn_edge edge, cn_error *e) {
 
 static cn_status check_arity(const cn_op *op, int n_in, cn_error *e) {
   if (n_in >= op->min_in && (op->max_in < 0 || n_in <= op->max_in)) return CORNU_OK;
-  if (op->max_in == op->min_in) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %d inputs, not %d", op->name, op->min_in, n_in);
-  return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %s%d inputs, not %d", op->name, op->max_in < 0 ? "at least " : "up to ",
-                 op->max_in < 0 ? op->min_in : op->max_in, n_in);
+  if (op->max_in == op->min_in)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %d inputs, not %d", op->name, op->min_in, n_in);
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes %s%d inputs, not %d", op->name,
+                 op->max_in < 0 ? "at least " : "up to ", op->max_in < 0 ? op->min_in : op->max_in, n_in);
 }
 
 cn_status cn_graph_add(cn_graph *g, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, const char *label,

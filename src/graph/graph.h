@@ -1,4 +1,5 @@
-/* Graphs: nodes (calls of ops) over edges (typed values), in the order in which they were added, which is topological. */
+/* Graphs: nodes (calls of ops) over edges (typed values), in the order in which they were added, which is topological.
+ */
 #ifndef CN_GRAPH_GRAPH_H
 #define CN_GRAPH_GRAPH_H
 
@@ -35,7 +36,8 @@ typedef struct cn_graph {
 cn_status cn_graph_new(cn_graph **out, cn_error *e);
 void cn_graph_free(cn_graph *g);
 cn_status cn_graph_add_input(cn_graph *g, const cn_type *type, cn_edge *out, cn_error *e);
-/* value may be NULL (a weight without a value yet): then the graph serves shapes alone. The same tensor gives one edge. */
+/* value may be NULL (a weight without a value yet): then the graph serves shapes alone. The same tensor gives one edge.
+ */
 cn_status cn_graph_add_constant(cn_graph *g, const cn_type *type, cn_tensor *value, cn_edge *out, cn_error *e);
 cn_status cn_graph_add_output(cn_graph *g, cn_edge edge, cn_error *e);
 /* attrs are copied; the shape rule gives the types of the outputs. */

@@ -67,7 +67,8 @@ void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *k
   cn_plan *plan = p->plan;
   *fresh = false;
   packed *found = all_packed;
-  while (found && (found->source != source->data || found->bytes != bytes || strcmp(found->kind, kind) != 0)) found = found->next;
+  while (found && (found->source != source->data || found->bytes != bytes || strcmp(found->kind, kind) != 0))
+    found = found->next;
   if (!cn_grow(&plan->packs, &plan->cap_packs, plan->n_packs, sizeof *plan->packs)) return NULL;
   if (!found) {
     found = cn_calloc(1, sizeof *found);
@@ -163,7 +164,8 @@ static cn_status known_shapes(compiler *c) {
     bool needed = edge->is_input || (edge->producer >= 0 && c->live[edge->producer]);
     if (needed && size == -1)
       return cn_fail(c->e, CORNU_ERR_SHAPE, "the shape %s is not known", CN_SHAPE(edge->type.rank, edge->type.shape));
-    if (needed && (size < -1 || (size > 0 && (size_t)size > cn_limits.max_tensor_bytes / cornu_dtype_bytes(edge->type.dtype))))
+    if (needed &&
+        (size < -1 || (size > 0 && (size_t)size > cn_limits.max_tensor_bytes / cornu_dtype_bytes(edge->type.dtype))))
       return cn_fail(c->e, CORNU_ERR_LIMIT, "a value of shape %s is larger than the limit of %zu bytes",
                      CN_SHAPE(edge->type.rank, edge->type.shape), cn_limits.max_tensor_bytes);
     if (!edge->is_input && edge->producer < 0 && !edge->constant && c->last_use[i] >= 0)
@@ -211,7 +213,8 @@ static bool can_reuse(compiler *c, int n) {
   if (!(node->op->flags & CN_OP_INPLACE) || node->in[0] == CN_NO_EDGE) return false;
   int h = home_of(c, node->in[0]);
   if (c->homes[h].kind != HOME_ARENA || c->homes[h].last > n) return false;
-  if (c->homes[node->out].bytes != c->homes[node->in[0]].bytes || c->homes[h].bytes != c->homes[node->out].bytes) return false;
+  if (c->homes[node->out].bytes != c->homes[node->in[0]].bytes || c->homes[h].bytes != c->homes[node->out].bytes)
+    return false;
   for (int i = 1; i < node->n_in; i++)
     if (node->in[i] != CN_NO_EDGE && node->in[i] != node->in[0] && home_of(c, node->in[i]) == h) return false;
   return true;
@@ -305,7 +308,8 @@ static cn_status add_node(compiler *c, int n) {
   return CORNU_OK;
 }
 
-/* Gives each output its own memory: the caller's, unless it shares memory with an input, a constant or another output. */
+/* Gives each output its own memory: the caller's, unless it shares memory with an input, a constant or another output.
+ */
 static cn_status bind_outputs(compiler *c) {
   cn_graph *g = c->g;
   c->plan->copies = cn_arena_array(&c->plan->tables, (size_t)g->n_outputs + 1, sizeof(copy));
@@ -366,7 +370,8 @@ static cn_status keep_constants(compiler *c) {
   c->plan->constants = cn_arena_array(&c->plan->tables, (size_t)g->n_edges + 1, sizeof(cn_tensor *));
   if (!c->plan->constants) return cn_no_memory(c->e);
   for (int i = 0; i < g->n_edges; i++)
-    if (g->edges[i].constant && c->last_use[i] >= 0) c->plan->constants[c->plan->n_constants++] = cornu_tensor_retain(g->edges[i].constant);
+    if (g->edges[i].constant && c->last_use[i] >= 0)
+      c->plan->constants[c->plan->n_constants++] = cornu_tensor_retain(g->edges[i].constant);
   return CORNU_OK;
 }
 
@@ -395,7 +400,8 @@ static cn_status compile(compiler *c) {
   c->scratch_block = cn_arena_array(a, nodes, sizeof(int));
   c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
   c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
-  if (!c->homes || !c->home_of || !c->last_use || !c->live || !c->blocks || !c->scratch_block || !c->plan->operands || !c->plan->steps)
+  if (!c->homes || !c->home_of || !c->last_use || !c->live || !c->blocks || !c->scratch_block || !c->plan->operands ||
+      !c->plan->steps)
     return cn_no_memory(c->e);
   for (int i = 0; i < g->n_edges; i++) c->last_use[i] = -1;
   find_live(c);

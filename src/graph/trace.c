@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/ops.h"
+
 static _Thread_local cn_trace *current;
 
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
@@ -100,6 +102,11 @@ cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value) {
   t->status = cn_graph_add_constant(t->graph, &type, flat, &edge, t->error);
   cornu_tensor_release(flat);
   return t->status ? CN_NO_EDGE : edge;
+}
+
+cn_edge cn_emit_float32(cn_trace *t, cn_edge x) {
+  if (x == CN_NO_EDGE || cn_edge_type(t, x)->dtype == CORNU_FLOAT32) return x;
+  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
 }
 
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v) {

@@ -6,8 +6,8 @@
 #include "graph/graph.h"
 #include "kernels/act.h"
 
-/* A value that outlives a run, such as the state of a stateful layer: `in` is what the last run left, `next` (CN_NO_EDGE:
- * the same) what this one leaves. */
+/* A value that outlives a run, such as the state of a stateful layer: `in` is what the last run left, `next`
+ * (CN_NO_EDGE: the same) what this one leaves. */
 typedef struct cn_trace_state { void *owner; int index; cn_type type; cn_edge in, next; } cn_trace_state;
 
 typedef struct cn_trace {
@@ -29,7 +29,8 @@ cn_status cn_trace_end(cn_trace *t);
 cn_trace *cn_trace_current(void); /* of this thread; NULL: none */
 
 void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
-const cn_type *cn_edge_type(const cn_trace *t, cn_edge e); /* valid until the next emit; never NULL (a scalar after failure) */
+/* valid until the next emit; never NULL (a scalar after failure) */
+const cn_type *cn_edge_type(const cn_trace *t, cn_edge e);
 
 /* One output … */
 cn_edge cn_emit(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in);
@@ -40,6 +41,7 @@ cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_
 int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first);
 cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value);         /* borrowed */
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
+cn_edge cn_emit_float32(cn_trace *t, cn_edge x);                   /* x cast where it is not; absent stays absent */
 cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n);   /* a float32 vector */
 
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */

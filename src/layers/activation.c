@@ -54,7 +54,8 @@ static cn_status by_name(const char *name, const cn_origin *origin, cn_activatio
   char nearest[80];
   bool near = all.data && cn_nearest_name(name, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "unknown activation \"%s\"%s%s%s", name, near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "");
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "unknown activation \"%s\"%s%s%s", name, near ? ": did you mean \"" : "",
+                 near ? nearest : "", near ? "\"?" : "");
 }
 
 cn_status cn_activation_parse(const cn_value *v, const cn_origin *origin, cn_activation *out, cn_error *e) {
@@ -62,17 +63,24 @@ cn_status cn_activation_parse(const cn_value *v, const cn_origin *origin, cn_act
   if (cn_value_str(v)) return by_name(v->s, origin, out, e);
   const char *class_name = cn_value_str(cn_value_find(v, "class_name"));
   const cn_value *config = cn_value_find(v, "config");
-  if (class_name && strcmp(class_name, "function") == 0 && cn_value_str(config)) return by_name(config->s, origin, out, e);
-  if (!class_name) return cn_fail(e, CORNU_ERR_FORMAT, "is %s, expected the name of an activation", cn_value_show(v, (char[80]){0}, 80));
+  if (class_name && strcmp(class_name, "function") == 0 && cn_value_str(config))
+    return by_name(config->s, origin, out, e);
+  if (!class_name)
+    return cn_fail(e, CORNU_ERR_FORMAT, "is %s, expected the name of an activation",
+                   cn_value_show(v, (char[80]){0}, 80));
   char snake[80];
   cn_error ignored;
   cn_snake_case(class_name, snake, sizeof snake);
-  if (!cn_layer_type_find(class_name) && cn_value_str(cn_value_find(config, "name")) == NULL && by_name(snake, origin, out, &ignored) == CORNU_OK) return CORNU_OK;
+  if (!cn_layer_type_find(class_name) && cn_value_str(cn_value_find(config, "name")) == NULL &&
+      by_name(snake, origin, out, &ignored) == CORNU_OK)
+    return CORNU_OK;
   *out = (cn_activation){.kind = CN_ACTIVATION_LAYER};
   return cn_layer_new(v, origin, NULL, &out->layer, e);
 }
 
-bool cn_activation_is_linear(const cn_activation *a) { return a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_LINEAR; }
+bool cn_activation_is_linear(const cn_activation *a) {
+  return a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_LINEAR;
+}
 
 cn_act cn_activation_epilogue(const cn_activation *a) {
   return a->kind == CN_ACTIVATION_ELEMENT ? a->act : (cn_act){CN_ACT_LINEAR, 0, 0, 0};

@@ -15,7 +15,12 @@ typedef enum cn_activation_kind {
   CN_ACTIVATION_LAYER      /* a layer instance: layer */
 } cn_activation_kind;
 
-typedef struct cn_activation { cn_activation_kind kind; cn_act act; int axis; struct cornu_layer *layer; } cn_activation;
+typedef struct cn_activation {
+  cn_activation_kind kind;
+  cn_act act;
+  int axis;
+  struct cornu_layer *layer;
+} cn_activation;
 
 /* v: null, a name, or a serialized activation or activation layer. Unknown names are an error with the nearest name. */
 cn_status cn_activation_parse(const cn_value *v, const struct cn_origin *origin, cn_activation *out, cn_error *e);

@@ -13,22 +13,51 @@ typedef struct settings {
 } settings;
 
 static const cn_field fields[] = {
-    {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .count = 1, .help = "the axis that keeps statistics of its own: a number or a list of one"},
-    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "0.001", .min = 0,
-     .max = 1e30, .help = "added to the variance"},
-    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true", .help = "adds beta"},
-    {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
+    {.name = "axis",
+     .kind = CN_F_INTS,
+     .offset = offsetof(settings, axis),
+     .standard = "-1",
+     .min = -CN_MAX_RANK,
+     .max = CN_MAX_RANK - 1,
+     .count = 1,
+     .help = "the axis that keeps statistics of its own: a number or a list of one"},
+    {.name = "epsilon",
+     .kind = CN_F_FLOAT,
+     .offset = offsetof(settings, epsilon),
+     .standard = "0.001",
+     .min = 0,
+     .max = 1e30,
+     .help = "added to the variance"},
+    {.name = "center",
+     .kind = CN_F_BOOL,
+     .offset = offsetof(settings, center),
+     .standard = "true",
+     .help = "adds beta"},
+    {.name = "scale",
+     .kind = CN_F_BOOL,
+     .offset = offsetof(settings, scale),
+     .standard = "true",
      .help = "multiplies by gamma"},
-    {.name = "mode", .kind = CN_F_INT, .offset = offsetof(settings, mode), .standard = "0", .min = 0, .max = 2,
+    {.name = "mode",
+     .kind = CN_F_INT,
+     .offset = offsetof(settings, mode),
+     .standard = "0",
+     .min = 0,
+     .max = 2,
      .help = "Keras 1: statistics of 0 the training, 1 each sample, 2 the batch"},
-    {.name = "renorm", .kind = CN_F_BOOL, .offset = offsetof(settings, renorm), .standard = "false",
+    {.name = "renorm",
+     .kind = CN_F_BOOL,
+     .offset = offsetof(settings, renorm),
+     .standard = "false",
      .help = "batch renormalisation: three more weights, the same result"},
     {.name = "momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
     {.name = "renorm_clipping", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
     {.name = "renorm_momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
     {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "training alone"},
-    {.name = "fused", .kind = CN_F_IGNORED, .standard = "null", .help = "how tf.keras computes: the result is the same"},
+    {.name = "fused",
+     .kind = CN_F_IGNORED,
+     .standard = "null",
+     .help = "how tf.keras computes: the result is the same"},
     {.name = "virtual_batch_size", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
     {0}};
 
@@ -93,7 +122,7 @@ static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_spatial_float(t, c->in[0].data);
+  cn_edge x = cn_emit_float32(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
   int axis = find_axis(l, type.rank);
   const cn_weight *mean = &l->weights[cn_layer_find_weight(l, "moving_mean")];

@@ -9,7 +9,8 @@ static const cn_field fields[] = {
     {0}};
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
-  return cn_spatial_join(l, config, "kernel_size", 3, (const char *const[]){"kernel_dim1", "kernel_dim2", "kernel_dim3"}, e);
+  return cn_spatial_join(l, config, "kernel_size", 3,
+                         (const char *const[]){"kernel_dim1", "kernel_dim2", "kernel_dim3"}, e);
 }
 
 static cn_status check(cn_layer *l, cn_error *e) { return cn_convolution_check(l, 3, e); }
@@ -29,7 +30,8 @@ const cn_layer_type cn_layer_conv3d = {
     .name = "Conv3D",
     .aliases = "Convolution3D AtrousConvolution3D",
     .versions = "1 2 3",
-    .help = "convolution, bias and activation: (batch, depth, height, width, channels) -> the same with filters channels",
+    .help =
+        "convolution, bias and activation: (batch, depth, height, width, channels) -> the same with filters channels",
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

@@ -23,7 +23,8 @@ cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_e
   memcpy(sample.shape, in->shape + more, (size_t)sample.rank * sizeof *sample.shape);
   CN_TRY(cn_spatial_channels(&sample, spatial, cn_channels_first(l, s->data_format, spatial), &channels, e));
   if (channels % s->groups || s->filters % s->groups)
-    return cn_fail(e, CORNU_ERR_SHAPE, "%lld groups: expected a divisor of the %lld input channels and of the %lld filters",
+    return cn_fail(e, CORNU_ERR_SHAPE,
+                   "%lld groups: expected a divisor of the %lld input channels and of the %lld filters",
                    (long long)s->groups, (long long)channels, (long long)s->filters);
   for (int i = 0; i < spatial; i++) shape[i] = s->kernel_size.v[i];
   shape[spatial] = channels / s->groups;

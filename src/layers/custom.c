@@ -40,7 +40,9 @@ const cornu_custom *cn_custom_find(const cn_custom_set *s, const char *class_nam
   const char *mark = class_name ? strrchr(class_name, '>') : NULL;
   for (int i = 0; s && i < s->count; i++) {
     const char *name = s->items[i].name;
-    if (strcmp(name, layer_name) == 0 || (class_name && strcmp(name, class_name) == 0) || (mark && strcmp(name, mark + 1) == 0)) return &s->items[i];
+    if (strcmp(name, layer_name) == 0 || (class_name && strcmp(name, class_name) == 0) ||
+        (mark && strcmp(name, mark + 1) == 0))
+      return &s->items[i];
   }
   return NULL;
 }
@@ -72,7 +74,8 @@ static void lower_eager(cn_layer *l, cn_trace *t, cn_call *c) {
   if (l->custom->output_shape) {
     int64_t shape[CN_MAX_RANK];
     int rank = 0;
-    cn_status status = l->custom->output_shape(l->custom->user, l, attrs.out.shape, attrs.out.rank, shape, &rank, t->error);
+    cn_status status =
+        l->custom->output_shape(l->custom->user, l, attrs.out.shape, attrs.out.rank, shape, &rank, t->error);
     if (status || rank < 0 || rank > CN_MAX_RANK) {
       t->status = status ? status : cn_fail(t->error, CORNU_ERR_SHAPE, "output_shape gave %d dimensions", rank);
       return;

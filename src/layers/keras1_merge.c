@@ -53,7 +53,8 @@ static cn_status check(cn_layer *l, cn_error *e) {
 static cn_edge cosine(cn_trace *t, cn_edge x, cn_edge y, const cn_ints *axes) {
   int64_t i = axes->v[0], j = axes->v[1];
   cn_edge squares = cn_emit2(t, &cn_op_mul, NULL, cn_batch_dot(t, x, x, i, j), cn_batch_dot(t, y, y, i, j));
-  /* Keras bounds the root by 1e-7; where it would be NaN (the product of two dots is negative) the bound stands, too. */
+  /* Keras bounds the root by 1e-7; where it would be NaN (the product of two dots is negative) the bound stands, too.
+   */
   cn_edge length = cn_emit1(t, &cn_op_sqrt, NULL, cn_emit2(t, &cn_op_maximum, NULL, squares,
       cn_emit_scalar(t, CORNU_FLOAT32, 1e-14)));
   cn_edge z = cn_emit2(t, &cn_op_div, NULL, cn_batch_dot(t, x, y, i, j), length);

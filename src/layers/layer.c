@@ -45,7 +45,8 @@ bool cornu_layer_type_field(int i, int field, cornu_field_info *out) {
 
 /* ---- making a layer ---- */
 
-/* Keys that every layer's config may have: read by this file, by the model room, or without effect on what is computed. */
+/* Keys that every layer's config may have: read by this file, by the model room, or without effect on what is computed.
+ */
 static const char common_keys[] =
     "name trainable dtype batch_input_shape batch_shape batch_size input_shape input_dim input_length input_dtype "
     "autocast activity_regularizer seed sparse ragged dynamic optional input_tensor type_spec shape "
@@ -70,7 +71,8 @@ static const char *quantised_policy(const cn_value *v) {
     if (strstr(name, marks[i])) return name;
   const cn_value *config = cn_value_find(v, "config"), *map = cn_value_find(config, "policy_map");
   const char *found = config ? quantised_policy(cn_value_find(config, "default_policy")) : NULL;
-  for (int i = 0; !found && cn_value_is(map, CORNU_DICT) && i < map->count; i++) found = quantised_policy(map->items[i]);
+  for (int i = 0; !found && cn_value_is(map, CORNU_DICT) && i < map->count; i++)
+    found = quantised_policy(map->items[i]);
   return found;
 }
 
@@ -136,8 +138,9 @@ static cn_status parse_config(cn_layer *l, cn_error *e) {
   return l->type->check ? l->type->check(l, e) : CORNU_OK;
 }
 
-cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, const char *name, const cn_value *config,
-                             const cn_origin *origin, cn_custom_set *customs, cn_layer **out, cn_error *e) {
+cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, const char *name,
+                             const cn_value *config, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+                             cn_error *e) {
   *out = NULL;
   cn_layer *l = cn_calloc(1, sizeof *l);
   if (!l) return cn_no_memory(e);
@@ -279,10 +282,11 @@ cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name) {
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
   cn_weight *w = &l->weights[index];
   if (!cn_shape_equal(value->rank, value->shape, w->rank, w->shape))
-    return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name, w->name,
-                   CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
+    return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
+                   w->name, CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
   cn_tensor *own;
-  CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e) : cornu_tensor_cast(value, w->dtype, &own, e));
+  CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e)
+                                  : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);
   w->value = own;
   atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
@@ -364,8 +368,8 @@ static void check_inputs(cn_layer *l, cn_trace *t, const cn_call *c) {
   if (min == max)
     cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %d input%s, not %d", min, min == 1 ? "" : "s", n);
   else
-    cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %s%d inputs, not %d", n < min ? "at least " : "up to ", n < min ? min : max,
-                  n);
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "takes %s%d inputs, not %d", n < min ? "at least " : "up to ",
+                  n < min ? min : max, n);
 }
 
 /* A layer is called on tensors alone: a number among them makes it an operation of keras.ops under the same name. */
@@ -406,8 +410,8 @@ static void check_masks(cn_layer *l, cn_trace *t, const cn_call *c) {
   if (l->type->flags & supported || l->origin.keras > 2 || l->origin.tf || l->custom) return;
   for (int i = 0; i < c->n_positional; i++)
     if (c->in[i].mask != CN_NO_EDGE)
-      cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not support a mask, as in Keras %d: the model cannot have run there",
-                    l->origin.keras);
+      cn_trace_fail(t, CORNU_ERR_UNSUPPORTED,
+                    "does not support a mask, as in Keras %d: the model cannot have run there", l->origin.keras);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -435,7 +439,8 @@ static void take_mask(cn_layer *l, cn_trace *t, cn_call *c) {
   c->in = in;
 }
 
-/* Before Keras 3 a model may say that a layer, and all within it, runs as in training; Keras 3's predict overrides it. */
+/* Before Keras 3 a model may say that a layer, and all within it, runs as in training; Keras 3's predict overrides it.
+ */
 static bool training_of(const cn_layer *l, const cn_trace *t, const cn_call *c) {
   double training;
   bool given = l->origin.keras < 3 && cn_value_number(cn_call_kwarg(c, "training"), &training);

@@ -98,7 +98,8 @@ struct cn_layer_type {
   unsigned flags;
   int min_in, max_in;       /* positional inputs; max_in -1: any number */
   size_t settings_size;
-  const cn_field *fields;   /* beside the common keys (name, trainable, dtype, batch_input_shape, …), which layer.c knows */
+  const cn_field
+      *fields; /* beside the common keys (name, trainable, dtype, batch_input_shape, …), which layer.c knows */
   /* Rewrites a copy of an older config where a renamed key does not do. NULL: nothing. */
   cn_status (*upgrade)(cn_layer *l, cn_value *config, cn_error *e);
   /* Rules between fields; derives settings; creates further children. NULL: nothing. */
@@ -124,18 +125,22 @@ struct cn_layer_type {
 /* The registry, sorted by name: each `const cn_layer_type cn_layer_NAME` in layers/ is found by the build. */
 extern const cn_layer_type *const cn_layer_types[];
 extern const int cn_layer_type_total;
-const cn_layer_type *cn_layer_type_find(const char *class_name); /* by name or alias, "Custom>" and "package>" prefixes apart */
+/* by name or alias, "Custom>" and "package>" prefixes apart */
+const cn_layer_type *cn_layer_type_find(const char *class_name);
 
 /* Custom handlers, reference counted, shared by the layers of a model. */
 typedef struct cn_custom_set { atomic_int references; cornu_custom *items; int count; } cn_custom_set;
-cn_status cn_custom_set_new(const cornu_custom *items, int count, cn_custom_set **out, cn_error *e); /* copies items and names */
+/* copies items and names */
+cn_status cn_custom_set_new(const cornu_custom *items, int count, cn_custom_set **out, cn_error *e);
 cn_custom_set *cn_custom_set_share(cn_custom_set *s);
 void cn_custom_set_drop(cn_custom_set *s); /* the last drop calls each release */
 
 /* Makes a layer from its serialized form {class_name, config, …}. The layer copies what it needs. */
-cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out, cn_error *e);
-cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, const char *name, const cn_value *config,
-                             const cn_origin *origin, cn_custom_set *customs, cn_layer **out, cn_error *e);
+cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+                       cn_error *e);
+cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, const char *name,
+                             const cn_value *config, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+                             cn_error *e);
 /* For check(): a wrapped layer under its Keras attribute name; takes the reference over. */
 cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn_error *e);
 /* For build(). */
@@ -153,7 +158,8 @@ int cn_layer_call_on(cn_layer *l, cn_trace *t, const cn_sym *in, int n_in, cn_sy
  * trainable flags as they are. Visits (owner, index into owner->weights, path such as "forward_layer/kernel"). */
 typedef cn_status (*cn_weight_visit)(void *user, cn_layer *owner, int index, const char *path, cn_error *e);
 cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, cn_error *e);
-cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e); /* checks the shape; converts; retains */
+/* checks the shape; converts; retains */
+cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
 cn_layer *cn_layer_share(cn_layer *l); /* adds a reference */
 void cn_layer_drop(cn_layer *l);
 

@@ -9,7 +9,8 @@ static const cn_field fields[] = {
      .max = CN_MAX_RANK - 1, .help = "a number or a list: what is normalised together"},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "0.001", .min = 0,
      .max = 1e30, .help = "added to the variance"},
-    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true", .help = "adds beta"},
+    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true",
+     .help = "adds beta"},
     {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
      .help = "multiplies by gamma"},
     {.name = "rms_scaling", .kind = CN_F_BOOL, .offset = offsetof(settings, rms_scaling), .standard = "false",
@@ -64,7 +65,7 @@ static cn_edge parameter(cn_layer *l, cn_trace *t, const char *name, const cn_ty
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_spatial_float(t, c->in[0].data);
+  cn_edge x = cn_emit_float32(t, c->in[0].data);
   const cn_type copy = *cn_edge_type(t, x), *type = &copy;
   cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = s->rms_scaling ? CN_NORM_VARIANCE : CN_NORM_STANDARD};
   bool fits = find_axes(s, type->rank, &a.axes);

@@ -5,7 +5,8 @@
 
 /* ---- configs ---- */
 
-cn_status cn_spatial_join(cn_layer *l, cn_value *config, const char *name, int n, const char *const *keys, cn_error *e) {
+cn_status cn_spatial_join(cn_layer *l, cn_value *config, const char *name, int n, const char *const *keys,
+                          cn_error *e) {
   if (cn_value_find(config, name) || !cn_value_find(config, keys[0])) return CORNU_OK;
   cn_value *list = cn_value_new(&l->arena, CORNU_LIST);
   for (int i = 0; list && i < n; i++) {
@@ -26,7 +27,8 @@ bool cn_channels_first(const cn_layer *l, int data_format, int spatial) {
 cn_status cn_spatial_check(const cn_layer *l, int padding, int spatial, cn_error *e) {
   (void)l;
   if (padding == CN_PADDING_CAUSAL && spatial != 1)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "\"padding\" is causal, which sequences alone can have; expected valid or same");
+    return cn_fail(e, CORNU_ERR_ARGUMENT,
+                   "\"padding\" is causal, which sequences alone can have; expected valid or same");
   return CORNU_OK;
 }
 
@@ -86,11 +88,6 @@ cn_status cn_spatial_channels(const cn_type *in, int spatial, bool first, int64_
                  CN_SHAPE(in->rank, in->shape), first ? "axis 1" : "the last axis");
 }
 
-cn_edge cn_spatial_float(cn_trace *t, cn_edge x) {
-  if (cn_edge_type(t, x)->dtype == CORNU_FLOAT32) return x;
-  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
-}
-
 cn_edge cn_spatial_enter(cn_trace *t, cn_edge x, int spatial, bool first, int64_t channels) {
   if (t->status) return CN_NO_EDGE;
   cn_type type = *cn_edge_type(t, x);
@@ -104,7 +101,7 @@ cn_edge cn_spatial_enter(cn_trace *t, cn_edge x, int spatial, bool first, int64_
                   CN_SHAPE(type.rank, type.shape), (long long)channels, first ? "axis 1" : "the last axis");
     return CN_NO_EDGE;
   }
-  x = cn_spatial_float(t, x);
+  x = cn_emit_float32(t, x);
   if (!first) return x;
   cn_ints_attrs order = {.v = {.n = spatial + 2}};
   for (int i = 0; i < spatial; i++) order.v.v[i + 1] = i + 2;
@@ -122,7 +119,8 @@ cn_edge cn_spatial_leave(cn_trace *t, cn_edge y, int spatial, bool first) {
 
 static int64_t at_least_0(int64_t x) { return x < 0 ? 0 : x; }
 
-/* Theano pads both sides alike and cuts the result to ceil(n / stride): an end padding of what those need is the same. */
+/* Theano pads both sides alike and cuts the result to ceil(n / stride): an end padding of what those need is the same.
+ */
 static int64_t theano_begin(bool pooling, int64_t extent) {
   if (!pooling) return extent / 2;
   return extent > 2 && extent % 2 == 1 ? extent - 2 : extent - 1;
@@ -188,7 +186,8 @@ cn_status cn_spatial_permute(cn_tensor **array, const int *axes, cn_error *e) {
   return CORNU_OK;
 }
 
-cn_status cn_spatial_import_kernel(const cn_layer *l, int data_format, cn_tensor **array, const cn_weight *w, cn_error *e) {
+cn_status cn_spatial_import_kernel(const cn_layer *l, int data_format, cn_tensor **array, const cn_weight *w,
+                                   cn_error *e) {
   int axes[CN_MAX_RANK];
   for (int i = 0; i < w->rank; i++) axes[i] = i < w->rank - 2 ? i + 2 : w->rank - 1 - i;
   return cn_spatial_is_th(l, data_format, *array, w, axes) ? cn_spatial_permute(array, axes, e) : CORNU_OK;

@@ -30,22 +30,56 @@ typedef struct cn_conv_settings {
   {.name = "groups", .kind = CN_F_IGNORED, .standard = "1", \
    .help = "written by tf.keras, which does not use it here"}
 /* The rest: kernel_aliases is what Keras 1 called the kernel's size where that is one key, stride_aliases likewise. */
-#define CN_CONV_FIELDS(spatial, kernel_aliases, stride_aliases) \
-  {.name = "kernel_size", .aliases = kernel_aliases, .kind = CN_F_INTS, CN_CONV_MEMBER(kernel_size), .min = 1, \
-   .max = 1 << 20, .count = spatial, .help = "size of the window"}, \
-  {.name = "strides", .aliases = stride_aliases, .kind = CN_F_INTS, CN_CONV_MEMBER(strides), .standard = "1", \
-   .min = 1, .max = 1 << 20, .count = spatial, .help = "step of the window"}, \
-  {.name = "padding", .aliases = "border_mode", .kind = CN_F_ENUM, CN_CONV_MEMBER(padding), \
-   .standard = "\"valid\"", .choices = CN_PADDING_CHOICES, \
-   .help = "zeros around the input; causal in one dimension alone, full in Keras 1 on Theano"}, \
-  {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, CN_CONV_MEMBER(data_format), \
-   .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
-  {.name = "dilation_rate", .aliases = "atrous_rate", .kind = CN_F_INTS, CN_CONV_MEMBER(dilation_rate), \
-   .standard = "1", .min = 1, .max = 1 << 20, .count = spatial, .help = "distance between the window's elements"}, \
-  {.name = "activation", .kind = CN_F_ACTIVATION, CN_CONV_MEMBER(activation), .standard = "null", \
-   .help = "applied to the result"}, \
-  {.name = "use_bias", .aliases = "bias", .kind = CN_F_BOOL, CN_CONV_MEMBER(use_bias), .standard = "true", \
-   .help = "adds a bias"}
+#define CN_CONV_FIELDS(spatial, kernel_aliases, stride_aliases)                                                        \
+  {.name = "kernel_size",                                                                                              \
+   .aliases = kernel_aliases,                                                                                          \
+   .kind = CN_F_INTS,                                                                                                  \
+   CN_CONV_MEMBER(kernel_size),                                                                                        \
+   .min = 1,                                                                                                           \
+   .max = 1 << 20,                                                                                                     \
+   .count = spatial,                                                                                                   \
+   .help = "size of the window"},                                                                                      \
+      {.name = "strides",                                                                                              \
+       .aliases = stride_aliases,                                                                                      \
+       .kind = CN_F_INTS,                                                                                              \
+       CN_CONV_MEMBER(strides),                                                                                        \
+       .standard = "1",                                                                                                \
+       .min = 1,                                                                                                       \
+       .max = 1 << 20,                                                                                                 \
+       .count = spatial,                                                                                               \
+       .help = "step of the window"},                                                                                  \
+      {.name = "padding",                                                                                              \
+       .aliases = "border_mode",                                                                                       \
+       .kind = CN_F_ENUM,                                                                                              \
+       CN_CONV_MEMBER(padding),                                                                                        \
+       .standard = "\"valid\"",                                                                                        \
+       .choices = CN_PADDING_CHOICES,                                                                                  \
+       .help = "zeros around the input; causal in one dimension alone, full in Keras 1 on Theano"},                    \
+      {.name = "data_format",                                                                                          \
+       .aliases = "dim_ordering",                                                                                      \
+       .kind = CN_F_ENUM,                                                                                              \
+       CN_CONV_MEMBER(data_format),                                                                                    \
+       .standard = "null",                                                                                             \
+       .choices = CN_DATA_FORMAT_CHOICES,                                                                              \
+       .help = "where the channels are; null: the writer's default"},                                                  \
+      {.name = "dilation_rate",                                                                                        \
+       .aliases = "atrous_rate",                                                                                       \
+       .kind = CN_F_INTS,                                                                                              \
+       CN_CONV_MEMBER(dilation_rate),                                                                                  \
+       .standard = "1",                                                                                                \
+       .min = 1,                                                                                                       \
+       .max = 1 << 20,                                                                                                 \
+       .count = spatial,                                                                                               \
+       .help = "distance between the window's elements"},                                                              \
+      {.name = "activation",                                                                                           \
+       .kind = CN_F_ACTIVATION,                                                                                        \
+       CN_CONV_MEMBER(activation),                                                                                     \
+       .standard = "null",                                                                                             \
+       .help = "applied to the result"},                                                                               \
+  {                                                                                                                    \
+    .name = "use_bias", .aliases = "bias", .kind = CN_F_BOOL, CN_CONV_MEMBER(use_bias), .standard = "true",            \
+    .help = "adds a bias"                                                                                              \
+  }
 
 /* ---- configs ---- */
 
@@ -66,7 +100,6 @@ cn_status cn_spatial_channels(const cn_type *in, int spatial, bool first, int64_
 /* The call's input as float32 in channels-last order; channels -1: any number. */
 cn_edge cn_spatial_enter(cn_trace *t, cn_edge x, int spatial, bool first, int64_t channels);
 cn_edge cn_spatial_leave(cn_trace *t, cn_edge y, int spatial, bool first);
-cn_edge cn_spatial_float(cn_trace *t, cn_edge x);
 /* Padding of one dimension: n positions (-1: unknown), a window of `extent` = (kernel - 1) * dilation + 1 elements.
  * pooling: Theano pads windows of pooling and of convolution differently. */
 void cn_spatial_pad(const cn_layer *l, int padding, bool pooling, int64_t n, int64_t extent, int64_t stride,
@@ -86,7 +119,8 @@ cn_status cn_spatial_bias(cn_layer *l, const cn_conv_settings *s, int64_t channe
 bool cn_spatial_is_th(const cn_layer *l, int data_format, const cn_tensor *array, const cn_weight *w, const int *axes);
 cn_status cn_spatial_permute(cn_tensor **array, const int *axes, cn_error *e);
 /* (out, in, k…) to (k…, in, out) where cn_spatial_is_th says so. */
-cn_status cn_spatial_import_kernel(const cn_layer *l, int data_format, cn_tensor **array, const cn_weight *w, cn_error *e);
+cn_status cn_spatial_import_kernel(const cn_layer *l, int data_format, cn_tensor **array, const cn_weight *w,
+                                   cn_error *e);
 /* Reverses the first `spatial` axes: Theano computes true convolutions. */
 cn_status cn_spatial_rotate(cn_tensor **array, int spatial, cn_error *e);
 

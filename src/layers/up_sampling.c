@@ -22,7 +22,8 @@ static cn_status check2(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
   if (s->interpolation == CN_RESIZE_AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: the same */
   if (s->interpolation == CN_RESIZE_NEAREST || !l->origin.theano) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"interpolation\" as Theano computes it is not supported: save the model with "
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                 "\"interpolation\" as Theano computes it is not supported: save the model with "
                  "TensorFlow's backend");
 }
 

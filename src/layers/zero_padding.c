@@ -4,12 +4,20 @@
 
 typedef struct settings { const cn_value *padding; int data_format; int64_t pairs[3][2]; } settings;
 
-static const cn_field fields[] = {
-    {.name = "padding", .kind = CN_F_VALUE, .offset = offsetof(settings, padding), .standard = "1",
-     .help = "zeros before and after each dimension: a number, one per dimension, or pairs; Keras 1: also four numbers or a dict"},
-    {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format),
-     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"},
-    {0}};
+static const cn_field fields[] = {{.name = "padding",
+                                   .kind = CN_F_VALUE,
+                                   .offset = offsetof(settings, padding),
+                                   .standard = "1",
+                                   .help = "zeros before and after each dimension: a number, one per dimension, or "
+                                           "pairs; Keras 1: also four numbers or a dict"},
+                                  {.name = "data_format",
+                                   .aliases = "dim_ordering",
+                                   .kind = CN_F_ENUM,
+                                   .offset = offsetof(settings, data_format),
+                                   .standard = "null",
+                                   .choices = CN_DATA_FORMAT_CHOICES,
+                                   .help = "where the channels are; null: the writer's default"},
+                                  {0}};
 
 static cn_status parse(cn_layer *l, int spatial, cn_error *e) {
   settings *s = l->settings;

@@ -168,7 +168,8 @@ static void set_options(lua_State *L, int i, cornu_tree *tree, cornu_value *dict
 }
 
 /* Options from the arguments first … last: by place, and tables by name. NULL without any; else the tree is pushed. */
-static const cornu_value *push_options(lua_State *L, int op, const cornu_type_info *info, int first, int last, int rank) {
+static const cornu_value *push_options(lua_State *L, int op, const cornu_type_info *info, int first, int last,
+                                       int rank) {
   while (last >= first && lua_isnil(L, last)) last--;
   if (last < first) return NULL;
   cornu_tree *tree = cn_lua_tree(L);
@@ -237,7 +238,8 @@ static tray *push_tray(lua_State *L) {
   return lua_touserdata(L, -1);
 }
 
-static int push_outputs(lua_State *L, const char *op, cornu_tensor *const *in, int n_in, const cornu_value *attributes) {
+static int push_outputs(lua_State *L, const char *op, cornu_tensor *const *in, int n_in,
+                        const cornu_value *attributes) {
   cornu_error e;
   int n = CN_LUA_TRAY;
   tray *made = push_tray(L);
@@ -262,7 +264,11 @@ static int make_list(lua_State *L, int n) {
   return 1;
 }
 
-typedef struct operation { int index; cornu_type_info info; const positions *positions; } operation; /* upvalue of call_op */
+typedef struct operation {
+  int index;
+  cornu_type_info info;
+  const positions *positions;
+} operation; /* upvalue of call_op */
 
 static int call_op(lua_State *L) {
   const operation *op = lua_touserdata(L, lua_upvalueindex(1));

@@ -98,7 +98,8 @@ static bool is_float(cornu_dtype d) {
   return d == CORNU_FLOAT32 || d == CORNU_FLOAT64 || d == CORNU_FLOAT16 || d == CORNU_BFLOAT16;
 }
 
-/* As in NumPy 2 a plain number is weak: it takes the tensor's dtype, unless that is an integer type that cannot hold it. */
+/* As in NumPy 2 a plain number is weak: it takes the tensor's dtype, unless that is an integer type that cannot hold
+ * it. */
 static cornu_dtype number_dtype(lua_State *L, int i, const cornu_tensor *like) {
   int64_t v;
   if (!like) return CORNU_FLOAT32;

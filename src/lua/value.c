@@ -1,4 +1,5 @@
-/* Lua values and cornu_value trees; JSON. null is the sentinel cornu.null, lists have the metatable cornu.json.array. */
+/* Lua values and cornu_value trees; JSON. null is the sentinel cornu.null, lists have the metatable cornu.json.array.
+ */
 #include <stdio.h>
 #include <string.h>
 

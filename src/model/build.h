@@ -7,7 +7,8 @@
 cn_status cn_model_alloc(cn_model **out, cn_error *e);              /* one reference, empty */
 cn_status cn_model_add_layer(cn_model *m, cn_layer *l, cn_error *e); /* shares it */
 cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in); /* NULL: no memory; in[] has room for n_in */
-/* Adds an input node of this type (layer -1: a Sequential's or a slice's, without a layer of its own) as the next input. */
+/* Adds an input node of this type (layer -1: a Sequential's or a slice's, without a layer of its own) as the next
+ * input. */
 cn_status cn_model_add_input(cn_model *m, int layer, const char *name, const cn_type *type, cn_error *e);
 cn_status cn_model_add_output(cn_model *m, cn_model_ref ref, const char *key, cn_error *e);
 

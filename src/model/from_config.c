@@ -9,7 +9,9 @@ static const cn_value *layer_entries(const cn_value *config) {
   return cn_value_is(config, CORNU_LIST) ? config : cn_value_find(config, "layers");
 }
 
-static bool is_functional(const cn_value *config) { return cn_value_find(config, "input_layers") || cn_value_find(config, "output_layers"); }
+static bool is_functional(const cn_value *config) {
+  return cn_value_find(config, "input_layers") || cn_value_find(config, "output_layers");
+}
 
 static const char *text_at(const cn_value *v, const char *key, const char *other) {
   const char *s = cn_value_str(cn_value_find(v, key));
@@ -39,9 +41,11 @@ static bool first_input(const cn_layer *l, cn_type *out) {
 
 static cn_status add_sequential_input(cn_model *m, const cn_value *serialized, const cn_layer *first, cn_error *e) {
   cn_type type = {.dtype = CORNU_FLOAT32, .rank = 1, .shape = {-1}};
-  bool known = first && (first_input(first, &type) || (first->n_children && cn_declared_input(first->children[0].layer, &type)));
+  bool known =
+      first && (first_input(first, &type) || (first->n_children && cn_declared_input(first->children[0].layer, &type)));
   if (!known) known = built_shape(serialized, &type);
-  if (first && first->type && strcmp(first->type->name, "Embedding") == 0 && cn_dtype_is_float(type.dtype)) type.dtype = CORNU_INT32;
+  if (first && first->type && strcmp(first->type->name, "Embedding") == 0 && cn_dtype_is_float(type.dtype))
+    type.dtype = CORNU_INT32;
   m->unknown_input = !known;
   const char *name = first && first->type && (first->type->flags & CN_LAYER_INPUT) ? first->name : "input";
   char text[512];
@@ -54,7 +58,8 @@ static bool is_merge(const cn_value *entry) {
   return class_name && strcmp(class_name, "Merge") == 0 && cn_value_find(cn_value_find(entry, "config"), "layers");
 }
 
-static cn_status add_sequential_layer(cn_model *m, const cn_value *serialized, const cn_value *entry, cn_model_ref *last, cn_error *e) {
+static cn_status add_sequential_layer(cn_model *m, const cn_value *serialized, const cn_value *entry,
+                                      cn_model_ref *last, cn_error *e) {
   cn_layer *l;
   CN_TRY(cn_layer_new(entry, &m->origin, m->customs, &l, e));
   cn_status status = CORNU_OK;
@@ -114,7 +119,8 @@ cn_status cn_model_inline(cn_model *m, const cn_model *sub, cn_model_ref *out, c
     moved[i] = m->n_nodes - 1;
   }
   m->unknown_input |= sub->unknown_input && m->n_inputs > inputs;
-  if (!status && sub->n_outputs != 1) status = cn_fail(e, CORNU_ERR_FORMAT, "a branch of Merge has %d outputs, expected 1", sub->n_outputs);
+  if (!status && sub->n_outputs != 1)
+    status = cn_fail(e, CORNU_ERR_FORMAT, "a branch of Merge has %d outputs, expected 1", sub->n_outputs);
   if (!status) *out = (cn_model_ref){moved[sub->outputs[0].node], sub->outputs[0].tensor};
   cn_free(moved);
   return status;
@@ -134,7 +140,8 @@ static cn_status branch_model(cn_model *m, const cn_value *entry, cn_model **out
 cn_status cn_model_expand_merge(cn_model *m, const cn_value *serialized, cn_error *e) {
   const cn_value *branches = cn_value_find(cn_value_find(serialized, "config"), "layers");
   if (!cn_value_is(branches, CORNU_LIST) || branches->count > CN_MAX_OUT)
-    return cn_fail(e, CORNU_ERR_FORMAT, "Merge: \"layers\" is %s, expected a list of up to %d models", cn_value_show(branches, (char[80]){0}, 80), CN_MAX_OUT);
+    return cn_fail(e, CORNU_ERR_FORMAT, "Merge: \"layers\" is %s, expected a list of up to %d models",
+                   cn_value_show(branches, (char[80]){0}, 80), CN_MAX_OUT);
   cn_model_ref refs[CN_MAX_OUT];
   for (int i = 0; i < branches->count; i++) {
     cn_model *branch;
@@ -181,7 +188,8 @@ static cn_status add_layers(functional *f, const cn_value *entries) {
     cn_layer *l;
     CN_TRY(cn_layer_new(entries->items[i], &f->m->origin, f->m->customs, &l, f->e));
     cn_status status = cn_model_add_layer(f->m, l, f->e);
-    if (!status && cn_map_get(&f->names, l->name)) status = cn_fail(f->e, CORNU_ERR_FORMAT, "two layers are named \"%s\"", l->name);
+    if (!status && cn_map_get(&f->names, l->name))
+      status = cn_fail(f->e, CORNU_ERR_FORMAT, "two layers are named \"%s\"", l->name);
     f->layers[i] = (struct calls){.layer = i};
     if (!status && !cn_map_set(&f->names, l->name, &f->layers[i])) status = cn_no_memory(f->e);
     cn_layer_drop(l);
@@ -214,15 +222,19 @@ static cn_status add_calls(functional *f, const cn_value *entries) {
   return CORNU_OK;
 }
 
-/* The raw node that a history names. Nested models count their calls from 1 in old notation (their own graph is node 0). */
+/* The raw node that a history names. Nested models count their calls from 1 in old notation (their own graph is node
+ * 0). */
 static cn_status find_call(functional *f, const cn_history *h, bool from_one, int *out) {
   const struct calls *c = cn_map_get(&f->names, h->layer);
-  if (!c) return cn_fail(f->e, CORNU_ERR_FORMAT, "the config names the layer \"%s\", which the model does not have", h->layer);
+  if (!c)
+    return cn_fail(f->e, CORNU_ERR_FORMAT, "the config names the layer \"%s\", which the model does not have",
+                   h->layer);
   int64_t index = h->node;
   if (from_one && f->m->layers[c->layer]->model && index > 0) index--;
   if (c->count == 1) index = 0; /* calls in other models may have been counted, too */
   if (index < 0 || index >= c->count || h->tensor < 0 || h->tensor >= CN_MAX_OUT * 64)
-    return cn_fail(f->e, CORNU_ERR_FORMAT, "the config takes output %lld of call %lld of layer \"%s\", which has %d calls",
+    return cn_fail(f->e, CORNU_ERR_FORMAT,
+                   "the config takes output %lld of call %lld of layer \"%s\", which has %d calls",
                    (long long)h->tensor, (long long)h->node, h->layer, c->count);
   *out = c->first + (int)index;
   return CORNU_OK;
@@ -266,7 +278,8 @@ static cn_status order_calls(functional *f) {
     r->waiting = r->call.n_refs;
   }
   /* lists of users, one after the other */
-  int *start = cn_arena_array(&f->arena, (size_t)f->n_nodes + 1, sizeof(int)), *list = cn_arena_array(&f->arena, (size_t)total + 1, sizeof(int));
+  int *start = cn_arena_array(&f->arena, (size_t)f->n_nodes + 1, sizeof(int)),
+      *list = cn_arena_array(&f->arena, (size_t)total + 1, sizeof(int));
   int *queue = cn_arena_array(&f->arena, (size_t)f->n_nodes + 1, sizeof(int)), head = 0, tail = 0, at = 0;
   if (!start || !list || !queue) return cn_no_memory(f->e);
   for (int i = 0; i < f->n_nodes; i++) start[i] = at, at += users[i], users[i] = 0;
@@ -285,7 +298,8 @@ static cn_status order_calls(functional *f) {
   }
   for (int i = 0; i < f->n_nodes; i++)
     if (f->nodes[i].placed < 0)
-      return cn_fail(f->e, CORNU_ERR_FORMAT, "layer \"%s\" is part of a loop: its inputs depend on its own output", f->m->layers[f->nodes[i].layer]->name);
+      return cn_fail(f->e, CORNU_ERR_FORMAT, "layer \"%s\" is part of a loop: its inputs depend on its own output",
+                     f->m->layers[f->nodes[i].layer]->name);
   return CORNU_OK;
 }
 
@@ -302,9 +316,10 @@ static cn_status add_ends(functional *f, const cn_value *v, const char *key, boo
     return CORNU_OK;
   }
   if (!cn_value_is(v, CORNU_LIST) && !cn_value_is(v, CORNU_DICT))
-    return cn_fail(f->e, CORNU_ERR_FORMAT, "\"%s\" holds %s, expected [layer, node, tensor]", outputs ? "output_layers" : "input_layers",
-                   cn_value_show(v, (char[80]){0}, 80));
-  for (int i = 0; i < v->count; i++) CN_TRY(add_ends(f, v->items[i], v->kind == CORNU_DICT ? v->keys[i] : key, outputs));
+    return cn_fail(f->e, CORNU_ERR_FORMAT, "\"%s\" holds %s, expected [layer, node, tensor]",
+                   outputs ? "output_layers" : "input_layers", cn_value_show(v, (char[80]){0}, 80));
+  for (int i = 0; i < v->count; i++)
+    CN_TRY(add_ends(f, v->items[i], v->kind == CORNU_DICT ? v->keys[i] : key, outputs));
   return CORNU_OK;
 }
 
@@ -327,13 +342,16 @@ static cn_status sort_inputs(functional *f, const cn_value *input_layers) {
   int *order = cn_arena_array(&f->arena, (size_t)m->n_inputs + 1, sizeof *order), count = 0;
   if (!order) return cn_no_memory(f->e);
   if (!collect_order(f, input_layers, order, &count) || count != m->n_inputs)
-    return cn_fail(f->e, CORNU_ERR_FORMAT, "\"input_layers\" does not name the %d input layers of the model", m->n_inputs);
+    return cn_fail(f->e, CORNU_ERR_FORMAT, "\"input_layers\" does not name the %d input layers of the model",
+                   m->n_inputs);
   cn_model_ref *inputs = cn_arena_array(&m->arena, (size_t)count + 1, sizeof *inputs);
   const char **keys = cn_arena_array(&m->arena, (size_t)count + 1, sizeof *keys);
   if (!inputs || !keys) return cn_no_memory(f->e);
   for (int i = 0; i < count; i++) {
     cn_model_node *n = &m->nodes[order[i]];
-    if (n->input < 0) return cn_fail(f->e, CORNU_ERR_FORMAT, "\"input_layers\" names \"%s\", which is not an input layer", m->layers[n->layer]->name);
+    if (n->input < 0)
+      return cn_fail(f->e, CORNU_ERR_FORMAT, "\"input_layers\" names \"%s\", which is not an input layer",
+                     m->layers[n->layer]->name);
     inputs[i] = (cn_model_ref){order[i], 0};
     n->input = i;
   }
@@ -344,9 +362,11 @@ static cn_status sort_inputs(functional *f, const cn_value *input_layers) {
 
 static cn_status build_functional(cn_model *m, const cn_value *config, cn_error *e) {
   functional f = {.m = m, .e = e};
-  const cn_value *entries = layer_entries(config), *inputs = cn_value_find(config, "input_layers"), *outputs = cn_value_find(config, "output_layers");
+  const cn_value *entries = layer_entries(config), *inputs = cn_value_find(config, "input_layers"),
+                 *outputs = cn_value_find(config, "output_layers");
   cn_status status = CORNU_OK;
-  if (!inputs || !outputs) status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is missing", inputs ? "output_layers" : "input_layers");
+  if (!inputs || !outputs)
+    status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is missing", inputs ? "output_layers" : "input_layers");
   if (!status) status = add_layers(&f, entries);
   if (!status) status = add_calls(&f, entries);
   if (!status) status = order_calls(&f);
@@ -358,7 +378,8 @@ static cn_status build_functional(cn_model *m, const cn_value *config, cn_error 
   return status;
 }
 
-cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_model **out, cn_error *e) {
+cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs,
+                               cn_model **out, cn_error *e) {
   *out = NULL;
   cn_model *m;
   CN_TRY(cn_model_alloc(&m, e));
@@ -370,7 +391,8 @@ cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *orig
   m->class_name = text_at(m->config, "class_name", "");
   m->name = text_at(config, "name", text_at(m->config, "name", "model"));
   if (!status && !cn_value_is(entries, CORNU_LIST))
-    status = cn_fail(e, CORNU_ERR_FORMAT, "the config of the %s has no list of layers", *m->class_name ? m->class_name : "model");
+    status = cn_fail(e, CORNU_ERR_FORMAT, "the config of the %s has no list of layers",
+                     *m->class_name ? m->class_name : "model");
   if (!status) status = is_functional(config) ? build_functional(m, config, e) : build_sequential(m, m->config, e);
   if (status) cornu_model_release(m);
   else *out = m;

@@ -1,5 +1,6 @@
 /* Initial weights, for models that come without: Keras's initializers by name or serialized form.
- * Variance formulas: Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998, as Keras's VarianceScaling states them. */
+ * Variance formulas: Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998, as Keras's VarianceScaling states them.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,9 +53,13 @@ static void read_config(initializer *i, const cn_value *config) {
     case IDENTITY: i->a = number(config, "gain", i->a); break;
     case VARIANCE: {
       i->a = number(config, "scale", i->a);
-      const char *mode = cn_value_str(cn_value_find(config, "mode")), *shape = cn_value_str(cn_value_find(config, "distribution"));
+      const char *mode = cn_value_str(cn_value_find(config, "mode")),
+                 *shape = cn_value_str(cn_value_find(config, "distribution"));
       if (mode) i->fan = strcmp(mode, "fan_out") == 0 ? FAN_OUT : strcmp(mode, "fan_avg") == 0 ? FAN_AVG : FAN_IN;
-      if (shape) i->shape = strcmp(shape, "uniform") == 0 ? BY_UNIFORM : strcmp(shape, "untruncated_normal") == 0 ? BY_NORMAL : BY_TRUNCATED;
+      if (shape)
+        i->shape = strcmp(shape, "uniform") == 0              ? BY_UNIFORM
+                   : strcmp(shape, "untruncated_normal") == 0 ? BY_NORMAL
+                                                              : BY_TRUNCATED;
       break;
     }
     default: break;
@@ -73,7 +78,8 @@ static cn_status parse(const cn_value *v, initializer *out, cn_error *e) {
       read_config(out, config);
       return CORNU_OK;
     }
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "initializer %s is not known: load the model with its weights", cn_value_show(v, (char[80]){0}, 80));
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "initializer %s is not known: load the model with its weights",
+                 cn_value_show(v, (char[80]){0}, 80));
 }
 
 static void fans(const cn_weight *w, double *in, double *out) {
@@ -115,9 +121,11 @@ static cn_status fill_variance(cornu_random *r, const cn_weight *w, cn_tensor *t
 /* Rows (or columns, the fewer) of a random matrix made orthonormal by Gram-Schmidt, twice for accuracy. */
 static cn_status fill_orthogonal(cornu_random *r, const cn_weight *w, cn_tensor *t, double gain, cn_error *e) {
   CN_TRY(cornu_random_normal(r, t, 0, 1, e));
-  int64_t columns = w->rank ? w->shape[w->rank - 1] : 1, size = cornu_tensor_size(t), rows = columns ? size / columns : 0;
+  int64_t columns = w->rank ? w->shape[w->rank - 1] : 1, size = cornu_tensor_size(t),
+          rows = columns ? size / columns : 0;
   bool by_row = rows <= columns;
-  int64_t count = by_row ? rows : columns, length = by_row ? columns : rows, next = by_row ? columns : 1, step = by_row ? 1 : columns;
+  int64_t count = by_row ? rows : columns, length = by_row ? columns : rows, next = by_row ? columns : 1,
+          step = by_row ? 1 : columns;
   float *v = (float *)t->data;
   for (int64_t i = 0; i < count; i++) {
     for (int pass = 0; pass < 2; pass++)
@@ -128,7 +136,8 @@ static cn_status fill_orthogonal(cornu_random *r, const cn_weight *w, cn_tensor 
       }
     double norm = 0;
     for (int64_t k = 0; k < length; k++) norm += (double)v[i * next + k * step] * v[i * next + k * step];
-    for (int64_t k = 0; k < length && norm > 0; k++) v[i * next + k * step] = (float)(v[i * next + k * step] / sqrt(norm));
+    for (int64_t k = 0; k < length && norm > 0; k++)
+      v[i * next + k * step] = (float)(v[i * next + k * step] / sqrt(norm));
   }
   for (int64_t i = 0; i < size; i++) v[i] = (float)(v[i] * gain);
   return CORNU_OK;
@@ -149,7 +158,9 @@ static cn_status fill(cornu_random *r, const cn_weight *w, cn_tensor *t, const i
     case VARIANCE: return fill_variance(r, w, t, i, e);
     case ORTHOGONAL: return fill_orthogonal(r, w, t, i->a, e);
     case IDENTITY:
-      if (w->rank != 2) return cn_fail(e, CORNU_ERR_SHAPE, "the identity initializer needs a matrix, not %s", CN_SHAPE(w->rank, w->shape));
+      if (w->rank != 2)
+        return cn_fail(e, CORNU_ERR_SHAPE, "the identity initializer needs a matrix, not %s",
+                       CN_SHAPE(w->rank, w->shape));
       for (int64_t k = 0; k < w->shape[0] && k < w->shape[1]; k++) v[k * w->shape[1] + k] = (float)i->a;
       return CORNU_OK;
   }

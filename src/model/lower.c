@@ -66,7 +66,9 @@ cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out
   for (int i = 0; i < m->n_outputs && !t->status; i++) {
     cn_model_ref r = m->outputs[i];
     if (r.tensor < counts[r.node]) out[i] = syms[r.node][r.tensor];
-    else cn_trace_fail(t, CORNU_ERR_FORMAT, "output %d of the model is output %d of a layer that has %d", i + 1, r.tensor + 1, counts[r.node]);
+    else
+      cn_trace_fail(t, CORNU_ERR_FORMAT, "output %d of the model is output %d of a layer that has %d", i + 1,
+                    r.tensor + 1, counts[r.node]);
   }
   if (!t->status && !m->built) {
     m->built = true;
@@ -114,8 +116,9 @@ cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e) {
 cn_status cn_model_build(cn_model *m, cn_error *e) {
   if (m->built) return CORNU_OK;
   if (m->unknown_input)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the model does not say the shape of its input: give the first layer a "
-                                             "batch_input_shape in the config, or save the model again after it was built");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                   "the model does not say the shape of its input: give the first layer a "
+                   "batch_input_shape in the config, or save the model again after it was built");
   cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
   if (!types) return cn_no_memory(e);
   for (int i = 0; i < m->n_inputs; i++) types[i] = *cn_model_type(m, m->inputs[i]);

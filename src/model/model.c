@@ -30,7 +30,8 @@ void cornu_model_release(cornu_model *m) {
 }
 
 cn_status cn_model_add_layer(cn_model *m, cn_layer *l, cn_error *e) {
-  if (m->n_layers >= cn_limits.max_layers) return cn_fail(e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
+  if (m->n_layers >= cn_limits.max_layers)
+    return cn_fail(e, CORNU_ERR_LIMIT, "more than %d layers", cn_limits.max_layers);
   if (!cn_arena_grow(&m->arena, &m->layers, &m->cap_layers, m->n_layers, sizeof *m->layers)) return cn_no_memory(e);
   m->layers[m->n_layers++] = cn_layer_share(l);
   return CORNU_OK;
@@ -44,11 +45,13 @@ cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in) {
   return n;
 }
 
-static cn_status add_ref(cn_model *m, cn_model_ref **refs, const char ***keys, int *count, cn_model_ref ref, const char *key, cn_error *e) {
+static cn_status add_ref(cn_model *m, cn_model_ref **refs, const char ***keys, int *count, cn_model_ref ref,
+                         const char *key, cn_error *e) {
   cn_model_ref *grown = cn_arena_array(&m->arena, (size_t)*count + 1, sizeof *grown);
   const char **names = cn_arena_array(&m->arena, (size_t)*count + 1, sizeof *names);
   if (!grown || !names) return cn_no_memory(e);
-  if (*count) memcpy(grown, *refs, sizeof *grown * (size_t)*count), memcpy(names, *keys, sizeof *names * (size_t)*count);
+  if (*count)
+    memcpy(grown, *refs, sizeof *grown * (size_t)*count), memcpy(names, *keys, sizeof *names * (size_t)*count);
   grown[*count] = ref;
   names[*count] = key ? cn_arena_string(&m->arena, key) : NULL;
   *refs = grown;
@@ -101,7 +104,8 @@ cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name) {
   for (int i = 0; slash && i < m->n_layers; i++) {
     const cn_layer *l = m->layers[i];
     size_t length = strlen(l->name);
-    if (l->model && strncmp(name, l->name, length) == 0 && name[length] == '/') return cornu_model_layer_named(l->model, name + length + 1);
+    if (l->model && strncmp(name, l->name, length) == 0 && name[length] == '/')
+      return cornu_model_layer_named(l->model, name + length + 1);
   }
   return NULL;
 }

@@ -42,7 +42,8 @@ struct cornu_model {
 };
 
 /* Builds a model from {class_name, config}; weights are declared (built) when the input shapes are known. */
-cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_model **out, cn_error *e);
+cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs,
+                               cn_model **out, cn_error *e);
 /* Traces with the declared input shapes; the first time, layers build. Sequential models without an input shape stay
  * unbuilt until cn_model_build_for is called with one. */
 cn_status cn_model_build(cn_model *m, cn_error *e);
@@ -52,6 +53,7 @@ const cn_type *cn_model_type(const cn_model *m, cn_model_ref ref);
 /* Emits the calls of m into a trace; in: one per input. */
 cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
 extern const cn_layer_type cn_layer_model; /* nested models */
-cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e); /* those that have no value, by their initializers */
+/* those that have no value, by their initializers */
+cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e);
 
 #endif

@@ -41,7 +41,8 @@ static cn_value *replace_tensors(cn_arena *a, cn_raw_call *c, const cn_value *v,
   for (int i = 0; i < v->count; i++) {
     cn_value *item = replace_tensors(a, c, v->items[i], names, e);
     if (!item) return NULL;
-    if (!(v->kind == CORNU_LIST ? cn_value_push(a, out, item) : cn_value_put(a, out, v->keys[i], item))) return cn_no_memory(e), NULL;
+    if (!(v->kind == CORNU_LIST ? cn_value_push(a, out, item) : cn_value_put(a, out, v->keys[i], item)))
+      return cn_no_memory(e), NULL;
   }
   return out;
 }
@@ -61,22 +62,26 @@ static bool is_constant_entry(const cn_value *v) {
 }
 
 /* The first argument of a legacy call: an entry, or lists and dicts of entries. kwargs ride along with every entry. */
-static cn_value *legacy_argument(cn_arena *a, cn_raw_call *c, const cn_value *v, const cn_map *names, const cn_value **kwargs, cn_error *e) {
+static cn_value *legacy_argument(cn_arena *a, cn_raw_call *c, const cn_value *v, const cn_map *names,
+                                 const cn_value **kwargs, cn_error *e) {
   cn_history h;
   if (is_constant_entry(v)) {
     if (v->count > 3 && !*kwargs) *kwargs = v->items[3];
     return cn_value_copy(a, v->items[2]);
   }
   if (cn_history_parse(v, names, &h)) {
-    if (v->count > 3 && cn_value_is(v->items[3], CORNU_DICT) && (!*kwargs || (*kwargs)->count == 0)) *kwargs = v->items[3];
+    if (v->count > 3 && cn_value_is(v->items[3], CORNU_DICT) && (!*kwargs || (*kwargs)->count == 0))
+      *kwargs = v->items[3];
     return reference(a, c, &h, e);
   }
   if (!cn_value_is(v, CORNU_LIST) && !cn_value_is(v, CORNU_DICT)) {
-    cn_fail(e, CORNU_ERR_FORMAT, "an inbound node holds %s, expected [layer, node, tensor]", cn_value_show(v, (char[80]){0}, 80));
+    cn_fail(e, CORNU_ERR_FORMAT, "an inbound node holds %s, expected [layer, node, tensor]",
+            cn_value_show(v, (char[80]){0}, 80));
     return NULL;
   }
   if (cn_value_is(v, CORNU_LIST) && v->count > 0 && cn_value_str(v->items[0])) {
-    cn_fail(e, CORNU_ERR_FORMAT, "an inbound node names the layer \"%s\", which the model does not have", cn_value_str(v->items[0]));
+    cn_fail(e, CORNU_ERR_FORMAT, "an inbound node names the layer \"%s\", which the model does not have",
+            cn_value_str(v->items[0]));
     return NULL;
   }
   cn_value *out = cn_value_new(a, v->kind);
@@ -84,7 +89,8 @@ static cn_value *legacy_argument(cn_arena *a, cn_raw_call *c, const cn_value *v,
   for (int i = 0; i < v->count; i++) {
     cn_value *item = legacy_argument(a, c, v->items[i], names, kwargs, e);
     if (!item) return NULL;
-    if (!(v->kind == CORNU_LIST ? cn_value_push(a, out, item) : cn_value_put(a, out, v->keys[i], item))) return cn_no_memory(e), NULL;
+    if (!(v->kind == CORNU_LIST ? cn_value_push(a, out, item) : cn_value_put(a, out, v->keys[i], item)))
+      return cn_no_memory(e), NULL;
   }
   return out;
 }
@@ -105,7 +111,8 @@ static cn_status parse_legacy(cn_arena *a, const cn_value *node, const cn_map *n
 cn_status cn_raw_call_parse(cn_arena *a, const cn_value *node, const cn_map *names, cn_raw_call *out, cn_error *e) {
   *out = (cn_raw_call){0};
   if (e) e->status = CORNU_OK;
-  if (cn_value_is(node, CORNU_DICT) && (cn_value_find(node, "args") || cn_value_find(node, "kwargs"))) return parse_modern(a, node, out, e);
+  if (cn_value_is(node, CORNU_DICT) && (cn_value_find(node, "args") || cn_value_find(node, "kwargs")))
+    return parse_modern(a, node, out, e);
   return parse_legacy(a, node, names, out, e);
 }
 
@@ -143,8 +150,10 @@ bool cn_declared_input(const cn_layer *l, cn_type *out) {
   int64_t dim;
   if (!cn_value_is_null(v)) {
     if (!cn_shape_from_value(v, &rest) || rest.rank >= CN_MAX_RANK) return false;
-  } else if (cn_value_integer(cn_value_find(l->config, "input_dim"), &dim) && l->type && strcmp(l->type->name, "Embedding") != 0) {
-    const cn_value *length = cn_value_find(l->config, "input_length"); /* Keras 1's recurrent layers: (time, features) */
+  } else if (cn_value_integer(cn_value_find(l->config, "input_dim"), &dim) && l->type &&
+             strcmp(l->type->name, "Embedding") != 0) {
+    const cn_value *length =
+        cn_value_find(l->config, "input_length"); /* Keras 1's recurrent layers: (time, features) */
     rest.rank = 0;
     if (length) rest.shape[rest.rank++] = cn_value_integer(length, &(int64_t){0}) ? length->i : -1;
     rest.shape[rest.rank++] = dim;

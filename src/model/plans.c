@@ -1,4 +1,5 @@
-/* Running models: plans are kept for the shapes seen last, and one is made for each thread that runs at the same moment. */
+/* Running models: plans are kept for the shapes seen last, and one is made for each thread that runs at the same
+ * moment. */
 #include "model/plans.h"
 
 #include <pthread.h>
@@ -146,13 +147,17 @@ static const char *where(const cn_model *m) { return *m->path ? m->path : m->nam
 static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e) {
   const cn_model_node *n = &m->nodes[m->inputs[i].node];
   const cn_type *want = &n->out_types[0];
-  if (!x) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" (%d of %d) is missing", where(m), n->input_name, i + 1, m->n_inputs);
-  if (cornu_tensor_is_symbolic(x)) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" is symbolic", where(m), n->input_name);
+  if (!x)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" (%d of %d) is missing", where(m), n->input_name, i + 1,
+                   m->n_inputs);
+  if (cornu_tensor_is_symbolic(x))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" is symbolic", where(m), n->input_name);
   bool fits = m->unknown_input || x->rank == want->rank;
-  for (int d = 0; fits && !m->unknown_input && d < x->rank; d++) fits = want->shape[d] < 0 || want->shape[d] == x->shape[d];
+  for (int d = 0; fits && !m->unknown_input && d < x->rank; d++)
+    fits = want->shape[d] < 0 || want->shape[d] == x->shape[d];
   if (!fits)
-    return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" (%d of %d) has shape %s, expected %s%s", where(m), n->input_name, i + 1, m->n_inputs,
-                   CN_SHAPE(x->rank, x->shape), CN_SHAPE(want->rank, want->shape),
+    return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" (%d of %d) has shape %s, expected %s%s", where(m),
+                   n->input_name, i + 1, m->n_inputs, CN_SHAPE(x->rank, x->shape), CN_SHAPE(want->rank, want->shape),
                    x->rank == want->rank - 1 ? ": add the batch dimension" : "");
   *type = (cn_type){.dtype = want->dtype, .rank = x->rank};
   memcpy(type->shape, x->shape, sizeof type->shape);
@@ -161,7 +166,8 @@ static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_ty
 
 static cn_status check_count(const cn_model *m, int n_inputs, cn_error *e) {
   if (n_inputs == m->n_inputs) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the model takes %d input%s, not %d", where(m), m->n_inputs, m->n_inputs == 1 ? "" : "s", n_inputs);
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the model takes %d input%s, not %d", where(m), m->n_inputs,
+                 m->n_inputs == 1 ? "" : "s", n_inputs);
 }
 
 /* The input as contiguous data of the wanted dtype: itself, retained, where it is. */
@@ -228,7 +234,8 @@ static cn_status run_plan(cn_model *m, const cached *p, run *r, cornu_tensor **o
   return status ? cn_at(e, status, "%s", where(m)) : CORNU_OK;
 }
 
-cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cornu_error *e) {
+cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs,
+                                 cornu_error *e) {
   CN_TRY(check_count(m, n_inputs, e));
   run r;
   r.arena = (cn_arena){0};
@@ -322,9 +329,12 @@ cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_
 }
 
 static cn_status check_tensor(const cn_tensor *t, const cn_type *want, const char *what, int i, cn_error *e) {
-  if (t && t->data && t->dtype == want->dtype && cornu_tensor_is_contiguous(t) && cn_shape_equal(t->rank, t->shape, want->rank, want->shape)) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_SHAPE, "%s %d is %s %s, the plan needs a contiguous %s %s", what, i + 1, t ? cornu_dtype_name(t->dtype) : "missing",
-                 t ? CN_SHAPE(t->rank, t->shape) : "", cornu_dtype_name(want->dtype), CN_SHAPE(want->rank, want->shape));
+  if (t && t->data && t->dtype == want->dtype && cornu_tensor_is_contiguous(t) &&
+      cn_shape_equal(t->rank, t->shape, want->rank, want->shape))
+    return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_SHAPE, "%s %d is %s %s, the plan needs a contiguous %s %s", what, i + 1,
+                 t ? cornu_dtype_name(t->dtype) : "missing", t ? CN_SHAPE(t->rank, t->shape) : "",
+                 cornu_dtype_name(want->dtype), CN_SHAPE(want->rank, want->shape));
 }
 
 cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
@@ -364,13 +374,17 @@ static bool plan_port(bool known, cornu_port *out, const cn_type *t) {
 }
 
 bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out) {
-  return plan_port(cornu_model_input(p->model, i, out), out, i >= 0 && i < p->model->n_inputs ? cn_plan_input_type(p->plan, i) : NULL);
+  return plan_port(cornu_model_input(p->model, i, out), out,
+                   i >= 0 && i < p->model->n_inputs ? cn_plan_input_type(p->plan, i) : NULL);
 }
 
 bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out) {
-  return plan_port(cornu_model_output(p->model, i, out), out, i >= 0 && i < p->model->n_outputs ? cn_plan_output_type(p->plan, i) : NULL);
+  return plan_port(cornu_model_output(p->model, i, out), out,
+                   i >= 0 && i < p->model->n_outputs ? cn_plan_output_type(p->plan, i) : NULL);
 }
 
 size_t cornu_plan_memory(const cornu_plan *p) { return cn_plan_bytes(p->plan); }
 double cornu_plan_flops(const cornu_plan *p) { return cn_plan_total_flops(p->plan); }
-cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e) { return cn_plan_text(p->plan, out, e); }
+cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e) {
+  return cn_plan_text(p->plan, out, e);
+}

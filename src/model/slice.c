@@ -39,13 +39,15 @@ static const char *made_by(const cn_model *m, int node) {
 }
 
 /* The node in the slice for a value of m: its copy, or an input that stands for it. */
-static cn_status find_value(slicer *s, cn_model_ref ref, bool outside_value, outside *list, int *count, cn_model_ref *out) {
+static cn_status find_value(slicer *s, cn_model_ref ref, bool outside_value, outside *list, int *count,
+                            cn_model_ref *out) {
   if (!outside_value) {
     *out = (cn_model_ref){s->moved[ref.node], ref.tensor};
     return CORNU_OK;
   }
   for (int i = 0; i < *count; i++)
-    if (list[i].ref.node == ref.node && list[i].ref.tensor == ref.tensor) return *out = (cn_model_ref){list[i].node, 0}, CORNU_OK;
+    if (list[i].ref.node == ref.node && list[i].ref.tensor == ref.tensor)
+      return *out = (cn_model_ref){list[i].node, 0}, CORNU_OK;
   const cn_type *type = cn_model_type(s->m, ref);
   if (!type) return cn_fail(s->e, CORNU_ERR_ARGUMENT, "the model must be built before it is sliced");
   CN_TRY(cn_model_add_input(s->out, -1, made_by(s->m, ref.node), type, s->e));
@@ -76,7 +78,9 @@ static cn_status copy_node(slicer *s, int index, outside *list, int *count) {
   if (!in) return cn_no_memory(s->e);
   for (int k = 0; k < n->n_in; k++) {
     int from = n->in[k].node;
-    CN_TRY(find_value(s, n->in[k], begins_here(s, n) ? s->m->nodes[from].input < 0 || s->moved[from] < 0 : is_outside(s, from), list, count, &in[k]));
+    CN_TRY(find_value(s, n->in[k],
+                      begins_here(s, n) ? s->m->nodes[from].input < 0 || s->moved[from] < 0 : is_outside(s, from), list,
+                      count, &in[k]));
   }
   CN_TRY(copy_layer(s, n->layer, &layer));
   cn_model_node *copy = cn_model_add_node(s->out, layer, n->n_in);
@@ -105,8 +109,11 @@ static cn_status copy_parts(slicer *s, const cn_model_ref *ends, const char *con
   for (int i = 0; i < s->m->n_nodes; i++)
     if (s->needed[i] && s->moved[i] < 0 && !is_outside(s, i)) CN_TRY(copy_node(s, i, list, &count));
   for (int i = 0; i < n_ends; i++) {
-    if (s->moved[ends[i].node] < 0) return cn_fail(s->e, CORNU_ERR_ARGUMENT, "\"%s\" lies before the beginning of the slice", made_by(s->m, ends[i].node));
-    CN_TRY(cn_model_add_output(s->out, (cn_model_ref){s->moved[ends[i].node], ends[i].tensor}, keys ? keys[i] : NULL, s->e));
+    if (s->moved[ends[i].node] < 0)
+      return cn_fail(s->e, CORNU_ERR_ARGUMENT, "\"%s\" lies before the beginning of the slice",
+                     made_by(s->m, ends[i].node));
+    CN_TRY(cn_model_add_output(s->out, (cn_model_ref){s->moved[ends[i].node], ends[i].tensor}, keys ? keys[i] : NULL,
+                               s->e));
   }
   return CORNU_OK;
 }
@@ -117,7 +124,8 @@ static bool is_chain(const cn_model *m) {
   return m->n_inputs == 1 && m->n_outputs == 1;
 }
 
-static cn_status slice(cn_model *m, const bool *cut, int below, const cn_model_ref *ends, const char *const *keys, int n_ends, cn_model **out, cn_error *e) {
+static cn_status slice(cn_model *m, const bool *cut, int below, const cn_model_ref *ends, const char *const *keys,
+                       int n_ends, cn_model **out, cn_error *e) {
   *out = NULL;
   if (!m->built) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is not built: its input shape is not known", m->name);
   slicer s = {.m = m, .cut = cut, .below = below, .e = e};
@@ -134,7 +142,9 @@ static cn_status slice(cn_model *m, const bool *cut, int below, const cn_model_r
   s.out->keras_version = cn_arena_string(&s.out->arena, m->keras_version);
   s.out->backend = cn_arena_string(&s.out->arena, m->backend);
   cn_status status = CORNU_OK;
-  if (!s.moved || !s.needed || !s.layer_moved || !s.out->name || !s.out->path || !s.out->keras_version || !s.out->backend) status = cn_no_memory(e);
+  if (!s.moved || !s.needed || !s.layer_moved || !s.out->name || !s.out->path || !s.out->keras_version ||
+      !s.out->backend)
+    status = cn_no_memory(e);
   if (!status) {
     memset(s.moved, -1, n * sizeof *s.moved);
     memset(s.layer_moved, -1, layers * sizeof *s.layer_moved);
@@ -166,7 +176,8 @@ static int layer_index(const cn_model *m, const cn_layer *l) {
   return -1;
 }
 
-cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to, int n_to, cornu_model **out, cornu_error *e) {
+cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to, int n_to,
+                               cornu_model **out, cornu_error *e) {
   *out = NULL;
   int room = n_to * CN_MAX_OUT + 1, n_ends = 0;
   bool *cut = cn_calloc((size_t)m->n_layers + 1, sizeof *cut);
@@ -174,7 +185,8 @@ cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_f
   cn_status status = cut && ends ? CORNU_OK : cn_no_memory(e);
   for (int i = 0; i < n_from && !status; i++) {
     int index = layer_index(m, from[i]);
-    if (index < 0) status = cn_fail(e, CORNU_ERR_NOT_FOUND, "layer \"%s\" is not a layer of \"%s\"", from[i]->name, m->name);
+    if (index < 0)
+      status = cn_fail(e, CORNU_ERR_NOT_FOUND, "layer \"%s\" is not a layer of \"%s\"", from[i]->name, m->name);
     else cut[index] = true;
   }
   for (int i = 0; i < n_to && !status; i++) status = layer_ends(m, to[i], ends, &n_ends, room, e);
@@ -189,7 +201,8 @@ cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_f
 cornu_status cornu_model_range(cornu_model *m, int first, int last, cornu_model **out, cornu_error *e) {
   *out = NULL;
   if (first < 0 || last >= m->n_layers || first > last)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "layers %d to %d: \"%s\" has layers 1 to %d", first + 1, last + 1, m->name, m->n_layers);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "layers %d to %d: \"%s\" has layers 1 to %d", first + 1, last + 1, m->name,
+                   m->n_layers);
   cn_model_ref ends[CN_MAX_OUT];
   int n_ends = 0;
   CN_TRY(layer_ends(m, m->layers[last], ends, &n_ends, CN_MAX_OUT, e));

@@ -64,9 +64,11 @@ static cn_status begin_one(const cn_state_ref *s, cn_tensor **now, cn_tensor **n
   *now = present(s->layer, s->index);
   if (!*now) return cornu_tensor_new(want->dtype, want->rank, want->shape, now, e);
   if (cn_shape_equal((*now)->rank, (*now)->shape, want->rank, want->shape)) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): state %d has shape %s from the last run, this one needs %s: reset "
-                 "the states first", s->layer->name, s->layer->class_name, s->index + 1,
-                 CN_SHAPE((*now)->rank, (*now)->shape), CN_SHAPE(want->rank, want->shape));
+  return cn_fail(e, CORNU_ERR_SHAPE,
+                 "layer \"%s\" (%s): state %d has shape %s from the last run, this one needs %s: reset "
+                 "the states first",
+                 s->layer->name, s->layer->class_name, s->index + 1, CN_SHAPE((*now)->rank, (*now)->shape),
+                 CN_SHAPE(want->rank, want->shape));
 }
 
 cn_status cn_states_begin(const cn_state_list *list, cn_tensor **held, cn_error *e) {

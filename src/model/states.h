@@ -6,13 +6,15 @@
 #include "layers/layer.h"
 
 /* The states that a plan reads and writes, in the order of its further inputs and outputs. On the heap. */
-typedef struct cn_state_ref { cn_layer *layer; int index; cn_type type; } cn_state_ref; /* layer: borrowed from the model */
+/* layer: borrowed from the model */
+typedef struct cn_state_ref { cn_layer *layer; int index; cn_type type; } cn_state_ref;
 typedef struct cn_state_list { cn_state_ref *items; int count; } cn_state_list;
 
 cn_status cn_states_list(const cn_trace *t, cn_state_list *out, cn_error *e);
 void cn_states_free(cn_state_list *list);
 
-/* Before a run: held (2 * count entries) gets the layers' present states, or zeros, and new tensors for the next ones. */
+/* Before a run: held (2 * count entries) gets the layers' present states, or zeros, and new tensors for the next ones.
+ */
 cn_status cn_states_begin(const cn_state_list *list, cn_tensor **held, cn_error *e);
 /* After it: the layers keep the new ones when the run succeeded. Releases what is held. */
 void cn_states_end(const cn_state_list *list, cn_tensor **held, bool keep);

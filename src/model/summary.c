@@ -130,7 +130,10 @@ static void layer_row(table *t, const cn_model *m, int i) {
   connections_cell(m, i, &connected);
   bool failed = name.failed || shape.failed || connected.failed;
   if (!failed)
-    row(t, (const char *[]){name.data, shape.data, with_commas(layer_parameters(l), params, sizeof params), connected.data}, "│");
+    row(t,
+        (const char *[]){name.data, shape.data, with_commas(layer_parameters(l), params, sizeof params),
+                         connected.data},
+        "│");
   t->text.failed |= failed;
   cn_text_free(&name);
   cn_text_free(&shape);
@@ -140,8 +143,9 @@ static void layer_row(table *t, const cn_model *m, int i) {
 static void totals(table *t, const cn_model *m) {
   char a[40], b[40], c[40];
   int64_t all = cornu_model_parameters(m, false), trainable = cornu_model_parameters(m, true);
-  cn_text_addf(&t->text, " Total params: %s (%.2f MB)\n Trainable params: %s\n Non-trainable params: %s\n", with_commas(all, a, sizeof a),
-               (double)all * 4 / (1024 * 1024), with_commas(trainable, b, sizeof b), with_commas(all - trainable, c, sizeof c));
+  cn_text_addf(&t->text, " Total params: %s (%.2f MB)\n Trainable params: %s\n Non-trainable params: %s\n",
+               with_commas(all, a, sizeof a), (double)all * 4 / (1024 * 1024), with_commas(trainable, b, sizeof b),
+               with_commas(all - trainable, c, sizeof c));
 }
 
 cornu_status cornu_model_summary(cornu_model *m, int width, char **out, cornu_error *e) {

@@ -16,7 +16,9 @@ typedef struct state { const cn_act *act; } state;
 
 static void floats(const cn_act *act, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
   float *y = (float *)out->data + begin;
-  if (in->dtype != CORNU_FLOAT32) cn_convert(y, CORNU_FLOAT32, (const char *)in->data + (size_t)begin * cornu_dtype_bytes(in->dtype), in->dtype, end - begin);
+  if (in->dtype != CORNU_FLOAT32)
+    cn_convert(y, CORNU_FLOAT32, (const char *)in->data + (size_t)begin * cornu_dtype_bytes(in->dtype), in->dtype,
+               end - begin);
   cn_act_apply(act, y, in->dtype == CORNU_FLOAT32 ? (const float *)in->data + begin : y, end - begin);
 }
 
@@ -43,19 +45,32 @@ static cn_status plan_at(struct cn_planner *p, cn_step *s, const cn_act *act, cn
   return CORNU_OK;
 }
 
-static cn_status plan_activation(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_at(p, s, &((const cn_act_attrs *)s->attrs)->act, e); }
+static cn_status plan_activation(struct cn_planner *p, cn_step *s, cn_error *e) {
+  return plan_at(p, s, &((const cn_act_attrs *)s->attrs)->act, e);
+}
 
 const cn_op cn_op_activation = {
-    .name = "activation", .help = "an element-wise activation", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN,
-    .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_act_attrs), .act_offset = offsetof(cn_act_attrs, act),
-    .shape = shape, .plan = plan_activation};
+    .name = "activation",
+    .help = "an element-wise activation",
+    .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_act_attrs),
+    .act_offset = offsetof(cn_act_attrs, act),
+    .shape = shape,
+    .plan = plan_activation,
+};
 
 /* By name: up to three parameters, in the order in which the act takes them. */
 typedef struct named { double a, b, c; cn_act act; } named;
 
-static cn_status plan_named(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_at(p, s, &((const named *)s->attrs)->act, e); }
+static cn_status plan_named(struct cn_planner *p, cn_step *s, cn_error *e) {
+  return plan_at(p, s, &((const named *)s->attrs)->act, e);
+}
 
-#define PARAMETER(member, text, standard_value, words) {.name = text, .kind = CN_F_FLOAT, .offset = offsetof(named, member), .standard = standard_value, .help = words}
+#define PARAMETER(member, text, standard_value, words)                                                                 \
+  { .name = text, .kind = CN_F_FLOAT, .offset = offsetof(named, member), .standard = standard_value, .help = words }
 static const cn_field relu_fields[] = {PARAMETER(a, "negative_slope", "0", "slope below the threshold"),
                                        PARAMETER(b, "max_value", "null", "largest value; null: none"),
                                        PARAMETER(c, "threshold", "0", "where the slope changes"), {0}};
@@ -65,33 +80,50 @@ static const cn_field half_fields[] = {PARAMETER(a, "threshold", "0.5", "half wi
 static const cn_field threshold_fields[] = {PARAMETER(a, "threshold", NULL, "values above stay"),
                                             PARAMETER(b, "default_value", NULL, "what the others become"), {0}};
 static const cn_field four_fields[] = {PARAMETER(a, "b", "4", "smoothness"), {0}};
-static const cn_field gelu_fields[] = {{.name = "approximate", .kind = CN_F_FLOAT, .offset = offsetof(named, a), .standard = "0", .help = "whether to use the tanh form"}, {0}};
+static const cn_field gelu_fields[] = {
+    {.name = "approximate", .kind = CN_F_FLOAT, .offset = offsetof(named, a), .standard = "0",
+     .help = "whether to use the tanh form"},
+    {0}};
 
-#define NAMED(id, text, other, kind_, fields_, words, body) \
-  static cn_status check_##id(void *attrs, cn_error *e) { \
-    (void)e; \
-    named *n = attrs; \
-    n->act = (cn_act){kind_, (float)n->a, (float)n->b, (float)n->c}; \
-    body; \
-    return CORNU_OK; \
-  } \
-  const cn_op cn_op_##id = {.name = text, .aliases = other, .help = words "\n(…) -> (…)", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE, \
-                            .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(named), .fields = fields_, \
-                            .act_offset = offsetof(named, act), .check = check_##id, .shape = shape, .plan = plan_named}
+#define NAMED(id, text, other, kind_, fields_, words, body)                                                            \
+  static cn_status check_##id(void *attrs, cn_error *e) {                                                              \
+    (void)e;                                                                                                           \
+    named *n = attrs;                                                                                                  \
+    n->act = (cn_act){kind_, (float)n->a, (float)n->b, (float)n->c};                                                   \
+    body;                                                                                                              \
+    return CORNU_OK;                                                                                                   \
+  }                                                                                                                    \
+  const cn_op cn_op_##id = {.name = text,                                                                              \
+                            .aliases = other,                                                                          \
+                            .help = words "\n(…) -> (…)",                                                              \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,                                                \
+                            .min_in = 1,                                                                               \
+                            .max_in = 1,                                                                               \
+                            .n_out = 1,                                                                                \
+                            .attrs_size = sizeof(named),                                                               \
+                            .fields = fields_,                                                                         \
+                            .act_offset = offsetof(named, act),                                                        \
+                            .check = check_##id,                                                                       \
+                            .shape = shape,                                                                            \
+                            .plan = plan_named}
 static const cn_field no_fields[] = {{0}};
 
-extern const cn_op cn_op_relu, cn_op_relu6, cn_op_leaky_relu, cn_op_elu, cn_op_selu, cn_op_celu, cn_op_sigmoid, cn_op_hard_sigmoid,
-    cn_op_log_sigmoid, cn_op_tanh, cn_op_hard_tanh, cn_op_tanh_shrink, cn_op_softplus, cn_op_softsign, cn_op_silu, cn_op_hard_silu,
-    cn_op_gelu, cn_op_mish, cn_op_soft_shrink, cn_op_hard_shrink, cn_op_threshold, cn_op_squareplus, cn_op_sparse_plus, cn_op_sparse_sigmoid;
+extern const cn_op cn_op_relu, cn_op_relu6, cn_op_leaky_relu, cn_op_elu, cn_op_selu, cn_op_celu, cn_op_sigmoid,
+    cn_op_hard_sigmoid, cn_op_log_sigmoid, cn_op_tanh, cn_op_hard_tanh, cn_op_tanh_shrink, cn_op_softplus,
+    cn_op_softsign, cn_op_silu, cn_op_hard_silu, cn_op_gelu, cn_op_mish, cn_op_soft_shrink, cn_op_hard_shrink,
+    cn_op_threshold, cn_op_squareplus, cn_op_sparse_plus, cn_op_sparse_sigmoid;
 
-NAMED(relu, "relu", NULL, CN_ACT_RELU, relu_fields, "max(x, 0), with slope, maximum and threshold", if (isnan(n->b)) n->act.b = INFINITY);
+NAMED(relu, "relu", NULL, CN_ACT_RELU, relu_fields, "max(x, 0), with slope, maximum and threshold",
+      if (isnan(n->b)) n->act.b = INFINITY);
 NAMED(relu6, "relu6", NULL, CN_ACT_RELU, no_fields, "min(max(x, 0), 6)", n->act = ((cn_act){CN_ACT_RELU, 0, 6, 0}));
-NAMED(leaky_relu, "leaky_relu", NULL, CN_ACT_RELU, slope_fields, "x above 0, negative_slope * x below", n->act = ((cn_act){CN_ACT_RELU, (float)n->a, INFINITY, 0}));
+NAMED(leaky_relu, "leaky_relu", NULL, CN_ACT_RELU, slope_fields, "x above 0, negative_slope * x below",
+      n->act = ((cn_act){CN_ACT_RELU, (float)n->a, INFINITY, 0}));
 NAMED(elu, "elu", NULL, CN_ACT_ELU, alpha_fields, "x above 0, alpha * (exp(x) - 1) below", );
 NAMED(selu, "selu", NULL, CN_ACT_SELU, no_fields, "scaled elu (Klambauer et al. 2017)", );
 NAMED(celu, "celu", NULL, CN_ACT_CELU, alpha_fields, "max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))", );
 NAMED(sigmoid, "sigmoid", NULL, CN_ACT_SIGMOID, no_fields, "1 / (1 + exp(-x))", );
-NAMED(hard_sigmoid, "hard_sigmoid", NULL, CN_ACT_HARD_SIGMOID, no_fields, "clip(x / 6 + 0.5, 0, 1), as Keras 3 has it", n->act = ((cn_act){CN_ACT_HARD_SIGMOID, 1.0f / 6, 0.5f, 0}));
+NAMED(hard_sigmoid, "hard_sigmoid", NULL, CN_ACT_HARD_SIGMOID, no_fields, "clip(x / 6 + 0.5, 0, 1), as Keras 3 has it",
+      n->act = ((cn_act){CN_ACT_HARD_SIGMOID, 1.0f / 6, 0.5f, 0}));
 NAMED(log_sigmoid, "log_sigmoid", NULL, CN_ACT_LOG_SIGMOID, no_fields, "log(sigmoid(x))", );
 NAMED(tanh, "tanh", NULL, CN_ACT_TANH, no_fields, "hyperbolic tangent", );
 NAMED(hard_tanh, "hard_tanh", NULL, CN_ACT_HARD_TANH, no_fields, "clip(x, -1, 1)", );
@@ -100,7 +132,8 @@ NAMED(softplus, "softplus", NULL, CN_ACT_SOFTPLUS, no_fields, "log(1 + exp(x))",
 NAMED(softsign, "softsign", NULL, CN_ACT_SOFTSIGN, no_fields, "x / (1 + |x|)", );
 NAMED(silu, "silu", "swish", CN_ACT_SILU, no_fields, "x * sigmoid(x)", );
 NAMED(hard_silu, "hard_silu", "hard_swish", CN_ACT_HARD_SILU, no_fields, "x * hard_sigmoid(x)", );
-NAMED(gelu, "gelu", NULL, CN_ACT_GELU, gelu_fields, "x * P(X <= x), X normal; by erf, or by tanh when approximate", if (n->a != 0) n->act.kind = CN_ACT_GELU_TANH);
+NAMED(gelu, "gelu", NULL, CN_ACT_GELU, gelu_fields, "x * P(X <= x), X normal; by erf, or by tanh when approximate",
+      if (n->a != 0) n->act.kind = CN_ACT_GELU_TANH);
 NAMED(mish, "mish", NULL, CN_ACT_MISH, no_fields, "x * tanh(softplus(x))", );
 NAMED(soft_shrink, "soft_shrink", NULL, CN_ACT_SOFT_SHRINK, half_fields, "towards 0 by threshold", );
 NAMED(hard_shrink, "hard_shrink", NULL, CN_ACT_HARD_SHRINK, half_fields, "0 within the threshold, else x", );

@@ -47,8 +47,9 @@ static void rows(void *context, int64_t begin, int64_t end) {
   int64_t offset[CN_WALK_INPUTS];
   for (int64_t r = begin; r < end; r++) {
     cn_walk_row(w, r, offset);
-    st->row((char *)st->out + (size_t)(r * w->length) * st->out_size, (const char *)st->in[0] + offset[0] * (int64_t)st->in_size,
-            w->stride[0][last], (const char *)st->in[1] + offset[1] * (int64_t)st->in_size, w->stride[1][last], w->length);
+    st->row((char *)st->out + (size_t)(r * w->length) * st->out_size,
+            (const char *)st->in[0] + offset[0] * (int64_t)st->in_size, w->stride[0][last],
+            (const char *)st->in[1] + offset[1] * (int64_t)st->in_size, w->stride[1][last], w->length);
   }
 }
 
@@ -56,8 +57,8 @@ static void part_of_row(void *context, int64_t begin, int64_t end) {
   const state *st = context;
   const cn_walk *w = &st->walk;
   int64_t sa = w->stride[0][w->rank - 1], sb = w->stride[1][w->rank - 1];
-  st->row((char *)st->out + (size_t)begin * st->out_size, (const char *)st->in[0] + begin * sa * (int64_t)st->in_size, sa,
-          (const char *)st->in[1] + begin * sb * (int64_t)st->in_size, sb, end - begin);
+  st->row((char *)st->out + (size_t)begin * st->out_size, (const char *)st->in[0] + begin * sa * (int64_t)st->in_size,
+          sa, (const char *)st->in[1] + begin * sb * (int64_t)st->in_size, sb, end - begin);
 }
 
 static void run(const cn_step *s) {
@@ -91,7 +92,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   st->row = st->compute == CORNU_FLOAT64 ? f->doubles : st->compute == CORNU_FLOAT32 ? f->floats : f->integers;
   st->in_size = cornu_dtype_bytes(st->compute);
   st->out_size = f->truth ? 1 : st->in_size;
-  for (int i = 0; i < 2; i++) st->room[i] = s->in[i]->dtype == st->compute ? SIZE_MAX : take_room(s, s->in[i]->size, st->in_size);
+  for (int i = 0; i < 2; i++)
+    st->room[i] = s->in[i]->dtype == st->compute ? SIZE_MAX : take_room(s, s->in[i]->size, st->in_size);
   st->room[2] = f->truth || s->out[0]->dtype == st->compute ? SIZE_MAX : take_room(s, s->out[0]->size, st->in_size);
   cn_walk_broadcast(&st->walk, s->out[0], (const cn_operand *const *)s->in, 2);
   s->run = run;
@@ -132,27 +134,52 @@ static double d_mod(double x, double y) {
 
 static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x - d_mod(x, y)) / y + 0.5); }
 
-#define ROW(name, out_type, in_type, expression) \
-  static void name(void *to, const void *from_a, int64_t sa, const void *from_b, int64_t sb, int64_t n) { \
-    out_type *o = to; \
-    const in_type *a = from_a, *b = from_b; \
-    if (sa == 1 && sb == 1) for (int64_t i = 0; i < n; i++) { in_type x = a[i], y = b[i]; o[i] = (out_type)(expression); } \
-    else if (sa == 1 && sb == 0) for (int64_t i = 0; i < n; i++) { in_type x = a[i], y = *b; o[i] = (out_type)(expression); } \
-    else if (sa == 0 && sb == 1) for (int64_t i = 0; i < n; i++) { in_type x = *a, y = b[i]; o[i] = (out_type)(expression); } \
-    else for (int64_t i = 0; i < n; i++) { in_type x = a[i * sa], y = b[i * sb]; o[i] = (out_type)(expression); } \
+#define ROW(name, out_type, in_type, expression)                                                                       \
+  static void name(void *to, const void *from_a, int64_t sa, const void *from_b, int64_t sb, int64_t n) {              \
+    out_type *o = to;                                                                                                  \
+    const in_type *a = from_a, *b = from_b;                                                                            \
+    if (sa == 1 && sb == 1)                                                                                            \
+      for (int64_t i = 0; i < n; i++) {                                                                                \
+        in_type x = a[i], y = b[i];                                                                                    \
+        o[i] = (out_type)(expression);                                                                                 \
+      }                                                                                                                \
+    else if (sa == 1 && sb == 0)                                                                                       \
+      for (int64_t i = 0; i < n; i++) {                                                                                \
+        in_type x = a[i], y = *b;                                                                                      \
+        o[i] = (out_type)(expression);                                                                                 \
+      }                                                                                                                \
+    else if (sa == 0 && sb == 1)                                                                                       \
+      for (int64_t i = 0; i < n; i++) {                                                                                \
+        in_type x = *a, y = b[i];                                                                                      \
+        o[i] = (out_type)(expression);                                                                                 \
+      }                                                                                                                \
+    else                                                                                                               \
+      for (int64_t i = 0; i < n; i++) {                                                                                \
+        in_type x = a[i * sa], y = b[i * sb];                                                                          \
+        o[i] = (out_type)(expression);                                                                                 \
+      }                                                                                                                \
   }
 
-#define DEFINE(id, other, words, more, is_truth, does_divide) \
-  static const function f_##id = {id##_floats, id##_doubles, id##_integers, is_truth, does_divide}; \
-  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); } \
-  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = words "\n(a, b), broadcast", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | more, \
-                            .min_in = 2, .max_in = 2, .n_out = 1, .shape = shape_##id, .plan = plan};
-#define ARITHMETIC(id, other, words, more, of_float, of_double, of_int) \
-  ROW(id##_floats, float, float, of_float) ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int) \
-  DEFINE(id, other, words, more, false, false)
-#define PREDICATE(id, other, words, more, test) \
-  ROW(id##_floats, uint8_t, float, test) ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test) \
-  DEFINE(id, other, words, more, true, false)
+#define DEFINE(id, other, words, more, is_truth, does_divide)                                                          \
+  static const function f_##id = {id##_floats, id##_doubles, id##_integers, is_truth, does_divide};                    \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); }                              \
+  const cn_op cn_op_##id = {.name = #id,                                                                               \
+                            .aliases = other,                                                                          \
+                            .help = words "\n(a, b), broadcast",                                                       \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | more,                                         \
+                            .min_in = 2,                                                                               \
+                            .max_in = 2,                                                                               \
+                            .n_out = 1,                                                                                \
+                            .shape = shape_##id,                                                                       \
+                            .plan = plan};
+#define ARITHMETIC(id, other, words, more, of_float, of_double, of_int)                                                \
+  ROW(id##_floats, float, float, of_float)                                                                             \
+  ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \
+      DEFINE(id, other, words, more, false, false)
+#define PREDICATE(id, other, words, more, test)                                                                        \
+  ROW(id##_floats, uint8_t, float, test)                                                                               \
+  ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test)                                  \
+      DEFINE(id, other, words, more, true, false)
 
 ARITHMETIC(add, NULL, "a + b", CN_OP_COMMUTES, x + y, x + y, i_add(x, y))
 ARITHMETIC(sub, "subtract", "a - b", 0, x - y, x - y, i_sub(x, y))
@@ -161,12 +188,28 @@ ROW(div_floats, float, float, x / y)
 ROW(div_doubles, double, double, x / y)
 #define div_integers NULL
 DEFINE(div, "divide true_divide", "a / b; integers give float32", 0, false, true)
-ARITHMETIC(floordiv, "floor_divide", "the largest whole number below a / b", 0, (float)d_floordiv(x, y), d_floordiv(x, y), i_floordiv(x, y))
+ARITHMETIC(floordiv, "floor_divide", "the largest whole number below a / b", 0, (float)d_floordiv(x, y),
+           d_floordiv(x, y), i_floordiv(x, y))
 ARITHMETIC(mod, "remainder", "a modulo b, with the sign of b", 0, (float)d_mod(x, y), d_mod(x, y), i_mod(x, y))
 ARITHMETIC(pow, "power", "a to the b", 0, powf(x, y), pow(x, y), i_pow(x, y))
-ARITHMETIC(maximum, NULL, "the larger; NaN wins", CN_OP_COMMUTES, x != x ? x : y > x || y != y ? y : x, x != x ? x : y > x || y != y ? y : x, x > y ? x : y)
-ARITHMETIC(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES, x != x ? x : y < x || y != y ? y : x, x != x ? x : y < x || y != y ? y : x, x < y ? x : y)
-ARITHMETIC(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), (x - y) * (x - y), i_mul(i_sub(x, y), i_sub(x, y)))
+ARITHMETIC(maximum, NULL, "the larger; NaN wins", CN_OP_COMMUTES,
+           x != x            ? x
+           : y > x || y != y ? y
+                             : x,
+           x != x            ? x
+           : y > x || y != y ? y
+                             : x,
+           x > y ? x : y)
+ARITHMETIC(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES,
+           x != x            ? x
+           : y < x || y != y ? y
+                             : x,
+           x != x            ? x
+           : y < x || y != y ? y
+                             : x,
+           x < y ? x : y)
+ARITHMETIC(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), (x - y) * (x - y),
+           i_mul(i_sub(x, y), i_sub(x, y)))
 ROW(atan2_floats, float, float, atan2f(x, y))
 ROW(atan2_doubles, double, double, atan2(x, y))
 #define atan2_integers NULL
@@ -183,7 +226,8 @@ PREDICATE(logical_xor, NULL, "one of them is not 0", CN_OP_COMMUTES, (x != 0) !=
 
 static const function *function_of(const cn_op *op) {
 #define CASE(id) if (op == &cn_op_##id) return &f_##id;
-  CASE(add) CASE(sub) CASE(mul) CASE(div) CASE(floordiv) CASE(mod) CASE(pow) CASE(maximum) CASE(minimum) CASE(squared_difference)
-  CASE(atan2) CASE(equal) CASE(not_equal) CASE(less) CASE(less_equal) CASE(greater) CASE(greater_equal) CASE(logical_and) CASE(logical_or)
-  return &f_logical_xor;
+  CASE(add)
+  CASE(sub) CASE(mul) CASE(div) CASE(floordiv) CASE(mod) CASE(pow) CASE(maximum) CASE(minimum) CASE(squared_difference)
+      CASE(atan2) CASE(equal) CASE(not_equal) CASE(less) CASE(less_equal) CASE(greater) CASE(greater_equal)
+          CASE(logical_and) CASE(logical_or) return &f_logical_xor;
 }

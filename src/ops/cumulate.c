@@ -51,10 +51,32 @@ static cn_status plan_sum(struct cn_planner *p, cn_step *s, cn_error *e) { retur
 static cn_status plan_product(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(true, p, s, e); }
 
 static const cn_field fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_cumulate_attrs, axis), .standard = "-1", .help = "the axis"},
-    {.name = "exclusive", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, exclusive), .standard = "false", .help = "leaves each element itself out"},
-    {.name = "reverse", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, reverse), .standard = "false", .help = "begins at the end"}, {0}};
-const cn_op cn_op_cumsum = {.name = "cumsum", .help = "running sums along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
-                            .attrs_size = sizeof(cn_cumulate_attrs), .fields = fields, .shape = shape, .plan = plan_sum};
-const cn_op cn_op_cumprod = {.name = "cumprod", .help = "running products along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_cumulate_attrs), .fields = fields, .shape = shape, .plan = plan_product};
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_cumulate_attrs, axis), .standard = "-1",
+     .help = "the axis"},
+    {.name = "exclusive", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, exclusive), .standard = "false",
+     .help = "leaves each element itself out"},
+    {.name = "reverse", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, reverse), .standard = "false",
+     .help = "begins at the end"},
+    {0}};
+const cn_op cn_op_cumsum = {
+    .name = "cumsum",
+    .help = "running sums along an axis\n(…) -> (…)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_cumulate_attrs),
+    .fields = fields,
+    .shape = shape,
+    .plan = plan_sum,
+};
+const cn_op cn_op_cumprod = {
+    .name = "cumprod",
+    .help = "running products along an axis\n(…) -> (…)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_cumulate_attrs),
+    .fields = fields,
+    .shape = shape,
+    .plan = plan_product,
+};

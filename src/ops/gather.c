@@ -10,12 +10,14 @@ static cn_status gather_shape(cn_typing *t, cn_error *e) {
   const cn_type *table = &t->in[0], *indices = &t->in[1];
   int axis;
   CN_TRY(cn_axis(((const cn_axis_attrs *)t->attrs)->axis, table->rank, &axis, e));
-  if (table->rank - 1 + indices->rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "gather: more than %d dimensions", CN_MAX_RANK);
+  if (table->rank - 1 + indices->rank > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "gather: more than %d dimensions", CN_MAX_RANK);
   cn_type *out = &t->out[0];
   *out = (cn_type){.dtype = table->dtype, .rank = table->rank - 1 + indices->rank};
   memcpy(out->shape, table->shape, sizeof *out->shape * (size_t)axis);
   memcpy(out->shape + axis, indices->shape, sizeof *out->shape * (size_t)indices->rank);
-  memcpy(out->shape + axis + indices->rank, table->shape + axis + 1, sizeof *out->shape * (size_t)(table->rank - axis - 1));
+  memcpy(out->shape + axis + indices->rank, table->shape + axis + 1,
+         sizeof *out->shape * (size_t)(table->rank - axis - 1));
   return CORNU_OK;
 }
 
@@ -45,7 +47,9 @@ static void gather_range(void *context, int64_t begin, int64_t end) {
     int64_t k = index_at(s->in[1], i % count);
     char *to = (char *)s->out[0]->data + (size_t)(i * st->row) * size;
     if (k < 0 || k >= st->n) no_row(to, s->out[0]->dtype, st->row);
-    else memcpy(to, (const char *)s->in[0]->data + (size_t)((i / count * st->n + k) * st->row) * size, (size_t)st->row * size);
+    else
+      memcpy(to, (const char *)s->in[0]->data + (size_t)((i / count * st->n + k) * st->row) * size,
+             (size_t)st->row * size);
   }
 }
 
@@ -64,9 +68,22 @@ static cn_status gather_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-static const cn_field gather_fields[] = {{.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0", .help = "the axis of the table"}, {0}};
-const cn_op cn_op_gather = {.name = "gather", .aliases = "take", .help = "entries of a table by their indices\n(table, indices)", .min_in = 2, .max_in = 2, .n_out = 1,
-                            .attrs_size = sizeof(cn_axis_attrs), .fields = gather_fields, .shape = gather_shape, .plan = gather_plan};
+static const cn_field gather_fields[] = {
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0",
+     .help = "the axis of the table"},
+    {0}};
+const cn_op cn_op_gather = {
+    .name = "gather",
+    .aliases = "take",
+    .help = "entries of a table by their indices\n(table, indices)",
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = gather_fields,
+    .shape = gather_shape,
+    .plan = gather_plan,
+};
 
 /* ---- one_hot ---- */
 
@@ -86,7 +103,8 @@ static void one_hot_run(const cn_step *s) {
   memset(s->out[0]->data, 0, (size_t)s->out[0]->size * size);
   for (int64_t i = 0; i < s->in[0]->size; i++) {
     int64_t k = index_at(s->in[0], i);
-    if (k >= 0 && k < a->depth) cn_convert((char *)s->out[0]->data + (size_t)(i * a->depth + k) * size, a->dtype, &one, CORNU_FLOAT64, 1);
+    if (k >= 0 && k < a->depth)
+      cn_convert((char *)s->out[0]->data + (size_t)(i * a->depth + k) * size, a->dtype, &one, CORNU_FLOAT64, 1);
   }
 }
 
@@ -97,10 +115,22 @@ static cn_status one_hot_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field one_hot_fields[] = {
-    {.name = "depth", .aliases = "num_classes", .kind = CN_F_INT, .offset = offsetof(cn_one_hot_attrs, depth), .min = 1, .max = 1e9, .help = "size of the new last axis"},
-    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_one_hot_attrs, dtype), .standard = "\"float32\"", .help = "dtype of the result"}, {0}};
-const cn_op cn_op_one_hot = {.name = "one_hot", .help = "1 at the index along a new last axis, else 0", .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_one_hot_attrs), .fields = one_hot_fields, .shape = one_hot_shape, .plan = one_hot_plan};
+    {.name = "depth", .aliases = "num_classes", .kind = CN_F_INT, .offset = offsetof(cn_one_hot_attrs, depth), .min = 1,
+     .max = 1e9, .help = "size of the new last axis"},
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_one_hot_attrs, dtype), .standard = "\"float32\"",
+     .help = "dtype of the result"},
+    {0}};
+const cn_op cn_op_one_hot = {
+    .name = "one_hot",
+    .help = "1 at the index along a new last axis, else 0",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_one_hot_attrs),
+    .fields = one_hot_fields,
+    .shape = one_hot_shape,
+    .plan = one_hot_plan,
+};
 
 /* ---- full_like ---- */
 
@@ -127,7 +157,19 @@ static cn_status full_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field full_fields[] = {
-    {.name = "value", .kind = CN_F_FLOAT, .offset = offsetof(cn_fill_attrs, value), .standard = "0", .help = "the value"},
-    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_fill_attrs, dtype), .standard = "null", .help = "null: the input's"}, {0}};
-const cn_op cn_op_full_like = {.name = "full_like", .help = "the input's shape, filled with one value", .min_in = 1, .max_in = 1, .n_out = 1,
-                               .attrs_size = sizeof(cn_fill_attrs), .fields = full_fields, .shape = full_shape, .plan = full_plan};
+    {.name = "value", .kind = CN_F_FLOAT, .offset = offsetof(cn_fill_attrs, value), .standard = "0",
+     .help = "the value"},
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_fill_attrs, dtype), .standard = "null",
+     .help = "null: the input's"},
+    {0}};
+const cn_op cn_op_full_like = {
+    .name = "full_like",
+    .help = "the input's shape, filled with one value",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_fill_attrs),
+    .fields = full_fields,
+    .shape = full_shape,
+    .plan = full_plan,
+};

@@ -50,5 +50,14 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-const cn_op cn_op_host_call = {.name = "host_call", .help = "a callback of the host", .flags = CN_OP_HIDDEN, .min_in = 1, .max_in = -1, .n_out = 1,
-                               .attrs_size = sizeof(cn_host_call_attrs), .shape = shape, .plan = plan};
+const cn_op cn_op_host_call = {
+    .name = "host_call",
+    .help = "a callback of the host",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 1,
+    .max_in = -1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_host_call_attrs),
+    .shape = shape,
+    .plan = plan,
+};

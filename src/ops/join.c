@@ -12,7 +12,8 @@ static cn_status join_types(const cn_typing *t, const char *what, cn_type *out, 
   for (int i = 1; i < t->n_in; i++) {
     const cn_type *x = &t->in[i];
     if (x->rank != out->rank)
-      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in rank", what, CN_SHAPE(out->rank, out->shape), CN_SHAPE(x->rank, x->shape));
+      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in rank", what, CN_SHAPE(out->rank, out->shape),
+                     CN_SHAPE(x->rank, x->shape));
     out->dtype = cn_promote(out->dtype, x->dtype);
   }
   return CORNU_OK;
@@ -22,7 +23,8 @@ static cn_status match(const cn_type *x, cn_type *out, int besides, const char *
   for (int d = 0; d < x->rank; d++) {
     if (d == besides) continue;
     if (!cn_dims_agree(out->shape[d], x->shape[d]))
-      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in dimension %d", what, CN_SHAPE(out->rank, out->shape), CN_SHAPE(x->rank, x->shape), d);
+      return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in dimension %d", what, CN_SHAPE(out->rank, out->shape),
+                     CN_SHAPE(x->rank, x->shape), d);
     if (out->shape[d] < 0) out->shape[d] = x->shape[d];
   }
   return CORNU_OK;
@@ -63,7 +65,9 @@ static void join_rows(void *context, int64_t begin, int64_t end) {
     char *to = (char *)s->out[0]->data + (size_t)(r * j->row) * size;
     for (int i = 0; i < s->n_in; i++) {
       int64_t n = s->in[i]->size / j->outer;
-      cn_convert(to, s->out[0]->dtype, (const char *)s->in[i]->data + (size_t)(r * n) * cornu_dtype_bytes(s->in[i]->dtype), s->in[i]->dtype, n);
+      cn_convert(to, s->out[0]->dtype,
+                 (const char *)s->in[i]->data + (size_t)(r * n) * cornu_dtype_bytes(s->in[i]->dtype), s->in[i]->dtype,
+                 n);
       to += (size_t)n * size;
     }
   }
@@ -84,25 +88,50 @@ static cn_status join_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-static const cn_field axis_fields[] = {{.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0", .help = "the axis"}, {0}};
-const cn_op cn_op_concat = {.name = "concat", .aliases = "concatenate", .help = "inputs one after the other along an axis", .min_in = 1, .max_in = -1, .n_out = 1,
-                            .attrs_size = sizeof(cn_axis_attrs), .fields = axis_fields, .shape = concat_shape, .plan = join_plan};
-const cn_op cn_op_stack = {.name = "stack", .help = "inputs along a new axis", .min_in = 1, .max_in = -1, .n_out = 1, .attrs_size = sizeof(cn_axis_attrs),
-                           .fields = axis_fields, .shape = stack_shape, .plan = join_plan};
+static const cn_field axis_fields[] = {
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0", .help = "the axis"},
+    {0}};
+const cn_op cn_op_concat = {
+    .name = "concat",
+    .aliases = "concatenate",
+    .help = "inputs one after the other along an axis",
+    .min_in = 1,
+    .max_in = -1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = axis_fields,
+    .shape = concat_shape,
+    .plan = join_plan,
+};
+const cn_op cn_op_stack = {
+    .name = "stack",
+    .help = "inputs along a new axis",
+    .min_in = 1,
+    .max_in = -1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = axis_fields,
+    .shape = stack_shape,
+    .plan = join_plan,
+};
 
 /* ---- pad ---- */
 
 static cn_status pad_shape(cn_typing *t, cn_error *e) {
   const cn_pad_attrs *a = t->attrs;
   const cn_type *x = &t->in[0];
-  if (a->before.n != x->rank || a->after.n != x->rank) return cn_fail(e, CORNU_ERR_ARGUMENT, "pad: %d and %d paddings for %d dimensions", a->before.n, a->after.n, x->rank);
+  if (a->before.n != x->rank || a->after.n != x->rank)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "pad: %d and %d paddings for %d dimensions", a->before.n, a->after.n,
+                   x->rank);
   t->out[0] = *x;
   for (int i = 0; i < x->rank; i++) {
     int64_t b = a->before.v[i], f = a->after.v[i], most = a->mode == CN_PAD_REFLECT ? x->shape[i] - 1 : x->shape[i];
     if (b < 0 || f < 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "pad: a negative padding");
     if (x->shape[i] >= 0 && (a->mode == CN_PAD_REFLECT || a->mode == CN_PAD_SYMMETRIC) && (b > most || f > most))
-      return cn_fail(e, CORNU_ERR_SHAPE, "pad: %lld and %lld are more than dimension %d of %s has to mirror", (long long)b, (long long)f, i, CN_SHAPE(x->rank, x->shape));
-    if (x->shape[i] == 0 && b + f > 0 && a->mode == CN_PAD_EDGE) return cn_fail(e, CORNU_ERR_SHAPE, "pad: dimension %d has no edge", i);
+      return cn_fail(e, CORNU_ERR_SHAPE, "pad: %lld and %lld are more than dimension %d of %s has to mirror",
+                     (long long)b, (long long)f, i, CN_SHAPE(x->rank, x->shape));
+    if (x->shape[i] == 0 && b + f > 0 && a->mode == CN_PAD_EDGE)
+      return cn_fail(e, CORNU_ERR_SHAPE, "pad: dimension %d has no edge", i);
     t->out[0].shape[i] = x->shape[i] < 0 ? -1 : x->shape[i] + b + f;
   }
   return CORNU_OK;
@@ -162,7 +191,9 @@ static void pad_rows(void *context, int64_t begin, int64_t end) {
 static void pad_run(const cn_step *s) {
   const cn_operand *out = s->out[0];
   if (out->rank == 0) memcpy(out->data, s->in[0]->data, cornu_dtype_bytes(out->dtype));
-  else if (out->size > 0) cn_parallel_range(out->size / out->shape[out->rank - 1], 16384 / out->shape[out->rank - 1] + 1, pad_rows, (void *)s);
+  else if (out->size > 0)
+    cn_parallel_range(out->size / out->shape[out->rank - 1], 16384 / out->shape[out->rank - 1] + 1, pad_rows,
+                      (void *)s);
 }
 
 static cn_status pad_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
@@ -172,10 +203,23 @@ static cn_status pad_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field pad_fields[] = {
-    {.name = "before", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, before), .help = "elements before, one number per axis"},
-    {.name = "after", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, after), .help = "elements after, one number per axis"},
-    {.name = "value", .aliases = "constant_values", .kind = CN_F_FLOAT, .offset = offsetof(cn_pad_attrs, value), .standard = "0", .help = "what constant padding holds"},
-    {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(cn_pad_attrs, mode), .standard = "\"constant\"", .choices = "constant reflect symmetric edge", .help = "what padding holds"},
+    {.name = "before", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, before),
+     .help = "elements before, one number per axis"},
+    {.name = "after", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, after),
+     .help = "elements after, one number per axis"},
+    {.name = "value", .aliases = "constant_values", .kind = CN_F_FLOAT, .offset = offsetof(cn_pad_attrs, value),
+     .standard = "0", .help = "what constant padding holds"},
+    {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(cn_pad_attrs, mode), .standard = "\"constant\"",
+     .choices = "constant reflect symmetric edge", .help = "what padding holds"},
     {0}};
-const cn_op cn_op_pad = {.name = "pad", .help = "elements added around", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_pad_attrs), .fields = pad_fields,
-                         .shape = pad_shape, .plan = pad_plan};
+const cn_op cn_op_pad = {
+    .name = "pad",
+    .help = "elements added around",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_pad_attrs),
+    .fields = pad_fields,
+    .shape = pad_shape,
+    .plan = pad_plan,
+};

@@ -14,7 +14,8 @@ static void run(const cn_step *s) {
   size_t size = cornu_dtype_bytes(s->in[0]->dtype);
   for (int i = 0; i < s->n_out; i++)
     if (s->out[i]->size > 0)
-      cn_walk_copy(&st->walk, s->out[i]->data, (const char *)s->in[0]->data + (st->offset + i * st->step) * (int64_t)size, size);
+      cn_walk_copy(&st->walk, s->out[i]->data,
+                   (const char *)s->in[0]->data + (st->offset + i * st->step) * (int64_t)size, size);
 }
 
 static cn_status plan_view(struct cn_planner *p, cn_step *s, const view *v, cn_error *e) {
@@ -41,7 +42,8 @@ static const cn_ints *ints_of(const void *attrs) { return &((const cn_ints_attrs
 
 static cn_status permutation(const cn_ints *v, int rank, int *axes, cn_error *e) {
   unsigned seen = 0;
-  if (v->n >= 0 && v->n != rank) return cn_fail(e, CORNU_ERR_ARGUMENT, "transpose: %d axes for %d dimensions", v->n, rank);
+  if (v->n >= 0 && v->n != rank)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "transpose: %d axes for %d dimensions", v->n, rank);
   for (int i = 0; i < rank; i++) {
     axes[i] = rank - 1 - i;
     if (v->n >= 0) CN_TRY(cn_axis(v->v[i], rank, &axes[i], e));
@@ -67,24 +69,38 @@ static cn_status transpose_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
-#define INTS(text, other, words) {.name = text, .aliases = other, .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = words}
+#define INTS(text, other, words)                                                                                       \
+  { .name = text, .aliases = other, .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = words }
 static const cn_field transpose_fields[] = {
-    {.name = "axes", .aliases = "perm", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .standard = "null", .help = "new order; null: reversed"}, {0}};
-const cn_op cn_op_transpose = {.name = "transpose", .help = "axes in another order", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_ints_attrs),
-                               .fields = transpose_fields, .shape = transpose_shape, .plan = transpose_plan};
+    {.name = "axes", .aliases = "perm", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .standard = "null",
+     .help = "new order; null: reversed"},
+    {0}};
+const cn_op cn_op_transpose = {
+    .name = "transpose",
+    .help = "axes in another order",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_ints_attrs),
+    .fields = transpose_fields,
+    .shape = transpose_shape,
+    .plan = transpose_plan,
+};
 
 /* ---- broadcast_to ---- */
 
 static cn_status broadcast_shape(cn_typing *t, cn_error *e) {
   const cn_ints *v = ints_of(t->attrs);
   const cn_type *x = &t->in[0];
-  if (v->n < x->rank || v->n > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "broadcast_to: %s to %d dimensions", CN_SHAPE(x->rank, x->shape), v->n);
+  if (v->n < x->rank || v->n > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "broadcast_to: %s to %d dimensions", CN_SHAPE(x->rank, x->shape), v->n);
   t->out[0] = (cn_type){.dtype = x->dtype, .rank = v->n};
   for (int i = 0; i < v->n; i++) {
     int from = i - (v->n - x->rank);
     int64_t have = from < 0 ? 1 : x->shape[from], want = v->v[i] == CN_DIM_COPY ? have : v->v[i];
     if (have != 1 && !cn_dims_agree(have, want))
-      return cn_fail(e, CORNU_ERR_SHAPE, "broadcast_to: %s does not broadcast to %s", CN_SHAPE(x->rank, x->shape), CN_SHAPE(v->n, v->v));
+      return cn_fail(e, CORNU_ERR_SHAPE, "broadcast_to: %s does not broadcast to %s", CN_SHAPE(x->rank, x->shape),
+                     CN_SHAPE(v->n, v->v));
     t->out[0].shape[i] = want;
   }
   return CORNU_OK;
@@ -101,14 +117,24 @@ static cn_status broadcast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field broadcast_fields[] = {INTS("shape", NULL, "shape to broadcast to"), {0}};
-const cn_op cn_op_broadcast_to = {.name = "broadcast_to", .help = "repeated along axes of size 1", .min_in = 1, .max_in = 1, .n_out = 1,
-                                  .attrs_size = sizeof(cn_ints_attrs), .fields = broadcast_fields, .shape = broadcast_shape, .plan = broadcast_plan};
+const cn_op cn_op_broadcast_to = {
+    .name = "broadcast_to",
+    .help = "repeated along axes of size 1",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_ints_attrs),
+    .fields = broadcast_fields,
+    .shape = broadcast_shape,
+    .plan = broadcast_plan,
+};
 
 /* ---- tile, repeat ---- */
 
 static cn_status tile_shape(cn_typing *t, cn_error *e) {
   const cn_ints *v = ints_of(t->attrs);
-  if (v->n != t->in[0].rank) return cn_fail(e, CORNU_ERR_ARGUMENT, "tile: %d repeats for %d dimensions", v->n, t->in[0].rank);
+  if (v->n != t->in[0].rank)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "tile: %d repeats for %d dimensions", v->n, t->in[0].rank);
   t->out[0] = t->in[0];
   for (int i = 0; i < v->n; i++) {
     if (v->v[i] < 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "tile: a negative number of repeats");
@@ -128,11 +154,22 @@ static cn_status plan_copies(struct cn_planner *p, cn_step *s, const int64_t *co
   return plan_view(p, s, &v, e);
 }
 
-static cn_status tile_plan(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_copies(p, s, ints_of(s->attrs)->v, true, e); }
+static cn_status tile_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  return plan_copies(p, s, ints_of(s->attrs)->v, true, e);
+}
 
 static const cn_field tile_fields[] = {INTS("repeats", NULL, "how often along each axis"), {0}};
-const cn_op cn_op_tile = {.name = "tile", .help = "the whole, repeated along each axis", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_ints_attrs),
-                          .fields = tile_fields, .shape = tile_shape, .plan = tile_plan};
+const cn_op cn_op_tile = {
+    .name = "tile",
+    .help = "the whole, repeated along each axis",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_ints_attrs),
+    .fields = tile_fields,
+    .shape = tile_shape,
+    .plan = tile_plan,
+};
 
 static cn_status repeat_shape(cn_typing *t, cn_error *e) {
   const cn_repeat_attrs *a = t->attrs;
@@ -154,9 +191,20 @@ static cn_status repeat_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field repeat_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, axis), .standard = "-1", .help = "the axis"},
-    {.name = "count", .aliases = "repeats", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, count), .min = 0, .max = 1e15, .help = "copies of each element"}, {0}};
-const cn_op cn_op_repeat = {.name = "repeat", .help = "each element, repeated along an axis", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_repeat_attrs),
-                            .fields = repeat_fields, .shape = repeat_shape, .plan = repeat_plan};
+    {.name = "count", .aliases = "repeats", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, count), .min = 0,
+     .max = 1e15, .help = "copies of each element"},
+    {0}};
+const cn_op cn_op_repeat = {
+    .name = "repeat",
+    .help = "each element, repeated along an axis",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_repeat_attrs),
+    .fields = repeat_fields,
+    .shape = repeat_shape,
+    .plan = repeat_plan,
+};
 
 /* ---- reverse ---- */
 
@@ -180,8 +228,18 @@ static cn_status reverse_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field reverse_fields[] = {INTS("axes", "axis", "axes to turn round"), {0}};
-const cn_op cn_op_reverse = {.name = "reverse", .aliases = "flip", .help = "elements in the opposite order", .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_ints_attrs), .fields = reverse_fields, .shape = reverse_shape, .plan = reverse_plan};
+const cn_op cn_op_reverse = {
+    .name = "reverse",
+    .aliases = "flip",
+    .help = "elements in the opposite order",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_ints_attrs),
+    .fields = reverse_fields,
+    .shape = reverse_shape,
+    .plan = reverse_plan,
+};
 
 /* ---- split ---- */
 
@@ -191,7 +249,8 @@ static cn_status split_shape(cn_typing *t, cn_error *e) {
   CN_TRY(cn_axis(a->axis, t->in[0].rank, &axis, e));
   int64_t n = t->in[0].shape[axis];
   if (a->count < 1 || a->count > CN_MAX_OUT || (n >= 0 && n % a->count))
-    return cn_fail(e, CORNU_ERR_SHAPE, "split: axis %d of %s into %lld equal parts", axis, CN_SHAPE(t->in[0].rank, t->in[0].shape), (long long)a->count);
+    return cn_fail(e, CORNU_ERR_SHAPE, "split: axis %d of %s into %lld equal parts", axis,
+                   CN_SHAPE(t->in[0].rank, t->in[0].shape), (long long)a->count);
   t->n_out = (int)a->count;
   for (int i = 0; i < t->n_out; i++) {
     t->out[i] = t->in[0];
@@ -212,14 +271,26 @@ static cn_status split_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field split_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, axis), .standard = "-1", .help = "the axis"},
-    {.name = "count", .aliases = "sections", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, count), .min = 1, .max = CN_MAX_OUT, .help = "how many parts"}, {0}};
-const cn_op cn_op_split = {.name = "split", .help = "equal parts along an axis", .min_in = 1, .max_in = 1, .n_out = -1, .attrs_size = sizeof(cn_split_attrs),
-                           .fields = split_fields, .shape = split_shape, .plan = split_plan};
+    {.name = "count", .aliases = "sections", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, count), .min = 1,
+     .max = CN_MAX_OUT, .help = "how many parts"},
+    {0}};
+const cn_op cn_op_split = {
+    .name = "split",
+    .help = "equal parts along an axis",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = -1,
+    .attrs_size = sizeof(cn_split_attrs),
+    .fields = split_fields,
+    .shape = split_shape,
+    .plan = split_plan,
+};
 
 /* ---- slice ---- */
 
 /* Begin, length and step of entry i along an axis of n elements, as Python slices have them. */
-static cn_status slice_of(const cn_slice_attrs *a, int i, int64_t n, int64_t *begin, int64_t *length, int64_t *step, cn_error *e) {
+static cn_status slice_of(const cn_slice_attrs *a, int i, int64_t n, int64_t *begin, int64_t *length, int64_t *step,
+                          cn_error *e) {
   *step = a->step.n > i && a->step.v[i] != CN_NULL_INT ? a->step.v[i] : 1;
   if (*step == 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "slice: step 0");
   int64_t low = *step > 0 ? 0 : -1, high = *step > 0 ? n : n - 1;
@@ -229,7 +300,8 @@ static cn_status slice_of(const cn_slice_attrs *a, int i, int64_t n, int64_t *be
   b = b < low ? low : b > high ? high : b;
   stop = stop < low ? low : stop > high ? high : stop;
   *begin = b;
-  *length = *step > 0 ? (stop > b ? (stop - b + *step - 1) / *step : 0) : (b > stop ? (b - stop - *step - 1) / -*step : 0);
+  *length =
+      *step > 0 ? (stop > b ? (stop - b + *step - 1) / *step : 0) : (b > stop ? (b - stop - *step - 1) / -*step : 0);
   return CORNU_OK;
 }
 
@@ -261,8 +333,24 @@ static cn_status slice_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
-#define LIST(member, text, standard_value, words) {.name = text, .kind = CN_F_INTS, .offset = offsetof(cn_slice_attrs, member), .standard = standard_value, .help = words}
-static const cn_field slice_fields[] = {LIST(axes, "axes", NULL, "the sliced axes"), LIST(begin, "begin", "null", "first element of each; null: open"),
-                                        LIST(end, "end", "null", "element behind the last of each; null: open"), LIST(step, "step", "null", "steps, 1"), {0}};
-const cn_op cn_op_slice = {.name = "slice", .help = "a part along some axes", .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_slice_attrs),
-                           .fields = slice_fields, .shape = slice_shape, .plan = slice_plan};
+#define LIST(member, text, standard_value, words)                                                                      \
+  {                                                                                                                    \
+    .name = text, .kind = CN_F_INTS, .offset = offsetof(cn_slice_attrs, member), .standard = standard_value,           \
+    .help = words                                                                                                      \
+  }
+static const cn_field slice_fields[] = {LIST(axes, "axes", NULL, "the sliced axes"),
+                                        LIST(begin, "begin", "null", "first element of each; null: open"),
+                                        LIST(end, "end", "null", "element behind the last of each; null: open"),
+                                        LIST(step, "step", "null", "steps, 1"),
+                                        {0}};
+const cn_op cn_op_slice = {
+    .name = "slice",
+    .help = "a part along some axes",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_slice_attrs),
+    .fields = slice_fields,
+    .shape = slice_shape,
+    .plan = slice_plan,
+};

@@ -10,7 +10,8 @@
 static cn_status want_floats(const cn_typing *t, const char *what, cn_error *e) {
   for (int i = 0; i < t->n_in; i++)
     if (!CN_TYPE_ABSENT(&t->in[i]) && t->in[i].dtype != CORNU_FLOAT32)
-      return cn_fail(e, CORNU_ERR_DTYPE, "%s: an input is %s, needs float32: cast it first", what, cornu_dtype_name(t->in[i].dtype));
+      return cn_fail(e, CORNU_ERR_DTYPE, "%s: an input is %s, needs float32: cast it first", what,
+                     cornu_dtype_name(t->in[i].dtype));
   return CORNU_OK;
 }
 
@@ -24,8 +25,9 @@ static cn_status batch_shape(cn_typing *t, cn_error *e) {
   CN_TRY(cn_axis(a->axis, x->rank, &axis, e));
   for (int i = 1; i < t->n_in; i++)
     if (!CN_TYPE_ABSENT(&t->in[i]) && (t->in[i].rank != 1 || !cn_dims_agree(t->in[i].shape[0], x->shape[axis])))
-      return cn_fail(e, CORNU_ERR_SHAPE, "batch_norm: a parameter has shape %s, axis %d of %s needs %lld values", CN_SHAPE(t->in[i].rank, t->in[i].shape), axis,
-                     CN_SHAPE(x->rank, x->shape), (long long)x->shape[axis]);
+      return cn_fail(e, CORNU_ERR_SHAPE, "batch_norm: a parameter has shape %s, axis %d of %s needs %lld values",
+                     CN_SHAPE(t->in[i].rank, t->in[i].shape), axis, CN_SHAPE(x->rank, x->shape),
+                     (long long)x->shape[axis]);
   t->out[0] = *x;
   return CORNU_OK;
 }
@@ -35,7 +37,8 @@ typedef struct batch { int64_t channels, inner; float *scale, *shift; } batch;
 static void fold(const cn_step *s, const batch *b) {
   const cn_batch_norm_attrs *a = s->attrs;
   const float *mean = s->in[1]->data, *variance = s->in[2]->data;
-  const float *gamma = s->n_in > 3 && s->in[3] ? s->in[3]->data : NULL, *beta = s->n_in > 4 && s->in[4] ? s->in[4]->data : NULL;
+  const float *gamma = s->n_in > 3 && s->in[3] ? s->in[3]->data : NULL,
+              *beta = s->n_in > 4 && s->in[4] ? s->in[4]->data : NULL;
   for (int64_t i = 0; i < b->channels; i++) {
     double scale = (gamma ? gamma[i] : 1.0) / sqrt((double)variance[i] + a->epsilon);
     b->scale[i] = (float)scale;
@@ -100,11 +103,24 @@ static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field batch_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_batch_norm_attrs, axis), .standard = "-1", .help = "the axis of the channels"},
-    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_batch_norm_attrs, epsilon), .standard = "0.001", .help = "added to the variance"}, {0}};
-const cn_op cn_op_batch_norm = {.name = "batch_norm", .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta\n(x, mean, variance, gamma?, beta?)", .flags = CN_OP_INPLACE,
-                                .min_in = 3, .max_in = 5, .n_out = 1, .attrs_size = sizeof(cn_batch_norm_attrs), .fields = batch_fields,
-                                .act_offset = offsetof(cn_batch_norm_attrs, act), .shape = batch_shape, .plan = batch_plan};
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_batch_norm_attrs, axis), .standard = "-1",
+     .help = "the axis of the channels"},
+    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_batch_norm_attrs, epsilon), .standard = "0.001",
+     .help = "added to the variance"},
+    {0}};
+const cn_op cn_op_batch_norm = {
+    .name = "batch_norm",
+    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta\n(x, mean, variance, gamma?, beta?)",
+    .flags = CN_OP_INPLACE,
+    .min_in = 3,
+    .max_in = 5,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_batch_norm_attrs),
+    .fields = batch_fields,
+    .act_offset = offsetof(cn_batch_norm_attrs, act),
+    .shape = batch_shape,
+    .plan = batch_plan,
+};
 
 /* ---- layer_norm ---- */
 
@@ -131,14 +147,19 @@ static cn_status layer_shape(cn_typing *t, cn_error *e) {
     if (CN_TYPE_ABSENT(&t->in[i])) continue;
     bool fits = t->in[i].rank == n;
     for (int k = 0; fits && k < n; k++) fits = cn_dims_agree(t->in[i].shape[k], want[k]);
-    if (!fits) return cn_fail(e, CORNU_ERR_SHAPE, "layer_norm: a parameter has shape %s, expected %s", CN_SHAPE(t->in[i].rank, t->in[i].shape), CN_SHAPE(n, want));
+    if (!fits)
+      return cn_fail(e, CORNU_ERR_SHAPE, "layer_norm: a parameter has shape %s, expected %s",
+                     CN_SHAPE(t->in[i].rank, t->in[i].shape), CN_SHAPE(n, want));
   }
   t->out[0] = t->in[0];
   return CORNU_OK;
 }
 
 /* Kept and normalised dimensions with their steps through the input. */
-typedef struct layer { int kept, normed; int64_t kept_shape[CN_MAX_RANK], kept_stride[CN_MAX_RANK], shape[CN_MAX_RANK], stride[CN_MAX_RANK], count; } layer;
+typedef struct layer {
+  int kept, normed;
+  int64_t kept_shape[CN_MAX_RANK], kept_stride[CN_MAX_RANK], shape[CN_MAX_RANK], stride[CN_MAX_RANK], count;
+} layer;
 
 static int64_t offset_of(int64_t i, int n, const int64_t *shape, const int64_t *stride) {
   int64_t offset = 0;
@@ -152,7 +173,8 @@ static int64_t offset_of(int64_t i, int n, const int64_t *shape, const int64_t *
 static void layer_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const layer *l = s->state;
-  const float *gamma = s->n_in > 1 && s->in[1] ? s->in[1]->data : NULL, *beta = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
+  const float *gamma = s->n_in > 1 && s->in[1] ? s->in[1]->data : NULL,
+              *beta = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
   const cn_layer_norm_attrs *a = s->attrs;
   bool plain = l->normed == 1 && l->stride[0] == 1;
   for (int64_t r = begin; r < end; r++) {
@@ -190,7 +212,8 @@ static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   cn_shape_strides(s->in[0]->rank, s->in[0]->shape, stride);
   l->count = 1;
   for (int i = 0; i < s->in[0]->rank; i++) {
-    if (set[i]) l->shape[l->normed] = s->in[0]->shape[i], l->stride[l->normed++] = stride[i], l->count *= s->in[0]->shape[i];
+    if (set[i])
+      l->shape[l->normed] = s->in[0]->shape[i], l->stride[l->normed++] = stride[i], l->count *= s->in[0]->shape[i];
     else l->kept_shape[l->kept] = s->in[0]->shape[i], l->kept_stride[l->kept++] = stride[i];
   }
   s->run = layer_run;
@@ -199,10 +222,21 @@ static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field layer_fields[] = {
-    {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_layer_norm_attrs, axes), .standard = "-1", .help = "normalised axes"},
-    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_layer_norm_attrs, epsilon), .standard = "0.001", .help = "added to the variance"},
+    {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_layer_norm_attrs, axes),
+     .standard = "-1", .help = "normalised axes"},
+    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_layer_norm_attrs, epsilon), .standard = "0.001",
+     .help = "added to the variance"},
     {.name = "kind", .kind = CN_F_ENUM, .offset = offsetof(cn_layer_norm_attrs, kind), .standard = "\"standard\"",
      .choices = "standard variance rms", .help = "less mean by deviation; by deviation alone; by root mean square"},
     {0}};
-const cn_op cn_op_layer_norm = {.name = "layer_norm", .help = "mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)", .min_in = 1, .max_in = 3, .n_out = 1,
-                                .attrs_size = sizeof(cn_layer_norm_attrs), .fields = layer_fields, .shape = layer_shape, .plan = layer_plan};
+const cn_op cn_op_layer_norm = {
+    .name = "layer_norm",
+    .help = "mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)",
+    .min_in = 1,
+    .max_in = 3,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_layer_norm_attrs),
+    .fields = layer_fields,
+    .shape = layer_shape,
+    .plan = layer_plan,
+};

@@ -13,7 +13,8 @@
 /* The type of a value. An absent optional input has dtype CORNU_DTYPES. */
 typedef struct cn_type { cornu_dtype dtype; int rank; int64_t shape[CN_MAX_RANK]; } cn_type;
 
-/* What a shape rule sees: fills out[0 … n_out-1]. An op with a variable number of outputs sets n_out (room: CN_MAX_OUT). */
+/* What a shape rule sees: fills out[0 … n_out-1]. An op with a variable number of outputs sets n_out (room:
+ * CN_MAX_OUT). */
 #define CN_MAX_OUT 64
 typedef struct cn_typing {
   const void *attrs;
@@ -50,11 +51,11 @@ struct cn_step {
 };
 
 enum {
-  CN_OP_VIEW = 1,        /* output 0 is input 0 under another shape: nothing runs */
-  CN_OP_INPLACE = 2,     /* output 0 may lie on input 0 (same size in bytes): each element is read before it is written */
+  CN_OP_VIEW = 1,    /* output 0 is input 0 under another shape: nothing runs */
+  CN_OP_INPLACE = 2, /* output 0 may lie on input 0 (same size in bytes): each element is read before it is written */
   CN_OP_ELEMENTWISE = 4, /* output element i depends on input elements at i alone (after broadcasting) */
   CN_OP_COMMUTES = 8,
-  CN_OP_HIDDEN = 16      /* made by passes and layers; not offered by name */
+  CN_OP_HIDDEN = 16 /* made by passes and layers; not offered by name */
 };
 
 struct cn_gradient; /* the gradient builder's context; arrives with training */
@@ -68,7 +69,7 @@ typedef struct cn_op {
   int n_out;                 /* -1: the shape rule says */
   size_t attrs_size;
   const cn_field *fields;    /* attributes by name, for cornu_apply, help and export */
-  size_t act_offset;         /* where attrs hold a cn_act that runs as the epilogue; 0: none (attrs never begin with it) */
+  size_t act_offset; /* where attrs hold a cn_act that runs as the epilogue; 0: none (attrs never begin with it) */
   cn_status (*check)(void *attrs, cn_error *e);         /* rules between attributes given by name; may be NULL */
   cn_status (*shape)(cn_typing *t, cn_error *e);
   cn_status (*plan)(struct cn_planner *p, cn_step *s, cn_error *e); /* sets s->run; NULL for views */
@@ -93,7 +94,8 @@ cn_status cn_want_float(const cn_type *t, const char *what, cn_error *e);
 cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e);                 /* negative from the end */
 bool cn_dims_agree(int64_t a, int64_t b);                                         /* equal or one unknown */
 int64_t cn_dim_mul(int64_t a, int64_t b);                                         /* -1 when one is unknown */
-cornu_dtype cn_promote(cornu_dtype a, cornu_dtype b);                             /* NumPy's rules, float32 as the float for mixed int/float32 */
+/* NumPy's rules, float32 as the float for mixed int/float32 */
+cornu_dtype cn_promote(cornu_dtype a, cornu_dtype b);
 #define CN_TYPE_ABSENT(t) ((t)->dtype == CORNU_DTYPES)
 
 #endif

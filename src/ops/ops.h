@@ -8,10 +8,11 @@
 
 /* ---- unary.c: one input, no attributes, same shape. Predicates give bool; float functions promote integers. ---- */
 extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, cn_op_rsqrt, cn_op_reciprocal, cn_op_exp,
-    cn_op_exp2, cn_op_expm1, cn_op_log, cn_op_log2, cn_op_log10, cn_op_log1p, cn_op_sin, cn_op_cos, cn_op_tan, cn_op_asin,
-    cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf, cn_op_floor,
-    cn_op_ceil, cn_op_round, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isfinite;
-/* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments. */
+    cn_op_exp2, cn_op_expm1, cn_op_log, cn_op_log2, cn_op_log10, cn_op_log1p, cn_op_sin, cn_op_cos, cn_op_tan,
+    cn_op_asin, cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf,
+    cn_op_floor, cn_op_ceil, cn_op_round, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isfinite;
+/* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments.
+ */
 typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;
 extern const cn_op cn_op_activation;
 
@@ -24,7 +25,8 @@ extern const cn_op cn_op_where, cn_op_clip, cn_op_cast;
 typedef struct cn_clip_attrs { double min, max; } cn_clip_attrs;      /* NaN: no bound */
 typedef struct cn_cast_attrs { cornu_dtype dtype; } cn_cast_attrs;    /* float to integer truncates */
 
-/* ---- reduce.c: over `axes` (n = -1: all). mean, var, std of integers are float32; argmax, argmin give int64 and take one axis. */
+/* ---- reduce.c: over `axes` (n = -1: all). mean, var, std of integers are float32; argmax, argmin give int64 and take
+ * one axis. */
 typedef struct cn_reduce_attrs { cn_ints axes; bool keepdims; } cn_reduce_attrs;
 extern const cn_op cn_op_sum, cn_op_mean, cn_op_max, cn_op_min, cn_op_prod, cn_op_any, cn_op_all, cn_op_var, cn_op_std,
     cn_op_logsumexp, cn_op_argmax, cn_op_argmin;
@@ -55,8 +57,8 @@ typedef struct cn_dense_attrs { int64_t unused; cn_act act; } cn_dense_attrs;
 extern const cn_op cn_op_dense;
 
 /* ---- conv.c, depthwise.c, conv_transpose.c ---- */
-/* Arrays as cornu_apply's callers give them, one entry for all dimensions or one for each; check() spreads them over the
- * arrays of the attributes, with spatial 0: the input's rank - 2. Who fills attributes in C leaves this zero. */
+/* Arrays as cornu_apply's callers give them, one entry for all dimensions or one for each; check() spreads them over
+ * the arrays of the attributes, with spatial 0: the input's rank - 2. Who fills attributes in C leaves this zero. */
 typedef struct cn_spatial_named { cn_ints stride, dilation, pad_begin, pad_end, size; } cn_spatial_named;
 typedef struct cn_conv_attrs {
   int spatial;
@@ -65,7 +67,9 @@ typedef struct cn_conv_attrs {
   cn_act act;
   cn_spatial_named named;
 } cn_conv_attrs;
-extern const cn_op cn_op_conv;           /* (x (b, s…, c), kernel (k…, c / groups, f), bias? (f)) -> (b, o…, f), o = (s + pads - (k - 1) * dilation - 1) / stride + 1 */
+/* (x (b, s…, c), kernel (k…, c / groups, f), bias? (f)) -> (b, o…, f), o = (s + pads - (k - 1) * dilation - 1) / stride
+ * + 1 */
+extern const cn_op cn_op_conv;
 extern const cn_op cn_op_depthwise_conv; /* (x (b, s…, c), kernel (k…, c, m), bias? (c * m)) -> (b, o…, c * m) */
 /* (x (b, s…, c), kernel (k…, f, c), bias? (f)): the gradient of conv to its input, cropped:
  * o = (s - 1) * stride + (k - 1) * dilation + 1 - crop_begin - crop_end; negative crops add zeros before the bias. */
@@ -99,7 +103,8 @@ extern const cn_op cn_op_fold, cn_op_unfold;
 /* ---- move.c: copies ---- */
 typedef struct cn_ints_attrs { cn_ints v; } cn_ints_attrs;
 extern const cn_op cn_op_transpose;    /* cn_ints_attrs: v = permutation (n = -1: reversed) */
-extern const cn_op cn_op_broadcast_to; /* cn_ints_attrs: v = shape; CN_DIM_COPY keeps (counted from the end, as broadcasting) */
+/* cn_ints_attrs: v = shape; CN_DIM_COPY keeps (counted from the end, as broadcasting) */
+extern const cn_op cn_op_broadcast_to;
 extern const cn_op cn_op_tile;         /* cn_ints_attrs: v = repeats, one per axis */
 extern const cn_op cn_op_reverse;      /* cn_ints_attrs: v = axes */
 typedef struct cn_repeat_attrs { int64_t axis, count; } cn_repeat_attrs;
@@ -107,13 +112,16 @@ extern const cn_op cn_op_repeat;       /* every element `count` times along the 
 extern const cn_op cn_op_concat, cn_op_stack; /* cn_axis_attrs; any number of inputs */
 typedef struct cn_split_attrs { int64_t axis, count; } cn_split_attrs;
 extern const cn_op cn_op_split;        /* `count` equal parts */
-/* begin, end, step for each of `axes`; CN_NULL_INT begin or end: open; negative from the end; negative steps reverse. */
+/* begin, end, step for each of `axes`; CN_NULL_INT begin or end: open; negative from the end; negative steps reverse.
+ */
 typedef struct cn_slice_attrs { cn_ints axes, begin, end, step; } cn_slice_attrs;
 extern const cn_op cn_op_slice;
 typedef enum cn_pad_mode { CN_PAD_CONSTANT, CN_PAD_REFLECT, CN_PAD_SYMMETRIC, CN_PAD_EDGE } cn_pad_mode;
 typedef struct cn_pad_attrs { cn_ints before, after; double value; int mode; } cn_pad_attrs; /* one entry per axis */
 extern const cn_op cn_op_pad;
-extern const cn_op cn_op_gather;       /* (table, indices of any number type, truncated) cn_axis_attrs; an index out of range gives NaN rows for floats, zero for others */
+/* (table, indices of any number type, truncated) cn_axis_attrs; an index out of range gives NaN rows for floats, zero
+ * for others */
+extern const cn_op cn_op_gather;
 typedef struct cn_one_hot_attrs { int64_t depth; cornu_dtype dtype; } cn_one_hot_attrs;
 extern const cn_op cn_op_one_hot;
 typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */
@@ -126,16 +134,24 @@ typedef enum cn_resize_method {
 } cn_resize_method;
 typedef enum cn_resize_grid { CN_GRID_HALF_PIXEL, CN_GRID_ASYMMETRIC, CN_GRID_ALIGN_CORNERS } cn_resize_grid;
 /* named: the size as cornu_apply's callers give it; check() spreads it. */
-typedef struct cn_resize_attrs { int64_t size[2], scale[2]; int method, grid; bool antialias; cn_ints named; } cn_resize_attrs;
+typedef struct cn_resize_attrs {
+  int64_t size[2], scale[2];
+  int method, grid;
+  bool antialias;
+  cn_ints named;
+} cn_resize_attrs;
 extern const cn_op cn_op_resize;
 
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates
- * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g u).
- * Outputs: 0 the sequence (b, t, u) in processing order, or the last output (b, u) unless `sequences`; 1 the last h;
- * 2 the last c (lstm alone). Where the mask is false, state and output carry over (output zeros before the first true
- * step, and at every false step when zero_masked). go_backwards processes t-1 … 0. An absent state is zeros. */
-typedef struct cn_rnn_attrs { bool sequences, go_backwards, reset_after, zero_masked; cn_act act, recurrent_act; } cn_rnn_attrs;
+ * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g
+ * u). Outputs: 0 the sequence (b, t, u) in processing order, or the last output (b, u) unless `sequences`; 1 the last
+ * h; 2 the last c (lstm alone). Where the mask is false, state and output carry over (output zeros before the first
+ * true step, and at every false step when zero_masked). go_backwards processes t-1 … 0. An absent state is zeros. */
+typedef struct cn_rnn_attrs {
+  bool sequences, go_backwards, reset_after, zero_masked;
+  cn_act act, recurrent_act;
+} cn_rnn_attrs;
 extern const cn_op cn_op_simple_rnn, cn_op_lstm, cn_op_gru;
 
 /* ---- host_call.c: an eager custom layer ---- */

@@ -82,12 +82,14 @@ static void add(kind k, total *t, double v) {
 enum { BLOCK = 64 };
 
 /* Accumulates `width` neighbouring outputs (steps of `side` elements) over all reduced elements. */
-static void accumulate(const state *st, kind k, const cn_operand *x, int64_t from, int64_t side, int64_t width, total *totals) {
+static void accumulate(const state *st, kind k, const cn_operand *x, int64_t from, int64_t side, int64_t width,
+                       total *totals) {
   int64_t index[CN_MAX_RANK] = {0}, offset = from;
   const float *floats = x->dtype == CORNU_FLOAT32 ? x->data : NULL;
   for (int64_t i = 0; i < width; i++) begin_total(k, &totals[i]);
   for (int64_t n = 0; n < st->count; n++) {
-    for (int64_t i = 0; i < width; i++) add(k, &totals[i], floats ? floats[offset + i * side] : read(x, offset + i * side));
+    for (int64_t i = 0; i < width; i++)
+      add(k, &totals[i], floats ? floats[offset + i * side] : read(x, offset + i * side));
     for (int d = st->gone - 1; d >= 0; d--) {
       offset += st->step[d];
       if (++index[d] < st->shape[d]) break;
@@ -170,14 +172,25 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field fields[] = {
-    {.name = "axis", .aliases = "axes", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes), .standard = "null", .help = "axes to reduce; null: all"},
-    {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(cn_reduce_attrs, keepdims), .standard = "false", .help = "keeps them with size 1"}, {0}};
+    {.name = "axis", .aliases = "axes", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes),
+     .standard = "null", .help = "axes to reduce; null: all"},
+    {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(cn_reduce_attrs, keepdims), .standard = "false",
+     .help = "keeps them with size 1"},
+    {0}};
 
-#define DEFINE(id, kind_, other, words) \
-  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); } \
-  static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); } \
-  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = words, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_reduce_attrs), \
-                            .fields = fields, .shape = shape_##id, .plan = plan_##id};
+#define DEFINE(id, kind_, other, words)                                                                                \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); }                                \
+  static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
+  const cn_op cn_op_##id = {.name = #id,                                                                               \
+                            .aliases = other,                                                                          \
+                            .help = words,                                                                             \
+                            .min_in = 1,                                                                               \
+                            .max_in = 1,                                                                               \
+                            .n_out = 1,                                                                                \
+                            .attrs_size = sizeof(cn_reduce_attrs),                                                     \
+                            .fields = fields,                                                                          \
+                            .shape = shape_##id,                                                                       \
+                            .plan = plan_##id};
 DEFINE(sum, SUM, NULL, "the sum over axes; integers and bools give int64")
 DEFINE(mean, MEAN, NULL, "the mean over axes; integers give float32")
 DEFINE(max, MAX, "amax", "the largest over axes; NaN wins")

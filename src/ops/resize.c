@@ -1,6 +1,7 @@
 /* resize: images (b, h, w, c) to another size, as tf.image.resize does it: nearest, bilinear, area, and the filters of
  * Keys (bicubic, 1981, a = -0.5), Gauss (radius 1.5), Lanczos (radius 3 and 5) and Mitchell-Netravali (1988), whose
- * weights are renormalised at the edges. Each axis has a table of source elements and weights, made when the plan is. */
+ * weights are renormalised at the edges. Each axis has a table of source elements and weights, made when the plan is.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -11,18 +12,23 @@
 /* More would be an image shrunk to a thousandth. */
 enum { MOST_TAPS = 4096 };
 
-static int64_t target(const cn_resize_attrs *a, int i, int64_t n) { return a->scale[i] > 0 ? cn_dim_mul(n, a->scale[i]) : a->size[i]; }
+static int64_t target(const cn_resize_attrs *a, int i, int64_t n) {
+  return a->scale[i] > 0 ? cn_dim_mul(n, a->scale[i]) : a->size[i];
+}
 
 static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_resize_attrs *a = t->attrs;
   CN_TRY(cn_want_rank(&t->in[0], "resize: input", 4, 4, e));
-  if (t->in[0].dtype != CORNU_FLOAT32) return cn_fail(e, CORNU_ERR_DTYPE, "resize: input is %s, needs float32: cast it first", cornu_dtype_name(t->in[0].dtype));
+  if (t->in[0].dtype != CORNU_FLOAT32)
+    return cn_fail(e, CORNU_ERR_DTYPE, "resize: input is %s, needs float32: cast it first",
+                   cornu_dtype_name(t->in[0].dtype));
   t->out[0] = t->in[0];
   for (int i = 0; i < 2; i++) {
     t->out[0].shape[i + 1] = target(a, i, t->in[0].shape[i + 1]);
     if (t->out[0].shape[i + 1] == 0 || (t->out[0].shape[i + 1] < 0 && t->in[0].shape[i + 1] >= 0))
       return cn_fail(e, CORNU_ERR_SHAPE, "resize: to size %lld", (long long)t->out[0].shape[i + 1]);
-    if (t->in[0].shape[i + 1] == 0) return cn_fail(e, CORNU_ERR_SHAPE, "resize: an image of %s", CN_SHAPE(4, t->in[0].shape));
+    if (t->in[0].shape[i + 1] == 0)
+      return cn_fail(e, CORNU_ERR_SHAPE, "resize: an image of %s", CN_SHAPE(4, t->in[0].shape));
   }
   return CORNU_OK;
 }
@@ -91,9 +97,9 @@ static double lanczos5(double x) { return lanczos(x, 5); }
 
 typedef struct filter { double radius; double (*weight)(double distance); } filter;
 static const filter filters[] = {
-    [CN_RESIZE_BILINEAR] = {1, triangle},   [CN_RESIZE_BICUBIC] = {2, keys},        [CN_RESIZE_GAUSSIAN] = {1.5, gaussian},
-    [CN_RESIZE_LANCZOS3] = {3, lanczos3},   [CN_RESIZE_LANCZOS5] = {5, lanczos5},
-    [CN_RESIZE_MITCHELLCUBIC] = {2, mitchell},
+    [CN_RESIZE_BILINEAR] = {1, triangle},   [CN_RESIZE_BICUBIC] = {2, keys},
+    [CN_RESIZE_GAUSSIAN] = {1.5, gaussian}, [CN_RESIZE_LANCZOS3] = {3, lanczos3},
+    [CN_RESIZE_LANCZOS5] = {5, lanczos5},   [CN_RESIZE_MITCHELLCUBIC] = {2, mitchell},
 };
 
 /* When an image shrinks with antialias its filters widen. */
@@ -133,7 +139,8 @@ static cn_status make_axis(struct cn_planner *p, const cn_resize_attrs *a, axis 
   double taps = 0;
   fill fill_one = choose(a, n, m, &taps);
   if (taps > MOST_TAPS)
-    return cn_fail(e, CORNU_ERR_LIMIT, "resize: from %lld to %lld is more than a filter takes in", (long long)n, (long long)m);
+    return cn_fail(e, CORNU_ERR_LIMIT, "resize: from %lld to %lld is more than a filter takes in", (long long)n,
+                   (long long)m);
   t->taps = (int)taps;
   t->from = cn_plan_memory(p, (size_t)m * (size_t)t->taps * sizeof *t->from);
   t->weight = cn_plan_memory(p, (size_t)m * (size_t)t->taps * sizeof *t->weight);
@@ -171,7 +178,8 @@ static void rows(void *context, int64_t begin, int64_t end) {
 
 static void run(const cn_step *s) {
   const cn_operand *out = s->out[0];
-  if (out->size > 0) cn_parallel_range(out->shape[0] * out->shape[1], 4096 / (out->shape[2] * out->shape[3]) + 1, rows, (void *)s);
+  if (out->size > 0)
+    cn_parallel_range(out->shape[0] * out->shape[1], 4096 / (out->shape[2] * out->shape[3]) + 1, rows, (void *)s);
 }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
@@ -193,10 +201,24 @@ static cn_status check(void *attrs, cn_error *e) {
 }
 
 static const cn_field fields[] = {
-    {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_resize_attrs, named), .count = 2, .min = 1, .max = 1 << 24, .help = "height and width"},
-    {.name = "method", .aliases = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, method), .standard = "\"bilinear\"", .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
-    {.name = "grid", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, grid), .standard = "\"half_pixel\"", .choices = "half_pixel asymmetric align_corners", .help = "where pixels lie"},
-    {.name = "antialias", .kind = CN_F_BOOL, .offset = offsetof(cn_resize_attrs, antialias), .standard = "false", .help = "wider filters when shrinking"},
+    {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_resize_attrs, named), .count = 2, .min = 1,
+     .max = 1 << 24, .help = "height and width"},
+    {.name = "method", .aliases = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, method),
+     .standard = "\"bilinear\"", .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
+    {.name = "grid", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, grid), .standard = "\"half_pixel\"",
+     .choices = "half_pixel asymmetric align_corners", .help = "where pixels lie"},
+    {.name = "antialias", .kind = CN_F_BOOL, .offset = offsetof(cn_resize_attrs, antialias), .standard = "false",
+     .help = "wider filters when shrinking"},
     {0}};
-const cn_op cn_op_resize = {.name = "resize", .help = "images of another size\n(b, h, w, c) -> (b, h', w', c)", .min_in = 1, .max_in = 1, .n_out = 1,
-                            .attrs_size = sizeof(cn_resize_attrs), .fields = fields, .check = check, .shape = shape, .plan = plan};
+const cn_op cn_op_resize = {
+    .name = "resize",
+    .help = "images of another size\n(b, h, w, c) -> (b, h', w', c)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_resize_attrs),
+    .fields = fields,
+    .check = check,
+    .shape = shape,
+    .plan = plan,
+};

@@ -18,7 +18,9 @@ static bool has(const cn_typing *t, int i) { return t->n_in > i && !CN_TYPE_ABSE
 static cn_status want_shape(const cn_type *t, const char *what, int rank, const int64_t *shape, cn_error *e) {
   bool fits = t->rank == rank;
   for (int i = 0; fits && i < rank; i++) fits = cn_dims_agree(t->shape[i], shape[i]);
-  return fits ? CORNU_OK : cn_fail(e, CORNU_ERR_SHAPE, "rnn: %s has shape %s, expected %s", what, CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, shape));
+  return fits ? CORNU_OK
+              : cn_fail(e, CORNU_ERR_SHAPE, "rnn: %s has shape %s, expected %s", what, CN_SHAPE(t->rank, t->shape),
+                        CN_SHAPE(rank, shape));
 }
 
 static cn_status shape(kind k, cn_typing *t, cn_error *e) {
@@ -26,14 +28,16 @@ static cn_status shape(kind k, cn_typing *t, cn_error *e) {
   const cn_type *x = &t->in[X];
   for (int i = 0; i < t->n_in; i++)
     if (i != MASK && has(t, i) && t->in[i].dtype != CORNU_FLOAT32)
-      return cn_fail(e, CORNU_ERR_DTYPE, "rnn: input %d is %s, needs float32: cast it first", i + 1, cornu_dtype_name(t->in[i].dtype));
+      return cn_fail(e, CORNU_ERR_DTYPE, "rnn: input %d is %s, needs float32: cast it first", i + 1,
+                     cornu_dtype_name(t->in[i].dtype));
   CN_TRY(cn_want_rank(x, "rnn: input", 3, 3, e));
   CN_TRY(cn_want_rank(&t->in[RECURRENT], "rnn: recurrent kernel", 2, 2, e));
   int64_t u = t->in[RECURRENT].shape[0], g = gates_of(k), b = x->shape[0];
   CN_TRY(want_shape(&t->in[KERNEL], "the kernel", 2, (int64_t[]){x->shape[2], g * u}, e));
   CN_TRY(want_shape(&t->in[RECURRENT], "the recurrent kernel", 2, (int64_t[]){u, g * u}, e));
   bool two = k == GRU && a->reset_after;
-  if (has(t, BIAS)) CN_TRY(want_shape(&t->in[BIAS], "the bias", two ? 2 : 1, two ? (int64_t[]){2, g * u} : (int64_t[]){g * u}, e));
+  if (has(t, BIAS))
+    CN_TRY(want_shape(&t->in[BIAS], "the bias", two ? 2 : 1, two ? (int64_t[]){2, g * u} : (int64_t[]){g * u}, e));
   if (has(t, MASK)) CN_TRY(want_shape(&t->in[MASK], "the mask", 2, (int64_t[]){b, x->shape[1]}, e));
   if (has(t, H0)) CN_TRY(want_shape(&t->in[H0], "the initial state", 2, (int64_t[]){b, u}, e));
   if (has(t, C0)) CN_TRY(want_shape(&t->in[C0], "the initial cell state", 2, (int64_t[]){b, u}, e));
@@ -54,9 +58,20 @@ typedef struct state {
 static const void *data_of(const cn_step *s, int i) { return s->n_in > i && s->in[i] ? s->in[i]->data : NULL; }
 static float *room(const cn_step *s, size_t at) { return (float *)(void *)((char *)s->scratch + at); }
 
-static void product(const cn_pack *w, const float *packed, const float *a, int64_t lda, float *c, int64_t ldc, int64_t m, int64_t k, const float *bias) {
-  cn_grid g = {.call = {.a = a, .lda = lda, .segments = 1, .kc = k, .b = packed, .c = c, .ldc = ldc, .m = m, .n = w->n, .epilogue = {.bias = bias}},
-               .outer = {1, 1, 1}, .groups = 1};
+static void product(const cn_pack *w, const float *packed, const float *a, int64_t lda, float *c, int64_t ldc,
+                    int64_t m, int64_t k, const float *bias) {
+  cn_grid g = {.call = {.a = a,
+                        .lda = lda,
+                        .segments = 1,
+                        .kc = k,
+                        .b = packed,
+                        .c = c,
+                        .ldc = ldc,
+                        .m = m,
+                        .n = w->n,
+                        .epilogue = {.bias = bias}},
+               .outer = {1, 1, 1},
+               .groups = 1};
   cn_grid_run(w->kernels, &g);
 }
 
@@ -84,7 +99,8 @@ static void gru_gates(const cn_rnn_attrs *a, int64_t u, const float *x, float *r
 
 static void gru_mix(const cn_rnn_attrs *a, int64_t u, const float *x, float *r, float *h) {
   float *candidate = r + 2 * u;
-  for (int64_t i = 0; i < u; i++) candidate[i] = x[2 * u + i] + (a->reset_after ? r[u + i] * candidate[i] : candidate[i]);
+  for (int64_t i = 0; i < u; i++)
+    candidate[i] = x[2 * u + i] + (a->reset_after ? r[u + i] * candidate[i] : candidate[i]);
   cn_act_apply(&a->act, candidate, candidate, u);
   for (int64_t i = 0; i < u; i++) h[i] = r[i] * h[i] + (1 - r[i]) * candidate[i];
 }
@@ -112,7 +128,8 @@ static void finish_rows(void *context, int64_t begin, int64_t end) {
   int64_t u = st->u, gu = st->g * u;
   for (int64_t i = begin; i < end; i++) {
     const float *x = room(s, st->projected) + (i * st->t + j->time) * gu;
-    float *r = room(s, st->gates) + i * gu, *h = room(s, st->h) + i * u, *c = room(s, st->c) + i * u, *y = room(s, st->y) + i * u;
+    float *r = room(s, st->gates) + i * gu, *h = room(s, st->h) + i * u, *c = room(s, st->c) + i * u,
+          *y = room(s, st->y) + i * u;
     if (masked(s, i, j->time, st->t)) {
       if (a->zero_masked) memset(y, 0, (size_t)u * sizeof *y);
       put_output(s, i, j->place, y);
@@ -136,7 +153,8 @@ static void reset_rows(const cn_step *s, int64_t time, const float *candidate) {
     gru_gates(a, u, room(s, st->projected) + (i * st->t + time) * gu, r);
     if (!a->reset_after) for (int64_t k = 0; k < u; k++) rh[k] = r[u + k] * h[k];
   }
-  if (!a->reset_after) product(&st->candidate, candidate, room(s, st->reset), u, room(s, st->gates) + 2 * u, gu, st->b, u, NULL);
+  if (!a->reset_after)
+    product(&st->candidate, candidate, room(s, st->reset), u, room(s, st->gates) + 2 * u, gu, st->b, u, NULL);
 }
 
 static void start_states(const cn_step *s) {
@@ -162,7 +180,9 @@ static void run(const cn_step *s) {
     product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected), gu, st->b * st->t, st->in, bias);
   }
   const float *recurrent = cn_pack_ready(&st->recurrent, s->in[RECURRENT]->data, room(s, st->recurrent_room));
-  const float *candidate = st->kind == GRU && !a->reset_after ? cn_pack_ready(&st->candidate, s->in[RECURRENT]->data, room(s, st->candidate_room)) : NULL;
+  const float *candidate = st->kind == GRU && !a->reset_after
+                               ? cn_pack_ready(&st->candidate, s->in[RECURRENT]->data, room(s, st->candidate_room))
+                               : NULL;
   const float *recurrent_bias = st->kind == GRU && a->reset_after && bias ? bias + gu : NULL;
   for (int64_t k = 0; k < st->t; k++) {
     step_job j = {s, a->go_backwards ? st->t - 1 - k : k, k};
@@ -183,8 +203,8 @@ static size_t reserve(cn_step *s, int64_t floats) {
 }
 
 /* Packs columns [column, column + n) of a matrix with k rows of `width`. */
-static cn_status pack(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part *part, int input, int64_t k, int64_t width, int64_t column, int64_t n,
-                      const char *kind_name, size_t *at, cn_error *e) {
+static cn_status pack(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part *part, int input, int64_t k,
+                      int64_t width, int64_t column, int64_t n, const char *kind_name, size_t *at, cn_error *e) {
   *part = (cn_pack_part){.from = column, .slices = 1, .kc = k};
   *w = (cn_pack){.kernels = cn_gemm(), .row = width, .column = 1, .n = n, .parts = 1, .part = part};
   w->bytes = cn_gemm_packed_bytes(w->kernels, k, n);
@@ -197,7 +217,8 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   const cn_rnn_attrs *a = s->attrs;
-  int64_t g = gates_of(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1], in = s->in[X]->shape[2];
+  int64_t g = gates_of(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
+          in = s->in[X]->shape[2];
   st->kind = k, st->b = b, st->t = t, st->in = in, st->u = u, st->g = g;
   st->projected = reserve(s, b * t * g * u);
   st->gates = reserve(s, b * g * u);
@@ -207,19 +228,30 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   st->reset = reserve(s, b * u);
   bool apart = k == GRU && !a->reset_after;
   CN_TRY(pack(p, s, &st->kernel, &st->kernel_part, KERNEL, in, g * u, 0, g * u, "gemm", &st->kernel_room, e));
-  CN_TRY(pack(p, s, &st->recurrent, &st->recurrent_part, RECURRENT, u, g * u, 0, apart ? 2 * u : g * u, apart ? "gru zr" : "gemm", &st->recurrent_room, e));
-  if (apart) CN_TRY(pack(p, s, &st->candidate, &st->candidate_part, RECURRENT, u, g * u, 2 * u, u, "gru h", &st->candidate_room, e));
+  CN_TRY(pack(p, s, &st->recurrent, &st->recurrent_part, RECURRENT, u, g * u, 0, apart ? 2 * u : g * u,
+              apart ? "gru zr" : "gemm", &st->recurrent_room, e));
+  if (apart)
+    CN_TRY(pack(p, s, &st->candidate, &st->candidate_part, RECURRENT, u, g * u, 2 * u, u, "gru h", &st->candidate_room,
+                e));
   s->run = run;
   s->flops = 2.0 * (double)(b * t) * (double)(g * u) * (double)(in + u);
   return CORNU_OK;
 }
 
-static const char help[] = "a recurrent layer over (batch, time, features)\n(x, kernel, recurrent, bias?, mask?, h0?, c0?) -> (sequence or last output, last states)";
-#define DEFINE(id, kind_, outs) \
-  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); } \
-  static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); } \
-  const cn_op cn_op_##id = {.name = #id, .help = help, .flags = CN_OP_HIDDEN, .min_in = 3, .max_in = outs == 3 ? 7 : 6, .n_out = outs, \
-                            .attrs_size = sizeof(cn_rnn_attrs), .shape = shape_##id, .plan = plan_##id};
+static const char help[] = "a recurrent layer over (batch, time, features)\n(x, kernel, recurrent, bias?, mask?, h0?, "
+                           "c0?) -> (sequence or last output, last states)";
+#define DEFINE(id, kind_, outs)                                                                                        \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); }                                \
+  static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
+  const cn_op cn_op_##id = {.name = #id,                                                                               \
+                            .help = help,                                                                              \
+                            .flags = CN_OP_HIDDEN,                                                                     \
+                            .min_in = 3,                                                                               \
+                            .max_in = outs == 3 ? 7 : 6,                                                               \
+                            .n_out = outs,                                                                             \
+                            .attrs_size = sizeof(cn_rnn_attrs),                                                        \
+                            .shape = shape_##id,                                                                       \
+                            .plan = plan_##id};
 DEFINE(simple_rnn, SIMPLE, 2)
 DEFINE(lstm, LSTM, 3)
 DEFINE(gru, GRU, 2)

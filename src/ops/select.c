@@ -69,8 +69,17 @@ static cn_status where_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-const cn_op cn_op_where = {.name = "where", .aliases = "select", .help = "a where the condition holds, else b\n(condition, a, b), broadcast",
-                           .flags = CN_OP_ELEMENTWISE, .min_in = 3, .max_in = 3, .n_out = 1, .shape = where_shape, .plan = where_plan};
+const cn_op cn_op_where = {
+    .name = "where",
+    .aliases = "select",
+    .help = "a where the condition holds, else b\n(condition, a, b), broadcast",
+    .flags = CN_OP_ELEMENTWISE,
+    .min_in = 3,
+    .max_in = 3,
+    .n_out = 1,
+    .shape = where_shape,
+    .plan = where_plan,
+};
 
 /* ---- clip ---- */
 
@@ -90,7 +99,8 @@ static void clip_range(void *context, int64_t begin, int64_t end) {
   const cn_clip_attrs *a = s->attrs;
   if (s->in[0]->dtype == CORNU_FLOAT32) {
     const float *x = s->in[0]->data;
-    float *y = s->out[0]->data, low = isnan(a->min) ? -INFINITY : (float)a->min, high = isnan(a->max) ? INFINITY : (float)a->max;
+    float *y = s->out[0]->data, low = isnan(a->min) ? -INFINITY : (float)a->min,
+          high = isnan(a->max) ? INFINITY : (float)a->max;
     for (int64_t i = begin; i < end; i++) {
       float v = x[i] > high ? high : x[i];
       y[i] = v < low ? low : v;
@@ -115,11 +125,23 @@ static cn_status clip_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field clip_fields[] = {
-    {.name = "min", .aliases = "x_min", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, min), .standard = "null", .help = "smallest value; null: none"},
-    {.name = "max", .aliases = "x_max", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, max), .standard = "null", .help = "largest value; null: none"},
+    {.name = "min", .aliases = "x_min", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, min), .standard = "null",
+     .help = "smallest value; null: none"},
+    {.name = "max", .aliases = "x_max", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, max), .standard = "null",
+     .help = "largest value; null: none"},
     {0}};
-const cn_op cn_op_clip = {.name = "clip", .help = "values between min and max\n(…) -> (…)", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE, .min_in = 1, .max_in = 1,
-                          .n_out = 1, .attrs_size = sizeof(cn_clip_attrs), .fields = clip_fields, .shape = same_shape, .plan = clip_plan};
+const cn_op cn_op_clip = {
+    .name = "clip",
+    .help = "values between min and max\n(…) -> (…)",
+    .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_clip_attrs),
+    .fields = clip_fields,
+    .shape = same_shape,
+    .plan = clip_plan,
+};
 
 /* ---- cast ---- */
 
@@ -133,7 +155,8 @@ static cn_status cast_shape(cn_typing *t, cn_error *e) {
 static void cast_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   cn_convert((char *)s->out[0]->data + (size_t)begin * cornu_dtype_bytes(s->out[0]->dtype), s->out[0]->dtype,
-             (const char *)s->in[0]->data + (size_t)begin * cornu_dtype_bytes(s->in[0]->dtype), s->in[0]->dtype, end - begin);
+             (const char *)s->in[0]->data + (size_t)begin * cornu_dtype_bytes(s->in[0]->dtype), s->in[0]->dtype,
+             end - begin);
 }
 
 static void cast_run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, cast_range, (void *)s); }
@@ -144,6 +167,18 @@ static cn_status cast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-static const cn_field cast_fields[] = {{.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "\"float32\", …"}, {0}};
-const cn_op cn_op_cast = {.name = "cast", .help = "another dtype; floats to integers truncate\n(…) -> (…)", .flags = CN_OP_ELEMENTWISE, .min_in = 1, .max_in = 1,
-                          .n_out = 1, .attrs_size = sizeof(cn_cast_attrs), .fields = cast_fields, .shape = cast_shape, .plan = cast_plan};
+static const cn_field cast_fields[] = {
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "\"float32\", …"},
+    {0}};
+const cn_op cn_op_cast = {
+    .name = "cast",
+    .help = "another dtype; floats to integers truncate\n(…) -> (…)",
+    .flags = CN_OP_ELEMENTWISE,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_cast_attrs),
+    .fields = cast_fields,
+    .shape = cast_shape,
+    .plan = cast_plan,
+};

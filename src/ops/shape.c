@@ -8,7 +8,8 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
   const cn_ints *want = &((const cn_reshape_attrs *)t->attrs)->shape;
   const cn_type *x = &t->in[0];
   cn_type *out = &t->out[0];
-  if (want->n < 0 || want->n > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "reshape: to %d dimensions, expected at most %d", want->n, CN_MAX_RANK);
+  if (want->n < 0 || want->n > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "reshape: to %d dimensions, expected at most %d", want->n, CN_MAX_RANK);
   *out = (cn_type){.dtype = x->dtype, .rank = want->n};
   int open = -1;
   int64_t known = 1;
@@ -16,7 +17,8 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
     int64_t d = want->v[i];
     if (d == CN_DIM_COPY) d = i < x->rank ? x->shape[i] : 1;
     if (want->v[i] == CN_DIM_INFER) {
-      if (open >= 0) return cn_fail(e, CORNU_ERR_SHAPE, "reshape: more than one open dimension in %s", CN_SHAPE(want->n, want->v));
+      if (open >= 0)
+        return cn_fail(e, CORNU_ERR_SHAPE, "reshape: more than one open dimension in %s", CN_SHAPE(want->n, want->v));
       open = i;
       continue;
     }
@@ -24,7 +26,8 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
     known = cn_dim_mul(known, d);
   }
   int64_t size = cn_shape_size(x->rank, x->shape);
-  if (open >= 0) out->shape[open] = size < 0 || known < 0 ? -1 : known > 0 && size % known == 0 ? size / known : known == 0 ? 0 : -3;
+  if (open >= 0)
+    out->shape[open] = size < 0 || known < 0 ? -1 : known > 0 && size % known == 0 ? size / known : known == 0 ? 0 : -3;
   /* (?, 4, 6) to (?, open, 3): with both batches unknown, the rest decides. */
   if (open > 0 && out->shape[open] == -1 && x->rank > 0 && x->shape[0] < 0 && out->shape[0] < 0) {
     int64_t rest = cn_shape_size(x->rank - 1, x->shape + 1), others = 1;
@@ -35,14 +38,26 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
   int64_t made = cn_shape_size(out->rank, out->shape);
   bool broken = open >= 0 && out->shape[open] == -3;
   if (broken || (made >= 0 && size >= 0 && made != size))
-    return cn_fail(e, CORNU_ERR_SHAPE, "reshape: %s does not fit %s", CN_SHAPE(x->rank, x->shape), CN_SHAPE(want->n, want->v));
+    return cn_fail(e, CORNU_ERR_SHAPE, "reshape: %s does not fit %s", CN_SHAPE(x->rank, x->shape),
+                   CN_SHAPE(want->n, want->v));
   return CORNU_OK;
 }
 
 static const cn_field reshape_fields[] = {
-    {.name = "shape", .aliases = "newshape target_shape", .kind = CN_F_INTS, .offset = offsetof(cn_reshape_attrs, shape), .help = "new shape; one -1 is found out"}, {0}};
-const cn_op cn_op_reshape = {.name = "reshape", .help = "the same elements under another shape", .flags = CN_OP_VIEW, .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_reshape_attrs), .fields = reshape_fields, .shape = reshape_shape};
+    {.name = "shape", .aliases = "newshape target_shape", .kind = CN_F_INTS,
+     .offset = offsetof(cn_reshape_attrs, shape), .help = "new shape; one -1 is found out"},
+    {0}};
+const cn_op cn_op_reshape = {
+    .name = "reshape",
+    .help = "the same elements under another shape",
+    .flags = CN_OP_VIEW,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_reshape_attrs),
+    .fields = reshape_fields,
+    .shape = reshape_shape,
+};
 
 static cn_status expand_shape(cn_typing *t, cn_error *e) {
   const cn_type *x = &t->in[0];
@@ -57,9 +72,19 @@ static cn_status expand_shape(cn_typing *t, cn_error *e) {
 }
 
 static const cn_field axis_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .help = "where the new axis will be"}, {0}};
-const cn_op cn_op_expand_dims = {.name = "expand_dims", .help = "an axis of size 1 more", .flags = CN_OP_VIEW, .min_in = 1, .max_in = 1, .n_out = 1,
-                                 .attrs_size = sizeof(cn_axis_attrs), .fields = axis_fields, .shape = expand_shape};
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .help = "where the new axis will be"},
+    {0}};
+const cn_op cn_op_expand_dims = {
+    .name = "expand_dims",
+    .help = "an axis of size 1 more",
+    .flags = CN_OP_VIEW,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = axis_fields,
+    .shape = expand_shape,
+};
 
 static cn_status squeeze_shape(cn_typing *t, cn_error *e) {
   const cn_ints *axes = &((const cn_reduce_attrs *)t->attrs)->axes;
@@ -79,6 +104,17 @@ static cn_status squeeze_shape(cn_typing *t, cn_error *e) {
 }
 
 static const cn_field squeeze_fields[] = {
-    {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes), .standard = "null", .help = "axes of size 1; null: all of them"}, {0}};
-const cn_op cn_op_squeeze = {.name = "squeeze", .help = "without axes of size 1", .flags = CN_OP_VIEW, .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_reduce_attrs), .fields = squeeze_fields, .shape = squeeze_shape};
+    {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes),
+     .standard = "null", .help = "axes of size 1; null: all of them"},
+    {0}};
+const cn_op cn_op_squeeze = {
+    .name = "squeeze",
+    .help = "without axes of size 1",
+    .flags = CN_OP_VIEW,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_reduce_attrs),
+    .fields = squeeze_fields,
+    .shape = squeeze_shape,
+};

@@ -10,7 +10,8 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   int axis;
   CN_TRY(cn_axis(((const cn_axis_attrs *)t->attrs)->axis, t->in[0].rank, &axis, e));
   if (t->in[0].dtype != CORNU_FLOAT32 && t->in[0].dtype != CORNU_FLOAT64)
-    return cn_fail(e, CORNU_ERR_DTYPE, "softmax: input is %s, needs float32 or float64: cast it first", cornu_dtype_name(t->in[0].dtype));
+    return cn_fail(e, CORNU_ERR_DTYPE, "softmax: input is %s, needs float32 or float64: cast it first",
+                   cornu_dtype_name(t->in[0].dtype));
   t->out[0] = t->in[0];
   return CORNU_OK;
 }
@@ -34,7 +35,9 @@ static void row_floats(const state *st, const float *x, float *y) {
   for (int64_t i = 0; i < st->n; i++) y[i] *= scale;
 }
 
-static double get(const cn_operand *o, int64_t i) { return o->dtype == CORNU_FLOAT32 ? ((const float *)o->data)[i] : ((const double *)o->data)[i]; }
+static double get(const cn_operand *o, int64_t i) {
+  return o->dtype == CORNU_FLOAT32 ? ((const float *)o->data)[i] : ((const double *)o->data)[i];
+}
 static void put(cn_operand *o, int64_t i, double v) {
   if (o->dtype == CORNU_FLOAT32) ((float *)o->data)[i] = (float)v;
   else ((double *)o->data)[i] = v;
@@ -58,7 +61,8 @@ static void rows(void *context, int64_t begin, int64_t end) {
   const state *st = s->state;
   for (int64_t r = begin; r < end; r++) {
     int64_t at = r / st->inner * st->n * st->inner + r % st->inner;
-    if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32) row_floats(st, (const float *)s->in[0]->data + at, (float *)s->out[0]->data + at);
+    if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32)
+      row_floats(st, (const float *)s->in[0]->data + at, (float *)s->out[0]->data + at);
     else strided(st, s->in[0], s->out[0], at);
   }
 }
@@ -84,8 +88,29 @@ static cn_status plan_kind(struct cn_planner *p, cn_step *s, bool is_log, cn_err
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, false, e); }
 static cn_status plan_log(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, true, e); }
 
-static const cn_field fields[] = {{.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1", .help = "the axis whose sum becomes 1"}, {0}};
-const cn_op cn_op_softmax = {.name = "softmax", .help = "exp(x) / sum(exp(x)) along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
-                             .attrs_size = sizeof(cn_axis_attrs), .fields = fields, .shape = shape, .plan = plan};
-const cn_op cn_op_log_softmax = {.name = "log_softmax", .help = "x - log(sum(exp(x))) along an axis\n(…) -> (…)", .min_in = 1, .max_in = 1, .n_out = 1,
-                                 .attrs_size = sizeof(cn_axis_attrs), .fields = fields, .shape = shape, .plan = plan_log};
+static const cn_field fields[] = {
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
+     .help = "the axis whose sum becomes 1"},
+    {0}};
+const cn_op cn_op_softmax = {
+    .name = "softmax",
+    .help = "exp(x) / sum(exp(x)) along an axis\n(…) -> (…)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = fields,
+    .shape = shape,
+    .plan = plan,
+};
+const cn_op cn_op_log_softmax = {
+    .name = "log_softmax",
+    .help = "x - log(sum(exp(x))) along an axis\n(…) -> (…)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = fields,
+    .shape = shape,
+    .plan = plan_log,
+};

@@ -52,7 +52,8 @@ static void numbers(const function *f, const cn_operand *in, cn_operand *out, in
 static void range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const function *f = function_of(s->op);
-  if (f->floats && s->in[0]->dtype == CORNU_FLOAT32) f->floats((float *)s->out[0]->data + begin, (const float *)s->in[0]->data + begin, end - begin);
+  if (f->floats && s->in[0]->dtype == CORNU_FLOAT32)
+    f->floats((float *)s->out[0]->data + begin, (const float *)s->in[0]->data + begin, end - begin);
   else if (f->result == SAME && !cn_dtype_is_float(s->in[0]->dtype)) integers(f, s->in[0], s->out[0], begin, end);
   else numbers(f, s->in[0], s->out[0], begin, end);
 }
@@ -138,11 +139,21 @@ static int64_t i_same(int64_t v) { return v; }
   X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL) \
   X(isfinite, NULL, "whether x is a finite number", TRUTH, d_isfinite, NULL, NULL)
 
-#define DEFINE(id, other, text, kind, of_double, of_int, of_floats) \
-  static const function f_##id = {kind, of_double, of_int, of_floats}; \
-  static cn_status shape_##id(cn_typing *t, cn_error *e) { (void)e; return shape(&f_##id, t); } \
-  const cn_op cn_op_##id = {.name = #id, .aliases = other, .help = text "\n(…) -> (…)", .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE, \
-                            .min_in = 1, .max_in = 1, .n_out = 1, .shape = shape_##id, .plan = plan};
+#define DEFINE(id, other, text, kind, of_double, of_int, of_floats)                                                    \
+  static const function f_##id = {kind, of_double, of_int, of_floats};                                                 \
+  static cn_status shape_##id(cn_typing *t, cn_error *e) {                                                             \
+    (void)e;                                                                                                           \
+    return shape(&f_##id, t);                                                                                          \
+  }                                                                                                                    \
+  const cn_op cn_op_##id = {.name = #id,                                                                               \
+                            .aliases = other,                                                                          \
+                            .help = text "\n(…) -> (…)",                                                               \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,                                                \
+                            .min_in = 1,                                                                               \
+                            .max_in = 1,                                                                               \
+                            .n_out = 1,                                                                                \
+                            .shape = shape_##id,                                                                       \
+                            .plan = plan};
 FUNCTIONS(DEFINE)
 
 static const function *function_of(const cn_op *op) {

@@ -109,7 +109,8 @@ static void write_truncated(void *p, cornu_dtype d, double v) {
       [CORNU_UINT8] = {0, 255}, [CORNU_UINT16] = {0, 65535}, [CORNU_UINT32] = {0, 4294967295.0}};
   if (d == CORNU_BOOL8) *(uint8_t *)p = v != 0;
   else if (isnan(v)) write_int(p, d, 0);
-  else if (d == CORNU_INT64) *(int64_t *)p = v >= 9223372036854775807.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
+  else if (d == CORNU_INT64)
+    *(int64_t *)p = v >= 9223372036854775807.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
   else if (d == CORNU_UINT64) *(uint64_t *)p = v >= 18446744073709551615.0 ? UINT64_MAX : v <= 0 ? 0 : (uint64_t)v;
   else write_int(p, d, (int64_t)(v < range[d].low ? range[d].low : v > range[d].high ? range[d].high : v));
 }
@@ -129,13 +130,18 @@ void cn_convert(void *to, cornu_dtype to_dtype, const void *from, cornu_dtype fr
   } else if (to_dtype == CORNU_FLOAT32 && from_dtype == CORNU_FLOAT64) {
     for (int64_t i = 0; i < count; i++) ((float *)to)[i] = (float)((const double *)from)[i];
   } else {
-    for (int64_t i = 0; i < count; i++) convert_one((char *)to + (size_t)i * to_size, to_dtype, (const char *)from + (size_t)i * from_size, from_dtype);
+    for (int64_t i = 0; i < count; i++)
+      convert_one((char *)to + (size_t)i * to_size, to_dtype, (const char *)from + (size_t)i * from_size, from_dtype);
   }
 }
 
 /* ---- strided copies ---- */
 
-typedef struct walk { int rank; const int64_t *shape, *to_stride, *from_stride; cornu_dtype to_dtype, from_dtype; } walk;
+typedef struct walk {
+  int rank;
+  const int64_t *shape, *to_stride, *from_stride;
+  cornu_dtype to_dtype, from_dtype;
+} walk;
 
 static void copy_axis(const walk *w, int axis, char *to, const char *from) {
   size_t to_size = cornu_dtype_bytes(w->to_dtype), from_size = cornu_dtype_bytes(w->from_dtype);
@@ -143,7 +149,8 @@ static void copy_axis(const walk *w, int axis, char *to, const char *from) {
     convert_one(to, w->to_dtype, from, w->from_dtype);
     return;
   }
-  int64_t n = w->shape[axis], to_step = w->to_stride[axis] * (int64_t)to_size, from_step = w->from_stride[axis] * (int64_t)from_size;
+  int64_t n = w->shape[axis], to_step = w->to_stride[axis] * (int64_t)to_size,
+          from_step = w->from_stride[axis] * (int64_t)from_size;
   if (axis == w->rank - 1 && w->to_stride[axis] == 1 && w->from_stride[axis] == 1) {
     cn_convert(to, w->to_dtype, from, w->from_dtype, n);
     return;
@@ -165,7 +172,8 @@ static bool overlap(const cn_tensor *a, const cn_tensor *b) { return a->buffer =
 
 cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu_error *e) {
   if (cornu_tensor_is_symbolic(to) || cornu_tensor_is_symbolic(from))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+    return cn_fail(e, CORNU_ERR_ARGUMENT,
+                   "this tensor is symbolic: it has no data until the model runs; use tensor operations");
   cn_tensor *wide, *own = NULL;
   if (overlap(to, from)) {
     CN_TRY(cornu_tensor_cast((cn_tensor *)from, from->dtype, &own, e));
@@ -183,7 +191,8 @@ cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu
 cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor **out, cornu_error *e) {
   *out = NULL;
   if (cornu_tensor_is_symbolic(t))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+    return cn_fail(e, CORNU_ERR_ARGUMENT,
+                   "this tensor is symbolic: it has no data until the model runs; use tensor operations");
   CN_TRY(cornu_tensor_new(dtype, t->rank, t->shape, out, e));
   copy_elements(*out, t);
   return CORNU_OK;
@@ -197,7 +206,9 @@ static char *element(const cn_tensor *t, const int64_t *index) {
   return t->data + offset * (int64_t)cornu_dtype_bytes(t->dtype);
 }
 
-double cornu_tensor_get(const cornu_tensor *t, const int64_t *index) { return read_number(element(t, index), t->dtype); }
+double cornu_tensor_get(const cornu_tensor *t, const int64_t *index) {
+  return read_number(element(t, index), t->dtype);
+}
 
 int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *index) {
   int64_t v = 0;
@@ -207,12 +218,18 @@ int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *index) {
   return v;
 }
 
-void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value) { convert_one(element(t, index), t->dtype, &value, CORNU_FLOAT64); }
-void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value) { convert_one(element(t, index), t->dtype, &value, CORNU_INT64); }
+void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value) {
+  convert_one(element(t, index), t->dtype, &value, CORNU_FLOAT64);
+}
+void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value) {
+  convert_one(element(t, index), t->dtype, &value, CORNU_INT64);
+}
 
-cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close, double *worst, cornu_error *e) {
+cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close,
+                                   double *worst, cornu_error *e) {
   if (u->rank && !cn_shape_equal(t->rank, t->shape, u->rank, u->shape))
-    return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s differ", CN_SHAPE(t->rank, t->shape), CN_SHAPE(u->rank, u->shape));
+    return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s differ", CN_SHAPE(t->rank, t->shape),
+                   CN_SHAPE(u->rank, u->shape));
   cn_tensor *a, *b;
   CN_TRY(cornu_tensor_cast(t, CORNU_FLOAT64, &a, e));
   cn_status status = cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &b, e);

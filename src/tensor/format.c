@@ -16,7 +16,8 @@ typedef struct style {
 typedef struct printer { cn_text *out; const cn_tensor *t; style s; } printer;
 
 /* Visits the items that will be shown. */
-static void each_shown(const printer *p, int axis, int64_t *index, void (*visit)(void *user, const cn_tensor *t, const int64_t *index), void *user) {
+static void each_shown(const printer *p, int axis, int64_t *index,
+                       void (*visit)(void *user, const cn_tensor *t, const int64_t *index), void *user) {
   if (axis == p->t->rank) {
     visit(user, p->t, index);
     return;
@@ -148,7 +149,8 @@ static void print_axis(const printer *p, int axis, int64_t *index) {
 }
 
 static void choose_style(printer *p, const cornu_print_options *o) {
-  p->s = (style){.precision = o && o->precision > 0 ? o->precision : 4, .edge = o && o->edge_items > 0 ? o->edge_items : 3,
+  p->s = (style){.precision = o && o->precision > 0 ? o->precision : 4,
+                 .edge = o && o->edge_items > 0 ? o->edge_items : 3,
                  .width = o && o->line_width > 0 ? o->line_width : 80};
   if (p->s.precision > 17) p->s.precision = 17;
   p->s.summarise = cornu_tensor_size(p->t) > (o && o->threshold > 0 ? o->threshold : 1000);

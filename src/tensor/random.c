@@ -35,9 +35,12 @@ static double normal(cornu_random *r) {
   return x * sqrt(-2 * log(s) / s);
 }
 
-static cn_status fill(cornu_random *r, cn_tensor *t, double (*draw)(cornu_random *r), double offset, double scale, cn_error *e) {
-  if (!cn_dtype_is_float(t->dtype)) return cn_fail(e, CORNU_ERR_DTYPE, "random values need a float tensor, not %s", cornu_dtype_name(t->dtype));
-  if (cornu_tensor_is_symbolic(t)) return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data to fill");
+static cn_status fill(cornu_random *r, cn_tensor *t, double (*draw)(cornu_random *r), double offset, double scale,
+                      cn_error *e) {
+  if (!cn_dtype_is_float(t->dtype))
+    return cn_fail(e, CORNU_ERR_DTYPE, "random values need a float tensor, not %s", cornu_dtype_name(t->dtype));
+  if (cornu_tensor_is_symbolic(t))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data to fill");
   cn_tensor *values;
   CN_TRY(cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &values, e));
   int64_t n = cornu_tensor_size(values);
@@ -47,5 +50,9 @@ static cn_status fill(cornu_random *r, cn_tensor *t, double (*draw)(cornu_random
   return status;
 }
 
-cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e) { return fill(r, t, unit, low, high - low, e); }
-cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e) { return fill(r, t, normal, mean, deviation, e); }
+cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e) {
+  return fill(r, t, unit, low, high - low, e);
+}
+cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e) {
+  return fill(r, t, normal, mean, deviation, e);
+}

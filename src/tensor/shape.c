@@ -43,7 +43,8 @@ void cn_shape_strides(int rank, const int64_t *shape, int64_t *stride) {
   }
 }
 
-cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out, cn_error *e) {
+cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out,
+                             cn_error *e) {
   int n = rank_a > rank_b ? rank_a : rank_b;
   int64_t result[CN_MAX_RANK];
   for (int i = 0; i < n; i++) {
@@ -52,7 +53,8 @@ cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int
     else if (x == 1) result[i] = y;
     else if (x < 0) result[i] = y;
     else if (y < 0) result[i] = x;
-    else return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s do not broadcast", CN_SHAPE(rank_a, a), CN_SHAPE(rank_b, b));
+    else
+      return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s do not broadcast", CN_SHAPE(rank_a, a), CN_SHAPE(rank_b, b));
   }
   memcpy(out, result, sizeof *out * (size_t)n);
   *rank = n;

@@ -7,12 +7,13 @@
 
 static cn_status check_shape(cornu_dtype dtype, int rank, const int64_t *shape, size_t *bytes, cn_error *e) {
   if ((unsigned)dtype >= CORNU_DTYPES) return cn_fail(e, CORNU_ERR_DTYPE, "no such dtype: %d", (int)dtype);
-  if (rank < 0 || rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
+  if (rank < 0 || rank > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
   int64_t size = cn_shape_size(rank, shape);
   if (size == -1) return cn_fail(e, CORNU_ERR_SHAPE, "shape %s has a negative dimension", CN_SHAPE(rank, shape));
   if (size == -2 || !cn_mul_size((size_t)size, cornu_dtype_bytes(dtype), bytes) || *bytes > cn_limits.max_tensor_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "a %s tensor of shape %s is larger than the limit of %zu bytes", cornu_dtype_name(dtype),
-                   CN_SHAPE(rank, shape), cn_limits.max_tensor_bytes);
+    return cn_fail(e, CORNU_ERR_LIMIT, "a %s tensor of shape %s is larger than the limit of %zu bytes",
+                   cornu_dtype_name(dtype), CN_SHAPE(rank, shape), cn_limits.max_tensor_bytes);
   return CORNU_OK;
 }
 
@@ -27,7 +28,8 @@ static cn_tensor *new_tensor(cornu_dtype dtype, int rank, const int64_t *shape) 
   return t;
 }
 
-static cn_status with_buffer(cornu_dtype dtype, int rank, const int64_t *shape, cn_buffer buffer, cn_tensor **out, cn_error *e) {
+static cn_status with_buffer(cornu_dtype dtype, int rank, const int64_t *shape, cn_buffer buffer, cn_tensor **out,
+                             cn_error *e) {
   cn_tensor *t = new_tensor(dtype, rank, shape);
   cn_buffer *b = cn_alloc(sizeof *b);
   if (!t || !b) {
@@ -55,14 +57,17 @@ cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape,
   return status;
 }
 
-cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data, void (*release)(void *user, void *data),
-                               void *user, cornu_tensor **out, cornu_error *e) {
+cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data,
+                               void (*release)(void *user, void *data), void *user, cornu_tensor **out,
+                               cornu_error *e) {
   size_t bytes;
   *out = NULL;
   CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
   if (!data && bytes) return cn_fail(e, CORNU_ERR_ARGUMENT, "there is no memory to wrap");
   static char nothing[64];
-  return with_buffer(dtype, rank, shape, (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user}, out, e);
+  return with_buffer(dtype, rank, shape,
+                     (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user}, out,
+                     e);
 }
 
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge) {
@@ -113,10 +118,12 @@ bool cornu_tensor_is_contiguous(const cornu_tensor *t) {
 
 static cn_status need_data(const cn_tensor *t, cn_error *e) {
   if (!cornu_tensor_is_symbolic(t)) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+  return cn_fail(e, CORNU_ERR_ARGUMENT,
+                 "this tensor is symbolic: it has no data until the model runs; use tensor operations");
 }
 
-static cn_status view(cn_tensor *t, int rank, const int64_t *shape, const int64_t *stride, int64_t offset, cn_tensor **out, cn_error *e) {
+static cn_status view(cn_tensor *t, int rank, const int64_t *shape, const int64_t *stride, int64_t offset,
+                      cn_tensor **out, cn_error *e) {
   cn_tensor *v = new_tensor(t->dtype, rank, shape);
   if (!v) return cn_no_memory(e);
   if (rank) memcpy(v->stride, stride, sizeof *stride * (size_t)rank);
@@ -132,14 +139,17 @@ static cn_status check_axis(const cn_tensor *t, int axis, cn_error *e) {
   return cn_fail(e, CORNU_ERR_ARGUMENT, "axis %d of a tensor with %d dimensions", axis, t->rank);
 }
 
-cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step, cornu_tensor **out, cornu_error *e) {
+cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step,
+                                cornu_tensor **out, cornu_error *e) {
   *out = NULL;
   CN_TRY(need_data(t, e));
   CN_TRY(check_axis(t, axis, e));
   if (step == 0 || step == INT64_MIN) return cn_fail(e, CORNU_ERR_ARGUMENT, "a slice with step 0");
   int64_t n = t->shape[axis], length = step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
   bool fits = step > 0 ? start >= 0 && stop <= n && start <= stop : start < n && stop >= -1 && start >= stop;
-  if (!fits) return cn_fail(e, CORNU_ERR_ARGUMENT, "slice %lld to %lld of a dimension of %lld", (long long)start, (long long)stop, (long long)n);
+  if (!fits)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "slice %lld to %lld of a dimension of %lld", (long long)start,
+                   (long long)stop, (long long)n);
   int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
   memcpy(shape, t->shape, sizeof shape);
   memcpy(stride, t->stride, sizeof stride);
@@ -153,7 +163,8 @@ cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu
   CN_TRY(need_data(t, e));
   CN_TRY(check_axis(t, axis, e));
   if (index < 0 || index >= t->shape[axis])
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "index %lld of a dimension of %lld", (long long)index, (long long)t->shape[axis]);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "index %lld of a dimension of %lld", (long long)index,
+                   (long long)t->shape[axis]);
   int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
   int rank = 0;
   for (int i = 0; i < t->rank; i++)
@@ -179,22 +190,26 @@ cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tens
 
 /* Fills in one -1 and compares the sizes. */
 static cn_status settle_shape(const cn_tensor *t, int rank, const int64_t *wanted, int64_t *shape, cn_error *e) {
-  if (rank < 0 || rank > CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
+  if (rank < 0 || rank > CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
   int64_t size = cornu_tensor_size(t), known = 1;
   int open = -1;
   for (int i = 0; i < rank; i++) {
     shape[i] = wanted[i];
     if (wanted[i] == -1 && open < 0) open = i;
-    else if (wanted[i] < 0) return cn_fail(e, CORNU_ERR_SHAPE, "a reshape may leave one dimension open: %s", CN_SHAPE(rank, wanted));
+    else if (wanted[i] < 0)
+      return cn_fail(e, CORNU_ERR_SHAPE, "a reshape may leave one dimension open: %s", CN_SHAPE(rank, wanted));
     else if (!cn_mul_i64(known, wanted[i], &known)) known = -1;
   }
   if (open >= 0 && known > 0 && size % known == 0) shape[open] = size / known, known = size;
   else if (open >= 0) known = -1;
   if (known == size) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_SHAPE, "%lld elements of shape %s do not fit the shape %s", (long long)size, CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, wanted));
+  return cn_fail(e, CORNU_ERR_SHAPE, "%lld elements of shape %s do not fit the shape %s", (long long)size,
+                 CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, wanted));
 }
 
-cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *wanted, cornu_tensor **out, cornu_error *e) {
+cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *wanted, cornu_tensor **out,
+                                  cornu_error *e) {
   *out = NULL;
   int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
   CN_TRY(need_data(t, e));
@@ -208,7 +223,8 @@ cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *want
   return status;
 }
 
-cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e) {
+cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out,
+                                    cornu_error *e) {
   *out = NULL;
   CN_TRY(need_data(t, e));
   int64_t stride[CN_MAX_RANK];
@@ -220,7 +236,9 @@ cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *sh
     stride[i] = from < 0 || t->shape[from] == 1 ? 0 : t->stride[from];
     fits = from < 0 || t->shape[from] == 1 || t->shape[from] == shape[i];
   }
-  if (!fits) return cn_fail(e, CORNU_ERR_SHAPE, "shape %s does not broadcast to %s", CN_SHAPE(t->rank, t->shape), CN_SHAPE(rank, shape));
+  if (!fits)
+    return cn_fail(e, CORNU_ERR_SHAPE, "shape %s does not broadcast to %s", CN_SHAPE(t->rank, t->shape),
+                   CN_SHAPE(rank, shape));
   return view(t, rank, shape, stride, 0, out, e);
 }
 

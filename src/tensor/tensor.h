@@ -38,7 +38,8 @@ int64_t cn_shape_size(int rank, const int64_t *shape);
 bool cn_shape_equal(int rank_a, const int64_t *a, int rank_b, const int64_t *b);
 void cn_shape_strides(int rank, const int64_t *shape, int64_t *stride); /* row-major */
 /* NumPy broadcasting with unknown dimensions: ? and 1 give ?, ? and n give n. */
-cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out, cn_error *e);
+cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out,
+                             cn_error *e);
 
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge);
 bool cn_dtype_is_float(cornu_dtype d);
