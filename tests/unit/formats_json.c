@@ -112,7 +112,7 @@ static void test_limits(void **state) {
   char deep[500];
   cornu_tree *tree = cornu_tree_new();
   cn_value *v;
-  memset(deep, '[', 200), memset(deep + 200, ']', 200);
+  memset(deep, '[', 200), memset(deep + 200, ']', sizeof deep - 200);
   assert_int_equal(cornu_json_read(tree, deep, 400, &v, NULL), CORNU_OK);
   memset(deep, '[', 201);
   assert_int_equal(cornu_json_read(tree, deep, 401, &v, NULL), CORNU_ERR_LIMIT);
