@@ -22,6 +22,7 @@ static struct {
   void (*task)(void *context, int i);
   void *context;
   atomic_int sleeping;
+  bool leaving;                   /* the next job is the end of the workers */
   atomic_int wanted;              /* threads, the caller included; 0: not asked yet */
   pthread_t threads[MAX_THREADS];
   unsigned first_seen[MAX_THREADS];
@@ -93,10 +94,28 @@ static void *work(void *number) {
   unsigned seen = pool.first_seen[index];
   for (;;) {
     seen = wait_for_job(seen);
+    if (pool.leaving) return NULL;
     if (index < pool.active) do_tasks();
     atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
   }
-  return NULL;
+}
+
+static void announce(void) {
+  atomic_fetch_add_explicit(&pool.job, 1, memory_order_seq_cst);
+  if (atomic_load_explicit(&pool.sleeping, memory_order_seq_cst) == 0) return;
+  pthread_mutex_lock(&pool.sleep_lock);
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.sleep_lock);
+}
+
+/* A host may unload the library (Lua does, with its state): no worker may then be in its code. */
+__attribute__((destructor)) static void stop_workers(void) {
+  if (pool.workers == 0 || pthread_mutex_trylock(&pool.lock)) return;
+  pool.leaving = true;
+  announce();
+  for (; pool.workers > 0; pool.workers--) pthread_join(pool.threads[pool.workers - 1], NULL);
+  pool.leaving = false;
+  pthread_mutex_unlock(&pool.lock);
 }
 
 /* In the child of a fork there are no workers, and nobody holds a lock. */
@@ -114,16 +133,11 @@ static void start_workers(int wanted) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   while (pool.workers < wanted) {
     pool.first_seen[pool.workers] = atomic_load(&pool.job);
-    if (pthread_create(&pool.threads[pool.workers], &attributes, work, (void *)(intptr_t)pool.workers))
-      break; /* fewer will do */
+    if (pthread_create(&pool.threads[pool.workers], NULL, work, (void *)(intptr_t)pool.workers)) break; /* fewer do */
     pool.workers++;
   }
-  pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -145,12 +159,7 @@ void cn_parallel(int tasks, void (*task)(void *context, int i), void *context) {
   pool.context = context;
   atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
   atomic_store_explicit(&pool.unfinished, pool.workers, memory_order_relaxed);
-  atomic_fetch_add_explicit(&pool.job, 1, memory_order_seq_cst);
-  if (atomic_load_explicit(&pool.sleeping, memory_order_seq_cst) > 0) {
-    pthread_mutex_lock(&pool.sleep_lock);
-    pthread_cond_broadcast(&pool.wake);
-    pthread_mutex_unlock(&pool.sleep_lock);
-  }
+  announce();
   do_tasks();
   for (int spins = 0; atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0; spins++) {
     if (spins < SPINS) pause_briefly();
