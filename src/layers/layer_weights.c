@@ -1,0 +1,170 @@
+/* Weights of layers in Keras's order, those of wrapped layers and nested models with them. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "layers/layer.h"
+
+cn_status cn_layer_add_weight(cn_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
+                              const cn_value *initializer, cn_error *e) {
+  if (cn_shape_size(rank, shape) < 0)
+    return cn_fail(e, CORNU_ERR_SHAPE, "weight \"%s\" would have shape %s: the input shape is not known", name,
+                   CN_SHAPE(rank, shape));
+  if (!cn_arena_grow(&l->arena, &l->weights, &l->cap_weights, l->n_weights, sizeof *l->weights)) return cn_no_memory(e);
+  cn_weight *w = &l->weights[l->n_weights];
+  *w = (cn_weight){.name = cn_arena_string(&l->arena, name), .rank = rank, .dtype = CORNU_FLOAT32,
+                   .trainable = trainable, .initializer = initializer};
+  if (!w->name) return cn_no_memory(e);
+  if (rank) memcpy(w->shape, shape, sizeof *shape * (size_t)rank);
+  l->n_weights++;
+  return CORNU_OK;
+}
+
+int cn_layer_find_weight(const cn_layer *l, const char *name) {
+  for (int i = 0; i < l->n_weights; i++)
+    if (strcmp(l->weights[i].name, name) == 0) return i;
+  return -1;
+}
+
+cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name) {
+  int i = cn_layer_find_weight(l, name);
+  if (i < 0 || t->status) return CN_NO_EDGE;
+  const cn_weight *w = &l->weights[i];
+  cn_type type = {.dtype = w->dtype, .rank = w->rank};
+  memcpy(type.shape, w->shape, sizeof type.shape);
+  cn_edge edge = CN_NO_EDGE;
+  t->status = cn_graph_add_constant(t->graph, &type, w->value, &edge, t->error);
+  return t->status ? CN_NO_EDGE : edge;
+}
+
+cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
+  cn_weight *w = &l->weights[index];
+  if (!cn_shape_equal(value->rank, value->shape, w->rank, w->shape))
+    return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
+                   w->name, CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
+  cn_tensor *own;
+  CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e)
+                                  : cornu_tensor_cast(value, w->dtype, &own, e));
+  cornu_tensor_release(w->value);
+  w->value = own;
+  atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
+  return CORNU_OK;
+}
+
+typedef struct walk { cn_weight_visit visit; void *user; bool trainable; cn_error *e; } walk;
+
+static cn_status walk_model(const walk *w, cornu_model *m, const char *prefix);
+
+/* Own weights, then children's, of one kind: trainable or not. */
+static cn_status walk_layer(const walk *w, cn_layer *l, const char *prefix, bool frozen) {
+  frozen |= !l->trainable;
+  for (int i = 0; i < l->n_weights; i++) {
+    if ((l->weights[i].trainable && !frozen) != w->trainable) continue;
+    char path[512];
+    snprintf(path, sizeof path, "%s%s", prefix, l->weights[i].name);
+    CN_TRY(w->visit(w->user, l, i, path, w->e));
+  }
+  for (int i = 0; i < l->n_children; i++) {
+    char path[512];
+    snprintf(path, sizeof path, "%s%s/", prefix, l->children[i].attribute);
+    CN_TRY(walk_layer(w, l->children[i].layer, path, frozen));
+  }
+  return l->model ? walk_model(w, l->model, prefix) : CORNU_OK;
+}
+
+static cn_status walk_model(const walk *w, cornu_model *m, const char *prefix) {
+  for (int i = 0; i < cornu_model_layers(m); i++) {
+    cn_layer *l = cornu_model_layer(m, i);
+    char path[512];
+    snprintf(path, sizeof path, "%s%s/", prefix, l->name);
+    CN_TRY(walk_layer(w, l, path, false));
+  }
+  return CORNU_OK;
+}
+
+cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, cn_error *e) {
+  walk w = {visit, user, true, e};
+  CN_TRY(walk_layer(&w, l, "", false));
+  w.trainable = false;
+  return walk_layer(&w, l, "", false);
+}
+
+/* ---- public ---- */
+
+typedef struct finder { int wanted, at; cn_layer *owner; int index; char path[512]; } finder;
+
+static cn_status find(void *user, cn_layer *owner, int index, const char *path, cn_error *e) {
+  (void)e;
+  finder *f = user;
+  if (f->at++ != f->wanted) return CORNU_OK;
+  f->owner = owner;
+  f->index = index;
+  snprintf(f->path, sizeof f->path, "%s", path);
+  return CORNU_ERR_NOT_FOUND; /* stops the walk */
+}
+
+int cornu_layer_weights(const cornu_layer *l) {
+  finder f = {.wanted = -1};
+  cn_layer_each_weight((cn_layer *)l, find, &f, NULL);
+  return f.at;
+}
+
+/* Paths of weights further down are made once and kept with the layer that was asked. */
+static const char *keep_path(cn_layer *l, const char *path) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  const char *kept = NULL;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < l->n_paths && !kept; i++)
+    if (strcmp(l->paths[i], path) == 0) kept = l->paths[i];
+  if (!kept && cn_arena_grow(&l->path_arena, &l->paths, &l->cap_paths, l->n_paths, sizeof *l->paths) &&
+      (kept = cn_arena_string(&l->path_arena, path)))
+    l->paths[l->n_paths++] = kept;
+  pthread_mutex_unlock(&lock);
+  return kept;
+}
+
+const char *cornu_layer_weight_name(const cornu_layer *l, int i) {
+  finder f = {.wanted = i};
+  cn_layer_each_weight((cn_layer *)l, find, &f, NULL);
+  if (!f.owner) return NULL;
+  return f.owner == l ? f.owner->weights[f.index].name : keep_path((cn_layer *)l, f.path);
+}
+
+cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i) {
+  finder f = {.wanted = i};
+  cn_layer_each_weight((cn_layer *)l, find, &f, NULL);
+  return f.owner ? f.owner->weights[f.index].value : NULL;
+}
+
+cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e) {
+  int have = cornu_layer_weights(l);
+  if (n != have)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has %d weights, not %d", l->name, l->class_name, have, n);
+  for (int pass = 0; pass < 2; pass++) /* all fit before one is set */
+    for (int i = 0; i < n; i++) {
+      finder f = {.wanted = i};
+      cn_layer_each_weight(l, find, &f, NULL);
+      const cn_weight *w = &f.owner->weights[f.index];
+      const cn_tensor *given = weights[i];
+      if (cornu_tensor_is_symbolic(given) || !cn_shape_equal(given->rank, given->shape, w->rank, w->shape))
+        return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
+                       f.path, CN_SHAPE(given->rank, given->shape), CN_SHAPE(w->rank, w->shape));
+      if (!pass) continue;
+      cn_tensor *copy;
+      CN_TRY(cornu_tensor_cast(weights[i], w->dtype, &copy, e));
+      cn_status status = cn_layer_set_weight(f.owner, f.index, copy, e);
+      cornu_tensor_release(copy);
+      CN_TRY(status);
+    }
+  return CORNU_OK;
+}
+
+cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
+                                    cornu_error *e) {
+  if (cn_layer_find_weight(l, name) >= 0)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
+  CN_TRY(cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e));
+  /* zeros until the file's array comes: a handler may look at its weights while the model is built */
+  return cornu_tensor_new(CORNU_FLOAT32, rank, shape, &l->weights[l->n_weights - 1].value, e);
+}
