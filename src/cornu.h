@@ -300,6 +300,8 @@ typedef struct cornu_load_options {
   const cornu_custom *custom;
   int n_custom;
   uint64_t seed;             /* of the initial weights when a config comes without weights */
+  bool trusted;              /* HDF5 beyond what Keras writes (chunks, packing): read it with libhdf5, which does not
+                              * stand files that are made to harm */
 } cornu_load_options;
 
 /* path: .h5/.hdf5, .keras, .json, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,

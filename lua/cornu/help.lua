@@ -10,6 +10,8 @@ Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder; the conte
 weights: a second file (.h5, .weights.h5, a full model). options:
   by_name = true          weights to layers by name instead of by order
   skip_mismatch = true    leave weights whose shape differs as they are
+  trusted = true          you know where the file is from: HDF5 that Keras does not write itself (repacked, in chunks)
+                          is read, too, with libhdf5, which does not stand files that are made to harm
   custom_objects = {Name = function(x, layer) return y end}
                           layers that Cornu does not know, and Lambda, by class name or by layer name. x is a
                           tensor, or a list when there are several. The function runs once, on symbolic

@@ -2,8 +2,8 @@
 local core = require "cornu.core"
 local options = require "cornu.options"
 
-local load_options = { "backend", "by_name", "custom_objects", "data_format", "seed", "skip_mismatch" }
-local weight_options = { "backend", "by_name", "data_format", "skip_mismatch" }
+local load_options = { "backend", "by_name", "custom_objects", "data_format", "seed", "skip_mismatch", "trusted" }
+local weight_options = { "backend", "by_name", "data_format", "skip_mismatch", "trusted" }
 local predict_options = { "batch_size", "progress", "threads" }
 
 -- A tensor, a list, or a table whose values are all tensors; else it is a table of options.

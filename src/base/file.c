@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +51,46 @@ cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, 
   else cn_free(*data), *data = NULL;
   close(fd);
   return status;
+}
+
+/* The file's pages lie over the beginning of a larger range of zeros. */
+static cn_status map_pages(cn_mapping *m, int fd, const char *path, cn_error *e) {
+  m->data = mmap(NULL, m->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (m->data == MAP_FAILED) return m->data = NULL, cn_no_memory(e);
+  if (m->size == 0 ||
+      mmap(m->data, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED)
+    return CORNU_OK;
+  return io_error(e, path);
+}
+
+cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e) {
+  int fd;
+  struct stat s;
+  *out = NULL;
+  CN_TRY(open_file(path, &fd, &s, e));
+  cn_mapping *m = cn_calloc(1, sizeof *m);
+  cn_status status = m ? CORNU_OK : cn_no_memory(e);
+  if (!status) {
+    m->references = 1;
+    m->size = (size_t)s.st_size;
+    if (!cn_add_size(m->size, 2 * (size_t)sysconf(_SC_PAGESIZE), &m->length)) status = cn_no_memory(e);
+  }
+  if (!status) status = map_pages(m, fd, path, e);
+  close(fd);
+  if (status) cn_mapping_drop(m);
+  else *out = m;
+  return status;
+}
+
+cn_mapping *cn_mapping_share(cn_mapping *m) {
+  atomic_fetch_add_explicit(&m->references, 1, memory_order_relaxed);
+  return m;
+}
+
+void cn_mapping_drop(cn_mapping *m) {
+  if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) > 1) return;
+  if (m->data) munmap(m->data, m->length);
+  cn_free(m);
 }
 
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e) {

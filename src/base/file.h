@@ -2,12 +2,21 @@
 #ifndef CN_BASE_FILE_H
 #define CN_BASE_FILE_H
 
+#include <stdatomic.h>
+
 #include "base/memory.h"
 
 /* The whole file with a NUL behind it; the caller frees *data with cn_free. Refuses folders and more than max bytes. */
 cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e);
 /* The first bytes of a file at an offset; *got may be less than size at the end of the file. */
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e);
+/* A file in memory: private pages (what is written into them stays in this process), with 64 readable bytes behind. The
+ * file must not be cut while it is mapped; files that are replaced by renaming, as every save of Keras's and Cornu's own
+ * does it, keep their old pages. References are counted; dropping NULL is fine. */
+typedef struct cn_mapping { atomic_int references; char *data; size_t size, length; } cn_mapping;
+cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e);
+cn_mapping *cn_mapping_share(cn_mapping *m);
+void cn_mapping_drop(cn_mapping *m);
 bool cn_file_is_folder(const char *path);
 bool cn_file_exists(const char *path);
 

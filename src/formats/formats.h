@@ -30,7 +30,7 @@ typedef struct cn_source {
 } cn_source;
 
 /* Opens by content. parts: the config may be left unread when weights alone are wanted, and the other way round. */
-enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2 };
+enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2, CN_SOURCE_TRUSTED = 4 };
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e);
 void cn_source_close(cn_source *s);
 const char *cn_base_name(const char *path);

@@ -1,5 +1,7 @@
-/* HDF5 files, as far as Keras uses them: groups, arrays, and attributes of text and numbers. Only what is inside the
- * file is followed: hard links, storage of its own, the filters deflate, shuffle and fletcher32.
+/* HDF5 files, as far as Keras uses them: groups, arrays, and attributes of text and numbers. Two readers serve them. The
+ * plain one (hdf5.h) is Cornu's own and reads what Keras writes. What is beyond it, as repacked files are, goes to
+ * libhdf5, with the filters deflate, shuffle and fletcher32, but for trusted files alone: the library does not stand
+ * files that are made to harm. Neither reader follows a link or a storage that leads out of the file.
  *
  * Paths are relative to the root, with slashes; "" is the root. All functions may be called from any thread. */
 #ifndef CN_FORMATS_H5_H
@@ -13,8 +15,9 @@ typedef struct cn_h5 cn_h5;
 typedef struct cn_names { const char **items; int count, capacity; } cn_names;
 bool cn_names_add(cn_arena *a, cn_names *names, const char *text, size_t length); /* copies */
 
-cn_status cn_h5_open(const char *path, cn_h5 **out, cn_error *e);
-cn_status cn_h5_open_memory(void *data, size_t size, cn_h5 **out, cn_error *e); /* data is borrowed until the close */
+cn_status cn_h5_open(const char *path, bool trusted, cn_h5 **out, cn_error *e);
+/* A file in memory, which is borrowed until the close. */
+cn_status cn_h5_open_memory(void *data, size_t size, bool trusted, cn_h5 **out, cn_error *e);
 void cn_h5_close(cn_h5 *f); /* NULL is fine */
 
 typedef enum cn_h5_kind { CN_H5_NONE, CN_H5_GROUP, CN_H5_ARRAY } cn_h5_kind;

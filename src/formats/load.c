@@ -15,9 +15,11 @@ static cn_status read_options(const cornu_load_options *given, cornu_load_option
   return CORNU_OK;
 }
 
+static int trust(const cornu_load_options *options) { return options->trusted ? CN_SOURCE_TRUSTED : 0; }
+
 /* A weights file that is not the model's own. */
-static cn_status open_weights(const char *path, cn_source *s, cn_error *e) {
-  CN_TRY(cn_source_open(path, CN_SOURCE_WEIGHTS, s, e));
+static cn_status open_weights(const char *path, const cornu_load_options *options, cn_source *s, cn_error *e) {
+  CN_TRY(cn_source_open(path, CN_SOURCE_WEIGHTS | trust(options), s, e));
   if (s->layout) return CORNU_OK;
   cn_fail(e, CORNU_ERR_FORMAT, "%s: the file holds no weights", s->name);
   cn_source_close(s);
@@ -78,10 +80,10 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   if (!path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the path of the model is NULL");
   CN_TRY(read_options(given, &options, e));
   CN_TRY(cn_custom_set_new(options.custom, options.n_custom, &customs, e));
-  cn_status status = cn_source_open(path, weights ? CN_SOURCE_CONFIG : CN_SOURCE_CONFIG | CN_SOURCE_WEIGHTS, &source,
-                                    e);
+  int parts = CN_SOURCE_CONFIG | (weights ? 0 : CN_SOURCE_WEIGHTS) | trust(&options);
+  cn_status status = cn_source_open(path, parts, &source, e);
   if (!status) status = need_config(&source, e);
-  if (!status && weights) status = open_weights(weights, &other, e);
+  if (!status && weights) status = open_weights(weights, &options, &other, e);
   cn_source *from = weights ? &other : source.layout ? &source : NULL;
   if (!status) status = make_model(&source, from, &options, path, customs, out, e);
   cn_source_close(&other);
@@ -96,7 +98,7 @@ cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const co
   cn_source s;
   if (!m || !path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "path of the weights" : "model");
   CN_TRY(read_options(given, &options, e));
-  CN_TRY(open_weights(path, &s, e));
+  CN_TRY(open_weights(path, &options, &s, e));
   cn_status status = load_from(m, &s, &options, e);
   cn_source_close(&s);
   return status;

@@ -165,7 +165,7 @@ static cn_status open_h5(const char *path, int parts, cn_source *s, cn_error *e)
   const char *text;
   size_t length;
   cn_value *v;
-  CN_TRY(cn_h5_open(path, &s->h5, e));
+  CN_TRY(cn_h5_open(path, parts & CN_SOURCE_TRUSTED, &s->h5, e));
   find_layout(s);
   CN_TRY(text_attr(s, "", "keras_version", &s->version, e));
   CN_TRY(text_attr(s, "", "backend", &s->backend, e));
@@ -238,7 +238,7 @@ static cn_status check_members(const members *m, cn_error *e) {
   return cn_fail(e, CORNU_ERR_FORMAT, "a zip archive without config.json: not a .keras model");
 }
 
-static cn_status open_member_weights(cn_source *s, const members *m, cn_error *e) {
+static cn_status open_member_weights(cn_source *s, const members *m, bool trusted, cn_error *e) {
   size_t size;
   char path[4096];
   if (!has_member(m, "model.weights.h5")) {
@@ -250,10 +250,10 @@ static cn_status open_member_weights(cn_source *s, const members *m, cn_error *e
   }
   if (m->zip) {
     CN_TRY(read_member(m, "model.weights.h5", SIZE_MAX - 1, &s->image, &size, e));
-    CN_TRY(cn_h5_open_memory(s->image, size, &s->h5, e));
+    CN_TRY(cn_h5_open_memory(s->image, size, trusted, &s->h5, e));
   } else {
     snprintf(path, sizeof path, "%s/model.weights.h5", m->folder);
-    CN_TRY(cn_h5_open(path, &s->h5, e));
+    CN_TRY(cn_h5_open(path, trusted, &s->h5, e));
   }
   find_layout(s);
   if (s->layout == CN_WEIGHTS_LEGACY) CN_TRY(text_attr(s, s->group, "keras_version", &s->weights_version, e));
@@ -275,7 +275,7 @@ static cn_status open_members(cn_source *s, const members *m, int parts, cn_erro
   const cn_value *compiled = cn_value_find(v, "compile_config");
   s->training = cn_value_is(compiled, CORNU_DICT) && compiled->count ? compiled : NULL;
   if (!(parts & CN_SOURCE_WEIGHTS)) return CORNU_OK;
-  status = open_member_weights(s, m, e);
+  status = open_member_weights(s, m, parts & CN_SOURCE_TRUSTED, e);
   return status ? cn_at(e, status, "model.weights.h5") : CORNU_OK;
 }
 

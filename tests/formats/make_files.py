@@ -3,7 +3,7 @@ import h5py
 import numpy as np
 
 # What Keras and h5py write: texts of every kind, lists in pieces, arrays of every dtype.
-with h5py.File("kinds.h5", "w", userblock_size=512) as f:
+def kinds(f):
     f.attrs["variable"] = "gr\u00fcn"
     f.attrs["fixed"] = np.bytes_(b"abc")
     for name, pad, text in [("spaces", h5py.h5t.STR_SPACEPAD, b"ab    "), ("terminated", h5py.h5t.STR_NULLTERM, b"ab\0cde")]:
@@ -28,23 +28,26 @@ with h5py.File("kinds.h5", "w", userblock_size=512) as f:
     f["bfloat16"] = np.array([0x3F80, 0xC000], "<u2").view("V2")
     f["scalar"] = np.float32(2.5)
     f["none"] = np.zeros((0, 3), "float32")
-    f.create_dataset("packed", data=np.arange(1000, dtype="float32").reshape(50, 20), chunks=(16, 20), compression="gzip", shuffle=True, fletcher32=True)
     f.create_dataset("dense/dense/kernel:0", data=np.ones((2, 2), "float32"))
     f.create_group("order")
     for name in ["10", "9", "b", "a", "0"]:
         f["order"].create_group(name)
 
+
+# As Keras writes it, and so that libhdf5 alone reads it.
+with h5py.File("plain.h5", "w") as f:
+    kinds(f)
+with h5py.File("kinds.h5", "w", userblock_size=512) as f:
+    kinds(f)
+    f.create_dataset("packed", data=np.arange(1000, dtype="float32").reshape(50, 20), chunks=(16, 20), compression="gzip", shuffle=True, fletcher32=True)
+
 # What must be refused.
-with h5py.File("refused.h5", "w") as f:
+
+
+def refused(f):
     f["real"] = np.arange(4, dtype="float32")
     f["soft"] = h5py.SoftLink("/real")
-    f["external"] = h5py.ExternalLink("kinds.h5", "/scalar")
     f.create_dataset("outside", shape=(4,), dtype="float32", external=[("kinds.h5", 0, 16)])
-    layout = h5py.VirtualLayout(shape=(3,), dtype="float32")
-    layout[:] = h5py.VirtualSource("kinds.h5", "little/float32", shape=(2, 3))[0]
-    f.create_virtual_dataset("virtual", layout)
-    f.create_dataset("filter", data=np.arange(8), chunks=(8,), scaleoffset=4)
-    f.create_dataset("lzf", data=np.arange(8), chunks=(8,), compression="lzf")
     f["compound"] = np.zeros(2, [("a", "f4"), ("b", "i4")])
     f.create_dataset("texts", data=["a", "b"], dtype=h5py.string_dtype())
     f.create_dataset("lists", shape=(1,), dtype=h5py.vlen_dtype("int32"))
@@ -53,14 +56,30 @@ with h5py.File("refused.h5", "w") as f:
     f["opaque"] = np.zeros(2, "V5")
     f["complex"] = np.zeros(2, "c8")
     f.create_dataset("unwritten", shape=(1000, 1000), dtype="float32")
-    f.create_dataset("bomb", shape=(1 << 20, 1 << 20), dtype="float32", chunks=(1024, 1024), compression="gzip")
     f.create_dataset("deep", shape=(1,) * 9, dtype="float32")
     f["deep"][...] = 1
+
+
+with h5py.File("refused_plain.h5", "w") as f:
+    refused(f)
+with h5py.File("refused.h5", "w") as f:
+    refused(f)
+    f["external"] = h5py.ExternalLink("kinds.h5", "/scalar")
+    layout = h5py.VirtualLayout(shape=(3,), dtype="float32")
+    layout[:] = h5py.VirtualSource("kinds.h5", "little/float32", shape=(2, 3))[0]
+    f.create_virtual_dataset("virtual", layout)
+    f.create_dataset("filter", data=np.arange(8), chunks=(8,), scaleoffset=4)
+    f.create_dataset("lzf", data=np.arange(8), chunks=(8,), compression="lzf")
+    f.create_dataset("bomb", shape=(1 << 20, 1 << 20), dtype="float32", chunks=(1024, 1024), compression="gzip")
     cycle = f.create_group("cycle")
     cycle["again"] = f["/"]
+with h5py.File("large.h5", "w") as f:
+    f["large"] = np.arange(20000, dtype="float32")
+with h5py.File("cycle.h5", "w") as f:
+    f.create_group("cycle")["again"] = f["/"]
 
 # A file that was cut off.
-with open("kinds.h5", "rb") as whole, open("cut.h5", "wb") as cut:
+with open("plain.h5", "rb") as whole, open("cut.h5", "wb") as cut:
     cut.write(whole.read()[:4000])
 
 # One small picture in the ways that PNG and JPEG have. Needs Pillow.

@@ -169,7 +169,7 @@ end
 
 function TestModel:test_load_errors()
   fails("no-such-file.h5", cornu.load, "no-such-file.h5")
-  fails('load has no option "by_nam" (it has: backend by_name custom_objects data_format seed skip_mismatch): ' ..
+  fails('load has no option "by_nam" (it has: backend by_name custom_objects data_format seed skip_mismatch trusted): ' ..
     'did you mean "by_name"?', cornu.load, self.path, { by_nam = true })
   fails("options come last", cornu.load, self.path, {}, {})
   fails("got nil", cornu.load)

@@ -1,0 +1,86 @@
+/* The part of HDF5 that Keras writes, read strictly: superblock 0 or 1, object headers and groups of the first format,
+ * hard links, contiguous or compact arrays, no filters. Every offset and size is checked against the file before it is
+ * used, and work is bounded by the file's size. The numbers of sections refer to the HDF5 File Format Specification 3.0.
+ *
+ * CORNU_ERR_FORMAT: the file is damaged; CORNU_ERR_UNSUPPORTED: it is HDF5 outside of this part. */
+#ifndef CN_FORMATS_HDF5_H
+#define CN_FORMATS_HDF5_H
+
+#include "ops/op.h"
+
+typedef struct cn_hdf5 { const uint8_t *data; uint64_t size, root; } cn_hdf5;
+cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e); /* data is borrowed */
+
+/* [at, at + length) of the file; NULL: it is not inside. */
+const uint8_t *cn_hdf5_bytes(const cn_hdf5 *f, uint64_t at, uint64_t length);
+uint64_t cn_hdf5_number(const uint8_t *p, int bytes); /* little-endian, 1 to 8 bytes */
+#define CN_HDF5_NOWHERE UINT64_MAX                    /* the undefined address */
+cn_status cn_hdf5_damaged(cn_error *e, const char *what);
+cn_status cn_hdf5_outside(cn_error *e, const char *what);
+
+/* ---- Objects: an address, messages ---- */
+
+enum {
+  CN_HDF5_SPACE = 1, CN_HDF5_LINK_INFO = 2, CN_HDF5_TYPE = 3, CN_HDF5_LINK = 6, CN_HDF5_EXTERNAL = 7, CN_HDF5_LAYOUT = 8,
+  CN_HDF5_FILTERS = 11, CN_HDF5_ATTRIBUTE = 12, CN_HDF5_CONTINUATION = 16, CN_HDF5_GROUP = 17, CN_HDF5_ATTRIBUTES = 21
+};
+typedef struct cn_hdf5_message { int type; const uint8_t *data; size_t size; } cn_hdf5_message;
+
+/* Walks over an object's messages: start, then next until *more is false. */
+enum { CN_HDF5_BLOCKS = 64 };
+typedef struct cn_hdf5_walk {
+  const cn_hdf5 *file;
+  int left;                                     /* messages */
+  const uint8_t *at, *end;
+  struct { uint64_t at, length; } blocks[CN_HDF5_BLOCKS]; /* where the header goes on */
+  int n_blocks, block;
+} cn_hdf5_walk;
+cn_status cn_hdf5_start(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_error *e);
+cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error *e);
+/* The object's one message of this type; m->data NULL: it has none. */
+cn_status cn_hdf5_message_of(const cn_hdf5 *f, uint64_t object, int type, cn_hdf5_message *m, cn_error *e);
+
+/* Members of a group; object CN_HDF5_NOWHERE: a link to another place. A status other than CORNU_OK from visit stops. */
+typedef cn_status (*cn_hdf5_visit)(void *user, const char *name, uint64_t object, cn_error *e);
+cn_status cn_hdf5_members(const cn_hdf5 *f, uint64_t group, cn_hdf5_visit visit, void *user, cn_error *e);
+/* The object at a path of names with slashes below the root; CORNU_ERR_NOT_FOUND. */
+cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_error *e);
+
+/* ---- Values ---- */
+
+typedef enum cn_hdf5_class { /* section IV.A.2.d */
+  CN_HDF5_INTEGER = 0, CN_HDF5_FLOAT = 1, CN_HDF5_STRING = 3, CN_HDF5_OPAQUE = 5, CN_HDF5_ENUM = 8, CN_HDF5_VLEN = 9
+} cn_hdf5_class;
+typedef struct cn_hdf5_type {
+  int kind;            /* cn_hdf5_class, or another number */
+  size_t size;
+  bool known;          /* an array may hold it: dtype and swapped say what */
+  cornu_dtype dtype;
+  bool swapped;        /* big-endian */
+  bool text;           /* a string, of variable length when kind is CN_HDF5_VLEN */
+  int padding;         /* of strings of fixed length: 0 ends at a NUL, 1 NULs, 2 spaces */
+} cn_hdf5_type;
+typedef struct cn_hdf5_space { int rank; int64_t shape[CN_MAX_RANK], count; } cn_hdf5_space; /* nothing: count 0, rank -1 */
+
+cn_status cn_hdf5_read_type(const uint8_t *p, size_t size, cn_hdf5_type *out, cn_error *e);
+cn_status cn_hdf5_read_space(const uint8_t *p, size_t size, cn_hdf5_space *out, cn_error *e);
+
+typedef struct cn_hdf5_attribute {
+  bool found;
+  cn_hdf5_type type;
+  cn_hdf5_space space;
+  const uint8_t *data; /* space.count elements of type.size bytes, inside the file */
+} cn_hdf5_attribute;
+cn_status cn_hdf5_attribute_of(const cn_hdf5 *f, uint64_t object, const char *name, cn_hdf5_attribute *out, cn_error *e);
+/* The bytes that an element of a variable length points to. *steps bounds the work over many elements. */
+cn_status cn_hdf5_heap(const cn_hdf5 *f, const uint8_t *element, const uint8_t **data, size_t *length, int64_t *steps,
+                       cn_error *e);
+
+typedef struct cn_hdf5_array {
+  cn_hdf5_type type;
+  cn_hdf5_space space;
+  const uint8_t *data; /* inside the file; NULL: never written, so zeros */
+} cn_hdf5_array;
+cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out, cn_error *e);
+
+#endif

@@ -1,0 +1,223 @@
+/* HDF5: superblock, object headers, groups. */
+#include <string.h>
+
+#include "base/text.h"
+#include "formats/hdf5.h"
+
+enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32 };
+
+cn_status cn_hdf5_damaged(cn_error *e, const char *what) {
+  return cn_fail(e, CORNU_ERR_FORMAT, "damaged HDF5 data: %s", what);
+}
+
+cn_status cn_hdf5_outside(cn_error *e, const char *what) {
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the HDF5 file has %s, which Keras does not write", what);
+}
+
+const uint8_t *cn_hdf5_bytes(const cn_hdf5 *f, uint64_t at, uint64_t length) {
+  return at <= f->size && length <= f->size - at ? f->data + at : NULL;
+}
+
+uint64_t cn_hdf5_number(const uint8_t *p, int bytes) {
+  uint64_t n = 0;
+  while (bytes-- > 0) n = n << 8 | p[bytes];
+  return n;
+}
+
+static bool signed_at(const cn_hdf5 *f, uint64_t at) {
+  const uint8_t *p = cn_hdf5_bytes(f, at, 8);
+  return p && memcmp(p, "\x89HDF\r\n\x1a\n", 8) == 0;
+}
+
+static cn_status check_signature(const cn_hdf5 *f, cn_error *e) {
+  if (signed_at(f, 0)) return CORNU_OK;
+  for (uint64_t at = 512; at && at < f->size; at *= 2)
+    if (signed_at(f, at)) return cn_hdf5_outside(e, "data of others in front");
+  return cn_fail(e, CORNU_ERR_FORMAT, "not an HDF5 file");
+}
+
+/* Section II.A. */
+cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e) {
+  *f = (cn_hdf5){data, size, 0};
+  CN_TRY(check_signature(f, e));
+  const uint8_t *p = cn_hdf5_bytes(f, 0, 16);
+  if (!p) return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
+  int more = p[8] == 1 ? 4 : 0;
+  if (p[8] > 1) return cn_hdf5_outside(e, "a superblock of a later format");
+  if (p[13] != 8 || p[14] != 8) return cn_hdf5_outside(e, "addresses of other than 8 bytes");
+  p = cn_hdf5_bytes(f, (uint64_t)(24 + more), 72);
+  if (!p) return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
+  if (cn_hdf5_number(p, 8) != 0) return cn_hdf5_outside(e, "a base address");
+  uint64_t end = cn_hdf5_number(p + 16, 8);
+  if (end > size)
+    return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it has %zu bytes and says %llu", size,
+                   (unsigned long long)end);
+  f->root = cn_hdf5_number(p + 40, 8);
+  return CORNU_OK;
+}
+
+/* ---- Object headers, section IV.A.1.a ---- */
+
+cn_status cn_hdf5_start(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_error *e) {
+  const uint8_t *p = cn_hdf5_bytes(f, object, 16);
+  if (!p) return cn_hdf5_damaged(e, "an object outside of the file");
+  if (memcmp(p, "OHDR", 4) == 0) return cn_hdf5_outside(e, "object headers of the second format");
+  if (p[0] != 1) return cn_hdf5_damaged(e, "an object header of an unknown version");
+  uint64_t length = cn_hdf5_number(p + 8, 4);
+  *w = (cn_hdf5_walk){.file = f, .left = (int)cn_hdf5_number(p + 2, 2), .at = cn_hdf5_bytes(f, object + 16, length)};
+  if (!w->at) return cn_hdf5_damaged(e, "an object header that leaves the file");
+  w->end = w->at + length;
+  return CORNU_OK;
+}
+
+static cn_status add_block(cn_hdf5_walk *w, const cn_hdf5_message *m, cn_error *e) {
+  if (m->size < 16 || w->n_blocks == CN_HDF5_BLOCKS) return cn_hdf5_damaged(e, "an object header with too many parts");
+  w->blocks[w->n_blocks].at = cn_hdf5_number(m->data, 8);
+  w->blocks[w->n_blocks++].length = cn_hdf5_number(m->data + 8, 8);
+  return CORNU_OK;
+}
+
+cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error *e) {
+  for (*more = false; w->left > 0;) {
+    if (w->end - w->at < 8) {
+      if (w->block == w->n_blocks) return CORNU_OK;
+      uint64_t length = w->blocks[w->block].length;
+      w->at = cn_hdf5_bytes(w->file, w->blocks[w->block++].at, length);
+      if (!w->at) return cn_hdf5_damaged(e, "a part of an object header outside of the file");
+      w->end = w->at + length;
+      continue;
+    }
+    unsigned flags = w->at[4];
+    *m = (cn_hdf5_message){(int)cn_hdf5_number(w->at, 2), w->at + 8, (size_t)cn_hdf5_number(w->at + 2, 2)};
+    if (m->size > (size_t)(w->end - m->data)) return cn_hdf5_damaged(e, "a message that leaves its object header");
+    w->at = m->data + m->size;
+    w->left--;
+    if (m->type == CN_HDF5_CONTINUATION) {
+      CN_TRY(add_block(w, m, e));
+      continue;
+    }
+    if (m->type && flags & 2) return cn_hdf5_outside(e, "messages that objects share");
+    *more = true;
+    return CORNU_OK;
+  }
+  return CORNU_OK;
+}
+
+cn_status cn_hdf5_message_of(const cn_hdf5 *f, uint64_t object, int type, cn_hdf5_message *m, cn_error *e) {
+  cn_hdf5_walk w;
+  bool more = true;
+  CN_TRY(cn_hdf5_start(&w, f, object, e));
+  while (more) {
+    CN_TRY(cn_hdf5_next(&w, m, &more, e));
+    if (more && m->type == type) return CORNU_OK;
+  }
+  *m = (cn_hdf5_message){0};
+  return CORNU_OK;
+}
+
+/* ---- Groups, sections III.A.1, III.B, III.C, III.D ---- */
+
+typedef struct group {
+  const cn_hdf5 *file;
+  const char *names;       /* the segment of the local heap */
+  uint64_t names_size;
+  uint64_t nodes;          /* of the tree that may still be visited: a sound tree visits none twice */
+  cn_hdf5_visit visit;
+  void *user;
+  cn_error *e;
+} group;
+
+static cn_status open_heap(group *g, uint64_t address) {
+  const uint8_t *p = cn_hdf5_bytes(g->file, address, 32);
+  if (!p || memcmp(p, "HEAP", 4) != 0 || p[4] != 0) return cn_hdf5_damaged(g->e, "a group without its names");
+  g->names_size = cn_hdf5_number(p + 8, 8);
+  g->names = (const char *)cn_hdf5_bytes(g->file, cn_hdf5_number(p + 24, 8), g->names_size);
+  return g->names ? CORNU_OK : cn_hdf5_damaged(g->e, "names of a group outside of the file");
+}
+
+static cn_status visit_entry(group *g, const uint8_t *p) {
+  uint64_t name = cn_hdf5_number(p, 8);
+  if (name >= g->names_size) return cn_hdf5_damaged(g->e, "the name of a member");
+  uint64_t most = g->names_size - name;
+  const char *text = g->names + name, *end = memchr(text, 0, most > LONGEST_NAME ? LONGEST_NAME : (size_t)most);
+  if (!end || end == text || memchr(text, '/', (size_t)(end - text)) || !cn_utf8_valid(text, (size_t)(end - text)))
+    return cn_hdf5_damaged(g->e, "the name of a member");
+  bool hard = cn_hdf5_number(p + 16, 4) != 2;
+  return g->visit(g->user, text, hard ? cn_hdf5_number(p + 8, 8) : CN_HDF5_NOWHERE, g->e);
+}
+
+static cn_status visit_leaf(group *g, uint64_t address) {
+  const uint8_t *p = cn_hdf5_bytes(g->file, address, 8);
+  if (!p || memcmp(p, "SNOD", 4) != 0 || p[4] != 1) return cn_hdf5_damaged(g->e, "a leaf of a group's tree");
+  int count = (int)cn_hdf5_number(p + 6, 2);
+  p = cn_hdf5_bytes(g->file, address + 8, (uint64_t)count * 40);
+  if (!p) return cn_hdf5_damaged(g->e, "a leaf of a group's tree outside of the file");
+  for (int i = 0; i < count; i++) CN_TRY(visit_entry(g, p + 40 * i));
+  return CORNU_OK;
+}
+
+/* level -1: any, at the root. */
+static cn_status visit_node(group *g, uint64_t address, int level) {
+  const uint8_t *p = cn_hdf5_bytes(g->file, address, 24);
+  if (!p || memcmp(p, "TREE", 4) != 0 || p[4] != 0 || (level >= 0 && p[5] != level) || p[5] > DEEPEST_TREE)
+    return cn_hdf5_damaged(g->e, "a node of a group's tree");
+  level = p[5];
+  int count = (int)cn_hdf5_number(p + 6, 2);
+  p = cn_hdf5_bytes(g->file, address + 24, (uint64_t)count * 16);
+  if (!p) return cn_hdf5_damaged(g->e, "a node of a group's tree outside of the file");
+  for (int i = 0; i < count; i++) {
+    if (g->nodes-- == 0) return cn_hdf5_damaged(g->e, "a group's tree that joins itself");
+    uint64_t child = cn_hdf5_number(p + 16 * i + 8, 8);
+    CN_TRY(level ? visit_node(g, child, level - 1) : visit_leaf(g, child));
+  }
+  return CORNU_OK;
+}
+
+cn_status cn_hdf5_members(const cn_hdf5 *f, uint64_t object, cn_hdf5_visit visit, void *user, cn_error *e) {
+  cn_hdf5_message m;
+  CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_LINK_INFO, &m, e));
+  if (m.data) return cn_hdf5_outside(e, "groups of the second format");
+  CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_GROUP, &m, e));
+  if (!m.data) return cn_fail(e, CORNU_ERR_FORMAT, "it is not a group");
+  if (m.size < 16) return cn_hdf5_damaged(e, "a group");
+  group g = {.file = f, .nodes = f->size / 24, .visit = visit, .user = user, .e = e};
+  CN_TRY(open_heap(&g, cn_hdf5_number(m.data + 8, 8)));
+  return visit_node(&g, cn_hdf5_number(m.data, 8), -1);
+}
+
+/* ---- Paths ---- */
+
+typedef struct step { const char *name; size_t length; uint64_t object; bool found; } step;
+
+static cn_status match(void *user, const char *name, uint64_t object, cn_error *e) {
+  (void)e;
+  step *s = user;
+  if (strncmp(name, s->name, s->length) != 0 || name[s->length]) return CORNU_OK;
+  s->object = object;
+  s->found = true;
+  return CORNU_ERR_NOT_FOUND; /* stops the walk */
+}
+
+cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_error *e) {
+  *object = f->root;
+  int depth = 0;
+  for (const char *p = path; *p;) {
+    step s = {.name = p, .length = strcspn(p, "/")};
+    if (s.length) {
+      if (s.length >= LONGEST_NAME || ++depth > cn_limits.max_depth)
+        return cn_fail(e, CORNU_ERR_LIMIT, "a path too long: \"%.80s…\"", path);
+      cn_hdf5_message m;
+      CN_TRY(cn_hdf5_message_of(f, *object, CN_HDF5_TYPE, &m, e));
+      cn_status status = m.data ? CORNU_OK : cn_hdf5_members(f, *object, match, &s, e);
+      if (!s.found)
+        return status ? status : cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%.*s\" in the file", (int)s.length, s.name);
+      if (s.object == CN_HDF5_NOWHERE)
+        return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                       "\"%.*s\" is a link to another place or file, which is never followed", (int)s.length, s.name);
+      *object = s.object;
+    }
+    p += s.length;
+    p += *p == '/';
+  }
+  return CORNU_OK;
+}
