@@ -55,7 +55,7 @@ cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, 
 
 /* The file's pages lie over the beginning of a larger range of zeros. */
 static cn_status map_pages(cn_mapping *m, int fd, const char *path, cn_error *e) {
-  m->data = mmap(NULL, m->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  m->data = mmap(NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (m->data == MAP_FAILED) return m->data = NULL, cn_no_memory(e);
   if (m->size == 0 ||
       mmap(m->data, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED)
@@ -73,13 +73,25 @@ cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e) {
   if (!status) {
     m->references = 1;
     m->size = (size_t)s.st_size;
-    if (!cn_add_size(m->size, 2 * (size_t)sysconf(_SC_PAGESIZE), &m->length)) status = cn_no_memory(e);
+    if (!cn_add_size(m->size, 2 * (size_t)sysconf(_SC_PAGESIZE), &m->mapped)) status = cn_no_memory(e);
   }
   if (!status) status = map_pages(m, fd, path, e);
   close(fd);
   if (status) cn_mapping_drop(m);
   else *out = m;
   return status;
+}
+
+cn_status cn_mapping_of(char *data, size_t size, cn_mapping **out, cn_error *e) {
+  *out = cn_calloc(1, sizeof **out);
+  if (!*out) {
+    cn_free(data);
+    return cn_no_memory(e);
+  }
+  (*out)->references = 1;
+  (*out)->data = data;
+  (*out)->size = size;
+  return CORNU_OK;
 }
 
 cn_mapping *cn_mapping_share(cn_mapping *m) {
@@ -89,7 +101,8 @@ cn_mapping *cn_mapping_share(cn_mapping *m) {
 
 void cn_mapping_drop(cn_mapping *m) {
   if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) > 1) return;
-  if (m->data) munmap(m->data, m->length);
+  if (m->data && m->mapped) munmap(m->data, m->mapped);
+  else cn_free(m->data);
   cn_free(m);
 }
 

@@ -10,11 +10,13 @@
 cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e);
 /* The first bytes of a file at an offset; *got may be less than size at the end of the file. */
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e);
-/* A file in memory: private pages (what is written into them stays in this process), with 64 readable bytes behind. The
- * file must not be cut while it is mapped; files that are replaced by renaming, as every save of Keras's and Cornu's own
- * does it, keep their old pages. References are counted; dropping NULL is fine. */
-typedef struct cn_mapping { atomic_int references; char *data; size_t size, length; } cn_mapping;
+/* A file in memory, with 64 readable bytes behind: private pages of it (what is written into them stays in this process),
+ * or memory of the heap. A file must not be cut while it is mapped; one that is replaced by renaming keeps its old pages.
+ * References are counted; dropping NULL is fine. */
+typedef struct cn_mapping { atomic_int references; char *data; size_t size, mapped; } cn_mapping; /* mapped 0: heap */
 cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e);
+/* Takes data of cn_alloc_data over, on failure, too. */
+cn_status cn_mapping_of(char *data, size_t size, cn_mapping **out, cn_error *e);
 cn_mapping *cn_mapping_share(cn_mapping *m);
 void cn_mapping_drop(cn_mapping *m);
 bool cn_file_is_folder(const char *path);

@@ -23,7 +23,6 @@ typedef struct cn_source {
   const char *version, *backend; /* as the file says, else "" */
   bool keras_archive, json;    /* .keras (zip or folder); JSON text; neither: HDF5 */
   cn_h5 *h5;                   /* NULL: no weights here */
-  char *image;                 /* the bytes of h5 when it was inside an archive */
   cn_weights_layout layout;
   const char *group;           /* where the weights are: "" or "model_weights" */
   const char *weights_version; /* keras_version of the weights group, else "" */

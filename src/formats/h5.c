@@ -45,33 +45,33 @@ void cn_h5_swap_bytes(char *data, size_t size, int64_t count) {
 
 /* ---- Opening ---- */
 
-static cn_status open_with(const char *path, void *data, size_t size, bool trusted, cn_h5 *f, cn_error *e) {
+static cn_status open_with(const char *path, cn_mapping *image, bool trusted, cn_h5 *f, cn_error *e) {
   f->reader = &cn_h5_plain;
-  cn_status status = cn_h5_plain_open(path, data, size, &f->state, e);
+  cn_status status = cn_h5_plain_open(path, image, &f->state, e);
   if (status != CORNU_ERR_UNSUPPORTED) return status;
   f->reader = &cn_h5_library;
-  if (trusted) return cn_h5_library_open(path, data, size, &f->state, e);
+  if (trusted) return cn_h5_library_open(path, image, &f->state, e);
   char what[sizeof e->message];
   snprintf(what, sizeof what, "%s", e->message);
   return cn_fail(e, status, "%s: if you know where it is from, load it with trusted = true, and libhdf5 reads it", what);
 }
 
-static cn_status open_any(const char *path, void *data, size_t size, bool trusted, cn_h5 **out, cn_error *e) {
+static cn_status open_any(const char *path, cn_mapping *image, bool trusted, cn_h5 **out, cn_error *e) {
   *out = NULL;
   cn_error own;
   cn_h5 *f = cn_calloc(1, sizeof *f);
   if (!f) return cn_no_memory(e);
-  cn_status status = open_with(path, data, size, trusted, f, e ? e : &own);
+  cn_status status = open_with(path, image, trusted, f, e ? e : &own);
   if (status) cn_free(f);
   else *out = f;
   return status;
 }
 
 cn_status cn_h5_open(const char *path, bool trusted, cn_h5 **out, cn_error *e) {
-  return open_any(path, NULL, 0, trusted, out, e);
+  return open_any(path, NULL, trusted, out, e);
 }
-cn_status cn_h5_open_memory(void *data, size_t size, bool trusted, cn_h5 **out, cn_error *e) {
-  return open_any("memory", data, size, trusted, out, e);
+cn_status cn_h5_open_memory(cn_mapping *image, bool trusted, cn_h5 **out, cn_error *e) {
+  return open_any("memory", image, trusted, out, e);
 }
 
 void cn_h5_close(cn_h5 *f) {

@@ -7,6 +7,7 @@
 #ifndef CN_FORMATS_H5_H
 #define CN_FORMATS_H5_H
 
+#include "base/file.h"
 #include "ops/op.h"
 
 typedef struct cn_h5 cn_h5;
@@ -16,8 +17,8 @@ typedef struct cn_names { const char **items; int count, capacity; } cn_names;
 bool cn_names_add(cn_arena *a, cn_names *names, const char *text, size_t length); /* copies */
 
 cn_status cn_h5_open(const char *path, bool trusted, cn_h5 **out, cn_error *e);
-/* A file in memory, which is borrowed until the close. */
-cn_status cn_h5_open_memory(void *data, size_t size, bool trusted, cn_h5 **out, cn_error *e);
+/* A file in memory; arrays may refer to it. */
+cn_status cn_h5_open_memory(cn_mapping *image, bool trusted, cn_h5 **out, cn_error *e);
 void cn_h5_close(cn_h5 *f); /* NULL is fine */
 
 typedef enum cn_h5_kind { CN_H5_NONE, CN_H5_GROUP, CN_H5_ARRAY } cn_h5_kind;

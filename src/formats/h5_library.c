@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 typedef struct image { void *data; size_t size; } image; /* a file in memory */
-typedef struct library { hid_t file; image image; } library;
+typedef struct library { hid_t file; image image; cn_mapping *memory; } library;
 
 /* ---- Calling the library ---- */
 
@@ -91,19 +91,23 @@ static cn_status set_image(hid_t list, image *i, cn_error *e) {
   return CORNU_OK;
 }
 
-cn_status cn_h5_library_open(const char *path, void *data, size_t size, void **state, cn_error *e) {
+cn_status cn_h5_library_open(const char *path, cn_mapping *memory, void **state, cn_error *e) {
   *state = NULL;
   library *f = cn_calloc(1, sizeof *f);
   if (!f) return cn_no_memory(e);
-  f->image = (image){data, size};
+  if (memory) {
+    f->memory = cn_mapping_share(memory);
+    f->image = (image){memory->data, memory->size};
+  }
   quiet q = enter();
   hid_t list = access_list();
-  cn_status status = data ? set_image(list, &f->image, e) : CORNU_OK;
-  if (!status && (f->file = H5Fopen(data ? "memory" : path, H5F_ACC_RDONLY, list)) < 0)
+  cn_status status = memory ? set_image(list, &f->image, e) : CORNU_OK;
+  if (!status && (f->file = H5Fopen(memory ? "memory" : path, H5F_ACC_RDONLY, list)) < 0)
     status = fail_h5(e, "cannot open the HDF5 file");
   H5Pclose(list);
-  if (status) cn_free(f);
-  else *state = f;
+  if (!status) return *state = f, leave(q, CORNU_OK);
+  cn_mapping_drop(f->memory);
+  cn_free(f);
   return leave(q, status);
 }
 
@@ -112,6 +116,7 @@ static void close_library(void *state) {
   quiet q = enter();
   H5Fclose(f->file);
   leave(q, CORNU_OK);
+  cn_mapping_drop(f->memory);
   cn_free(f);
 }
 

@@ -53,13 +53,13 @@ static void close_plain(void *state) {
   cn_free(f);
 }
 
-cn_status cn_h5_plain_open(const char *path, void *data, size_t size, void **state, cn_error *e) {
+cn_status cn_h5_plain_open(const char *path, cn_mapping *image, void **state, cn_error *e) {
   plain *f = cn_calloc(1, sizeof *f);
   if (!f) return cn_no_memory(e);
-  cn_status status = data ? CORNU_OK : cn_file_map(path, &f->mapping, e);
+  if (image) f->mapping = cn_mapping_share(image);
+  cn_status status = image ? CORNU_OK : cn_file_map(path, &f->mapping, e);
   if (!status) {
-    status = data ? cn_hdf5_open(&f->file, data, size, e)
-                  : cn_hdf5_open(&f->file, f->mapping->data, f->mapping->size, e);
+    status = cn_hdf5_open(&f->file, f->mapping->data, f->mapping->size, e);
     scan s = {.file = &f->file, .objects = f->file.size / 16};
     if (!status) status = scan_object(&s, "", f->file.root, e);
   }
@@ -218,7 +218,7 @@ static cn_status use_array(const plain *f, const cn_hdf5_array *a, cn_tensor **o
     return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds 0",
                    CN_SHAPE(a->space.rank, a->space.shape), bytes);
   bool as_is = !a->type.swapped && a->type.dtype != CORNU_BOOL8 && (uintptr_t)a->data % a->type.size == 0;
-  if (!f->mapping || bytes < MAPPED || !as_is) return copy_array(a, bytes, out, e);
+  if (bytes < MAPPED || !as_is) return copy_array(a, bytes, out, e);
   cn_status status = cornu_tensor_wrap(a->type.dtype, a->space.rank, a->space.shape, (void *)a->data, let_go,
                                        cn_mapping_share(f->mapping), out, e);
   if (status) cn_mapping_drop(f->mapping);

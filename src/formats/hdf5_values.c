@@ -162,8 +162,9 @@ cn_status cn_hdf5_heap(const cn_hdf5 *f, const uint8_t *element, const uint8_t *
   const uint8_t *head = cn_hdf5_bytes(f, address, 16);
   if (!head || memcmp(head, "GCOL", 4) != 0 || head[4] != 1) return cn_hdf5_damaged(e, "a global heap");
   uint64_t size = cn_hdf5_number(head + 8, 8);
-  const uint8_t *p = cn_hdf5_bytes(f, address, size), *end = p + size;
+  const uint8_t *p = cn_hdf5_bytes(f, address, size);
   if (!p || size < 16) return cn_hdf5_damaged(e, "a global heap");
+  const uint8_t *end = p + size;
   for (p += 16; end - p >= 16 && (*steps)-- > 0;) {
     uint64_t number = cn_hdf5_number(p, 2), bytes = cn_hdf5_number(p + 8, 8);
     if (number == 0 || bytes > (uint64_t)(end - p - 16)) break;

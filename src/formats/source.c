@@ -249,8 +249,13 @@ static cn_status open_member_weights(cn_source *s, const members *m, bool truste
     return CORNU_OK;
   }
   if (m->zip) {
-    CN_TRY(read_member(m, "model.weights.h5", SIZE_MAX - 1, &s->image, &size, e));
-    CN_TRY(cn_h5_open_memory(s->image, size, trusted, &s->h5, e));
+    char *data;
+    cn_mapping *image;
+    CN_TRY(read_member(m, "model.weights.h5", SIZE_MAX - 1, &data, &size, e));
+    CN_TRY(cn_mapping_of(data, size, &image, e));
+    cn_status status = cn_h5_open_memory(image, trusted, &s->h5, e);
+    cn_mapping_drop(image);
+    CN_TRY(status);
   } else {
     snprintf(path, sizeof path, "%s/model.weights.h5", m->folder);
     CN_TRY(cn_h5_open(path, trusted, &s->h5, e));
@@ -310,7 +315,6 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
 
 void cn_source_close(cn_source *s) {
   cn_h5_close(s->h5);
-  cn_free(s->image);
   cn_arena_free(&s->tree.arena);
   *s = (cn_source){0};
 }

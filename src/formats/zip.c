@@ -160,7 +160,7 @@ void cn_zip_abandon(cn_zip *z) {
 cn_status cn_zip_read(cn_zip *z, int entry, size_t max, char **data, size_t *size, cn_error *e) {
   *data = NULL;
   CN_TRY(cn_zip_begin(z, entry, max, size, e));
-  char *to = *size < SIZE_MAX ? cn_alloc(*size + 1) : NULL;
+  char *to = *size < SIZE_MAX ? cn_alloc_data(*size + 1) : NULL;
   cn_status status = to ? cn_zip_next(z, to, *size, e) : cn_no_memory(e);
   if (!status) status = cn_zip_end(z, e);
   cn_zip_abandon(z);

@@ -14,7 +14,7 @@ void cn_zip_close(cn_zip *z); /* NULL is fine */
 int cn_zip_count(const cn_zip *z);
 const char *cn_zip_name(const cn_zip *z, int entry); /* borrowed until the close */
 int cn_zip_find(const cn_zip *z, const char *name);  /* -1: none */
-/* The whole entry with a NUL behind it, at most max bytes; the caller frees *data with cn_free. */
+/* The whole entry with a NUL behind it, at most max bytes, from cn_alloc_data; the caller frees *data with cn_free. */
 cn_status cn_zip_read(cn_zip *z, int entry, size_t max, char **data, size_t *size, cn_error *e);
 
 /* The same in pieces: open one entry (its size is checked as above), read exactly `size` bytes at a time. The end must

@@ -210,13 +210,16 @@ static void test_memory_and_damage(void **state) {
   size_t size;
   cn_h5 *f;
   cn_error e;
+  cn_mapping *image;
   assert_int_equal(cn_file_read(*state, SIZE_MAX, &data, &size, &e), CORNU_OK);
-  assert_int_equal(cn_h5_open_memory(data, size, true, &f, &e), CORNU_OK);
+  assert_int_equal(cn_mapping_of(data, size, &image, &e), CORNU_OK);
+  assert_int_equal(cn_h5_open_memory(image, true, &f, &e), CORNU_OK);
   expect(f, "big/float64", CORNU_FLOAT64, 2, 1);
   cn_h5_close(f);
-  assert_int_equal(cn_h5_open_memory(data, 4000, true, &f, &e), CORNU_ERR_FORMAT);
+  image->size = 4000;
+  assert_int_equal(cn_h5_open_memory(image, true, &f, &e), CORNU_ERR_FORMAT);
   assert_non_null(strstr(e.message, "truncated"));
-  cn_free(data);
+  cn_mapping_drop(image);
   assert_null(f);
 }
 
