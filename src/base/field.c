@@ -61,11 +61,19 @@ static cn_status wrong(const cn_field *f, const cn_value *v, const char *expecte
                  expected);
 }
 
+static const char *number_text(double v, char *out, size_t size) {
+  snprintf(out, size, v == floor(v) && fabs(v) < 1e15 ? "%.0f" : "%g", v);
+  return out;
+}
+
 static const char *range_text(const cn_field *f, const char *what, char *out, size_t size) {
+  char min[32], max[32];
+  number_text(f->min, min, sizeof min);
+  number_text(f->max, max, sizeof max);
   if (!(f->min < f->max)) snprintf(out, size, "%s", what);
-  else if (f->max >= 1e15 || isinf(f->max)) snprintf(out, size, "%s >= %g", what, f->min);
-  else if (f->min <= -1e15) snprintf(out, size, "%s <= %g", what, f->max);
-  else snprintf(out, size, "%s from %g to %g", what, f->min, f->max);
+  else if (f->max >= 1e15 || isinf(f->max)) snprintf(out, size, "%s >= %s", what, min);
+  else if (f->min <= -1e15) snprintf(out, size, "%s <= %s", what, max);
+  else snprintf(out, size, "%s from %s to %s", what, min, max);
   return out;
 }
 

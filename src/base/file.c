@@ -139,13 +139,17 @@ static void forget(cn_file_write *w) {
 }
 
 cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
+  *w = (cn_file_write){0};
+  struct stat old;
+  bool exists = stat(path, &old) == 0;
+  if (exists && !S_ISREG(old.st_mode))
+    return cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file: saves replace regular files alone", path);
   *w = (cn_file_write){copy_text(path, ""), copy_text(path, ".XXXXXX")};
   if (!w->path || !w->temporary) {
     forget(w);
     return cn_no_memory(e);
   }
-  struct stat old;
-  mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0644;
+  mode_t mode = exists ? old.st_mode & 0777 : 0644;
   int fd = mkstemp(w->temporary);
   if (fd < 0) {
     cn_status status = io_error(e, path);

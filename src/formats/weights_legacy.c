@@ -299,15 +299,28 @@ static cn_status name_layers(const file_layers *file, cn_map *out, cn_error *e) 
   return CORNU_OK;
 }
 
+/* Keras says nothing when no name fits; it is never what was wanted. */
+static cn_status tell_no_name(const cn_loading *g, const file_layers *file) {
+  const char *theirs = "";
+  for (int i = 0; i < file->count && !*theirs; i++)
+    if (file->items[i].arrays.count) theirs = file->items[i].name;
+  if (!*theirs) return CORNU_OK;
+  return cn_fail(g->e, CORNU_ERR_ARGUMENT, "by_name: no layer of the file has the name of one of the model: the file has "
+                 "\"%s\" …, the model \"%s\" …", theirs, g->model->n_layers ? g->model->layers[0]->name : "");
+}
+
 static cn_status by_layer_name(cn_loading *g, const file_layers *file) {
   cn_map names = {0};
+  int fitting = 0;
   cn_status status = name_layers(file, &names, g->e);
   for (int k = 0; k < g->model->n_layers && !status; k++) {
     const file_layer *from = cn_map_get(&names, g->model->layers[k]->name);
-    if (from) status = put_layer(g, g->model->layers[k], from);
+    if (!from) continue;
+    fitting += from->arrays.count > 0;
+    status = put_layer(g, g->model->layers[k], from);
   }
   cn_map_free(&names);
-  return status;
+  return status || fitting ? status : tell_no_name(g, file);
 }
 
 static int weights_below(cn_loading *g, cn_layer *l) {
