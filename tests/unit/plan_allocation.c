@@ -1,47 +1,139 @@
-/* A run of a plan calls the allocator not once; everything that a plan takes is given back. */
+/* A run of a plan allocates nothing: neither through the allocator's hooks nor by malloc. What a plan takes is given
+ * back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
+#include <unistd.h>
+/* after those */
 #include <cmocka.h>
 
 #include "cornu.h"
 
-static long calls;
+/* ---- Counting: the hooks, and malloc itself, which this program puts itself in front of ---- */
+
+static long hook_calls, malloc_calls;
+
+#ifndef __SANITIZE_ADDRESS__
+extern void *__libc_malloc(size_t size), *__libc_calloc(size_t count, size_t size), *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+extern void __libc_free(void *p);
+void *malloc(size_t size) { return malloc_calls++, __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return malloc_calls++, __libc_calloc(count, size); }
+void *realloc(void *p, size_t size) { return malloc_calls++, __libc_realloc(p, size); }
+void free(void *p) { malloc_calls += p != NULL, __libc_free(p); }
+int posix_memalign(void **out, size_t align, size_t size) {
+  malloc_calls++;
+  *out = __libc_memalign(align, size);
+  return *out ? 0 : 12;
+}
+static const bool counts_malloc = true;
+#else
+static const bool counts_malloc = false;
+#endif
 
 static void *count_alloc(void *user, size_t size, size_t align) {
   void *p = NULL;
   (void)user;
-  calls++;
+  hook_calls++;
   return posix_memalign(&p, align, size) ? NULL : p;
 }
 
 static void count_free(void *user, void *pointer, size_t size) {
   (void)user, (void)size;
-  calls++;
+  hook_calls++;
   free(pointer);
 }
 
-static void a_run_allocates_nothing(void **state) {
-  (void)state;
+/* ---- Models ---- */
+
+#define SEQUENTIAL(layers) "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"m\", \"layers\": [" layers "]}}"
+#define LAYER(class_name, config) "{\"class_name\": \"" class_name "\", \"config\": {" config "}}"
+#define INPUT(shape) "\"batch_input_shape\": [null, " shape "], "
+#define CALL(of) "[[[\"" of "\", 0, 0, {}]]]"
+
+static const char convolutions[] = SEQUENTIAL(
+    LAYER("Conv1D", INPUT("16, 3") "\"filters\": 4, \"kernel_size\": 3, \"padding\": \"same\"") ", "
+    LAYER("BatchNormalization", "\"axis\": -1") ", " LAYER("MaxPooling1D", "\"pool_size\": 2") ", "
+    LAYER("SeparableConv1D", "\"filters\": 5, \"kernel_size\": 3, \"activation\": \"softmax\"") ", "
+    LAYER("GlobalAveragePooling1D", "\"name\": \"g\""));
+static const char recurrent[] = SEQUENTIAL(
+    LAYER("Masking", INPUT("6, 3") "\"mask_value\": 0.0") ", "
+    LAYER("LSTM", "\"units\": 4, \"return_sequences\": true, \"stateful\": true") ", "
+    LAYER("Bidirectional", "\"layer\": " LAYER("GRU", "\"units\": 3")) ", " LAYER("Dense", "\"units\": 2"));
+static const char embedded[] = SEQUENTIAL(
+    LAYER("Embedding", INPUT("5") "\"input_dim\": 7, \"output_dim\": 3, \"mask_zero\": true") ", "
+    LAYER("TimeDistributed", "\"layer\": " LAYER("Dense", "\"units\": 2, \"activation\": \"tanh\"")) ", "
+    LAYER("SimpleRNN", "\"units\": 4"));
+static const char branches[] =
+    "{\"class_name\": \"Model\", \"config\": {\"name\": \"m\", \"layers\": ["
+    "{\"class_name\": \"InputLayer\", \"name\": \"x\", \"config\": {\"batch_input_shape\": [null, 6, 6, 2], \"name\": \"x\"}, "
+    "\"inbound_nodes\": []}, "
+    "{\"class_name\": \"Conv2DTranspose\", \"name\": \"a\", \"config\": {\"name\": \"a\", \"filters\": 2, \"kernel_size\": 3, "
+    "\"padding\": \"same\"}, \"inbound_nodes\": " CALL("x") "}, "
+    "{\"class_name\": \"DepthwiseConv2D\", \"name\": \"b\", \"config\": {\"name\": \"b\", \"kernel_size\": 3, "
+    "\"padding\": \"same\"}, \"inbound_nodes\": " CALL("x") "}, "
+    "{\"class_name\": \"Concatenate\", \"name\": \"c\", \"config\": {\"name\": \"c\", \"axis\": 1}, \"inbound_nodes\": "
+    "[[[\"a\", 0, 0, {}], [\"b\", 0, 0, {}]]]}, "
+    "{\"class_name\": \"UpSampling2D\", \"name\": \"u\", \"config\": {\"name\": \"u\", \"interpolation\": \"bilinear\"}, "
+    "\"inbound_nodes\": " CALL("c") "}, "
+    "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {\"name\": \"n\"}, \"inbound_nodes\": " CALL("u") "}], "
+    "\"input_layers\": [[\"x\", 0, 0]], \"output_layers\": [[\"n\", 0, 0], [\"b\", 0, 0]]}}";
+
+static cornu_model *load(const char *text) {
   cornu_error e;
-  cornu_model *m;
+  cornu_model *m = NULL;
+  if (text[0] != '{') {
+    if (cornu_model_load(text, NULL, NULL, &m, &e)) fail_msg("%s", e.message);
+    return m;
+  }
+  char path[] = "/tmp/cornu-test-XXXXXX.json";
+  FILE *f = fdopen(mkstemps(path, 5), "w");
+  assert_non_null(f);
+  fputs(text, f);
+  fclose(f);
+  cornu_status status = cornu_model_load(path, NULL, NULL, &m, &e);
+  remove(path);
+  if (status) fail_msg("%s", e.message);
+  return m;
+}
+
+static cornu_tensor *tensor_for(const cornu_port *port) {
+  cornu_error e;
+  cornu_tensor *t;
+  assert_int_equal(cornu_tensor_new(port->dtype, port->rank, port->shape, &t, &e), CORNU_OK);
+  return t;
+}
+
+static void a_run_allocates_nothing(void **state) {
+  cornu_error e;
   cornu_plan *p;
-  cornu_tensor *x, *y;
-  const int64_t shape[] = {3, 8, 8, 1}, out[] = {3, 10}, *const shapes[] = {shape};
-  assert_int_equal(cornu_model_load("lua/examples/digits/digits.keras", NULL, NULL, &m, &e), CORNU_OK);
-  assert_int_equal(cornu_plan_new(m, shapes, &p, &e), CORNU_OK);
-  assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, 4, shape, &x, &e), CORNU_OK);
-  assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, 2, out, &y, &e), CORNU_OK);
-  assert_true(calls > 0); /* the hooks are in use */
-  long before = calls;
-  for (int i = 0; i < 10; i++) assert_int_equal(cornu_plan_run(p, &x, &y, &e), CORNU_OK);
-  assert_int_equal(calls, before);
+  cornu_port port;
+  cornu_tensor *x, *y[2];
+  cornu_model *m = load(*state);
+  assert_true(cornu_model_input(m, 0, &port));
+  port.shape[0] = 3;
+  x = tensor_for(&port);
+  assert_int_equal(cornu_plan_new(m, (const int64_t *const[]){port.shape}, &p, &e), CORNU_OK);
+  for (int i = 0; i < cornu_model_outputs(m); i++) {
+    assert_true(cornu_plan_output(p, i, &port));
+    y[i] = tensor_for(&port);
+  }
+  assert_true(hook_calls > 0 && (malloc_calls > 0 || !counts_malloc)); /* the counters are in use */
+  for (int threads = 1; threads <= 2; threads++) {
+    cornu_set_threads(threads);
+    assert_int_equal(cornu_plan_run(p, &x, y, &e), CORNU_OK); /* starts the workers */
+    long hooks = hook_calls, mallocs = malloc_calls;
+    for (int i = 0; i < 10; i++) cornu_plan_run(p, &x, y, &e);
+    long more_hooks = hook_calls - hooks, more_mallocs = malloc_calls - mallocs;
+    assert_int_equal(more_hooks, 0);
+    assert_int_equal(more_mallocs, 0);
+  }
   cornu_tensor_release(x);
-  cornu_tensor_release(y);
+  for (int i = 0; i < cornu_model_outputs(m); i++) cornu_tensor_release(y[i]);
   cornu_plan_free(p);
   cornu_model_release(m);
   assert_int_equal(cornu_memory_used(), 0);
@@ -50,11 +142,10 @@ static void a_run_allocates_nothing(void **state) {
 static void wrong_tensors_are_refused(void **state) {
   (void)state;
   cornu_error e;
-  cornu_model *m;
   cornu_plan *p;
   cornu_tensor *x;
   const int64_t shape[] = {1, 8, 8, 1}, wrong[] = {1, 9, 8, 1}, *const shapes[] = {wrong}, *const right[] = {shape};
-  assert_int_equal(cornu_model_load("lua/examples/digits/digits.keras", NULL, NULL, &m, &e), CORNU_OK);
+  cornu_model *m = load("lua/examples/digits/digits.keras");
   assert_int_equal(cornu_plan_new(m, shapes, &p, &e), CORNU_ERR_SHAPE);
   assert_non_null(strstr(e.message, "(1, 9, 8, 1), expected (?, 8, 8, 1)"));
   assert_int_equal(cornu_plan_new(m, right, &p, &e), CORNU_OK);
@@ -65,10 +156,18 @@ static void wrong_tensors_are_refused(void **state) {
   cornu_model_release(m);
 }
 
+#define NOTHING(model) cmocka_unit_test_prestate(a_run_allocates_nothing, (void *)(uintptr_t)(model))
+
 int main(void) {
   const cornu_allocator counting = {NULL, count_alloc, count_free};
   cornu_set_allocator(&counting);
-  cornu_set_threads(1);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_run_allocates_nothing), cmocka_unit_test(wrong_tensors_are_refused)};
+  const struct CMUnitTest tests[] = {
+      NOTHING("lua/examples/digits/digits.keras"),
+      NOTHING(convolutions),
+      NOTHING(recurrent),
+      NOTHING(embedded),
+      NOTHING(branches),
+      cmocka_unit_test(wrong_tensors_are_refused),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
