@@ -152,7 +152,7 @@ conformance: all
 # Tests under the address and undefined-behaviour sanitizers. Plain lua and luajit cannot load a sanitized module.
 asan:
 	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs
-	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua cli readme
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua models cli readme
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows unit lua lua54 luajit cli readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows unit lua lua54 luajit models damage cli readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows unit lua lua54 luajit cli readme demo}
+which=${*:-arrows unit lua lua54 luajit models damage cli readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -41,6 +41,9 @@ for suite in $which; do
     lua54) run "lua (lua5.4)" sh -c 'eval "$("$1/cornu" env)" && exec lua5.4 tests/lua/run.lua' sh "$build" ;;
     luajit)
       run "lua (luajit)" sh -c 'LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$1/luajit/lib/?.so;;" exec luajit tests/lua/run.lua' sh "$build" ;;
+    models) run models "$build/cornu" scripts/conformance.lua tests/models ;;
+    damage) run damage sh scripts/damage.sh --build "$build" --cuts 8 --flips 20 tests/formats/two.h5 \
+      tests/formats/two.json lua/examples/digits/digits.keras ;;
     cli) run cli sh tests/cli.sh "$build" ;;
     demo) run demo "$build/cornu" lua/examples/digits/check.lua ;;
     readme) run "README" "$build/cornu" tests/readme.lua README.md ;;

@@ -40,6 +40,7 @@ static cn_status by_name(const char *name, const cn_origin *origin, cn_activatio
   *out = (cn_activation){.axis = -1};
   if (strcmp(name, "softmax") == 0) out->kind = CN_ACTIVATION_SOFTMAX;
   else if (strcmp(name, "log_softmax") == 0) out->kind = CN_ACTIVATION_LOG_SOFTMAX;
+  else if (strcmp(name, "sparsemax") == 0) out->kind = CN_ACTIVATION_SPARSEMAX;
   else if (strcmp(name, "glu") == 0) out->kind = CN_ACTIVATION_GLU;
   if (out->kind != CN_ACTIVATION_ELEMENT) return CORNU_OK;
   for (int i = 0; i < CN_COUNT(elements); i++) {
@@ -50,7 +51,7 @@ static cn_status by_name(const char *name, const cn_origin *origin, cn_activatio
   }
   cn_text all = {0};
   for (int i = 0; i < CN_COUNT(elements); i++) cn_text_addf(&all, "%s ", elements[i].names);
-  cn_text_add(&all, "softmax log_softmax glu");
+  cn_text_add(&all, "softmax log_softmax sparsemax glu");
   char nearest[80];
   bool near = all.data && cn_nearest_name(name, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
@@ -99,6 +100,7 @@ cn_edge cn_activation_rest(cn_trace *t, const cn_activation *a, cn_edge x) {
   switch (a->kind) {
     case CN_ACTIVATION_SOFTMAX: return cn_emit1(t, &cn_op_softmax, &axis, x);
     case CN_ACTIVATION_LOG_SOFTMAX: return cn_emit1(t, &cn_op_log_softmax, &axis, x);
+    case CN_ACTIVATION_SPARSEMAX: return cn_emit1(t, &cn_op_sparsemax, &axis, x);
     case CN_ACTIVATION_GLU: return gated(t, x);
     case CN_ACTIVATION_LAYER: {
       cn_sym in = {x, CN_NO_EDGE}, out = in;

@@ -130,7 +130,7 @@ static cn_status parse_config(cn_layer *l, cn_error *e) {
   l->settings = cn_arena_alloc(&l->arena, l->type->settings_size + 1);
   if (!l->settings) return cn_no_memory(e);
   cn_field_hooks hooks = {l, parse_field};
-  if (!(l->type->flags & CN_LAYER_MODEL) && l->type != &cn_layer_custom)
+  if (!(l->type->flags & (CN_LAYER_MODEL | CN_LAYER_OWN_CONFIG)) && l->type != &cn_layer_custom)
     CN_TRY(cn_fields_parse(l->type->fields, config, l->settings, common_keys, &hooks, &l->arena, e));
   if (!l->custom) CN_TRY(refuse_dtype(l, e));
   return l->type->check ? l->type->check(l, e) : CORNU_OK;
@@ -183,6 +183,13 @@ static bool is_model_config(const cn_value *config) {
                                              cn_value_find(config, "output_layers"));
 }
 
+/* Operations and layers may share a name (Maximum): the module tells, where it is saved. */
+static bool is_operation(const cn_value *serialized, const char *class_name, const cn_layer_type *type) {
+  const char *module = cn_value_str(cn_value_find(serialized, "module"));
+  if (module && strncmp(module, "keras.", 6) == 0 && strstr(module, ".ops")) return true;
+  return !module && !type && cn_operation_find(class_name);
+}
+
 /* The class under which a handler takes the layer over; NULL: none does. */
 static const char *handled_class(cn_custom_set *customs, const char *class_name, const char *registered,
                                  const char *name) {
@@ -206,6 +213,7 @@ cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_c
   const char *registered = cn_value_str(cn_value_find(serialized, "registered_name"));
   const char *handled = handled_class(customs, class_name, registered, name);
   const cn_layer_type *type = cn_layer_type_find(class_name);
+  if (is_operation(serialized, class_name, type)) type = &cn_layer_operation;
   if (!handled && is_model_config(config) && (!type || !(type->flags & CN_LAYER_MODEL)))
     type = cn_layer_type_find("Functional");
   if (!cn_value_is(config, CORNU_DICT) && !(type && (type->flags & CN_LAYER_MODEL)))

@@ -87,7 +87,9 @@ enum {
   CN_LAYER_IDENTITY = 8, /* at inference: lower may be NULL, inputs are the outputs */
   CN_LAYER_MODEL = 16,   /* nested model */
   CN_LAYER_QUANTISED = 32, /* reads weights of quantised dtype policies itself */
-  CN_LAYER_ANY_DTYPE = 64  /* moves values without computing: dtype float64 is fine */
+  CN_LAYER_ANY_DTYPE = 64, /* moves values without computing: dtype float64 is fine */
+  CN_LAYER_OWN_CONFIG = 128, /* reads its config itself: any key may be there */
+  CN_LAYER_CONSTANTS = 256 /* may be called with numbers beside tensors */
 };
 
 struct cn_layer_type {
@@ -127,6 +129,9 @@ extern const cn_layer_type *const cn_layer_types[];
 extern const int cn_layer_type_total;
 /* by name or alias, "Custom>" and "package>" prefixes apart */
 const cn_layer_type *cn_layer_type_find(const char *class_name);
+/* The op that an operation of keras.ops is, by its class (NotEqual); NULL: there is none. */
+const cn_op *cn_operation_find(const char *class_name);
+extern const cn_layer_type cn_layer_operation;
 
 /* Custom handlers, reference counted, shared by the layers of a model. */
 typedef struct cn_custom_set { atomic_int references; cornu_custom *items; int count; } cn_custom_set;

@@ -55,7 +55,7 @@ static const cn_value *constant_argument(const cn_value *args) {
 }
 
 static void check_arguments(cn_layer *l, cn_trace *t, const cn_call *c) {
-  const cn_value *constant = l->custom ? NULL : constant_argument(c->args);
+  const cn_value *constant = l->custom || l->type->flags & CN_LAYER_CONSTANTS ? NULL : constant_argument(c->args);
   if (constant)
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with the constant %s, as an operation of keras.ops: not "
                   "supported; give a handler for it in custom_objects", cn_value_show(constant, (char[80]){0}, 80));

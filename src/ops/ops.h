@@ -33,7 +33,7 @@ extern const cn_op cn_op_sum, cn_op_mean, cn_op_max, cn_op_min, cn_op_prod, cn_o
 typedef struct cn_cumulate_attrs { int64_t axis; bool exclusive, reverse; } cn_cumulate_attrs;
 extern const cn_op cn_op_cumsum, cn_op_cumprod;
 typedef struct cn_axis_attrs { int64_t axis; } cn_axis_attrs;
-extern const cn_op cn_op_softmax, cn_op_log_softmax; /* cn_axis_attrs */
+extern const cn_op cn_op_softmax, cn_op_log_softmax, cn_op_sparsemax; /* cn_axis_attrs */
 
 /* ---- norm.c ---- */
 /* (x, mean, variance, gamma?, beta?): gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`. */

@@ -1,4 +1,5 @@
-/* softmax and log_softmax along an axis; the largest value is taken off first. */
+/* softmax and log_softmax along an axis (the largest value is taken off first), and sparsemax (Martins and Astudillo
+ * 2016) as Keras 3 computes it. */
 #include <math.h>
 
 #include "base/pool.h"
@@ -16,14 +17,15 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct state { int64_t n, inner; bool log; } state;
+typedef enum kind { SOFTMAX, LOG_SOFTMAX, SPARSEMAX } kind;
+typedef struct state { int64_t n, inner; kind kind; } state;
 
 static void row_floats(const state *st, const float *x, float *y) {
   float largest = -INFINITY;
   for (int64_t i = 0; i < st->n; i++) largest = x[i] > largest || isnan(x[i]) ? x[i] : largest;
   for (int64_t i = 0; i < st->n; i++) y[i] = x[i] - largest;
   double sum = 0;
-  if (st->log) {
+  if (st->kind == LOG_SOFTMAX) {
     for (int64_t i = 0; i < st->n; i++) sum += exp((double)y[i]);
     float shift = (float)log(sum);
     for (int64_t i = 0; i < st->n; i++) y[i] -= shift;
@@ -52,7 +54,46 @@ static void strided(const state *st, const cn_operand *in, cn_operand *out, int6
   for (int64_t i = 0; i < st->n; i++) sum += exp(get(in, at + i * st->inner) - largest);
   for (int64_t i = 0; i < st->n; i++) {
     double v = get(in, at + i * st->inner) - largest;
-    put(out, at + i * st->inner, st->log ? v - log(sum) : exp(v) / sum);
+    put(out, at + i * st->inner, st->kind == LOG_SOFTMAX ? v - log(sum) : exp(v) / sum);
+  }
+}
+
+/* The threshold at which the excess of the values above it sums to 1: of the values that stay the mean excess is
+ * 1 / count, and those below leave until none does (Michelot 1986). */
+static double support_limit(const state *st, const cn_operand *in, int64_t at, int64_t *count) {
+  double tau = -INFINITY;
+  *count = 0;
+  for (int64_t before = -1; *count != before;) {
+    double sum = 0, limit = tau;
+    before = *count;
+    *count = 0;
+    for (int64_t i = 0; i < st->n; i++) {
+      double v = get(in, at + i * st->inner);
+      if (v > limit || isnan(v)) sum += v, ++*count;
+    }
+    tau = *count ? (sum - 1) / (double)*count : limit;
+  }
+  return tau;
+}
+
+/* Keras takes off more than that: (the sum of all partial sums of the sorted support - 1) / count. A value's share in
+ * those sums is its rank from below; equal values have the mean of theirs. */
+static void sparse(const state *st, const cn_operand *in, cn_operand *out, int64_t at) {
+  int64_t count;
+  double limit = support_limit(st, in, at, &count), sum = 0;
+  for (int64_t i = 0; i < st->n; i++) {
+    double v = get(in, at + i * st->inner), rank = 0.5;
+    if (v <= limit) continue;
+    for (int64_t k = 0; k < st->n; k++) {
+      double w = get(in, at + k * st->inner);
+      if (w > limit) rank += w < v ? 1 : w == v ? 0.5 : 0;
+    }
+    sum += rank * v;
+  }
+  double tau = (sum - 1) / (double)count;
+  for (int64_t i = 0; i < st->n; i++) {
+    double v = get(in, at + i * st->inner) - tau;
+    put(out, at + i * st->inner, v < 0 ? 0 : v);
   }
 }
 
@@ -61,7 +102,8 @@ static void rows(void *context, int64_t begin, int64_t end) {
   const state *st = s->state;
   for (int64_t r = begin; r < end; r++) {
     int64_t at = r / st->inner * st->n * st->inner + r % st->inner;
-    if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32)
+    if (st->kind == SPARSEMAX) sparse(st, s->in[0], s->out[0], at);
+    else if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32)
       row_floats(st, (const float *)s->in[0]->data + at, (float *)s->out[0]->data + at);
     else strided(st, s->in[0], s->out[0], at);
   }
@@ -72,21 +114,22 @@ static void run(const cn_step *s) {
   if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / st->n, 4096 / st->n + 1, rows, (void *)s);
 }
 
-static cn_status plan_kind(struct cn_planner *p, cn_step *s, bool is_log, cn_error *e) {
+static cn_status plan_kind(struct cn_planner *p, cn_step *s, kind what, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   int axis;
   if (!st) return cn_no_memory(e);
   CN_TRY(cn_axis(((const cn_axis_attrs *)s->attrs)->axis, s->in[0]->rank, &axis, e));
   st->n = s->in[0]->shape[axis];
   st->inner = cn_shape_size(s->in[0]->rank - axis - 1, s->in[0]->shape + axis + 1);
-  st->log = is_log;
+  st->kind = what;
   s->run = run;
   s->flops = 4.0 * (double)s->out[0]->size;
   return CORNU_OK;
 }
 
-static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, false, e); }
-static cn_status plan_log(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, true, e); }
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, SOFTMAX, e); }
+static cn_status plan_log(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, LOG_SOFTMAX, e); }
+static cn_status plan_sparse(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, SPARSEMAX, e); }
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
@@ -113,4 +156,15 @@ const cn_op cn_op_log_softmax = {
     .fields = fields,
     .shape = shape,
     .plan = plan_log,
+};
+const cn_op cn_op_sparsemax = {
+    .name = "sparsemax",
+    .help = "x less a threshold along an axis, 0 below it: Keras 3's sparsemax\n(…) -> (…)",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
+    .fields = fields,
+    .shape = shape,
+    .plan = plan_sparse,
 };

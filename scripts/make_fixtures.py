@@ -1,0 +1,359 @@
+"""Makes the small models of tests/models with real Keras, with inputs and the outputs that Keras gives for them.
+
+    python scripts/make_fixtures.py [OUT]        OUT: default tests/models
+
+The Keras that is installed decides the suite. The suites are committed, so that the tests need no Python:
+
+    keras3     pip install keras tensorflow                                   (3.15)
+    tfkeras2   pip install tf_keras tensorflow, run with KERAS_API=tf_keras   (2.21)
+    keras2     pip install keras==2.3.1 tensorflow==1.15 'h5py<3'             (Python 3.7)
+    keras1     pip install keras==1.2.2 tensorflow==1.15 'h5py<3'             (Python 3.6, 3.7)
+
+Each case is a folder with case.json (which files, the names of inputs and outputs in io.npz, tolerances), the model and
+io.npz. All weights are random, biases and moving statistics with them, so that no part of a model is without effect.
+"""
+import importlib
+import json
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+import numpy as np
+
+keras = importlib.import_module(os.environ.get("KERAS_API", "keras"))
+L = keras.layers
+MAJOR = int(keras.__version__.split(".")[0])
+SUITE = {1: "keras1", 2: "tfkeras2" if keras.__name__ == "tf_keras" else "keras2", 3: "keras3"}[MAJOR]
+Input, Model, Sequential = L.Input, keras.models.Model, keras.models.Sequential
+OUT = os.path.join(sys.argv[1] if len(sys.argv) > 1 else "tests/models", SUITE)
+
+
+# ---- Writing a case ----
+
+def leaves(layer):
+    """The layers that have weights of their own."""
+    inner = getattr(layer, "layers", None)
+    if inner is None:
+        return [layer]
+    return [leaf for part in inner for leaf in leaves(part)]
+
+
+def randomise(model, rng):
+    for layer in leaves(model):
+        values = layer.get_weights()
+        names = [w.name for w in layer.weights]
+        fresh = [rng.randn(*v.shape) * 0.5 for v in values]
+        layer.set_weights([abs(v) + 0.5 if "var" in n or "std" in n else v for v, n in zip(fresh, names)])
+
+
+def data(model, rng, given):
+    """Inputs: given ones, else normal numbers for a batch of two."""
+    if given is not None:
+        return [np.asarray(x) for x in given]
+    shapes = [t._keras_shape if MAJOR == 1 else keras.backend.int_shape(t) if MAJOR == 2 else t.shape
+              for t in model.inputs]
+    return [rng.randn(*[2 if d is None else d for d in shape]).astype("float32") for shape in shapes]
+
+
+def flat(y):
+    return [leaf for part in y for leaf in flat(part)] if isinstance(y, (list, tuple)) else [y]
+
+
+def save(name, model, inputs=None, formats=None, **more):
+    """formats: "full" (.keras or .h5), "parts" (JSON and weights)."""
+    rng = np.random.RandomState(sum(map(ord, name)))
+    randomise(model, rng)
+    xs = data(model, rng, inputs)
+    keyed = more.pop("input_names", None)
+    y = model.predict(dict(zip(keyed, xs)) if keyed else xs if len(xs) > 1 else xs[0])
+    names = sorted(y) if isinstance(y, dict) else None
+    ys = [y[k] for k in names] if names else flat(y)
+    for kind in formats or ("full",):
+        folder = os.path.join(OUT, name + ("" if kind == "full" else "_parts"))
+        os.makedirs(folder, exist_ok=True)
+        case = {"inputs": ["i%d" % i for i in range(len(xs))], "outputs": ["o%d" % i for i in range(len(ys))],
+                "atol": 1e-5, "rtol": 1e-4, "keras": keras.__version__}
+        case.update(more)
+        if keyed:
+            case["input_names"] = keyed
+        if names:
+            case["output_names"] = names
+        if kind == "full":
+            case["model"] = "model.keras" if MAJOR == 3 else "model.h5"
+            model.save(os.path.join(folder, case["model"]))
+        else:
+            case["model"], case["weights"] = "config.json", "model.weights.h5"
+            with open(os.path.join(folder, "config.json"), "w") as f:
+                f.write(model.to_json())
+            model.save_weights(os.path.join(folder, "model.weights.h5"))
+        np.savez_compressed(os.path.join(folder, "io.npz"), **{k: v for k, v in zip(case["inputs"] + case["outputs"],
+                                                                                    xs + list(ys))})
+        with open(os.path.join(folder, "case.json"), "w") as f:
+            json.dump(case, f, indent=1, sort_keys=True)
+    print(SUITE, name)
+
+
+# ---- Keras 2 and 3 ----
+
+def images():
+    x = i = Input((9, 7, 2))
+    x = L.Conv2D(3, (3, 2), strides=2, padding="same", activation="relu")(x)
+    x = L.DepthwiseConv2D((2, 3), padding="same", depth_multiplier=2)(x)
+    a = L.SeparableConv2D(4, 3, padding="same", dilation_rate=2, depth_multiplier=2, use_bias=False)(x)
+    a = L.BatchNormalization(scale=False)(a)
+    x = L.Conv2DTranspose(3, (4, 3), strides=(2, 1), padding="valid")(a)
+    b = L.Conv2DTranspose(2, 2, strides=3, padding="same", activation="tanh")(a)
+    x = L.ZeroPadding2D(((1, 2), (0, 1)))(x)
+    x = L.Cropping2D(((0, 1), (1, 0)))(x)
+    x = L.UpSampling2D((2, 3))(x)
+    c = L.AveragePooling2D((3, 2), strides=2, padding="same")(x)
+    x = L.MaxPooling2D(3, strides=(2, 1), padding="same")(x)
+    save("images", Model(i, [x, c, b, L.GlobalAveragePooling2D()(x), L.GlobalMaxPooling2D()(c)]),
+         formats=("full", "parts"))
+
+
+def even_kernels():
+    i = Input((8, 10, 1))
+    outs = []
+    for size in (2, 4):
+        for strides, dilation in ((1, 1), (2, 1), (3, 1), (1, 3)):
+            outs.append(L.Conv2D(1, size, strides=strides, dilation_rate=dilation, padding="same")(i))
+        outs.append(L.AveragePooling2D(size, strides=3, padding="same")(i))
+        outs.append(L.Conv2DTranspose(1, size, strides=2, padding="same")(i))
+    save("even_kernels", Model(i, outs))
+
+
+def sequences():
+    x = i = Input((12, 3))
+    x = L.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="elu")(x)
+    x = L.SeparableConv1D(5, 2, strides=2, padding="same", depth_multiplier=2)(x)
+    a = L.MaxPooling1D(3, strides=2, padding="same")(x)
+    b = L.AveragePooling1D(2, padding="valid")(x)
+    x = L.ZeroPadding1D((2, 1))(x)
+    x = L.UpSampling1D(2)(L.Cropping1D((0, 3))(x))
+    x = L.BatchNormalization()(x)
+    save("sequences", Model(i, [x, a, b, L.GlobalMaxPooling1D()(x), L.GlobalAveragePooling1D()(a)]))
+
+
+def volumes():
+    x = i = Input((5, 6, 4, 2))
+    x = L.Conv3D(3, (2, 3, 1), padding="same", strides=(1, 2, 1))(x)
+    x = L.ZeroPadding3D(1)(x)
+    x = L.Cropping3D(((1, 0), (0, 1), (1, 1)))(x)
+    a = L.MaxPooling3D((2, 2, 1), padding="same")(x)
+    save("volumes", Model(i, [L.UpSampling3D((1, 2, 2))(x), a, L.AveragePooling3D(2)(x), L.GlobalMaxPooling3D()(x),
+                              L.GlobalAveragePooling3D()(x)]))
+
+
+def recurrent():
+    i = Input((5, 3))
+    outs = []
+    for cell, extra in ((L.SimpleRNN, {}), (L.GRU, {}), (L.LSTM, {})):
+        outs.append(cell(2, return_sequences=True, go_backwards=True, **extra)(i))
+        outs += cell(3, return_state=True, use_bias=False)(i)
+        outs.append(cell(2, activation="relu", unroll=True)(i))
+    outs.append(L.GRU(2, reset_after=True)(i))
+    outs.append(L.GRU(2, reset_after=False, recurrent_activation="hard_sigmoid")(i))
+    outs.append(L.LSTM(2, recurrent_activation="hard_sigmoid", unit_forget_bias=False)(i))
+    h, c = Input((3,)), Input((3,))
+    outs.append(L.LSTM(3, return_sequences=True)(i, initial_state=[h, c]))
+    outs.append(L.SimpleRNN(3)(i, initial_state=h))
+    save("recurrent", Model([i, c, h], outs))
+
+
+def cells():
+    i = Input((4, 3))
+    stack = L.RNN([L.LSTMCell(3), L.GRUCell(2), L.SimpleRNNCell(4)], return_sequences=True, return_state=True)
+    save("cells", Model(i, flat(stack(i)) + [L.RNN(L.GRUCell(2), go_backwards=True)(i)]))
+
+
+def masks():
+    i = Input((6, 3))
+    x = L.Masking(0.5)(i)
+    a = L.LSTM(4, return_sequences=True)(x)
+    b = L.TimeDistributed(L.Dense(3, activation="softmax"))(a)
+    c = L.GRU(3)(b)
+    d = L.Bidirectional(L.SimpleRNN(2, return_sequences=True))(x)
+    e = L.Add()([a, d])
+    values = np.random.RandomState(1).randn(3, 6, 3).astype("float32")
+    values[0, 4:] = values[1, :2] = values[2, 3] = 0.5
+    save("masks", Model(i, [a, b, c, d, L.LSTM(2)(e)]), [values])
+
+
+def embedded():
+    i = Input((5,), dtype="int32")
+    x = L.Embedding(9, 4, mask_zero=True)(i)
+    outs = [x]
+    for mode in ("concat", "sum", "mul", "ave"):
+        outs.append(L.Bidirectional(L.GRU(2, return_sequences=mode == "sum"), merge_mode=mode)(x))
+    outs += L.Bidirectional(L.LSTM(2), merge_mode=None)(x)
+    ids = np.array([[1, 2, 3, 0, 0], [8, 0, 7, 4, 0], [5, 5, 5, 5, 5]], "int32")
+    save("embedded", Model(i, outs), [ids], formats=("parts",))
+
+
+def merges():
+    a, b, c = Input((4, 3)), Input((4, 3)), Input((1, 3))
+    outs = [L.Add()([a, b, c]), L.Multiply()([a, c]), L.Average()([a, b]), L.Maximum()([a, b, c]),
+            L.Minimum()([c, a]), L.Subtract()([a, b]), L.Concatenate(axis=1)([a, b, c]), L.Concatenate()([b, a]),
+            L.Dot(axes=2)([a, b]), L.Dot(axes=(1, 1), normalize=True)([a, b])]
+    save("merges", Model([c, a, b], outs))
+
+
+def shapes():
+    i = Input((4, 6))
+    x = L.Permute((2, 1))(i)
+    y = L.Reshape((3, -1))(x)
+    z = L.RepeatVector(3)(L.Flatten()(y))
+    drop = L.GaussianDropout(0.3)(L.GaussianNoise(0.2)(L.Dropout(0.5)(i)))
+    drop = L.ActivityRegularization(0.1)(L.SpatialDropout1D(0.4)(L.AlphaDropout(0.1)(drop)))
+    save("shapes", Model(i, [x, y, z, drop]))
+
+
+def activations():
+    i = Input((3, 5))
+    names = ["elu", "exponential", "hard_sigmoid", "linear", "relu", "selu", "sigmoid", "softmax", "softplus",
+             "softsign", "tanh"]
+    if MAJOR == 3:
+        names += ["celu", "gelu", "hard_shrink", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid",
+                  "log_softmax", "mish", "relu6", "silu", "soft_shrink", "sparse_plus", "sparsemax", "squareplus",
+                  "tanh_shrink"]
+    outs = [L.Activation(n)(i) for n in names]
+    outs += [L.LeakyReLU(0.2)(i), L.PReLU(shared_axes=[1])(i), L.ELU(0.7)(i), L.Softmax(axis=1)(i),
+             L.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2)(i)]
+    values = np.random.RandomState(2).randn(2, 3, 5).astype("float32") * 3
+    save("activations", Model(i, outs), [values])
+
+
+def normalised():
+    i = Input((4, 3, 2))
+    outs = [L.BatchNormalization(axis=1, epsilon=0.1)(i), L.BatchNormalization(center=False, scale=False)(i)]
+    if SUITE != "keras2":
+        outs += [L.LayerNormalization()(i), L.LayerNormalization(axis=[1, 3], epsilon=0.05)(i),
+                 L.LayerNormalization(axis=2, center=False)(i), L.LayerNormalization(scale=False)(i)]
+    save("normalised", Model(i, outs))
+
+
+def nested():
+    inner = Sequential(name="inner")
+    inner.add(L.Dense(4, activation="tanh", input_shape=(3,)) if MAJOR == 2 else L.Dense(4, activation="tanh"))
+    inner.add(L.BatchNormalization())
+    if MAJOR == 3:
+        inner.build((None, 3))
+    a = Input((3,))
+    middle = Model(a, [L.Dense(3)(inner(a)), inner(a)], name="middle")
+    x, y = Input((3,), name="x"), Input((3,), name="y")
+    p, q = middle(x)
+    r, s = middle(y)
+    shared = L.Dense(2, name="shared")
+    save("nested", Model([y, x], [shared(p), shared(r), L.Add()([q, s]), inner(p)]), formats=("full", "parts"))
+
+
+def orders():
+    a, b = Input((2,), name="zebra"), Input((3,), name="ant")
+    p = L.Dense(2, name="second")(b)
+    q = L.Dense(2, name="first")(a)
+    both = L.Concatenate(name="both")([p, q])
+    save("orders", Model([b, a], [both, q, p]))
+
+
+def names():
+    """Attributes of more than 64 kB, which Keras 2 writes in pieces."""
+    model = Sequential(name="names")
+    length = 40 if MAJOR == 3 else 2000
+    for n in range(34):
+        first = {"input_shape": (2,)} if n == 0 and MAJOR == 2 else {}
+        model.add(L.Dense(2, name="layer_%d_%s" % (n, "x" * length), **first) if n % 17 == 0
+                  else L.Activation("linear", name="layer_%d_%s" % (n, "y" * length)))
+    if MAJOR == 3:
+        model.build((None, 2))
+    save("names", model, formats=("full",) if MAJOR == 3 else ("parts",))
+
+
+def by_name():
+    i = Input((4,))
+    x = L.Dense(3, name="kept")(i)
+    source = Model(i, L.Dense(2, name="gone")(L.Dense(3, name="also_kept", activation="tanh")(x)))
+    randomise(source, np.random.RandomState(3))
+    i = Input((4,))
+    x = L.Dense(3, name="kept")(i)
+    target = Model(i, L.Dense(3, name="also_kept", activation="tanh")(x))
+    folder = os.path.join(OUT, "by_name")
+    os.makedirs(folder, exist_ok=True)
+    weights = os.path.join(folder, "weights.h5")
+    source.save_weights(weights)
+    target.load_weights(weights, by_name=True)
+    x = np.random.RandomState(4).randn(2, 4).astype("float32")
+    np.savez_compressed(os.path.join(folder, "io.npz"), i0=x, o0=target.predict(x))
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        f.write(target.to_json())
+    with open(os.path.join(folder, "case.json"), "w") as f:
+        json.dump({"inputs": ["i0"], "outputs": ["o0"], "atol": 1e-5, "rtol": 1e-4, "keras": keras.__version__,
+                   "model": "config.json", "weights": "weights.h5", "by_name": True}, f, indent=1, sort_keys=True)
+    print(SUITE, "by_name")
+
+
+def dicts():
+    a, b = Input((2,), name="left"), Input((3,), name="right")
+    outputs = {"sum": L.Add()([L.Dense(2)(a), L.Dense(2)(b)]), "all": L.Concatenate()([b, a])}
+    save("dicts", Model({"right": b, "left": a}, outputs), input_names=["left", "right"],
+         inputs=[np.ones((2, 2), "float32"), np.arange(6, dtype="float32").reshape(2, 3)])
+
+
+# ---- Keras 1 ----
+
+def keras1_images():
+    for order, shape in (("tf", (8, 7, 2)), ("th", (2, 8, 7))):
+        x = i = Input(shape)
+        if order == "tf":
+            x = L.Convolution2D(3, 3, 2, border_mode="same", subsample=(2, 1), activation="relu", dim_ordering=order)(x)
+            x = L.BatchNormalization(axis=-1)(x)
+            x = L.AtrousConvolution2D(2, 2, 2, atrous_rate=(2, 2), dim_ordering=order)(x)
+        x = L.ZeroPadding2D((1, 2), dim_ordering=order)(x)
+        x = L.Cropping2D(((0, 1), (1, 0)), dim_ordering=order)(x)
+        x = L.UpSampling2D((2, 1), dim_ordering=order)(x)
+        y = L.MaxPooling2D((2, 2), border_mode="same", dim_ordering=order)(x)
+        save("images_" + order, Model(i, [y, L.Dense(3)(L.Flatten()(y))]), backend="tensorflow")
+
+
+def keras1_recurrent():
+    i = Input((5, 3))
+    outs = []
+    for consume in ("cpu", "mem", "gpu"):
+        outs += [L.LSTM(2, consume_less=consume)(i), L.GRU(2, consume_less=consume, return_sequences=True)(i),
+                 L.SimpleRNN(2, consume_less=consume, go_backwards=True)(i)]
+    outs.append(L.Bidirectional(L.LSTM(2), merge_mode="mul")(i))
+    outs.append(L.TimeDistributed(L.Dense(2))(L.Masking(0.0)(i)))
+    save("recurrent", Model(i, outs), backend="tensorflow")
+
+
+def keras1_merges():
+    a, b = Input((4, 3)), Input((4, 3))
+    outs = [L.merge([a, b], mode=m) for m in ("sum", "mul", "ave", "max")]
+    outs += [L.merge([a, b], mode="concat", concat_axis=1), L.merge([a, b], mode="dot", dot_axes=(2, 2)),
+             L.merge([a, b], mode="cos", dot_axes=(1, 1))]
+    save("merges", Model([a, b], outs), backend="tensorflow")
+    left, right = Sequential(), Sequential()
+    left.add(L.Dense(3, input_dim=2, activation="tanh"))
+    right.add(L.Dense(3, input_dim=4))
+    both = Sequential()
+    both.add(L.Merge([left, right], mode="concat"))
+    both.add(L.Highway(activation="relu"))
+    both.add(L.MaxoutDense(2, nb_feature=3))
+    save("merge_layer", both, backend="tensorflow")
+
+
+def main():
+    if MAJOR == 1:
+        cases = [keras1_images, keras1_recurrent, keras1_merges]
+    else:
+        cases = [images, even_kernels, sequences, volumes, recurrent, cells, masks, embedded, merges, shapes,
+                 activations, normalised, nested, orders]
+        cases += [names] if SUITE != "tfkeras2" else []
+        cases += [by_name] if MAJOR == 2 else [dicts]
+    for case in cases:
+        keras.backend.clear_session()
+        case()
+
+
+main()
