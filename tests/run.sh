@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows unit lua lua54 luajit models damage cli readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows unit lua lua54 luajit models damage cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows unit lua lua54 luajit models damage cli readme demo}
+which=${*:-arrows unit lua lua54 luajit models damage cli terminal readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -45,6 +45,7 @@ for suite in $which; do
     damage) run damage sh scripts/damage.sh --build "$build" --cuts 8 --flips 20 tests/formats/two.h5 \
       tests/formats/two.json lua/examples/digits/digits.keras ;;
     cli) run cli sh tests/cli.sh "$build" ;;
+    terminal) run terminal sh tests/terminal.sh "$build" ;;
     demo) run demo "$build/cornu" lua/examples/digits/check.lua ;;
     readme) run "README" "$build/cornu" tests/readme.lua README.md ;;
   esac
