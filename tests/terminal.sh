@@ -47,7 +47,7 @@ check "after an error" "420"
 
 terminal "$cornu" 'cornu.check_mo\t"lua/exa\tdig\tdigits.h\t\n' '\004'
 check "completion of names" 'Sequential'
-terminal "$cornu" 'cornu.load "lua/examples/digits/digits.k\t"\n' '\004'
+terminal "$cornu" 'cornu.load "lua/examples/digits/digits.k\t\n' '\004'
 check "completion of files, a printed model" 'conv1 (Conv2D)'
 terminal "$cornu" 't = cornu.zeros(2)\n' 't:resh\t(2, 1)\n' '\004'
 check "completion of methods" 'float32 (2, 1)'

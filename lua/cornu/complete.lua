@@ -4,7 +4,7 @@ local host = require "cornu.host"
 local keywords = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local",
   "nil", "not", "or", "repeat", "return", "then", "true", "until", "while" }
 
--- The text after the quote when the cursor is inside a string of this line.
+-- The text after the quote when the cursor is inside a string of this line, and the quote.
 local function open_string(text)
   local quote, start, i = nil, nil, 1
   while i <= #text do
@@ -16,10 +16,11 @@ local function open_string(text)
     end
     i = i + 1
   end
-  return quote and text:sub(start)
+  if quote then return text:sub(start), quote end
 end
 
-local function files(partial)
+-- The only file that fits gets its closing quote.
+local function files(partial, quote)
   local folder, name = partial:match "^(.*/)([^/]*)$"
   folder, name = folder or "", name or partial
   local place = folder == "" and "." or folder
@@ -28,6 +29,7 @@ local function files(partial)
   for _, entry in ipairs(host.list(place) or {}) do
     if entry:sub(1, #name) == name and (name ~= "" or entry:sub(1, 1) ~= ".") then found[#found + 1] = folder .. entry end
   end
+  if #found == 1 and found[1]:sub(-1) ~= "/" then found[1] = found[1] .. quote end
   return #partial, found
 end
 
@@ -60,8 +62,8 @@ end
 
 -- complete(text before the cursor) -> bytes to replace, candidates
 return function(text)
-  local partial = open_string(text)
-  if partial then return files(partial) end
+  local partial, quote = open_string(text)
+  if partial then return files(partial, quote) end
   local path, separator, name = text:match "([%a_][%w_.:]*)([.:])([%w_]*)$"
   local found, seen = {}, {}
   name = name or text:match "[%a_][%w_]*$" or ""
