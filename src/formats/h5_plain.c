@@ -49,6 +49,7 @@ static cn_status scan_object(void *user, const char *name, uint64_t object, cn_e
 
 static void close_plain(void *state) {
   plain *f = state;
+  cn_hdf5_close(&f->file);
   cn_mapping_drop(f->mapping);
   cn_free(f);
 }

@@ -8,8 +8,13 @@
 
 #include "ops/op.h"
 
-typedef struct cn_hdf5 { const uint8_t *data; uint64_t size, root; } cn_hdf5;
+typedef struct cn_hdf5 {
+  const uint8_t *data;
+  uint64_t size, root;
+  struct cn_hdf5_indexes *indexes; /* of large groups; made when they are searched, by one thread at a time */
+} cn_hdf5;
 cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e); /* data is borrowed */
+void cn_hdf5_close(cn_hdf5 *f); /* after a failure, too */
 
 /* [at, at + length) of the file; NULL: it is not inside. */
 const uint8_t *cn_hdf5_bytes(const cn_hdf5 *f, uint64_t at, uint64_t length);
@@ -27,7 +32,7 @@ enum {
 typedef struct cn_hdf5_message { int type; const uint8_t *data; size_t size; } cn_hdf5_message;
 
 /* Walks over an object's messages: start, then next until *more is false. */
-enum { CN_HDF5_BLOCKS = 64 };
+enum { CN_HDF5_BLOCKS = 256 };
 typedef struct cn_hdf5_walk {
   const cn_hdf5 *file;
   int left;                                     /* messages */

@@ -4,7 +4,16 @@
 #include "base/text.h"
 #include "formats/hdf5.h"
 
-enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32 };
+enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32, LARGE = 64, INDEXES = 16 };
+
+/* The members of groups that have many, by name; object + 1, as a map holds pointers. */
+struct cn_hdf5_indexes { struct { uint64_t group; cn_map members; } items[INDEXES]; int count; };
+
+void cn_hdf5_close(cn_hdf5 *f) {
+  for (int i = 0; f->indexes && i < INDEXES; i++) cn_map_free(&f->indexes->items[i].members);
+  cn_free(f->indexes);
+  f->indexes = NULL;
+}
 
 cn_status cn_hdf5_damaged(cn_error *e, const char *what) {
   return cn_fail(e, CORNU_ERR_FORMAT, "damaged HDF5 data: %s", what);
@@ -38,7 +47,8 @@ static cn_status check_signature(const cn_hdf5 *f, cn_error *e) {
 
 /* Section II.A. */
 cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e) {
-  *f = (cn_hdf5){data, size, 0};
+  *f = (cn_hdf5){.data = data, .size = size, .indexes = cn_calloc(1, sizeof(struct cn_hdf5_indexes))};
+  if (!f->indexes) return cn_no_memory(e);
   CN_TRY(check_signature(f, e));
   const uint8_t *p = cn_hdf5_bytes(f, 0, 16);
   if (!p) return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
@@ -187,15 +197,42 @@ cn_status cn_hdf5_members(const cn_hdf5 *f, uint64_t object, cn_hdf5_visit visit
 
 /* ---- Paths ---- */
 
-typedef struct step { const char *name; size_t length; uint64_t object; bool found; } step;
+typedef struct step { const char *name; size_t length; uint64_t object; int passed; bool found; } step;
 
 static cn_status match(void *user, const char *name, uint64_t object, cn_error *e) {
   (void)e;
   step *s = user;
+  s->passed++;
   if (strncmp(name, s->name, s->length) != 0 || name[s->length]) return CORNU_OK;
   s->object = object;
   s->found = true;
   return CORNU_ERR_NOT_FOUND; /* stops the walk */
+}
+
+static cn_status add_to_index(void *user, const char *name, uint64_t object, cn_error *e) {
+  return cn_map_set(user, name, (void *)(uintptr_t)(object + 1)) ? CORNU_OK : cn_no_memory(e);
+}
+
+/* Searching a large group member by member, for each of its members, would take too long. */
+static cn_status look_up(const cn_hdf5 *f, uint64_t object_of_group, step *s, cn_error *e) {
+  char name[LONGEST_NAME];
+  struct cn_hdf5_indexes *known = f->indexes;
+  int i = 0;
+  while (i < known->count && known->items[i].group != object_of_group) i++;
+  if (i == known->count) {
+    cn_status status = cn_hdf5_members(f, object_of_group, match, s, e);
+    if ((status && !s->found) || s->passed < LARGE || i == INDEXES) return s->found ? CORNU_OK : status;
+    CN_TRY(cn_hdf5_members(f, object_of_group, add_to_index, &known->items[i].members, e));
+    known->items[i].group = object_of_group;
+    known->count++;
+    return CORNU_OK;
+  }
+  memcpy(name, s->name, s->length);
+  name[s->length] = 0;
+  uintptr_t object = (uintptr_t)cn_map_get(&known->items[i].members, name);
+  s->found = object != 0;
+  s->object = (uint64_t)object - 1;
+  return CORNU_OK;
 }
 
 cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_error *e) {
@@ -208,7 +245,7 @@ cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_
         return cn_fail(e, CORNU_ERR_LIMIT, "a path too long: \"%.80s…\"", path);
       cn_hdf5_message m;
       CN_TRY(cn_hdf5_message_of(f, *object, CN_HDF5_TYPE, &m, e));
-      cn_status status = m.data ? CORNU_OK : cn_hdf5_members(f, *object, match, &s, e);
+      cn_status status = m.data ? CORNU_OK : look_up(f, *object, &s, e);
       if (!s.found)
         return status ? status : cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%.*s\" in the file", (int)s.length, s.name);
       if (s.object == CN_HDF5_NOWHERE)
