@@ -1,11 +1,13 @@
 -- Loads and runs damaged variants of one model file: an error or a result is fine, a crash, a leak or a hang is not.
 -- scripts/damage.sh calls it, for the process that runs a variant may die.
 -- usage: cornu scripts/damage.lua --list FOLDER
---        cornu scripts/damage.lua FILE [MODEL WEIGHTS] [--from N] [--to N] [--cuts N] [--flips N] [--folder DIR] [--write OUT]
+--        cornu scripts/damage.lua FILE [MODEL WEIGHTS] [--from N] [--to N] [--cuts N] [--flips N] [--edits N]
+--            [--folder DIR] [--write OUT]
 -- --list prints what there is to damage, a file a line, tab between: FILE, MODEL, WEIGHTS (the last two where the file is
 -- one of a pair that case.json names). Variant 0 is the file as it is, 1 to CUTS are cut short, then come FLIPS with one to
--- eight changed bytes, then one with fifty. In every second changed .keras archive the checksums are right for the changed
--- bytes, so that readers of the entries see them. Each variant prints `begin N` before and `end N RESULT SECONDS MESSAGE`
+-- eight changed bytes, one with fifty, and EDITS whose JSON stays JSON with other numbers and names in it. In half of the
+-- changed .keras archives, and in all edited ones, the checksums are right for the changed bytes, so that readers of the
+-- entries see them. Each variant prints `begin N` before and `end N RESULT SECONDS MESSAGE`
 -- after, tab between; RESULT is "error", "result" or "bug" (Lua code of ours that failed). --write only writes variant FROM
 -- to OUT.
 local cornu = require "cornu"
@@ -62,6 +64,13 @@ end
 local marks = { "TREE", "SNOD", "HEAP", "OHDR", "GCOL", "FRHP", "FHDB", "BTHD", "OCHK", "\137HDF", "PK\1\2", "PK\3\4",
                 "PK\5\6" }
 
+-- What `find` finds in the file, kept for its next variant.
+local kept = {}
+local function keep(find, content)
+  if kept[find] == nil or kept[find].content ~= content then kept[find] = { content = content, found = find(content) } end
+  return kept[find].found
+end
+
 local function marked_places(content)
   local found = {}
   for _, mark in ipairs(marks) do
@@ -75,7 +84,7 @@ local function marked_places(content)
 end
 
 local function flip(content, count, near)
-  local places = near and marked_places(content) or {}
+  local places = near and keep(marked_places, content) or {}
   local changed = {}
   for _ = 1, count do
     local at = math.random(#content)
@@ -132,13 +141,67 @@ local function mend(content, changed)
   return changed
 end
 
-local function variant(content, number, cuts, flips)
+-- ---- Edits of JSON ----
+
+local values = { "0", "1", "-1", "2", "3", "7", "9", "64", "-2", "-9", "0.5", "1e9", "-1e9", "1e30", "1e308", "-1e308", "1000",
+                 "99999", "65536", "100000000", "2147483647", "2147483648", "-2147483648", "4294967296",
+                 "9223372036854775807", "-9223372036854775808", "1e19", "NaN", "Infinity", "null", "true", "false", "[]",
+                 "{}", "\"\"", "[1]", "[0]", "[-1]", "[null]", "[[]]", "[1,2,3,4,5,6,7,8,9]", "\"x\"" }
+
+-- The numbers, names of values and texts of JSON in `content`: lists of {first, last}.
+local function find_tokens(content)
+  local found = { values = {}, texts = {} }
+  for first, token, behind in content:gmatch "[:%[,]%s*()([%-%w%.%+]+)%s*()[,%]}]" do
+    if tonumber(token) or token == "null" or token == "true" or token == "false" then
+      table.insert(found.values, { first, first + #token - 1 })
+    end
+  end
+  for first, token in content:gmatch "[:%[]%s*\"()([%w_%-/ :]+)\"" do
+    table.insert(found.texts, { first, first + #token - 1 })
+  end
+  return found
+end
+
+-- Other text for one token; in a container it must keep its length, so it is filled up with blanks.
+local function edit(content, tokens, free)
+  local kind = math.random(3) > 1 and tokens.values or tokens.texts
+  if #kind == 0 then return content end
+  local at = kind[math.random(#kind)]
+  local room = at[2] - at[1] + 1
+  for _ = 1, 50 do
+    local new
+    if kind == tokens.values then new = values[math.random(#values)]
+    else
+      local other = kind[math.random(#kind)]
+      new = content:sub(other[1], other[2])
+    end
+    if not free and kind == tokens.values and #new < room then new = new .. (" "):rep(room - #new) end
+    if (free or #new == room) and new ~= content:sub(at[1], at[2]) then
+      return content:sub(1, at[1] - 1) .. new .. content:sub(at[2] + 1)
+    end
+  end
+  return content
+end
+
+-- ---- All kinds ----
+
+local function variant(content, number, task)
   if number == 0 or #content == 0 then return content end
-  if number <= cuts then return cut(content, number, cuts) end
+  if number <= task.cuts then return cut(content, number, task.cuts) end
   math.randomseed(SEED + number, #content)
-  if number > cuts + flips then return flip(content, 50, false) end
-  local changed = flip(content, math.random(2) == 1 and 1 or math.random(8), number % 2 == 0)
-  return number % 4 < 2 and content:sub(1, 2) == "PK" and mend(content, changed) or changed
+  local zip = content:sub(1, 2) == "PK"
+  local first_edit = task.cuts + task.flips + 2
+  if number == first_edit - 1 then return flip(content, 50, false) end
+  local changed = content
+  if number >= first_edit then
+    local free = content:find "^%s*[{%[]"
+    for _ = 1, math.random(3) do
+      changed = edit(changed, free and find_tokens(changed) or keep(find_tokens, content), free)
+    end
+    return zip and mend(content, changed) or changed
+  end
+  changed = flip(content, math.random(2) == 1 and 1 or math.random(8), number % 2 == 0)
+  return zip and number % 4 < 2 and mend(content, changed) or changed
 end
 
 -- ---- Running ----
@@ -186,7 +249,7 @@ local function run_all(task)
     if ok and task.case.inputs then task.arrays = arrays else task.arrays = nil end
   end
   for number = task.from, task.to do
-    write(path, variant(content, number, task.cuts, task.flips))
+    write(path, variant(content, number, task))
     io.write("begin\t", number, "\n")
     io.flush()
     local start = cornu.clock()
@@ -202,13 +265,13 @@ end
 
 local function usage(what)
   io.stderr:write("damage.lua: ", what, "\nusage: cornu scripts/damage.lua --list FOLDER | FILE [MODEL WEIGHTS] [--from N] ",
-                  "[--to N] [--cuts N] [--flips N] [--folder DIR] [--write OUT]\n")
+                  "[--to N] [--cuts N] [--flips N] [--edits N] [--folder DIR] [--write OUT]\n")
   os.exit(2)
 end
 
-local numbers = { from = true, to = true, cuts = true, flips = true }
+local numbers = { from = true, to = true, cuts = true, flips = true, edits = true }
 local texts = { folder = true, write = true, list = true }
-local task, names, i = { cuts = 20, flips = 50, from = 0 }, {}, 1
+local task, names, i = { cuts = 20, flips = 50, edits = 30, from = 0 }, {}, 1
 while arg[i] do
   local option = arg[i]:match "^%-%-(.*)$"
   if not option then names[#names + 1] = arg[i]
@@ -228,5 +291,5 @@ end
 if #names ~= 1 and #names ~= 3 then usage "expected one file, or a file and its pair" end
 task.file = names[1]
 if names[2] and names[2] ~= "-" then task.model, task.weights = names[2], names[3] end
-task.to = task.to or task.cuts + task.flips + 1
-if task.write then write(task.write, variant(read(task.file), task.from, task.cuts, task.flips)) else run_all(task) end
+task.to = task.to or task.cuts + task.flips + 1 + task.edits
+if task.write then write(task.write, variant(read(task.file), task.from, task)) else run_all(task) end

@@ -5,21 +5,21 @@
 #   --state FILE   keeps what is done; a second run with it goes on from there
 #   --share I/N    every N-th file, from the I-th on
 #   --limit N      at most N files
-#   --cuts N, --flips N   variants a file (20 and 50)
+#   --cuts N, --flips N, --edits N   variants a file (20, 50, 30)
 #   --keep DIR     keeps the guilty variants and what was said when they died
 # Files of the same content (and, for a pair of JSON and weights, the same other file) are run once. All variants of a file
 # run in one process; when it dies they run in smaller parts until the guilty ones are alone. What dies within the system's
 # libraries (HDF5, zlib, …) is listed, what dies in Cornu's own code fails. The last line is `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-build=build/asan state='' share=1/1 limit=1000000000 cuts=20 flips=50 keep=''
+build=build/asan state='' share=1/1 limit=1000000000 cuts=20 flips=50 edits=30 keep=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --build | --state | --share | --limit | --cuts | --flips | --keep)
+    --build | --state | --share | --limit | --cuts | --flips | --edits | --keep)
       [ $# -gt 1 ] || { echo "damage.sh: $1 takes a value" >&2; exit 2; }
       case $1 in
         --build) build=$2 ;; --state) state=$2 ;; --share) share=$2 ;; --limit) limit=$2 ;;
-        --cuts) cuts=$2 ;; --flips) flips=$2 ;; --keep) keep=$2 ;;
+        --cuts) cuts=$2 ;; --flips) flips=$2 ;; --edits) edits=$2 ;; --keep) keep=$2 ;;
       esac
       shift 2 ;;
     --*) echo "damage.sh: no option $1" >&2; exit 2 ;;
@@ -32,7 +32,7 @@ cornu=$build/cornu
 
 second=20         # a variant that takes longer hangs (seconds)
 together=60       # for all variants of a file, before they are run in parts
-memory=4000       # MB
+memory=1000       # MB
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
@@ -77,8 +77,9 @@ attempt() {
     [ $sanitized = yes ] || ulimit -v $((memory * 1000 + 4000000))
     ulimit -c 0
     exec timeout -s ABRT -k 10 "$3" nice -n 10 "$cornu" scripts/damage.lua "$file" "$model" "$weights" --from "$1" --to "$2" \
-      --cuts "$cuts" --flips "$flips" --folder "$dir"
-  ) >"$dir/out" 2>"$dir/err" </dev/null
+      --cuts "$cuts" --flips "$flips" --edits "$edits" --folder "$dir"
+  ) >"$dir/out" 2>"$dir/err" </dev/null || return
+  [ "$(grep -c "^end$tab" "$dir/out")" -eq $(($2 - $1 + 1)) ] # else something left the process early
 }
 
 # Which variant was under way when the process died; nothing when all had ended.
@@ -128,7 +129,7 @@ diagnose() { # STATUS
 
 # ---- A file ----
 
-errors=0 results=0 own=0 inside=0
+errors=0 results=0 own=0 inside=0 refused=0
 
 record() { # VARIANT WHO KIND FRAMES
   if [ "$2" = cornu ]; then own=$((own + 1)); else inside=$((inside + 1)); fi
@@ -144,6 +145,7 @@ record() { # VARIANT WHO KIND FRAMES
 count() {
   errors=$((errors + $(grep -c "^end${tab}[0-9]*${tab}error" "$dir/out")))
   results=$((results + $(grep -c "^end${tab}[0-9]*${tab}result" "$dir/out")))
+  refused=$((refused + $(grep -c 'AddressSanitizer failed to allocate' "$dir/err")))
   grep "^end${tab}[0-9]*${tab}bug" "$dir/out" >"$dir/bugs" &&
     while IFS=$tab read -r _ number _ _ message; do record "$number" cornu "Lua error" "$message"; done <"$dir/bugs"
 }
@@ -184,21 +186,21 @@ sweep() {
 
 while IFS=$tab read -r file model weights; do
   grep -qF "file$tab$file$tab" "$state" && continue
-  errors=0 results=0 own=0 inside=0 first_status=0
+  errors=0 results=0 own=0 inside=0 refused=0 first_status=0
   rm -f "$dir/first"
-  sweep 0 $((cuts + flips + 1))
+  sweep 0 $((cuts + flips + 1 + edits))
   # died in company, but nothing alone: one variant leaves something behind that harms a later one
   if [ -e "$dir/first" ] && [ $((own + inside)) -eq 0 ] && [ $first_status -ne 124 ] && [ $first_status -ne 137 ]; then
     cp "$dir/first" "$dir/err"
     blame all "$first_status"
   fi
-  printf 'file\t%s\t%d\t%d\t%d\t%d\n' "$file" "$errors" "$results" "$own" "$inside" >>"$state"
+  printf 'file\t%s\t%d\t%d\t%d\t%d\t%d\n' "$file" "$errors" "$results" "$own" "$inside" "$refused" >>"$state"
 done <"$dir/todo"
 
 # ---- Summary, of all that the state tells ----
 
 awk -F '\t' '
-  $1 == "file" { files++; errors += $3; results += $4; own += $5; inside += $6 }
+  $1 == "file" { files++; errors += $3; results += $4; own += $5; inside += $6; refused += $7 }
   $1 == "death" && $4 != "cornu" {
     split($6, f, " < ")
     where[$4 ": " $5 (f[1] == "" ? "" : " in " f[1])]++
@@ -206,7 +208,8 @@ awk -F '\t' '
   END {
     for (w in where) printf "inside %s (%d)\n", w, where[w]
     printf "%d files, %d variants: %d errors, %d results\n", files, errors + results + own + inside, errors, results
+    if (refused) printf "%d times more than '$memory' MB were asked for at once, and refused\n", refused
     printf "%d died inside libraries\n", inside
     printf "%d passed, %d failed\n", errors + results, own
-    exit own > 0
+    exit own > 0 || errors + results == 0
   }' "$state"

@@ -228,7 +228,7 @@ CORNU_API cornu_status cornu_tensor_format(cornu_tensor *t, const cornu_print_op
                                            cornu_error *e);
 CORNU_API void cornu_free(void *pointer); /* frees what the header says to free with it */
 
-/* Random fills, repeatable for a seed; float tensors only. */
+/* Random fills, repeatable for a seed; float tensors only. Uniform: low <= x < high, rounded to the dtype. */
 typedef struct cornu_random { uint64_t state[4]; } cornu_random;
 CORNU_API void cornu_random_seed(cornu_random *r, uint64_t seed);
 CORNU_API cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e);

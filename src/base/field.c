@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-/* ---- defaults: the little JSON that field tables use (null, true, numbers, "text", lists of them) ---- */
+/* ---- defaults: the little JSON that field tables use (null, true, numbers, "text", {}, lists of them) ---- */
 
 static void skip_blanks(const char **s) { while (**s == ' ') ++*s; }
 
@@ -34,11 +34,11 @@ static cn_value *parse_default(cn_arena *a, const char **s) {
     if (**s) ++*s;
     return v;
   }
+  if (strncmp(*s, "{}", 2) == 0) return *s += 2, cn_value_new(a, CORNU_DICT);
   size_t n = strcspn(*s, " ,]}");
   const char *word = *s;
   *s += n;
   if (n == 4 && !memcmp(word, "null", 4)) return cn_value_new(a, CORNU_NULL);
-  if (n == 2 && !memcmp(word, "{}", 2)) return cn_value_new(a, CORNU_DICT);
   bool truth = n == 4 && !memcmp(word, "true", 4);
   if (truth || (n == 5 && !memcmp(word, "false", 5))) {
     cn_value *v = cn_value_new(a, CORNU_BOOL);
@@ -130,7 +130,7 @@ static cn_status parse_ints(const cn_field *f, const cn_value *v, cn_ints *out, 
   if (v->count > CN_MAX_INTS || (f->count && v->count != f->count && v->count != 1)) return wrong(f, v, expected, e);
   out->n = v->count;
   for (int i = 0; i < v->count; i++) {
-    if (cn_value_is_null(v->items[i])) out->v[i] = CN_NULL_INT;
+    if (f->null_items && cn_value_is_null(v->items[i])) out->v[i] = CN_NULL_INT;
     else if (!cn_value_integer(v->items[i], &out->v[i]) || !in_range(f, (double)out->v[i]))
       return wrong(f, v, expected, e);
   }

@@ -98,8 +98,8 @@ bool cn_mul_i64(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_over
 enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
 struct cn_arena_block {
-  cn_arena_block *next;
-  size_t size, at; /* of the payload behind this header */
+  _Alignas(SMALL_ALIGN) cn_arena_block *next; /* so that the payload behind this header is aligned, too */
+  size_t size, at;                            /* of the payload */
 };
 
 static void *from_block(cn_arena_block *b, size_t bytes) {
@@ -116,7 +116,7 @@ void *cn_arena_alloc(cn_arena *a, size_t bytes) {
   if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
   if (size < bytes) size = bytes;
   size = (size + 15) & ~(size_t)15;
-  cn_arena_block *b = cn_calloc(1, ((sizeof *b + 15) & ~(size_t)15) + size);
+  cn_arena_block *b = cn_calloc(1, sizeof *b + size);
   if (!b) return NULL;
   b->size = size;
   a->used += size;

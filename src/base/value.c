@@ -134,6 +134,7 @@ const char *cn_value_str(const cn_value *v) { return cn_value_is(v, CORNU_STRING
 bool cn_value_equal(const cn_value *a, const cn_value *b) {
   if (!a || !b) return a == b;
   double x, y;
+  if (a->kind == CORNU_INT && b->kind == CORNU_INT) return a->i == b->i; /* doubles would take neighbours for one */
   if (a->kind != CORNU_BOOL && b->kind != CORNU_BOOL && cn_value_number(a, &x) && cn_value_number(b, &y))
     return x == y || (isnan(x) && isnan(y));
   if (a->kind != b->kind || (a->kind >= CORNU_STRING && a->count != b->count)) return false;

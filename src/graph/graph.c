@@ -18,6 +18,10 @@ void cn_graph_free(cn_graph *g) {
 }
 
 static cn_status add_edge(cn_graph *g, const cn_type *type, int producer, cn_edge *out, cn_error *e) {
+  for (int i = 0; i < type->rank; i++)
+    if (type->shape[i] > CN_MAX_DIM)
+      return cn_fail(e, CORNU_ERR_LIMIT, "the shape %s has a dimension of more than %lld elements",
+                     CN_SHAPE(type->rank, type->shape), (long long)CN_MAX_DIM);
   if (!cn_arena_grow(&g->arena, &g->edges, &g->cap_edges, g->n_edges, sizeof *g->edges)) return cn_no_memory(e);
   g->edges[g->n_edges] = (cn_graph_edge){.type = *type, .producer = producer};
   *out = g->n_edges++;

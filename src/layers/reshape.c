@@ -7,7 +7,7 @@ typedef struct settings { cn_ints target; } settings;
 
 static const cn_field fields[] = {
     {.name = "target_shape", .aliases = "dims", .kind = CN_F_INTS, .offset = offsetof(settings, target), .min = -1,
-     .max = 1e12, .help = "new shape without the batch; one -1 is found out"},
+     .max = CN_MAX_DIM, .help = "new shape without the batch; one -1 is found out", .null_items = true},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -20,7 +20,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     int64_t d = s->target.v[i] == CN_NULL_INT ? -1 : s->target.v[i];
     attrs.shape.v[i + 1] = d;
     if (d < 0) open = i + 1;
-    else known *= d;
+    else known = cn_dim_mul(known, d);
   }
   for (int i = 1; i < in.rank; i++) rest = cn_dim_mul(rest, in.shape[i]);
   /* Found out here, it serves a batch of 0, too. */

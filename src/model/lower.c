@@ -89,6 +89,7 @@ static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out,
   for (int i = 0; i < m->n_inputs && !t.status; i++) {
     in[i].mask = CN_NO_EDGE;
     t.status = cn_graph_add_input(g, &inputs[i], &in[i].data, e);
+    if (t.status) cn_at(e, t.status, "input %d of the model", i + 1);
   }
   if (!t.status) cn_model_lower(m, &t, in, results);
   for (int i = 0; i < m->n_outputs && !t.status; i++) t.status = cn_graph_add_output(g, results[i].data, e);

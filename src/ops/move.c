@@ -300,8 +300,8 @@ static cn_status slice_of(const cn_slice_attrs *a, int i, int64_t n, int64_t *be
   b = b < low ? low : b > high ? high : b;
   stop = stop < low ? low : stop > high ? high : stop;
   *begin = b;
-  *length =
-      *step > 0 ? (stop > b ? (stop - b + *step - 1) / *step : 0) : (b > stop ? (b - stop - *step - 1) / -*step : 0);
+  int64_t reach = *step > 0 ? stop - b : b - stop;
+  *length = reach > 0 ? (reach - 1) / (*step > 0 ? *step : -*step) + 1 : 0;
   return CORNU_OK;
 }
 
@@ -328,7 +328,7 @@ static cn_status slice_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     CN_TRY(slice_of(a, i, s->in[0]->shape[axis], &begin, &length, &step, e));
     v.offset += length ? begin * v.stride[axis] : 0;
     v.shape[axis] = length;
-    v.stride[axis] *= step;
+    if (length > 1) v.stride[axis] *= step; /* steps over a single element may be of any size */
   }
   return plan_view(p, s, &v, e);
 }
@@ -336,7 +336,7 @@ static cn_status slice_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 #define LIST(member, text, standard_value, words)                                                                      \
   {                                                                                                                    \
     .name = text, .kind = CN_F_INTS, .offset = offsetof(cn_slice_attrs, member), .standard = standard_value,           \
-    .help = words                                                                                                      \
+    .help = words, .null_items = true                                                                                  \
   }
 static const cn_field slice_fields[] = {LIST(axes, "axes", NULL, "the sliced axes"),
                                         LIST(begin, "begin", "null", "first element of each; null: open"),

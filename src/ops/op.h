@@ -12,6 +12,9 @@
 
 /* The type of a value. An absent optional input has dtype CORNU_DTYPES. */
 typedef struct cn_type { cornu_dtype dtype; int rank; int64_t shape[CN_MAX_RANK]; } cn_type;
+/* The graph refuses longer dimensions, so that arithmetic on sizes from files cannot overflow: what a field multiplies a
+ * dimension with is at most 2^28. */
+#define CN_MAX_DIM ((int64_t)1 << 34)
 
 /* What a shape rule sees: fills out[0 … n_out-1]. An op with a variable number of outputs sets n_out (room:
  * CN_MAX_OUT). */
@@ -93,7 +96,8 @@ cn_status cn_want_rank(const cn_type *t, const char *what, int min_rank, int max
 cn_status cn_want_float(const cn_type *t, const char *what, cn_error *e);
 cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e);                 /* negative from the end */
 bool cn_dims_agree(int64_t a, int64_t b);                                         /* equal or one unknown */
-int64_t cn_dim_mul(int64_t a, int64_t b);                                         /* -1 when one is unknown */
+/* -1 when one is unknown; INT64_MAX when the product does not fit */
+int64_t cn_dim_mul(int64_t a, int64_t b);
 /* NumPy's rules, float32 as the float for mixed int/float32 */
 cornu_dtype cn_promote(cornu_dtype a, cornu_dtype b);
 #define CN_TYPE_ABSENT(t) ((t)->dtype == CORNU_DTYPES)

@@ -65,7 +65,11 @@ cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e) {
 
 bool cn_dims_agree(int64_t a, int64_t b) { return a == b || a < 0 || b < 0; }
 
-int64_t cn_dim_mul(int64_t a, int64_t b) { return a < 0 || b < 0 ? -1 : a * b; }
+int64_t cn_dim_mul(int64_t a, int64_t b) {
+  int64_t product;
+  if (a < 0 || b < 0) return -1;
+  return cn_mul_i64(a, b, &product) ? product : INT64_MAX;
+}
 
 /* Bits of an integer type; a signed one counts one more than it has for values, so that "holds" is a comparison. */
 static int integer_bits(cornu_dtype d) { return d == CORNU_BOOL8 ? 1 : 8 * (int)cornu_dtype_bytes(d); }

@@ -93,11 +93,24 @@ static void write_int(void *p, cornu_dtype d, int64_t v) {
   }
 }
 
+/* Rounds to odd: what a second rounding, to fewer digits, makes of it is what one rounding would have made of v. */
+static float odd_float(double v) {
+  float f = (float)v;
+  if (isnan(v) || f == v) return f;
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  if (fabs(f) > fabs(v)) bits--;
+  bits |= 1;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+/* To bfloat16 by way of float32, as ml_dtypes, NumPy's bfloat16, has it. */
 static void write_float(void *p, cornu_dtype d, double v) {
   switch (d) {
     case CORNU_FLOAT32: *(float *)p = (float)v; break;
     case CORNU_FLOAT64: *(double *)p = v; break;
-    case CORNU_FLOAT16: *(uint16_t *)p = cn_float_to_half((float)v); break;
+    case CORNU_FLOAT16: *(uint16_t *)p = cn_float_to_half(odd_float(v)); break;
     default: *(uint16_t *)p = cn_float_to_bfloat((float)v); break;
   }
 }
@@ -115,8 +128,15 @@ static void write_truncated(void *p, cornu_dtype d, double v) {
   else write_int(p, d, (int64_t)(v < range[d].low ? range[d].low : v > range[d].high ? range[d].high : v));
 }
 
+/* Rounded once: 64 bits do not fit a double. */
+static float read_int_as_float(const void *p, cornu_dtype d) {
+  return d == CORNU_UINT64 ? (float)*(const uint64_t *)p : (float)read_int(p, d);
+}
+
 static void convert_one(void *to, cornu_dtype to_dtype, const void *from, cornu_dtype from_dtype) {
-  if (cn_dtype_is_float(to_dtype)) write_float(to, to_dtype, read_number(from, from_dtype));
+  if ((to_dtype == CORNU_FLOAT32 || to_dtype == CORNU_BFLOAT16) && !cn_dtype_is_float(from_dtype))
+    write_float(to, to_dtype, read_int_as_float(from, from_dtype));
+  else if (cn_dtype_is_float(to_dtype)) write_float(to, to_dtype, read_number(from, from_dtype));
   else if (cn_dtype_is_float(from_dtype)) write_truncated(to, to_dtype, read_float(from, from_dtype));
   else write_int(to, to_dtype, read_int(from, from_dtype));
 }

@@ -111,8 +111,8 @@ static void print_row(const printer *p, int64_t *index, int indent) {
       index[axis] = i;
       item_text(p, index, item, sizeof item);
     }
-    int width = (int)strlen(item);
-    if (column > indent && column + 1 + width > p->s.width - 1) {
+    int width = (int)strlen(item); /* the last line has room for all brackets, too */
+    if (column > indent && column + 1 + width > p->s.width - p->t->rank) {
       cn_text_add(p->out, "\n");
       cn_text_pad(p->out, ' ', (size_t)indent);
       column = indent;

@@ -35,24 +35,47 @@ static double normal(cornu_random *r) {
   return x * sqrt(-2 * log(s) / s);
 }
 
-static cn_status fill(cornu_random *r, cn_tensor *t, double (*draw)(cornu_random *r), double offset, double scale,
-                      cn_error *e) {
+/* Draws again what the dtype rounds up to the end of the range (one of 4096 float16, of 2^25 float32). A range that is
+ * narrower than the dtype's steps has no other values: after some tries its beginning serves. */
+static double uniform(cornu_random *r, cornu_dtype d, double low, double high) {
+  for (int tries = 0; tries < 100; tries++) {
+    double v = low + (high - low) * unit(r), rounded = v;
+    if (d != CORNU_FLOAT64) {
+      uint32_t cell;
+      cn_convert(&cell, d, &v, CORNU_FLOAT64, 1);
+      cn_convert(&rounded, CORNU_FLOAT64, &cell, d, 1);
+    }
+    if (rounded < high) return v;
+  }
+  return low;
+}
+
+static cn_status make_values(cn_tensor *t, cn_tensor **values, cn_error *e) {
   if (!cn_dtype_is_float(t->dtype))
     return cn_fail(e, CORNU_ERR_DTYPE, "random values need a float tensor, not %s", cornu_dtype_name(t->dtype));
   if (cornu_tensor_is_symbolic(t))
     return cn_fail(e, CORNU_ERR_ARGUMENT, "this tensor is symbolic: it has no data to fill");
-  cn_tensor *values;
-  CN_TRY(cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &values, e));
-  int64_t n = cornu_tensor_size(values);
-  for (int64_t i = 0; i < n; i++) ((double *)(void *)values->data)[i] = offset + scale * draw(r);
+  return cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, values, e);
+}
+
+static cn_status store_values(cn_tensor *t, cn_tensor *values, cn_error *e) {
   cn_status status = cornu_tensor_copy(t, values, e);
   cornu_tensor_release(values);
   return status;
 }
 
 cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e) {
-  return fill(r, t, unit, low, high - low, e);
+  cn_tensor *values;
+  CN_TRY(make_values(t, &values, e));
+  double *v = (double *)(void *)values->data;
+  for (int64_t i = 0, n = cornu_tensor_size(values); i < n; i++) v[i] = uniform(r, t->dtype, low, high);
+  return store_values(t, values, e);
 }
+
 cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation, cornu_error *e) {
-  return fill(r, t, normal, mean, deviation, e);
+  cn_tensor *values;
+  CN_TRY(make_values(t, &values, e));
+  double *v = (double *)(void *)values->data;
+  for (int64_t i = 0, n = cornu_tensor_size(values); i < n; i++) v[i] = mean + deviation * normal(r);
+  return store_values(t, values, e);
 }

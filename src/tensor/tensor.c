@@ -145,16 +145,18 @@ cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_
   CN_TRY(need_data(t, e));
   CN_TRY(check_axis(t, axis, e));
   if (step == 0 || step == INT64_MIN) return cn_fail(e, CORNU_ERR_ARGUMENT, "a slice with step 0");
-  int64_t n = t->shape[axis], length = step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
+  int64_t n = t->shape[axis];
   bool fits = step > 0 ? start >= 0 && stop <= n && start <= stop : start < n && stop >= -1 && start >= stop;
   if (!fits)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "slice %lld to %lld of a dimension of %lld", (long long)start,
                    (long long)stop, (long long)n);
+  int64_t reach = step > 0 ? stop - start : start - stop;
+  int64_t length = reach ? (reach - 1) / (step > 0 ? step : -step) + 1 : 0;
   int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
   memcpy(shape, t->shape, sizeof shape);
   memcpy(stride, t->stride, sizeof stride);
   shape[axis] = length;
-  stride[axis] *= step;
+  if (length > 1) stride[axis] *= step; /* else the step may be of any size */
   return view(t, t->rank, shape, stride, length ? start * t->stride[axis] : 0, out, e);
 }
 

@@ -110,6 +110,12 @@ function TestBadInput:testConfigs()
   refused('"activation" > unknown activation "foo"', { { "Dense", { units = 3, activation = "foo" } } })
   refused('"kernel_size" is [1, 2, 3], expected an integer from 1 to 1048576, or 2 of them',
           { { "Conv2D", { filters = 1, kernel_size = { 1, 2, 3 } } } }, { 4, 4, 1 })
+  refused('"strides" is [null], expected an integer from 1 to 1048576, or 1 of them',
+          { { "Conv1D", { filters = 1, kernel_size = 2, strides = { cornu.null } } } }, { 4, 1 })
+  refused("input 1 of the model > the shape (?, 1099511627776) has a dimension of more than 17179869184 elements",
+          { { "Dense", { units = 3 } } }, { 2 ^ 40 })
+  refused('layer "layer1" (Flatten) > the shape (?, 1152921504606846976) has a dimension of more than 17179869184',
+          { { "Flatten", {} } }, { 2 ^ 30, 2 ^ 30 })
   refused('"data_format" is "foo", expected one of: channels_last, channels_first',
           { { "Conv2D", { filters = 1, kernel_size = 3, data_format = "foo" } } }, { 4, 4, 1 })
   refused("the window covers 9 positions, the input has 4",
