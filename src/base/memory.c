@@ -167,8 +167,9 @@ void cn_arena_free(cn_arena *a) {
 /* ---- growing arrays; items is the address of the pointer ---- */
 
 static bool room_for(int capacity, size_t size, int *wanted, size_t *bytes) {
+  if (capacity > INT32_MAX / 2) return false;
   *wanted = capacity ? capacity * 2 : 8;
-  return *wanted > capacity && cn_mul_size((size_t)*wanted, size, bytes);
+  return cn_mul_size((size_t)*wanted, size, bytes);
 }
 
 bool cn_grow(void *items, int *capacity, int count, size_t size) {

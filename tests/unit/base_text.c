@@ -196,7 +196,7 @@ static void test_snake_case(void **state) {
 
 static void test_map(void **state) {
   (void)state;
-  static char keys[500][8];
+  static char keys[500][16];
   cn_map m = {0};
   assert_null(cn_map_get(&m, "k"));
   for (int i = 0; i < 500; i++) {
