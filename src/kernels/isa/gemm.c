@@ -1,5 +1,6 @@
-/* Matrix product on packed panels: a tile of MR rows by one panel is accumulated in registers over all segments and k,
- * the bias being its start value; a is never packed, its elements are broadcast from rows with a pitch. */
+/* Matrix product on packed panels: a tile of MR rows by one panel is accumulated in registers over all segments and k;
+ * the bias is added to the sums (as TensorFlow rounds). a is never packed, its elements are broadcast from rows with a
+ * pitch. */
 #include "kernels/act_vector.h"
 #include "kernels/kernels.h"
 
@@ -37,12 +38,7 @@ V_FN float at(const char *const *p, int m, int64_t pitch) { return *(const float
 V_FN void multiply(int mr, int nv, int ku, const cn_gemm_call *g, const tile *t) {
   vf acc[MR * 2], part[8];
   const int bases = (mr + 2) / 3, parts = ku > 1 ? (ku - 1) * mr * nv : 0;
-  UNROLL for (int v = 0; v < nv; v++) {
-    int left = t->n - v * CN_LANES;
-    vf start = !t->bias || left <= 0  ? v_zero()
-               : left >= CN_LANES ? v_load(t->bias + v * CN_LANES) : v_load_n(t->bias + v * CN_LANES, left);
-    UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] = start;
-  }
+  UNROLL for (int i = 0; i < mr * nv; i++) acc[i] = v_zero();
   UNROLL for (int i = 0; i < parts; i++) part[i] = v_zero();
   const int64_t pitch = g->lda * 4;
   const float *b = t->b;
@@ -80,6 +76,10 @@ V_FN void multiply(int mr, int nv, int ku, const cn_gemm_call *g, const tile *t)
   UNROLL for (int i = 0; i < parts; i++) acc[i % (mr * nv)] += part[i];
   UNROLL for (int v = 0; v < nv; v++) {
     int left = t->n - v * CN_LANES;
+    if (t->bias && left > 0) {
+      vf bias = left >= CN_LANES ? v_load(t->bias + v * CN_LANES) : v_load_n(t->bias + v * CN_LANES, left);
+      UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] += bias;
+    }
     if (left >= CN_LANES) {
       UNROLL for (int m = 0; m < mr; m++) v_store(t->c + m * g->ldc + v * CN_LANES, acc[m * nv + v]);
     } else if (left > 0) {
