@@ -3,13 +3,12 @@
 -- usage: cornu scripts/damage.lua --list FOLDER
 --        cornu scripts/damage.lua FILE [MODEL WEIGHTS] [--from N] [--to N] [--cuts N] [--flips N] [--edits N]
 --            [--folder DIR] [--write OUT]
--- --list prints what there is to damage, a file a line, tab between: FILE, MODEL, WEIGHTS (the last two where the file is
--- one of a pair that case.json names). Variant 0 is the file as it is, 1 to CUTS are cut short, then come FLIPS with one to
--- eight changed bytes, one with fifty, and EDITS whose JSON stays JSON with other numbers and names in it. In half of the
--- changed .keras archives, and in all edited ones, the checksums are right for the changed bytes, so that readers of the
--- entries see them. Each variant prints `begin N` before and `end N RESULT SECONDS MESSAGE`
--- after, tab between; RESULT is "error", "result" or "bug" (Lua code of ours that failed). --write only writes variant FROM
--- to OUT.
+-- --list prints what there is to damage, a file a line, tab between: FILE, MODEL, WEIGHTS (the last two where the file
+-- is one of a pair that case.json names). Variant 0 is the file as it is, 1 to CUTS are cut short, then come FLIPS with
+-- one to eight changed bytes, one with fifty, and EDITS whose JSON stays JSON with other numbers and names in it. In
+-- half of the changed .keras archives, and in all edited ones, the checksums are right for the changed bytes, so that
+-- readers of the entries see them. Each variant prints `begin N` before and `end N RESULT SECONDS MESSAGE` after, tab
+-- between; RESULT is "error", "result" or "bug" (Lua code of ours that failed). --write only writes variant FROM to OUT
 local cornu = require "cornu"
 local host = require "cornu.host"
 
@@ -67,7 +66,8 @@ local marks = { "TREE", "SNOD", "HEAP", "OHDR", "GCOL", "FRHP", "FHDB", "BTHD", 
 -- What `find` finds in the file, kept for its next variant.
 local kept = {}
 local function keep(find, content)
-  if kept[find] == nil or kept[find].content ~= content then kept[find] = { content = content, found = find(content) } end
+  local old = kept[find]
+  if old == nil or old.content ~= content then kept[find] = { content = content, found = find(content) } end
   return kept[find].found
 end
 
@@ -143,10 +143,10 @@ end
 
 -- ---- Edits of JSON ----
 
-local values = { "0", "1", "-1", "2", "3", "7", "9", "64", "-2", "-9", "0.5", "1e9", "-1e9", "1e30", "1e308", "-1e308", "1000",
-                 "99999", "65536", "100000000", "2147483647", "2147483648", "-2147483648", "4294967296",
-                 "9223372036854775807", "-9223372036854775808", "1e19", "NaN", "Infinity", "null", "true", "false", "[]",
-                 "{}", "\"\"", "[1]", "[0]", "[-1]", "[null]", "[[]]", "[1,2,3,4,5,6,7,8,9]", "\"x\"" }
+local values = { "0", "1", "-1", "2", "3", "7", "9", "64", "-2", "-9", "0.5", "1e9", "-1e9", "1e30", "1e308", "-1e308",
+                 "1000", "99999", "65536", "100000000", "2147483647", "2147483648", "-2147483648", "4294967296",
+                 "9223372036854775807", "-9223372036854775808", "1e19", "NaN", "Infinity", "null", "true", "false",
+                 "[]", "{}", "\"\"", "[1]", "[0]", "[-1]", "[null]", "[[]]", "[1,2,3,4,5,6,7,8,9]", "\"x\"" }
 
 -- The numbers, names of values and texts of JSON in `content`: lists of {first, last}.
 local function find_tokens(content)
@@ -264,8 +264,8 @@ end
 -- ---- Arguments ----
 
 local function usage(what)
-  io.stderr:write("damage.lua: ", what, "\nusage: cornu scripts/damage.lua --list FOLDER | FILE [MODEL WEIGHTS] [--from N] ",
-                  "[--to N] [--cuts N] [--flips N] [--edits N] [--folder DIR] [--write OUT]\n")
+  io.stderr:write("damage.lua: ", what, "\nusage: cornu scripts/damage.lua --list FOLDER | FILE [MODEL WEIGHTS] ",
+                  "[--from N] [--to N] [--cuts N] [--flips N] [--edits N] [--folder DIR] [--write OUT]\n")
   os.exit(2)
 end
 
@@ -277,7 +277,8 @@ while arg[i] do
   if not option then names[#names + 1] = arg[i]
   else
     i = i + 1
-    if numbers[option] then task[option] = math.tointeger(tonumber(arg[i])) or usage(("--%s takes a number"):format(option))
+    if numbers[option] then
+      task[option] = math.tointeger(tonumber(arg[i])) or usage(("--%s takes a number"):format(option))
     elseif texts[option] then task[option] = arg[i] or usage(("--%s takes a name"):format(option))
     else usage(("no option --%s"):format(option)) end
   end

@@ -1,15 +1,16 @@
 #!/bin/sh
 # Loads and runs damaged variants of model files (scripts/damage.lua makes them): each must end in an error or a result,
 # never in a crash, a leak or a hang. usage: scripts/damage.sh [OPTION…] [FOLDER|FILE…] (default ../shared/cases)
-#   --build DIR    where cornu is (default build/asan, from `make asan`); leaks and the places of crashes need sanitizers
+#   --build DIR    where cornu is (build/asan, from `make asan`); leaks and the places of crashes need sanitizers
 #   --state FILE   keeps what is done; a second run with it goes on from there
 #   --share I/N    every N-th file, from the I-th on
 #   --limit N      at most N files
 #   --cuts N, --flips N, --edits N   variants a file (20, 50, 30)
 #   --keep DIR     keeps the guilty variants and what was said when they died
-# Files of the same content (and, for a pair of JSON and weights, the same other file) are run once. All variants of a file
-# run in one process; when it dies they run in smaller parts until the guilty ones are alone. What dies within the system's
-# libraries (HDF5, zlib, …) is listed, what dies in Cornu's own code fails. The last line is `N passed, N failed`.
+# Files of the same content (and, for a pair of JSON and weights, the same other file) are run once. All variants of a
+# file run in one process; when it dies they run in smaller parts until the guilty ones are alone. What dies within the
+# system's libraries (HDF5, zlib, …) is listed, what dies in Cornu's own code fails. The last line is
+# `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 build=build/asan state='' share=1/1 limit=1000000000 cuts=20 flips=50 edits=30 keep=''
@@ -43,7 +44,8 @@ touch "$state"
 export LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;"
 export CORNU_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export ASAN_OPTIONS="detect_leaks=1:handle_abort=1:allocator_may_return_null=1:max_allocation_size_mb=$memory:hard_rss_limit_mb=$memory"
+export ASAN_OPTIONS="detect_leaks=1:handle_abort=1:allocator_may_return_null=1"
+ASAN_OPTIONS=$ASAN_OPTIONS:max_allocation_size_mb=$memory:hard_rss_limit_mb=$memory
 sanitized=no
 grep -q __asan_init "$cornu" && sanitized=yes
 
@@ -76,8 +78,8 @@ attempt() {
   (
     [ $sanitized = yes ] || ulimit -v $((memory * 1000 + 4000000))
     ulimit -c 0
-    exec timeout -s ABRT -k 10 "$3" nice -n 10 "$cornu" scripts/damage.lua "$file" "$model" "$weights" --from "$1" --to "$2" \
-      --cuts "$cuts" --flips "$flips" --edits "$edits" --folder "$dir"
+    exec timeout -s ABRT -k 10 "$3" nice -n 10 "$cornu" scripts/damage.lua "$file" "$model" "$weights" \
+      --from "$1" --to "$2" --cuts "$cuts" --flips "$flips" --edits "$edits" --folder "$dir"
   ) >"$dir/out" 2>"$dir/err" </dev/null || return
   [ "$(grep -c "^end$tab" "$dir/out")" -eq $(($2 - $1 + 1)) ] # else something left the process early
 }
@@ -99,13 +101,18 @@ diagnose() { # STATUS
       kind = ""
     }
     function start(k) { finish(); kind = k; frames = 0; text = ""; who = "" }
-    /ERROR: AddressSanitizer/ && !fatal { fatal = 1; k = $0; sub(/.*AddressSanitizer: /, "", k); sub(/( on|:| \().*/, "", k); start(k) }
-    /runtime error:/ { k = $0; sub(/.*runtime error: /, "", k); sub(/^src\//, "", $1); where = $1; start(k) }
+    /ERROR: AddressSanitizer/ && !fatal {
+      fatal = 1; k = $0; sub(/.*AddressSanitizer: /, "", k); sub(/( on|:| \().*/, "", k); start(k)
+    }
+    /runtime error:/ {
+      k = $0; sub(/.*runtime error: /, "", k); sub(/ cannot be represented.*/, "", k); where = $1; start(k)
+    }
     /^(Direct|Indirect) leak/ && !fatal { start("leak") }
     /^HDF5: infinite loop/ && !loop { loop = 1; other = "libhdf5\tinfinite loop when closing the library\t" }
     /hard rss limit/ { other = "cornu\tmemory beyond the limit\t" }
     /^ *#[0-9]+ / && kind != "" {
-      if ($0 ~ /libsanitizer|lib[a-z]san\.so|libc\.so|libm\.so|libpthread|ld-linux|sysdeps|nptl|<null>/ || frames >= 6) next
+      if (frames >= 6 || $0 ~ /libsanitizer|lib[a-z]san\.so|libc\.so|libm\.so|libpthread|ld-linux|sysdeps|nptl|<null>/)
+        next
       lib = "cornu"
       if (match($0, /lib(hdf5|z|png16|jpeg|zip|cjson)(_serial)?\.so/)) {
         lib = substr($0, RSTART, RLENGTH)
@@ -137,7 +144,8 @@ record() { # VARIANT WHO KIND FRAMES
   [ "$2" = cornu ] && printf '%s: variant %s: %s: %s\n' "$file" "$1" "$3" "$4"
   [ -n "$keep" ] || return 0
   name=$keep/$(echo "$file" | sed 's|^[./]*||; s|.*/cases/||; s|/|_|g').$1
-  [ "$1" = all ] || "$cornu" scripts/damage.lua "$file" --from "$1" --cuts "$cuts" --flips "$flips" --write "$name" 2>/dev/null
+  [ "$1" = all ] || "$cornu" scripts/damage.lua "$file" --from "$1" --cuts "$cuts" --flips "$flips" --edits "$edits" \
+    --write "$name" 2>/dev/null
   cp "$dir/err" "$name.txt"
 }
 

@@ -144,7 +144,9 @@ cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
   bool exists = stat(path, &old) == 0;
   if (exists && !S_ISREG(old.st_mode))
     return cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file: saves replace regular files alone", path);
-  *w = (cn_file_write){copy_text(path, ""), copy_text(path, ".XXXXXX")};
+  char *real = exists ? realpath(path, NULL) : NULL; /* through links, so that the file is replaced and not the link */
+  *w = (cn_file_write){copy_text(real ? real : path, ""), copy_text(real ? real : path, ".XXXXXX")};
+  free(real);
   if (!w->path || !w->temporary) {
     forget(w);
     return cn_no_memory(e);

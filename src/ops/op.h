@@ -12,8 +12,8 @@
 
 /* The type of a value. An absent optional input has dtype CORNU_DTYPES. */
 typedef struct cn_type { cornu_dtype dtype; int rank; int64_t shape[CN_MAX_RANK]; } cn_type;
-/* The graph refuses longer dimensions, so that arithmetic on sizes from files cannot overflow: what a field multiplies a
- * dimension with is at most 2^28. */
+/* The graph refuses longer dimensions, so that arithmetic on sizes from files cannot overflow: what a field multiplies
+ * a dimension with is at most 2^28. */
 #define CN_MAX_DIM ((int64_t)1 << 34)
 
 /* What a shape rule sees: fills out[0 … n_out-1]. An op with a variable number of outputs sets n_out (room:

@@ -1,102 +1,179 @@
-/* Memory runs out at every allocation in turn, once or for good, while a model is loaded, looked at, cut, planned and run:
- * each time an error or a result, nothing lost, and the next try works. */
+/* Memory runs out at every allocation in turn, once or for good, while a model is loaded, looked at, cut, planned and
+ * run: each time an error or the right result, nothing lost, and the next try works. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* after those */
 #include <cmocka.h>
 
-#include "cornu.h"
+#include "failing_hooks.h"
+#include "small_models.h"
 
-static long calls, first_failure, last_failure; /* allocations from first to last fail; counted from 1 */
+enum { MOST_BYTES = 8192 }; /* of a model's outputs */
 
-static void *failing_alloc(void *user, size_t size, size_t align) {
-  void *p = NULL;
-  (void)user;
-  calls++;
-  if (calls >= first_failure && calls <= last_failure) return NULL;
-  return posix_memalign(&p, align, size) ? NULL : p;
+/* ---- What a user does with a model; each part stops at its first error ---- */
+
+typedef struct subject {
+  const char *model; /* a path, or JSON text */
+  const char *weights;
+  int first_layers; /* so many at the model's beginning run alone, too; 0: none */
+} subject;
+
+typedef struct life {
+  cornu_model *m, *part;
+  cornu_plan *plan;
+  cornu_tensor *x, *y[2], *out[2];
+  char *text;
+} life;
+
+static cornu_status twice(void *user, cornu_layer *layer, cornu_tensor *const *in, int n_in, cornu_tensor **out,
+                          int *n_out, cornu_error *e) {
+  (void)user, (void)layer, (void)n_in;
+  return cornu_apply("add", (cornu_tensor *const[]){in[0], in[0]}, 2, NULL, out, n_out, e);
 }
 
-static void plain_free(void *user, void *pointer, size_t size) {
-  (void)user, (void)size;
-  free(pointer);
+static cornu_status load(const subject *s, life *l, cornu_error *e) {
+  const cornu_custom custom = {.name = "Twice", .call = twice};
+  const cornu_load_options options = {.struct_size = sizeof options, .custom = &custom, .n_custom = 1};
+  cornu_port port;
+  cornu_status status = cornu_model_load(s->model, s->weights, &options, &l->m, e);
+  if (status) return status;
+  assert_true(cornu_model_input(l->m, 0, &port));
+  port.shape[0] = 2;
+  if ((status = cornu_tensor_new(port.dtype, port.rank, port.shape, &l->x, e))) return status;
+  int64_t n = cornu_tensor_size(l->x), flat = 0;
+  float *x = cornu_tensor_data(l->x);
+  for (; port.dtype == CORNU_FLOAT32 && flat < n; flat++) x[flat] = (float)(flat * 7 % 11) / 11;
+  return cornu_model_predict(l->m, &l->x, 1, l->y, e);
 }
 
-/* What a user does with a model; stops at the first error. */
-static cornu_status use_model(cornu_model *m, cornu_error *e) {
-  const int64_t shape[] = {2, 8, 8, 1}, rows[] = {2, 10}, *const shapes[] = {shape};
-  cornu_tensor *x = NULL, *y = NULL, *out = NULL;
-  cornu_model *part = NULL;
-  cornu_plan *plan = NULL;
-  char *text = NULL;
-  cornu_status status = cornu_tensor_new(CORNU_FLOAT32, 4, shape, &x, e);
-  if (!status) status = cornu_model_predict(m, &x, 1, &y, e);
-  if (!status) status = cornu_model_summary(m, 0, &text, e);
-  if (!status) status = cornu_model_range(m, 0, 2, &part, e);
-  cornu_tensor_release(y);
-  y = NULL;
-  if (!status) status = cornu_model_predict(part, &x, 1, &y, e);
-  if (!status) status = cornu_plan_new(m, shapes, &plan, e);
-  if (!status) status = cornu_tensor_new(CORNU_FLOAT32, 2, rows, &out, e);
-  if (!status) status = cornu_plan_run(plan, &x, &out, e);
+static cornu_status copy_weights(cornu_layer *layer, cornu_error *e) {
+  cornu_tensor *weights[32];
+  int n = cornu_layer_weights(layer);
+  assert_true(n <= 32);
+  for (int i = 0; i < n; i++) weights[i] = cornu_layer_weight(layer, i);
+  return cornu_layer_set_weights(layer, weights, n, e);
+}
+
+static cornu_status copy_states(cornu_layer *layer, cornu_error *e) {
+  cornu_tensor *states[4];
+  int n = cornu_layer_states(layer), got = 0;
+  assert_true(n <= 4);
+  while (got < n && (states[got] = cornu_layer_state(layer, got))) got++;
+  cornu_status status = got == n && n ? cornu_layer_set_states(layer, states, n, e) : CORNU_OK;
+  while (got > 0) cornu_tensor_release(states[--got]);
+  return status;
+}
+
+static cornu_status look(const subject *s, life *l, cornu_error *e) {
+  cornu_tensor *part_out[2] = {0};
+  cornu_status status = cornu_model_summary(l->m, 0, &l->text, e);
+  if (!status && s->first_layers) status = cornu_model_range(l->m, 0, s->first_layers - 1, &l->part, e);
+  if (!status && l->part) status = cornu_model_predict(l->part, &l->x, 1, part_out, e);
+  for (int i = 0; i < 2; i++) cornu_tensor_release(part_out[i]);
+  for (int i = 0; i < cornu_model_layers(l->m) && !status; i++) {
+    status = copy_weights(cornu_model_layer(l->m, i), e);
+    if (!status) status = copy_states(cornu_model_layer(l->m, i), e);
+  }
+  return status;
+}
+
+static cornu_status run_plan(life *l, cornu_error *e) {
+  char *text;
+  const int64_t *shape = cornu_tensor_shape(l->x);
+  cornu_status status = cornu_plan_new(l->m, &shape, &l->plan, e);
+  for (int i = 0; i < cornu_model_outputs(l->m) && !status; i++) {
+    cornu_port port;
+    assert_true(cornu_plan_output(l->plan, i, &port));
+    status = cornu_tensor_new(port.dtype, port.rank, port.shape, &l->out[i], e);
+  }
+  if (!status) status = cornu_plan_run(l->plan, &l->x, l->out, e);
+  if (status || (status = cornu_plan_format(l->plan, &text, e))) return status;
   cornu_free(text);
-  cornu_plan_free(plan);
-  cornu_model_release(part);
-  cornu_tensor_release(x);
-  cornu_tensor_release(y);
-  cornu_tensor_release(out);
-  return status;
+  return CORNU_OK;
 }
 
-static cornu_status whole_life(const char *path, const char *weights, cornu_error *e) {
-  cornu_model *m;
+/* Outputs are those of the plan, and those of the run before, when everything had its memory. */
+static void check_outputs(const life *l, unsigned char *expected, bool first) {
+  size_t at = 0;
+  for (int i = 0; i < cornu_model_outputs(l->m); i++) {
+    size_t bytes = (size_t)cornu_tensor_size(l->y[i]) * cornu_dtype_bytes(cornu_tensor_dtype(l->y[i]));
+    assert_true(at + bytes <= MOST_BYTES);
+    if (first) memcpy(expected + at, cornu_tensor_data(l->y[i]), bytes);
+    assert_memory_equal(cornu_tensor_data(l->y[i]), expected + at, bytes);
+    assert_memory_equal(cornu_tensor_data(l->out[i]), expected + at, bytes);
+    at += bytes;
+  }
+}
+
+static cornu_status whole_life(const subject *s, unsigned char *expected, bool first, cornu_error *e) {
+  life l = {0};
   calls = 0;
-  cornu_status status = cornu_model_load(path, weights, NULL, &m, e);
-  if (!status) status = use_model(m, e);
-  if (!status || m) cornu_model_release(m);
+  cornu_status status = load(s, &l, e);
+  if (!status) status = look(s, &l, e);
+  if (!status) status = run_plan(&l, e);
+  if (!status) check_outputs(&l, expected, first);
+  cornu_free(l.text);
+  cornu_plan_free(l.plan);
+  cornu_model_release(l.part);
+  cornu_model_release(l.m);
+  cornu_tensor_release(l.x);
+  for (int i = 0; i < 2; i++) cornu_tensor_release(l.y[i]), cornu_tensor_release(l.out[i]);
   return status;
 }
 
-typedef struct files { const char *model, *weights; } files;
+/* ---- The tests ---- */
 
-/* step: after how many allocations memory runs out next. */
-static void run_out(const files *f, bool for_good, int step) {
-  long failures = 0;
-  for (long n = 1;; n += step) {
-    cornu_error e = {0};
+static void run_out(const subject *s, bool for_good, int step) {
+  static unsigned char expected[MOST_BYTES];
+  cornu_error e = {0};
+  first_failure = last_failure = 0;
+  if (whole_life(s, expected, true, &e)) fail_msg("%s: %s", s->model, e.message);
+  long failures = 0, total = calls;
+  assert_true(total > 100);
+  for (long n = 1; n <= total + step; n += step) {
+    e = (cornu_error){0};
     first_failure = n;
     last_failure = for_good ? INT32_MAX : n;
-    cornu_status status = whole_life(f->model, f->weights, &e);
-    if (status && (status != CORNU_ERR_MEMORY || !*e.message))
-      fail_msg("allocation %ld of %s: status %d, \"%s\"", n, f->model, status, e.message);
-    if (cornu_memory_used() != 0) fail_msg("allocation %ld of %s: %zu bytes lost", n, f->model, cornu_memory_used());
-    if (calls < n) break; /* there was no such allocation */
+    cornu_status status = whole_life(s, expected, false, &e);
+    if (status && (status != CORNU_ERR_MEMORY || e.status != status || !*e.message))
+      fail_msg("allocation %ld of %s: status %d, \"%s\"", n, s->model, status, e.message);
+    if (status == CORNU_OK && for_good && n <= total) fail_msg("allocation %ld of %s: not noticed", n, s->model);
+    if (blocks != 0 || cornu_memory_used() != 0) fail_msg("allocation %ld of %s: %ld blocks lost", n, s->model, blocks);
     failures += status != CORNU_OK;
   }
   assert_true(failures > 100 / step);
   first_failure = last_failure = 0;
-  cornu_error e;
-  assert_int_equal(whole_life(f->model, f->weights, &e), CORNU_OK);
+  if (whole_life(s, expected, false, &e)) fail_msg("%s: %s", s->model, e.message);
 }
 
-static void test_once(void **state) { run_out(*state, false, 1); }
-static void test_for_good(void **state) { run_out(*state, true, 5); }
+static void test_running_out(void **state) {
+  subject s = *(const subject *)*state;
+  char path[SMALL_MODEL_PATH];
+  bool is_text = s.model[0] == '{';
+  if (is_text) small_model_write(s.model, path), s.model = path;
+  run_out(&s, false, 1);
+  run_out(&s, true, is_text ? 1 : 3);
+  if (is_text) remove(path);
+}
 
-static files keras = {"lua/examples/digits/digits.keras", NULL}, h5 = {"lua/examples/digits/digits.h5", NULL};
+static const char custom[] =
+    SEQUENTIAL(LAYER("Dense", INPUT("4") "\"units\": 3") ", " LAYER("Twice", "\"name\": \"t\""));
+static subject subjects[] = {{"lua/examples/digits/digits.keras", NULL, 3},
+                             {"lua/examples/digits/digits.h5", NULL, 3},
+                             {convolutions, NULL, 2},
+                             {recurrent, NULL, 2},
+                             {embedded, NULL, 1},
+                             {branches, NULL, 0},
+                             {custom, NULL, 2}};
+#define WITH(i) cmocka_unit_test_prestate(test_running_out, &subjects[i])
 
 int main(void) {
-  const cornu_allocator failing = {NULL, failing_alloc, plain_free};
-  cornu_set_allocator(&failing);
-  cornu_set_threads(1);
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_prestate(test_once, &keras),
-      cmocka_unit_test_prestate(test_once, &h5),
-      cmocka_unit_test_prestate(test_for_good, &keras),
-      cmocka_unit_test_prestate(test_for_good, &h5),
-  };
+  use_failing_hooks();
+  const struct CMUnitTest tests[] = {WITH(0), WITH(1), WITH(2), WITH(3), WITH(4), WITH(5), WITH(6)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

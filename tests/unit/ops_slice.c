@@ -23,7 +23,8 @@ static long sliced(int64_t step) {
   int made = 1;
   assert_int_equal(cornu_apply("slice", &x, 1, options, &y, &made, &e), CORNU_OK);
   long result = 9;
-  for (index[0] = 0; index[0] < cornu_tensor_size(y); index[0]++) result = result * 10 + (long)cornu_tensor_get(y, index);
+  for (index[0] = 0; index[0] < cornu_tensor_size(y); index[0]++)
+    result = result * 10 + (long)cornu_tensor_get(y, index);
   cornu_tensor_release(x);
   cornu_tensor_release(y);
   cornu_tree_free(tree);

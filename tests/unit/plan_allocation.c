@@ -1,5 +1,6 @@
 /* A run of a plan allocates nothing: neither through the allocator's hooks nor by malloc. What a plan takes is given
  * back. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +12,17 @@
 /* after those */
 #include <cmocka.h>
 
-#include "cornu.h"
+#include "small_models.h"
 
 /* ---- Counting: the hooks, and malloc itself, which this program puts itself in front of ---- */
 
 static long hook_calls, malloc_calls;
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* clang's spelling of it */
+#endif
+#endif
 #ifndef __SANITIZE_ADDRESS__
 extern void *__libc_malloc(size_t size), *__libc_calloc(size_t count, size_t size), *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
@@ -30,6 +36,8 @@ int posix_memalign(void **out, size_t align, size_t size) {
   *out = __libc_memalign(align, size);
   return *out ? 0 : 12;
 }
+void *memalign(size_t align, size_t size) { return malloc_calls++, __libc_memalign(align, size); }
+void *aligned_alloc(size_t align, size_t size) { return malloc_calls++, __libc_memalign(align, size); }
 static const bool counts_malloc = true;
 #else
 static const bool counts_malloc = false;
@@ -48,64 +56,17 @@ static void count_free(void *user, void *pointer, size_t size) {
   free(pointer);
 }
 
-/* ---- Models ---- */
+/* ---- The test ---- */
 
-#define SEQUENTIAL(layers) "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"m\", \"layers\": [" layers "]}}"
-#define LAYER(class_name, config) "{\"class_name\": \"" class_name "\", \"config\": {" config "}}"
-#define INPUT(shape) "\"batch_input_shape\": [null, " shape "], "
-#define CALL(of) "[[[\"" of "\", 0, 0, {}]]]"
-
-static const char convolutions[] = SEQUENTIAL(
-    LAYER("Conv1D", INPUT("16, 3") "\"filters\": 4, \"kernel_size\": 3, \"padding\": \"same\"") ", "
-    LAYER("BatchNormalization", "\"axis\": -1") ", " LAYER("MaxPooling1D", "\"pool_size\": 2") ", "
-    LAYER("SeparableConv1D", "\"filters\": 5, \"kernel_size\": 3, \"activation\": \"softmax\"") ", "
-    LAYER("GlobalAveragePooling1D", "\"name\": \"g\""));
-static const char recurrent[] = SEQUENTIAL(
-    LAYER("Masking", INPUT("6, 3") "\"mask_value\": 0.0") ", "
-    LAYER("LSTM", "\"units\": 4, \"return_sequences\": true, \"stateful\": true") ", "
-    LAYER("Bidirectional", "\"layer\": " LAYER("GRU", "\"units\": 3")) ", " LAYER("Dense", "\"units\": 2"));
-static const char embedded[] = SEQUENTIAL(
-    LAYER("Embedding", INPUT("5") "\"input_dim\": 7, \"output_dim\": 3, \"mask_zero\": true") ", "
-    LAYER("TimeDistributed", "\"layer\": " LAYER("Dense", "\"units\": 2, \"activation\": \"tanh\"")) ", "
-    LAYER("SimpleRNN", "\"units\": 4"));
-static const char branches[] =
-    "{\"class_name\": \"Model\", \"config\": {\"name\": \"m\", \"layers\": ["
-    "{\"class_name\": \"InputLayer\", \"name\": \"x\", \"config\": {\"batch_input_shape\": [null, 6, 6, 2], \"name\": \"x\"}, "
-    "\"inbound_nodes\": []}, "
-    "{\"class_name\": \"Conv2DTranspose\", \"name\": \"a\", \"config\": {\"name\": \"a\", \"filters\": 2, \"kernel_size\": 3, "
-    "\"padding\": \"same\"}, \"inbound_nodes\": " CALL("x") "}, "
-    "{\"class_name\": \"DepthwiseConv2D\", \"name\": \"b\", \"config\": {\"name\": \"b\", \"kernel_size\": 3, "
-    "\"padding\": \"same\"}, \"inbound_nodes\": " CALL("x") "}, "
-    "{\"class_name\": \"Concatenate\", \"name\": \"c\", \"config\": {\"name\": \"c\", \"axis\": 1}, \"inbound_nodes\": "
-    "[[[\"a\", 0, 0, {}], [\"b\", 0, 0, {}]]]}, "
-    "{\"class_name\": \"UpSampling2D\", \"name\": \"u\", \"config\": {\"name\": \"u\", \"interpolation\": \"bilinear\"}, "
-    "\"inbound_nodes\": " CALL("c") "}, "
-    "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {\"name\": \"n\"}, \"inbound_nodes\": " CALL("u") "}], "
-    "\"input_layers\": [[\"x\", 0, 0]], \"output_layers\": [[\"n\", 0, 0], [\"b\", 0, 0]]}}";
-
-static cornu_model *load(const char *text) {
+static cornu_model *load(const char *model) {
+  char path[SMALL_MODEL_PATH];
   cornu_error e;
   cornu_model *m = NULL;
-  if (text[0] != '{') {
-    if (cornu_model_load(text, NULL, NULL, &m, &e)) fail_msg("%s", e.message);
-    return m;
-  }
-  char path[] = "/tmp/cornu-test-XXXXXX.json";
-  FILE *f = fdopen(mkstemps(path, 5), "w");
-  assert_non_null(f);
-  fputs(text, f);
-  fclose(f);
-  cornu_status status = cornu_model_load(path, NULL, NULL, &m, &e);
-  remove(path);
+  if (model[0] == '{') small_model_write(model, path);
+  cornu_status status = cornu_model_load(model[0] == '{' ? path : model, NULL, NULL, &m, &e);
+  if (model[0] == '{') remove(path);
   if (status) fail_msg("%s", e.message);
   return m;
-}
-
-static cornu_tensor *tensor_for(const cornu_port *port) {
-  cornu_error e;
-  cornu_tensor *t;
-  assert_int_equal(cornu_tensor_new(port->dtype, port->rank, port->shape, &t, &e), CORNU_OK);
-  return t;
 }
 
 static void a_run_allocates_nothing(void **state) {
@@ -116,11 +77,11 @@ static void a_run_allocates_nothing(void **state) {
   cornu_model *m = load(*state);
   assert_true(cornu_model_input(m, 0, &port));
   port.shape[0] = 3;
-  x = tensor_for(&port);
+  x = small_model_tensor(&port);
   assert_int_equal(cornu_plan_new(m, (const int64_t *const[]){port.shape}, &p, &e), CORNU_OK);
   for (int i = 0; i < cornu_model_outputs(m); i++) {
     assert_true(cornu_plan_output(p, i, &port));
-    y[i] = tensor_for(&port);
+    y[i] = small_model_tensor(&port);
   }
   assert_true(hook_calls > 0 && (malloc_calls > 0 || !counts_malloc)); /* the counters are in use */
   for (int threads = 1; threads <= 2; threads++) {

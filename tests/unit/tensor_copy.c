@@ -41,6 +41,25 @@ static void expect(cornu_tensor *t, int rank, const int64_t *shape, const int *v
   cornu_tensor_release(t);
 }
 
+static void test_broadcasts(void **state) {
+  (void)state;
+  cornu_tensor *column = counting(2, DIMS(3, 1)), *v;
+  OK(cornu_tensor_broadcast(column, 2, DIMS(3, 2), &v, NULL));
+  assert_memory_equal(cornu_tensor_strides(v), DIMS(1, 0), 16);
+  expect(v, 2, DIMS(3, 2), (const int[]){0, 0, 1, 1, 2, 2});
+  OK(cornu_tensor_broadcast(column, 3, DIMS(2, 3, 1), &v, NULL));
+  expect(v, 3, DIMS(2, 3, 1), (const int[]){0, 1, 2, 0, 1, 2});
+  OK(cornu_tensor_broadcast(column, 2, DIMS(3, 0), &v, NULL));
+  expect(v, 2, DIMS(3, 0), NULL);
+  cn_error e;
+  assert_int_equal(cornu_tensor_broadcast(column, 2, DIMS(2, 2), &v, &e), CORNU_ERR_SHAPE);
+  assert_string_equal(e.message, "shape (3, 1) does not broadcast to (2, 2)");
+  assert_int_equal(cornu_tensor_broadcast(column, 1, DIMS(3), &v, NULL), CORNU_ERR_SHAPE);
+  assert_int_equal(cornu_tensor_broadcast(column, 2, DIMS(3, -1), &v, NULL), CORNU_ERR_SHAPE);
+  assert_null(v);
+  cornu_tensor_release(column);
+}
+
 static void test_copies(void **state) {
   (void)state;
   cornu_tensor *t = counting(2, DIMS(3, 4)), *same, *turned, *v, *f, *row = counting(1, DIMS(4));
@@ -140,6 +159,7 @@ static void test_allclose(void **state) {
 
 #define CLEAN(test) cmocka_unit_test_teardown(test, nothing_lost)
 int main(void) {
-  const struct CMUnitTest tests[] = {CLEAN(test_copies), CLEAN(test_elements), CLEAN(test_allclose)};
+  const struct CMUnitTest tests[] = {CLEAN(test_broadcasts), CLEAN(test_copies), CLEAN(test_elements),
+                                     CLEAN(test_allclose)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,7 @@ static void test_slices(void **state) {
                {1, 3, 1, 1, -1, {0}},
                {1, 1, 3, -1, -1, {0}},
                {1, 4, 0, -1, -1, {0}},
+               {1, 3, -2, -1, -1, {0}},
                {1, INT64_MAX, INT64_MIN, -1, -1, {0}},
                {1, INT64_MIN, INT64_MAX, 1, -1, {0}},
                {1, 0, 4, 0, -1, {0}},
@@ -202,21 +203,13 @@ static void test_reshapes(void **state) {
     int64_t wanted[4];
     int rank;
     int64_t got[4];
-  } cases[] = {{{3, 4}, 1, {12}, 1, {12}},
-               {{3, 4}, 3, {2, -1, 3}, 3, {2, 2, 3}},
-               {{3, 4}, 4, {1, 12, 1, -1}, 4, {1, 12, 1, 1}},
-               {{3, 4}, 2, {5, -1}, -1, {0}},
-               {{3, 4}, 2, {-1, -1}, -1, {0}},
-               {{3, 4}, 1, {11}, -1, {0}},
-               {{3, 4}, 2, {-2, 6}, -1, {0}},
-               {{3, 4}, 2, {0, -1}, -1, {0}},
-               {{3, 4}, 0, {0}, -1, {0}},
-               {{0, 4}, 2, {-1, 7}, 2, {0, 7}},
-               {{0, 4}, 3, {2, 0, 9}, 3, {2, 0, 9}},
-               {{0, 4}, 2, {0, -1}, -1, {0}},
-               {{1, 1}, 0, {0}, 0, {0}},
-               {{3, 4}, 2, {INT64_MAX, 4}, -1, {0}},
-               {{3, 4}, 3, {INT64_MAX, 4, -1}, -1, {0}}};
+  } cases[] = {
+      {{3, 4}, 1, {12}, 1, {12}}, {{3, 4}, 3, {2, -1, 3}, 3, {2, 2, 3}},
+      {{3, 4}, 4, {1, 12, 1, -1}, 4, {1, 12, 1, 1}}, {{3, 4}, 2, {5, -1}, -1, {0}}, {{3, 4}, 2, {-1, -1}, -1, {0}},
+      {{3, 4}, 1, {11}, -1, {0}}, {{3, 4}, 2, {-2, -6}, -1, {0}}, {{3, 4}, 2, {-2, 6}, -1, {0}},
+      {{3, 4}, 2, {0, -1}, -1, {0}}, {{3, 4}, 0, {0}, -1, {0}}, {{0, 4}, 2, {-1, 7}, 2, {0, 7}},
+      {{0, 4}, 3, {2, 0, 9}, 3, {2, 0, 9}}, {{0, 4}, 2, {0, -1}, -1, {0}}, {{1, 1}, 0, {0}, 0, {0}},
+      {{3, 4}, 2, {INT64_MAX, 4}, -1, {0}}, {{3, 4}, 3, {INT64_MAX, 4, -1}, -1, {0}}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     cornu_tensor *t = counting(2, cases[i].from), *v;
     cn_error e;
@@ -250,7 +243,7 @@ static void test_symbols(void **state) {
 #define CLEAN(test) cmocka_unit_test_teardown(test, nothing_lost)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CLEAN(test_new),        CLEAN(test_counts),   CLEAN(test_slices), CLEAN(test_views_of_views),
+      CLEAN(test_new),        CLEAN(test_counts),     CLEAN(test_slices),   CLEAN(test_views_of_views),
       CLEAN(test_transposes), CLEAN(test_reshapes), CLEAN(test_symbols)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
