@@ -76,7 +76,7 @@ paste "$dir/sums" "$dir/all" | awk -F '\t' -v OFS='\t' -v share="$share" -v limi
 # Runs variants $1 to $2 within $3 seconds; out: what damage.lua printed, err: what the sanitizers said.
 attempt() {
   (
-    [ $sanitized = yes ] || ulimit -v $((memory * 1000 + 4000000))
+    [ $sanitized = yes ] || ulimit -v $((memory * 1000 + 500000))
     ulimit -c 0
     exec timeout -s ABRT -k 10 "$3" nice -n 10 "$cornu" scripts/damage.lua "$file" "$model" "$weights" \
       --from "$1" --to "$2" --cuts "$cuts" --flips "$flips" --edits "$edits" --folder "$dir"
