@@ -1,0 +1,10 @@
+/* Einstein sums of two operands, by one letter for each axis: "abc" * "cd" -> "abd". */
+#ifndef CN_LAYERS_EINSUM_H
+#define CN_LAYERS_EINSUM_H
+
+#include "layers/layer.h"
+
+/* Letters of one operand appear in it once. Letters of both operands that the result lacks are summed over. */
+cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b_axes, cn_edge b, const char *out_axes);
+
+#endif
