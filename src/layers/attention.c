@@ -8,20 +8,18 @@
 
 /* ---- Masks ---- */
 
-/* Which places may be seen: row i sees columns up to i. */
-static cn_edge causal_mask(cn_trace *t, cn_edge scores) {
+/* Which places may be seen: row i sees columns from i - before to i + after. */
+static cn_edge band_mask(cn_trace *t, cn_edge scores, int64_t before, int64_t after) {
   const cn_type *type = cn_edge_type(t, scores);
   if (t->status) return CN_NO_EDGE;
   int64_t rows = type->shape[type->rank - 2], columns = type->shape[type->rank - 1];
-  if (rows < 0 || columns < 0) { /* shapes alone are wanted */
-    cn_edge ones = cn_emit1(t, &cn_op_full_like, &(cn_fill_attrs){1, CORNU_BOOL8}, scores);
-    return ones;
-  }
+  if (rows < 0 || columns < 0) /* shapes alone are wanted */
+    return cn_emit1(t, &cn_op_full_like, &(cn_fill_attrs){1, CORNU_BOOL8}, scores);
   cn_tensor *mask = NULL;
   t->status = cornu_tensor_new(CORNU_BOOL8, 2, (int64_t[]){rows, columns}, &mask, t->error);
   if (t->status) return CN_NO_EDGE;
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t k = 0; k < columns && k <= i; k++) mask->data[i * columns + k] = 1;
+    for (int64_t k = 0; k < columns; k++) mask->data[i * columns + k] = k >= i - before && k - i <= after;
   cn_edge edge = cn_emit_constant(t, mask);
   cornu_tensor_release(mask);
   return edge;
@@ -33,7 +31,11 @@ cn_edge cn_attention_and(cn_trace *t, cn_edge a, cn_edge b) {
 }
 
 cn_edge cn_attention_causal(cn_trace *t, cn_edge scores, cn_edge mask) {
-  return cn_attention_and(t, mask, causal_mask(t, scores));
+  return cn_attention_and(t, mask, band_mask(t, scores, INT32_MAX, 0));
+}
+
+cn_edge cn_attention_band(cn_trace *t, cn_edge scores, int64_t window) {
+  return band_mask(t, scores, window - 1, window - 1);
 }
 
 cn_edge cn_attention_axis(cn_trace *t, cn_edge x, int64_t axis) {

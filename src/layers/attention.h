@@ -9,6 +9,8 @@
 cn_edge cn_attention_and(cn_trace *t, cn_edge a, cn_edge b);
 /* The mask, and query i sees values up to i. */
 cn_edge cn_attention_causal(cn_trace *t, cn_edge scores, cn_edge mask);
+/* Which values are nearer than `window` to a query. */
+cn_edge cn_attention_band(cn_trace *t, cn_edge scores, int64_t window);
 /* x with a new axis; absent stays absent. */
 cn_edge cn_attention_axis(cn_trace *t, cn_edge x, int64_t axis);
 /* softmax of the scores, those that are masked 1e9 lower. */

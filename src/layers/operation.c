@@ -1,6 +1,6 @@
-/* Operations of keras.ops that are nodes of a functional model, as NotEqual(x, 0), which Keras 3 leaves behind where a mask
- * was computed. The class is the name of an op in another spelling (LogicalOr is logical_or); its options are in the
- * config and among the keyword arguments, its inputs are tensors and numbers. */
+/* Operations of keras.ops that are nodes of a functional model, as NotEqual(x, 0), which Keras 3 leaves behind where a
+ * mask was computed. The class is the name of an op in another spelling (LogicalOr is logical_or); its options are in
+ * the config and among the keyword arguments, its inputs are tensors and numbers. */
 #include <string.h>
 
 #include "base/text.h"
