@@ -186,6 +186,7 @@ static bool is_model_config(const cn_value *config) {
 /* Operations and layers may share a name (Maximum): the module tells, where it is saved. */
 static bool is_operation(const cn_value *serialized, const char *class_name, const cn_layer_type *type) {
   const char *module = cn_value_str(cn_value_find(serialized, "module"));
+  if (type && type->flags & CN_LAYER_CONSTANTS) return false;
   if (module && strncmp(module, "keras.", 6) == 0 && strstr(module, ".ops")) return true;
   return !module && !type && cn_operation_find(class_name);
 }
