@@ -11,7 +11,7 @@ static _Thread_local cn_trace *current;
 
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
   static atomic_uint_fast64_t serials;
-  *t = (cn_trace){.graph = graph, .error = e, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
+  *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
   current = t;
 }
 
@@ -104,10 +104,12 @@ cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value) {
   return t->status ? CN_NO_EDGE : edge;
 }
 
-cn_edge cn_emit_float32(cn_trace *t, cn_edge x) {
-  if (x == CN_NO_EDGE || cn_edge_type(t, x)->dtype == CORNU_FLOAT32) return x;
-  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
+cn_edge cn_emit_compute(cn_trace *t, cn_edge x) {
+  if (x == CN_NO_EDGE || cn_edge_type(t, x)->dtype == t->compute) return x;
+  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){t->compute}, x);
 }
+
+cn_edge cn_emit_number(cn_trace *t, double v) { return cn_emit_scalar(t, t->compute, v); }
 
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v) {
   if (t->status) return CN_NO_EDGE;

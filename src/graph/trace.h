@@ -16,6 +16,7 @@ typedef struct cn_trace {
   cn_status status;
   const char *label;         /* the layer being lowered */
   bool training;
+  cornu_dtype compute;       /* of the layer being lowered: float32 or float64 */
   int depth;                 /* of nested models and wrappers */
   uint64_t serial;
   cn_trace_state *states;    /* in the graph's arena */
@@ -41,7 +42,8 @@ cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_
 int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first);
 cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value);         /* borrowed */
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
-cn_edge cn_emit_float32(cn_trace *t, cn_edge x);                   /* x cast where it is not; absent stays absent */
+cn_edge cn_emit_number(cn_trace *t, double v);                    /* a scalar of the dtype in which the layer computes */
+cn_edge cn_emit_compute(cn_trace *t, cn_edge x);                  /* x cast to that dtype; absent stays absent */
 cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n);   /* a float32 vector */
 
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */

@@ -11,7 +11,7 @@ static const cn_field fields[] = {
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_call_return(t, c, cn_activation_emit(t, &s->activation, cn_emit_float32(t, c->in[0].data)), CN_NO_EDGE);
+  cn_call_return(t, c, cn_activation_emit(t, &s->activation, cn_emit_compute(t, c->in[0].data)), CN_NO_EDGE);
 }
 
 const cn_layer_type cn_layer_activation = {

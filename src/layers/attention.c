@@ -113,7 +113,7 @@ static cn_edge dot_scores(cn_trace *t, cn_edge query, cn_edge key, cn_edge scale
 
 cn_edge cn_attention_weights(cn_trace *t, cn_edge scores, cn_edge mask) {
   if (mask != CN_NO_EDGE) {
-    cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_scalar(t, CORNU_FLOAT32, 1e9));
+    cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_number(t, 1e9));
     scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
   }
   return cn_emit1(t, &cn_op_softmax, &(cn_axis_attrs){-1}, scores);
@@ -126,15 +126,15 @@ static void attend(cn_layer *l, cn_trace *t, cn_call *c, cn_edge scores, cn_edge
   cn_edge weights = cn_attention_weights(t, scores, seen);
   cn_edge y = cn_emit2(t, &cn_op_matmul, NULL, weights, value);
   if (query_mask != CN_NO_EDGE)
-    y = cn_emit3(t, &cn_op_where, NULL, cn_attention_axis(t, query_mask, -1), y, cn_emit_scalar(t, CORNU_FLOAT32, 0));
+    y = cn_emit3(t, &cn_op_where, NULL, cn_attention_axis(t, query_mask, -1), y, cn_emit_number(t, 0));
   cn_call_return(t, c, y, query_mask);
   if (cn_attention_flag(c, "return_attention_scores")) cn_call_return(t, c, weights, CN_NO_EDGE);
 }
 
 static void lower_kind(cn_layer *l, cn_trace *t, cn_call *c, bool additive) {
   const settings *s = l->settings;
-  cn_edge query = cn_emit_float32(t, c->in[0].data), value = cn_emit_float32(t, c->in[1].data);
-  cn_edge key = c->n_positional > 2 ? cn_emit_float32(t, c->in[2].data) : value;
+  cn_edge query = cn_emit_compute(t, c->in[0].data), value = cn_emit_compute(t, c->in[1].data);
+  cn_edge key = c->n_positional > 2 ? cn_emit_compute(t, c->in[2].data) : value;
   cn_edge scale = cn_layer_weight_edge(l, t, "scale"), outer = cn_layer_weight_edge(l, t, "concat_score_weight");
   cn_edge scores = additive                  ? additive_scores(t, query, key, CN_NO_EDGE, scale)
                    : s->score_mode == CONCAT ? additive_scores(t, query, key, scale, outer)

@@ -108,7 +108,7 @@ static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis
   cn_reduce_attrs over = {.axes = {.n = 0}, .keepdims = true};
   for (int i = 0; i < rank; i++)
     if ((i == axis) == (s->mode == MODE_SAMPLE)) over.axes.v[over.axes.n++] = i;
-  cn_edge epsilon = cn_emit_scalar(t, CORNU_FLOAT32, s->epsilon);
+  cn_edge epsilon = cn_emit_number(t, s->epsilon);
   cn_edge mean = cn_emit1(t, &cn_op_mean, &over, x);
   cn_edge deviation = cn_emit1(t, &cn_op_sqrt, NULL,
                                cn_emit2(t, &cn_op_add, NULL, cn_emit1(t, &cn_op_var, &over, x), epsilon));
@@ -122,7 +122,7 @@ static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
   int axis = find_axis(l, type.rank);
   const cn_weight *mean = &l->weights[cn_layer_find_weight(l, "moving_mean")];

@@ -95,7 +95,7 @@ static cn_edge merge(cn_trace *t, int mode, cn_edge y, cn_edge z) {
     case MODE_SUM: return cn_emit2(t, &cn_op_add, NULL, y, z);
     case MODE_MUL: return cn_emit2(t, &cn_op_mul, NULL, y, z);
     default: return cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_add, NULL, y, z),
-        cn_emit_scalar(t, CORNU_FLOAT32, 0.5));
+        cn_emit_number(t, 0.5));
   }
 }
 

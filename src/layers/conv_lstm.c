@@ -158,7 +158,7 @@ static cn_edge act(cn_trace *t, const cn_activation *a, cn_edge x) {
 /* Where the mask of this step is false the old value stays; none is zeros. */
 static cn_edge keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
   if (mask == CN_NO_EDGE) return fresh;
-  if (old == CN_NO_EDGE) old = cn_emit_scalar(t, CORNU_FLOAT32, 0);
+  if (old == CN_NO_EDGE) old = cn_emit_number(t, 0);
   return cn_emit3(t, &cn_op_where, NULL, mask, fresh, old);
 }
 
@@ -247,7 +247,7 @@ static void begin_states(cn_layer *l, cn_trace *t, cn_call *c, steps *p, bool fi
 static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   const settings *s = l->settings;
   bool first = cn_channels_first(l, s->conv.data_format, spatial);
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type in = *cn_edge_type(t, x);
   if (!t->status) t->status = want_sequence(&in, spatial, t->error);
   if (!t->status && in.shape[1] > MOST_STEPS)

@@ -31,7 +31,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not support a mask in Keras 1: the model cannot have run there");
     return;
   }
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type *type = cn_edge_type(t, x);
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
   if (!t->status && (type->rank < 1 || !cn_dims_agree(type->shape[type->rank - 1], kernel->shape[0]))) {

@@ -15,7 +15,7 @@ static cn_edge normalized(cn_layer *l, cn_trace *t, cn_edge x, int64_t axis) {
   double epsilon = l->origin.keras >= 3 ? 1e-14 : l->origin.theano ? 1e-7 : 1e-12;
   cn_edge squares = cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {axis}}, .keepdims = true},
       cn_emit1(t, &cn_op_square, NULL, x));
-  cn_edge bounded = cn_emit2(t, &cn_op_maximum, NULL, squares, cn_emit_scalar(t, CORNU_FLOAT32, epsilon));
+  cn_edge bounded = cn_emit2(t, &cn_op_maximum, NULL, squares, cn_emit_number(t, epsilon));
   return cn_emit2(t, &cn_op_mul, NULL, x, cn_emit1(t, &cn_op_rsqrt, NULL, bounded));
 }
 

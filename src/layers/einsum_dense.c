@@ -129,7 +129,7 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
   plan p = {.kernel_rank = 0};
   if (!t->status) t->status = make_plan(s, &type, &p, t->error);

@@ -85,13 +85,13 @@ static cn_edge rows_of(cn_layer *l, cn_trace *t, const char *name, cn_edge ids) 
 }
 
 static cn_edge with(cn_trace *t, const cn_op *op, cn_edge x, double v) {
-  return cn_emit2(t, op, NULL, x, cn_emit_scalar(t, CORNU_FLOAT32, v));
+  return cn_emit2(t, op, NULL, x, cn_emit_number(t, v));
 }
 
 /* Bytes to pairs of numbers from -8 to 7, the low half of a byte first:
  * low = (v + 8) mod 16 - 8, high = floor(v / 16). */
 static cn_edge unpack_int4(cn_trace *t, cn_edge bytes, int64_t columns) {
-  cn_edge v = cn_emit_float32(t, bytes), pair[2];
+  cn_edge v = cn_emit_compute(t, bytes), pair[2];
   pair[0] = with(t, &cn_op_sub, with(t, &cn_op_mod, with(t, &cn_op_add, v, 8), 16), 8);
   pair[1] = cn_emit1(t, &cn_op_floor, NULL, with(t, &cn_op_mul, v, 1.0 / 16));
   cn_edge pairs = cn_emit(t, &cn_op_stack, &(cn_axis_attrs){-1}, pair, 2);
@@ -109,10 +109,10 @@ static cn_edge unpack_int4(cn_trace *t, cn_edge bytes, int64_t columns) {
 static cn_edge dequantize(cn_layer *l, cn_trace *t, cn_edge ids) {
   const settings *s = l->settings;
   cn_edge rows = rows_of(l, t, "embeddings", ids), scale = rows_of(l, t, "embeddings_scale", ids);
-  rows = s->mode == MODE_INT4 ? unpack_int4(t, rows, s->output_dim) : cn_emit_float32(t, rows);
+  rows = s->mode == MODE_INT4 ? unpack_int4(t, rows, s->output_dim) : cn_emit_compute(t, rows);
   if (s->mode == MODE_INT8 || s->block < 0)
     return cn_emit2(t, &cn_op_div, NULL, rows, cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){-1}, scale));
-  cn_edge group = cn_layer_weight_edge(l, t, "g_idx"), zero = cn_emit_float32(t, rows_of(l, t, "embeddings_zero", ids));
+  cn_edge group = cn_layer_weight_edge(l, t, "g_idx"), zero = cn_emit_compute(t, rows_of(l, t, "embeddings_zero", ids));
   scale = cn_emit2(t, &cn_op_gather, &(cn_axis_attrs){-1}, scale, group);
   zero = cn_emit2(t, &cn_op_gather, &(cn_axis_attrs){-1}, zero, group);
   return cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_sub, NULL, rows, zero), scale);

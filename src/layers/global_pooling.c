@@ -20,7 +20,7 @@ static const cn_field fields[] = {{.name = "data_format",
 
 /* mean = sum(x * mask) / sum(mask); a sample without a true step gives NaN, as in Keras. */
 static cn_edge masked_mean(cn_trace *t, cn_edge x, cn_edge mask, bool first, const cn_reduce_attrs *over) {
-  mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){first ? 1 : 2}, cn_emit_float32(t, mask));
+  mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){first ? 1 : 2}, cn_emit_compute(t, mask));
   cn_edge total = cn_emit1(t, &cn_op_sum, over, cn_emit2(t, &cn_op_mul, NULL, x, mask));
   return cn_emit2(t, &cn_op_div, NULL, total, cn_emit1(t, &cn_op_sum, over, mask));
 }
@@ -34,7 +34,7 @@ static void reduce(cn_layer *l, cn_trace *t, cn_call *c, int spatial, bool avera
                   CN_SHAPE(type->rank, type->shape), spatial + 2, spatial);
     return;
   }
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   cn_reduce_attrs over = {.axes = {.n = spatial}, .keepdims = s->keepdims};
   for (int i = 0; i < spatial; i++) over.axes.v[i] = first ? i + 2 : i + 1;
   cn_edge mask = c->n_positional > 1 ? c->in[1].data : c->in[0].mask;

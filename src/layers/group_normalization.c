@@ -69,7 +69,7 @@ static cn_edge normalise(cn_trace *t, const settings *s, cn_edge x, const cn_typ
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
   int axis = 0;
   int64_t groups = 1;

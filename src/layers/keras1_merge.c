@@ -56,7 +56,7 @@ static cn_edge cosine(cn_trace *t, cn_edge x, cn_edge y, const cn_ints *axes) {
   /* Keras bounds the root by 1e-7; where it would be NaN (the product of two dots is negative) the bound stands, too.
    */
   cn_edge length = cn_emit1(t, &cn_op_sqrt, NULL, cn_emit2(t, &cn_op_maximum, NULL, squares,
-      cn_emit_scalar(t, CORNU_FLOAT32, 1e-14)));
+      cn_emit_number(t, 1e-14)));
   cn_edge z = cn_emit2(t, &cn_op_div, NULL, cn_batch_dot(t, x, y, i, j), length);
   return cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, z);
 }

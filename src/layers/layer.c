@@ -144,6 +144,7 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
   if (!l) return cn_no_memory(e);
   atomic_init(&l->references, 1);
   l->type = type;
+  l->compute = CORNU_FLOAT32;
   l->origin = *origin;
   l->customs = customs ? cn_custom_set_share(customs) : NULL;
   l->custom = cn_custom_find(customs, class_name, name);

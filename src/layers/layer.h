@@ -46,6 +46,7 @@ struct cornu_layer {
   cn_value *config;             /* as read, every key kept */
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
+  cornu_dtype compute;          /* float32, or float64 where the dtype policy says so: weights and results */
   cn_weight *weights;           /* its own; children have theirs */
   int n_weights, cap_weights;
   cn_child *children;           /* wrapped layers, in the order in which Keras lists their weights */

@@ -48,7 +48,7 @@ cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v) {
   double number;
   if (inner) v = inner;
   if (t->status) return CN_NO_EDGE;
-  if (cn_value_number(v, &number)) return cn_emit_scalar(t, CORNU_FLOAT32, number);
+  if (cn_value_number(v, &number)) return cn_emit_number(t, number);
   float *list = cn_alloc(MOST * sizeof *list);
   int64_t n = 0;
   cn_edge edge = CN_NO_EDGE;
@@ -151,7 +151,9 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->status) return;
   const char *label = t->label;
   bool training = t->training;
+  cornu_dtype compute = t->compute;
   t->label = l->name;
+  t->compute = l->compute;
   t->training = training_of(l, t, c);
   take_mask(l, t, c);
   check_arguments(l, t, c);
@@ -162,6 +164,7 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->status) cn_at(t->error, t->status, "layer \"%s\" (%s)", l->name, l->class_name);
   t->label = label;
   t->training = training;
+  t->compute = compute;
 }
 
 int cn_layer_call_on(cn_layer *l, cn_trace *t, const cn_sym *in, int n_in, cn_sym *out, int cap) {

@@ -65,7 +65,7 @@ static cn_edge parameter(cn_layer *l, cn_trace *t, const char *name, const cn_ty
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type copy = *cn_edge_type(t, x), *type = &copy;
   cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = s->rms_scaling ? CN_NORM_VARIANCE : CN_NORM_STANDARD};
   bool fits = find_axes(s, type->rank, &a.axes);

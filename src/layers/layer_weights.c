@@ -13,7 +13,7 @@ cn_status cn_layer_add_weight(cn_layer *l, const char *name, int rank, const int
                    CN_SHAPE(rank, shape));
   if (!cn_arena_grow(&l->arena, &l->weights, &l->cap_weights, l->n_weights, sizeof *l->weights)) return cn_no_memory(e);
   cn_weight *w = &l->weights[l->n_weights];
-  *w = (cn_weight){.name = cn_arena_string(&l->arena, name), .rank = rank, .dtype = CORNU_FLOAT32,
+  *w = (cn_weight){.name = cn_arena_string(&l->arena, name), .rank = rank, .dtype = l->compute,
                    .trainable = trainable, .initializer = initializer};
   if (!w->name) return cn_no_memory(e);
   if (rank) memcpy(w->shape, shape, sizeof *shape * (size_t)rank);
@@ -166,5 +166,5 @@ cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, 
     return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
   CN_TRY(cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e));
   /* zeros until the file's array comes: a handler may look at its weights while the model is built */
-  return cornu_tensor_new(CORNU_FLOAT32, rank, shape, &l->weights[l->n_weights - 1].value, e);
+  return cornu_tensor_new(l->compute, rank, shape, &l->weights[l->n_weights - 1].value, e);
 }

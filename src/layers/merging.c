@@ -68,7 +68,7 @@ void cn_merge_fold(cn_layer *l, cn_trace *t, cn_call *c, const cn_op *op, bool d
   if (!x) return;
   cn_edge y = x[0];
   for (int i = 1; i < c->n_positional; i++) y = cn_emit2(t, op, NULL, y, x[i]);
-  if (divide) y = cn_emit2(t, &cn_op_div, NULL, y, cn_emit_scalar(t, CORNU_FLOAT32, c->n_positional));
+  if (divide) y = cn_emit2(t, &cn_op_div, NULL, y, cn_emit_number(t, c->n_positional));
   cn_call_return(t, c, y, cn_merge_mask(l, t, c));
 }
 

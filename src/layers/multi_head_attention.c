@@ -235,17 +235,17 @@ static cn_edge spread(cn_trace *t, cn_edge mask, cn_edge scores, int attended) {
 /* Keras 3 has two ways: a fused one, whose masked scores are the lowest numbers, and one through its Softmax layer. */
 static cn_edge weigh(cn_layer *l, cn_trace *t, cn_edge scores, cn_edge mask, int attended, bool fused) {
   if (mask != CN_NO_EDGE && fused) {
-    cn_edge low = cn_emit_scalar(t, CORNU_FLOAT32, -0.7 * 3.4028234663852886e38);
+    cn_edge low = cn_emit_number(t, -0.7 * 3.4028234663852886e38);
     scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
     mask = CN_NO_EDGE;
   }
   if (attended == 1) {
     cn_edge y = cn_attention_weights(t, scores, mask);
     if (mask == CN_NO_EDGE || !cn_origin_at_least(&l->origin, 3, 14, 0)) return y;
-    return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_scalar(t, CORNU_FLOAT32, 0));
+    return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_number(t, 0));
   }
   if (mask != CN_NO_EDGE) {
-    cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_scalar(t, CORNU_FLOAT32, 1e9));
+    cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_number(t, 1e9));
     scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
   }
   cn_reduce_attrs over = {.axes = {.n = attended}, .keepdims = true};
@@ -253,7 +253,7 @@ static cn_edge weigh(cn_layer *l, cn_trace *t, cn_edge scores, cn_edge mask, int
   cn_edge total = cn_emit1(t, &cn_op_logsumexp, &over, scores);
   cn_edge y = cn_emit1(t, &cn_op_exp, NULL, cn_emit2(t, &cn_op_sub, NULL, scores, total));
   if (mask == CN_NO_EDGE || !cn_origin_at_least(&l->origin, 3, 14, 0)) return y;
-  return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_scalar(t, CORNU_FLOAT32, 0));
+  return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_number(t, 0));
 }
 
 static cn_edge project(cn_layer *l, cn_trace *t, int kind, cn_edge x) {
@@ -285,7 +285,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge gate = s->use_gate ? project(l, t, GATE, o.query.data) : CN_NO_EDGE;
   cn_edge query = project(l, t, QUERY, o.query.data);
   cn_edge key = project_shared(l, t, KEY, o.key.data), value = project_shared(l, t, VALUE, o.value.data);
-  query = cn_emit2(t, &cn_op_mul, NULL, query, cn_emit_scalar(t, CORNU_FLOAT32, 1 / sqrt((double)s->key_dim)));
+  query = cn_emit2(t, &cn_op_mul, NULL, query, cn_emit_number(t, 1 / sqrt((double)s->key_dim)));
   cn_edge scores = cn_emit_einsum(t, axes.key, key, axes.query, query, axes.scores);
   bool tell = cn_attention_flag(c, "return_attention_scores");
   bool fused = cn_origin_at_least(&l->origin, 3, 5, 0) && s->dropout == 0 && !tell && query_type.rank == 3;

@@ -69,14 +69,14 @@ static cn_edge statistic(cn_layer *l, cn_trace *t, const char *name, const cn_va
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   cn_ints kept = {.n = 0};
   cn_reshape_attrs broadcast = {.shape = {.n = 0}};
   if (!t->status) t->status = statistics_shape(s, cn_edge_type(t, x), &kept, &broadcast, t->error);
   cn_edge mean = statistic(l, t, "mean", s->mean, &kept, &broadcast);
   cn_edge variance = statistic(l, t, "variance", s->variance, &kept, &broadcast);
   cn_edge deviation = cn_emit2(t, &cn_op_maximum, NULL, cn_emit1(t, &cn_op_sqrt, NULL, variance),
-                               cn_emit_scalar(t, CORNU_FLOAT32, 1e-7));
+                               cn_emit_number(t, 1e-7));
   cn_edge y = s->invert ? cn_emit2(t, &cn_op_add, NULL, mean, cn_emit2(t, &cn_op_mul, NULL, x, deviation))
                         : cn_emit2(t, &cn_op_div, NULL, cn_emit2(t, &cn_op_sub, NULL, x, mean), deviation);
   cn_call_return(t, c, y, CN_NO_EDGE);

@@ -39,7 +39,7 @@ static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_edge x = cn_emit_float32(t, c->in[0].data), zero = cn_emit_scalar(t, CORNU_FLOAT32, 0);
+  cn_edge x = cn_emit_compute(t, c->in[0].data), zero = cn_emit_number(t, 0);
   cn_edge below = cn_emit2(t, &cn_op_mul, NULL, cn_layer_weight_edge(l, t, "alpha"),
                            cn_emit2(t, &cn_op_minimum, NULL, x, zero));
   cn_edge above = cn_emit2(t, &cn_op_maximum, NULL, x, zero);

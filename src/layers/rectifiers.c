@@ -5,7 +5,7 @@
 #include "ops/ops.h"
 
 static void emit_act(cn_trace *t, cn_call *c, cn_act act) {
-  cn_call_return(t, c, cn_emit1(t, &cn_op_activation, &(cn_act_attrs){.act = act}, cn_emit_float32(t, c->in[0].data)),
+  cn_call_return(t, c, cn_emit1(t, &cn_op_activation, &(cn_act_attrs){.act = act}, cn_emit_compute(t, c->in[0].data)),
                  CN_NO_EDGE);
 }
 

@@ -38,7 +38,7 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = CN_NORM_RMS};
   if (!t->status) t->status = find_axes(s, cn_edge_type(t, x), &a.axes, t->error);
   cn_call_return(t, c, cn_emit2(t, &cn_op_layer_norm, &a, x, cn_layer_weight_edge(l, t, "scale")), c->in[0].mask);

@@ -156,9 +156,9 @@ static cn_edge run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, c
   flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
   flags.act = cn_activation_epilogue(&p->cell->activation);
   flags.recurrent_act = cn_activation_epilogue(&p->cell->recurrent_activation);
-  cn_edge in[7] = {x,         p->kernel, p->recurrent, p->bias, mask, state ? cn_emit_float32(t, state[0]) : CN_NO_EDGE,
+  cn_edge in[7] = {x,         p->kernel, p->recurrent, p->bias, mask, state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE,
                    CN_NO_EDGE};
-  if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_float32(t, state[1]);
+  if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
   const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
   cn_edge first;
   cn_emit_many(t, op, &flags, in, p->kind == CN_RNN_LSTM ? 7 : 6, &first);
@@ -212,7 +212,7 @@ static void keep_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int 
 
 void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t, cn_call *c) {
   const cn_rnn *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data), given_mask = c->in[0].mask, finals[CN_RNN_MAX_CELLS];
+  cn_edge x = cn_emit_compute(t, c->in[0].data), given_mask = c->in[0].mask, finals[CN_RNN_MAX_CELLS];
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);
   if (type->rank != 3) {
@@ -245,7 +245,7 @@ void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind) {
   if (initial.n != expected)
     cn_trace_fail(t, CORNU_ERR_SHAPE, "a cell is called on one time step and its %d state%s, not on %d", expected,
                   expected > 1 ? "s" : "", initial.n);
-  cn_edge x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, cn_emit_float32(t, c->in[0].data));
+  cn_edge x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, cn_emit_compute(t, c->in[0].data));
   cn_edge y = run_part(t, &part, (cn_rnn_attrs){0}, x, CN_NO_EDGE, initial.edge);
   if (t->status) return;
   cn_call_return(t, c, y, CN_NO_EDGE);

@@ -20,14 +20,14 @@ static cn_edge joint_softmax(cn_trace *t, const cn_ints *axes, cn_edge x) {
 /* A large negative number where the mask is false; Keras 3.14 and later also clear those outputs. */
 static cn_edge masked(cn_trace *t, cn_edge x, cn_edge keep) {
   cn_edge shift =
-      cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_sub, NULL, cn_emit_scalar(t, CORNU_FLOAT32, 1), keep),
-               cn_emit_scalar(t, CORNU_FLOAT32, -1e9));
+      cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_sub, NULL, cn_emit_number(t, 1), keep),
+               cn_emit_number(t, -1e9));
   return cn_emit2(t, &cn_op_add, NULL, x, shift);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data), mask = cn_call_tensor(c, "mask").data, keep = CN_NO_EDGE;
+  cn_edge x = cn_emit_compute(t, c->in[0].data), mask = cn_call_tensor(c, "mask").data, keep = CN_NO_EDGE;
   if (mask == CN_NO_EDGE && c->n_positional > 1) mask = c->in[1].data;
   if (mask != CN_NO_EDGE) {
     keep = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, mask);

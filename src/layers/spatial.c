@@ -101,7 +101,7 @@ cn_edge cn_spatial_enter(cn_trace *t, cn_edge x, int spatial, bool first, int64_
                   CN_SHAPE(type.rank, type.shape), (long long)channels, first ? "axis 1" : "the last axis");
     return CN_NO_EDGE;
   }
-  x = cn_emit_float32(t, x);
+  x = cn_emit_compute(t, x);
   if (!first) return x;
   cn_ints_attrs order = {.v = {.n = spatial + 2}};
   for (int i = 0; i < spatial; i++) order.v.v[i + 1] = i + 2;

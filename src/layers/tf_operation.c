@@ -201,7 +201,7 @@ static cn_edge l2_normalize(const arguments *a) {
   cn_edge x = tensor(a, "x", CORNU_FLOAT32);
   cn_reduce_attrs over = {.axes = {1, {integer(a, "axis", -1)}}, .keepdims = true};
   cn_edge square = cn_emit1(a->t, &cn_op_sum, &over, cn_emit1(a->t, &cn_op_square, NULL, x));
-  cn_edge bounded = cn_emit2(a->t, &cn_op_maximum, NULL, square, cn_emit_scalar(a->t, CORNU_FLOAT32, 1e-12));
+  cn_edge bounded = cn_emit2(a->t, &cn_op_maximum, NULL, square, cn_emit_number(a->t, 1e-12));
   return cn_emit2(a->t, &cn_op_mul, NULL, x, cn_emit1(a->t, &cn_op_rsqrt, NULL, bounded));
 }
 

@@ -12,14 +12,14 @@ static const cn_field fields[] = {
 /* Keras 3 bounds the factor by 1e12, tf.keras the square of the length by 1e-12. */
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_float32(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   cn_reduce_attrs over = {.axes = s->axis, .keepdims = true};
   cn_edge square = cn_emit1(t, &cn_op_sum, &over, cn_emit1(t, &cn_op_square, NULL, x)), factor;
   if (l->origin.keras >= 3) {
     factor = cn_emit2(t, &cn_op_minimum, NULL, cn_emit1(t, &cn_op_rsqrt, NULL, square),
-                      cn_emit_scalar(t, CORNU_FLOAT32, 1e12));
+                      cn_emit_number(t, 1e12));
   } else {
-    cn_edge bounded = cn_emit2(t, &cn_op_maximum, NULL, square, cn_emit_scalar(t, CORNU_FLOAT32, 1e-12));
+    cn_edge bounded = cn_emit2(t, &cn_op_maximum, NULL, square, cn_emit_number(t, 1e-12));
     factor = cn_emit1(t, &cn_op_rsqrt, NULL, bounded);
   }
   cn_call_return(t, c, cn_emit2(t, &cn_op_mul, NULL, x, factor), c->in[0].mask);
