@@ -268,6 +268,9 @@ CORNU_API bool cornu_op_field(int i, int field, cornu_field_info *out);
 CORNU_API int cornu_layer_type_count(void);
 CORNU_API bool cornu_layer_type_info(int i, cornu_type_info *out);
 CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
+/* The i-th operation of keras.ops that may be a node of a functional model ("Matmul"; several classes that compute the
+ * same are separated by spaces); NULL behind the last. */
+CORNU_API const char *cornu_operation_name(int i);
 
 /* ---- Models ------------------------------------------------------------------------------------------------- */
 

@@ -2,8 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "layers/layer.h"
-#include "ops/ops.h"
+#include "layers/operation.h"
 
 typedef struct items {
   cn_slice_attrs slice;
@@ -100,7 +99,7 @@ static const cn_field fields[] = {
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   (void)l;
-  const cn_value *spec = cn_call_kwarg(c, c->kwargs && cn_value_find(c->kwargs, "slice_spec") ? "slice_spec" : "key");
+  const cn_value *spec = cn_call_kwarg(c, "slice_spec");
   if (!spec && cn_value_is(c->args, CORNU_LIST) && c->args->count > 1) spec = c->args->items[1];
   get_item(t, c, spec);
 }
@@ -115,12 +114,7 @@ const cn_layer_type cn_layer_slicing_op_lambda = {
     .fields = fields,
     .lower = lower,
 };
-const cn_layer_type cn_layer_get_item = {
-    .name = "GetItem",
-    .versions = "3",
-    .help = "x[…] as a node of a functional model of Keras 3",
-    .flags = CN_MASK_OWN | CN_LAYER_CONSTANTS | CN_LAYER_ANY_DTYPE | CN_LAYER_OWN_CONFIG,
-    .min_in = 0,
-    .max_in = -1,
-    .lower = lower,
-};
+
+static void emit(cn_operation_call *c) { get_item(c->t, c->call, cn_argument(c, "key")); }
+
+const cn_operation cn_operations_get_item[] = {{.name = "GetItem", .arguments = "x key", .emit = emit}, {0}};

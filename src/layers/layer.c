@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "layers/custom.h"
+#include "layers/operation.h"
 
 bool cn_origin_at_least(const cn_origin *o, int keras, int minor, int patch) {
   return o->keras * 1000000 + o->minor * 1000 + o->patch >= keras * 1000000 + minor * 1000 + patch;
@@ -184,12 +185,14 @@ static bool is_model_config(const cn_value *config) {
                                              cn_value_find(config, "output_layers"));
 }
 
-/* Operations and layers may share a name (Maximum): the module tells, where it is saved. */
-static bool is_operation(const cn_value *serialized, const char *class_name, const cn_layer_type *type) {
+/* Operations and layers may share a name (Maximum): the module tells, where it is saved; where it is not, a layer's
+ * config has "trainable", an operation's has not. */
+static bool is_operation(const cn_value *serialized, const char *class_name, const cn_layer_type *type,
+                         const cn_origin *origin) {
   const char *module = cn_value_str(cn_value_find(serialized, "module"));
-  if (type && type->flags & CN_LAYER_CONSTANTS) return false;
-  if (module && strncmp(module, "keras.", 6) == 0 && strstr(module, ".ops")) return true;
-  return !module && !type && cn_operation_find(class_name);
+  if (module) return strncmp(module, "keras.", 6) == 0 && strstr(module, ".ops");
+  if (!origin->h5 || origin->keras < 3 || !cn_operation_find(cn_operation_tables, class_name)) return false;
+  return !type || !cn_value_find(cn_value_find(serialized, "config"), "trainable");
 }
 
 /* The class under which a handler takes the layer over; NULL: none does. */
@@ -215,7 +218,7 @@ cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_c
   const char *registered = cn_value_str(cn_value_find(serialized, "registered_name"));
   const char *handled = handled_class(customs, class_name, registered, name);
   const cn_layer_type *type = cn_layer_type_find(class_name);
-  if (is_operation(serialized, class_name, type)) type = &cn_layer_operation;
+  if (is_operation(serialized, class_name, type, origin)) type = &cn_layer_operation;
   if (!handled && is_model_config(config) && (!type || !(type->flags & CN_LAYER_MODEL)))
     type = cn_layer_type_find("Functional");
   if (!cn_value_is(config, CORNU_DICT) && !(type && (type->flags & CN_LAYER_MODEL)))

@@ -132,10 +132,6 @@ extern const cn_layer_type *const cn_layer_types[];
 extern const int cn_layer_type_total;
 /* by name or alias, "Custom>" and "package>" prefixes apart */
 const cn_layer_type *cn_layer_type_find(const char *class_name);
-/* The op that an operation of keras.ops is, by its class (NotEqual); NULL: there is none. */
-const cn_op *cn_operation_find(const char *class_name);
-extern const cn_layer_type cn_layer_operation;
-
 /* Custom handlers, reference counted, shared by the layers of a model. */
 typedef struct cn_custom_set { atomic_int references; cornu_custom *items; int count; } cn_custom_set;
 /* copies items and names */

@@ -8,7 +8,8 @@
 /* One row: n results from elements at steps sa and sb (0 or more). */
 typedef void (*row_function)(void *out, const void *a, int64_t sa, const void *b, int64_t sb, int64_t n);
 typedef struct function {
-  row_function floats, doubles, integers; /* integers: int64_t in and out */
+  row_function floats, doubles; /* NULL: integers and bools alone */
+  row_function integers;                  /* int64_t in and out; NULL: never */
   bool truth;                             /* results are bool, from every dtype */
   bool divides;                           /* integers become float32 first */
 } function;
@@ -26,6 +27,9 @@ static cn_status shape(const function *f, cn_typing *t, cn_error *e) {
   const cn_type *a = &t->in[0], *b = &t->in[1];
   CN_TRY(cn_shape_broadcast(a->rank, a->shape, b->rank, b->shape, &t->out[0].rank, t->out[0].shape, e));
   t->out[0].dtype = f->truth ? CORNU_BOOL8 : working_dtype(f, a->dtype, b->dtype);
+  if (!f->floats && cn_dtype_is_float(t->out[0].dtype))
+    return cn_fail(e, CORNU_ERR_DTYPE, "the inputs are %s and %s, expected integers", cornu_dtype_name(a->dtype),
+                   cornu_dtype_name(b->dtype));
   return CORNU_OK;
 }
 
@@ -127,6 +131,30 @@ static int64_t i_pow(int64_t x, int64_t y) {
   return r;
 }
 
+static int64_t i_fmod(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
+
+static int64_t i_gcd(int64_t x, int64_t y) {
+  while (y) {
+    int64_t rest = i_fmod(x, y);
+    x = y;
+    y = rest;
+  }
+  return x < 0 ? i_sub(0, x) : x;
+}
+
+static int64_t i_lcm(int64_t x, int64_t y) {
+  int64_t divisor = i_gcd(x, y), product = divisor ? i_mul(x / divisor, y) : 0;
+  return product < 0 ? i_sub(0, product) : product;
+}
+
+static int64_t i_left(int64_t x, int64_t y) { return y < 0 || y > 63 ? 0 : (int64_t)((uint64_t)x << y); }
+static int64_t i_right(int64_t x, int64_t y) { return y < 0 || y > 63 ? -(x < 0) : x >> y; }
+
+static double d_logaddexp(double x, double y) {
+  double high = x > y ? x : y, low = x > y ? y : x;
+  return high == low ? high + M_LN2 : isnan(x + y) ? x + y : high + log1p(exp(low - high));
+}
+
 static double d_mod(double x, double y) {
   double r = fmod(x, y);
   return r != 0 && (r < 0) != (y < 0) ? r + y : r == 0 ? copysign(0, y) : r;
@@ -176,6 +204,15 @@ static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x 
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \
       DEFINE(id, other, words, more, false, false)
+#define FLOATING(id, other, words, more, of_float, of_double)                                                          \
+  ROW(id##_floats, float, float, of_float)                                                                             \
+  ROW(id##_doubles, double, double, of_double)                                                                         \
+  enum { id##_integers = 0 };                                                                                          \
+  DEFINE(id, other, words, more, false, true)
+#define INTEGRAL(id, other, words, more, of_int)                                                                       \
+  ROW(id##_integers, int64_t, int64_t, of_int)                                                                         \
+  enum { id##_floats = 0, id##_doubles = 0 };                                                                          \
+  DEFINE(id, other, words, more, false, false)
 #define PREDICATE(id, other, words, more, test)                                                                        \
   ROW(id##_floats, uint8_t, float, test)                                                                               \
   ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test)                                  \
@@ -184,10 +221,7 @@ static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x 
 ARITHMETIC(add, NULL, "a + b", CN_OP_COMMUTES, x + y, x + y, i_add(x, y))
 ARITHMETIC(sub, "subtract", "a - b", 0, x - y, x - y, i_sub(x, y))
 ARITHMETIC(mul, "multiply", "a * b", CN_OP_COMMUTES, x * y, x * y, i_mul(x, y))
-ROW(div_floats, float, float, x / y)
-ROW(div_doubles, double, double, x / y)
-#define div_integers NULL
-DEFINE(div, "divide true_divide", "a / b; integers give float32", 0, false, true)
+FLOATING(div, "divide true_divide", "a / b; integers give float32", 0, x / y, x / y)
 ARITHMETIC(floordiv, "floor_divide", "the largest whole number below a / b", 0, (float)d_floordiv(x, y),
            d_floordiv(x, y), i_floordiv(x, y))
 ARITHMETIC(mod, "remainder", "a modulo b, with the sign of b", 0, (float)d_mod(x, y), d_mod(x, y), i_mod(x, y))
@@ -210,10 +244,23 @@ ARITHMETIC(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES,
            x < y ? x : y)
 ARITHMETIC(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), (x - y) * (x - y),
            i_mul(i_sub(x, y), i_sub(x, y)))
-ROW(atan2_floats, float, float, atan2f(x, y))
-ROW(atan2_doubles, double, double, atan2(x, y))
-#define atan2_integers NULL
-DEFINE(atan2, "arctan2", "the angle of the point (b, a), radians", 0, false, true)
+FLOATING(atan2, "arctan2", "the angle of the point (b, a), radians", 0, atan2f(x, y), atan2(x, y))
+FLOATING(hypot, NULL, "sqrt(a² + b²)", CN_OP_COMMUTES, hypotf(x, y), hypot(x, y))
+FLOATING(logaddexp, NULL, "log(exp(a) + exp(b)), without overflow", CN_OP_COMMUTES, (float)d_logaddexp(x, y),
+         d_logaddexp(x, y))
+FLOATING(logaddexp2, NULL, "log2(2^a + 2^b), without overflow", CN_OP_COMMUTES,
+         (float)(d_logaddexp(x * M_LN2, y * M_LN2) / M_LN2), d_logaddexp(x * M_LN2, y * M_LN2) / M_LN2)
+FLOATING(nextafter, NULL, "the number next to a in the direction of b", 0, nextafterf(x, y), nextafter(x, y))
+ARITHMETIC(fmod, NULL, "the rest of a / b, with the sign of a", 0, fmodf(x, y), fmod(x, y), i_fmod(x, y))
+ARITHMETIC(fmax, NULL, "the larger; a number wins over NaN", CN_OP_COMMUTES, fmaxf(x, y), fmax(x, y), x > y ? x : y)
+ARITHMETIC(fmin, NULL, "the smaller; a number wins over NaN", CN_OP_COMMUTES, fminf(x, y), fmin(x, y), x < y ? x : y)
+INTEGRAL(gcd, NULL, "greatest common divisor", CN_OP_COMMUTES, i_gcd(x, y))
+INTEGRAL(lcm, NULL, "least common multiple", CN_OP_COMMUTES, i_lcm(x, y))
+INTEGRAL(bitwise_and, NULL, "a & b of integers", CN_OP_COMMUTES, x & y)
+INTEGRAL(bitwise_or, NULL, "a | b of integers", CN_OP_COMMUTES, x | y)
+INTEGRAL(bitwise_xor, NULL, "a ^ b of integers", CN_OP_COMMUTES, x ^ y)
+INTEGRAL(left_shift, "bitwise_left_shift", "a times 2^b", 0, i_left(x, y))
+INTEGRAL(right_shift, "bitwise_right_shift", "a divided by 2^b, towards minus infinity", 0, i_right(x, y))
 PREDICATE(equal, "eq", "a == b", CN_OP_COMMUTES, x == y)
 PREDICATE(not_equal, "ne", "a != b", CN_OP_COMMUTES, x != y)
 PREDICATE(less, "lt", "a < b", 0, x < y)
@@ -228,6 +275,7 @@ static const function *function_of(const cn_op *op) {
 #define CASE(id) if (op == &cn_op_##id) return &f_##id;
   CASE(add)
   CASE(sub) CASE(mul) CASE(div) CASE(floordiv) CASE(mod) CASE(pow) CASE(maximum) CASE(minimum) CASE(squared_difference)
-      CASE(atan2) CASE(equal) CASE(not_equal) CASE(less) CASE(less_equal) CASE(greater) CASE(greater_equal)
+      CASE(atan2) CASE(hypot) CASE(logaddexp) CASE(logaddexp2) CASE(nextafter) CASE(fmod) CASE(fmax) CASE(fmin) CASE(gcd)
+          CASE(lcm) CASE(bitwise_and) CASE(bitwise_or) CASE(bitwise_xor) CASE(left_shift) CASE(right_shift) CASE(equal) CASE(not_equal) CASE(less) CASE(less_equal) CASE(greater) CASE(greater_equal)
           CASE(logical_and) CASE(logical_or) return &f_logical_xor;
 }

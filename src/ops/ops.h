@@ -10,18 +10,24 @@
 extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, cn_op_rsqrt, cn_op_reciprocal, cn_op_exp,
     cn_op_exp2, cn_op_expm1, cn_op_log, cn_op_log2, cn_op_log10, cn_op_log1p, cn_op_sin, cn_op_cos, cn_op_tan,
     cn_op_asin, cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf,
-    cn_op_floor, cn_op_ceil, cn_op_round, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isfinite;
+    cn_op_erfc, cn_op_erfinv, cn_op_cbrt, cn_op_sinc, cn_op_i0, cn_op_floor, cn_op_ceil, cn_op_round, cn_op_trunc,
+    cn_op_bitwise_not, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isposinf, cn_op_isneginf, cn_op_signbit,
+    cn_op_isfinite;
 /* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments.
  */
 typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;
 extern const cn_op cn_op_activation;
 
-/* ---- binary.c: two inputs that broadcast, promoted to one dtype; comparisons and logic give bool. ---- */
+/* ---- binary.c: two inputs that broadcast, promoted to one dtype; comparisons and logic give bool, gcd, lcm, bits and
+ * shifts take integers alone. ---- */
 extern const cn_op cn_op_add, cn_op_sub, cn_op_mul, cn_op_div, cn_op_floordiv, cn_op_mod, cn_op_pow, cn_op_maximum,
-    cn_op_minimum, cn_op_squared_difference, cn_op_atan2, cn_op_equal, cn_op_not_equal, cn_op_less, cn_op_less_equal,
+    cn_op_minimum, cn_op_squared_difference, cn_op_atan2, cn_op_hypot, cn_op_logaddexp, cn_op_logaddexp2,
+    cn_op_nextafter, cn_op_fmod, cn_op_fmax, cn_op_fmin, cn_op_gcd, cn_op_lcm, cn_op_bitwise_and, cn_op_bitwise_or,
+    cn_op_bitwise_xor, cn_op_left_shift, cn_op_right_shift, cn_op_equal, cn_op_not_equal, cn_op_less, cn_op_less_equal,
     cn_op_greater, cn_op_greater_equal, cn_op_logical_and, cn_op_logical_or, cn_op_logical_xor;
-/* where(condition, a, b), all broadcast; clip(x) */
-extern const cn_op cn_op_where, cn_op_clip, cn_op_cast;
+/* where(condition, a, b), all broadcast; clip(x); nan_to_num(x) */
+extern const cn_op cn_op_where, cn_op_clip, cn_op_nan_to_num, cn_op_cast;
+typedef struct cn_nan_to_num_attrs { double nan, posinf, neginf; } cn_nan_to_num_attrs; /* NaN: the dtype's largest */
 typedef struct cn_clip_attrs { double min, max; } cn_clip_attrs;      /* NaN: no bound */
 typedef struct cn_cast_attrs { cornu_dtype dtype; } cn_cast_attrs;    /* float to integer truncates */
 

@@ -1,4 +1,5 @@
-/* where, clip, cast. */
+/* where, clip, nan_to_num, cast. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -141,6 +142,59 @@ const cn_op cn_op_clip = {
     .fields = clip_fields,
     .shape = same_shape,
     .plan = clip_plan,
+};
+
+/* ---- nan_to_num ---- */
+
+static double limit_of(cornu_dtype d) {
+  return d == CORNU_FLOAT64 ? DBL_MAX : d == CORNU_FLOAT16 ? 65504 : d == CORNU_BFLOAT16 ? 0x1.fep127 : (double)FLT_MAX;
+}
+
+static void nan_to_num_range(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const cn_nan_to_num_attrs *a = s->attrs;
+  cornu_dtype dtype = s->in[0]->dtype;
+  size_t size = cornu_dtype_bytes(dtype);
+  double high = isnan(a->posinf) ? limit_of(dtype) : a->posinf, low = isnan(a->neginf) ? -limit_of(dtype) : a->neginf;
+  for (int64_t i = begin; i < end; i++) {
+    double v;
+    cn_convert(&v, CORNU_FLOAT64, (const char *)s->in[0]->data + (size_t)i * size, dtype, 1);
+    v = isnan(v) ? a->nan : v == INFINITY ? high : v == -INFINITY ? low : v;
+    cn_convert((char *)s->out[0]->data + (size_t)i * size, dtype, &v, CORNU_FLOAT64, 1);
+  }
+}
+
+static void nan_to_num_run(const cn_step *s) {
+  if (cn_dtype_is_float(s->in[0]->dtype)) cn_parallel_range(s->out[0]->size, 8192, nan_to_num_range, (void *)s);
+  else if (s->out[0]->data != s->in[0]->data)
+    memcpy(s->out[0]->data, s->in[0]->data, (size_t)s->out[0]->size * cornu_dtype_bytes(s->out[0]->dtype));
+}
+
+static cn_status nan_to_num_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = nan_to_num_run;
+  return CORNU_OK;
+}
+
+static const cn_field nan_to_num_fields[] = {
+    {.name = "nan", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, nan), .standard = "0",
+     .help = "in place of NaN"},
+    {.name = "posinf", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, posinf), .standard = "null",
+     .help = "in place of infinity; null: the largest number of the dtype"},
+    {.name = "neginf", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, neginf), .standard = "null",
+     .help = "in place of minus infinity; null: the lowest number of the dtype"},
+    {0}};
+const cn_op cn_op_nan_to_num = {
+    .name = "nan_to_num",
+    .help = "numbers in place of NaN and infinities\n(…) -> (…)",
+    .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_nan_to_num_attrs),
+    .fields = nan_to_num_fields,
+    .shape = same_shape,
+    .plan = nan_to_num_plan,
 };
 
 /* ---- cast ---- */

@@ -7,7 +7,7 @@
 #include "ops/ops.h"
 
 /* What a function makes of its input's dtype. */
-typedef enum result { SAME, FLOAT, TRUTH } result;
+typedef enum result { SAME, FLOAT, TRUTH, WHOLE } result; /* WHOLE: the same, of integers alone */
 
 typedef struct function {
   result result;
@@ -20,8 +20,11 @@ enum { CHUNK = 256 };
 
 static const function *function_of(const cn_op *op);
 
-static cn_status shape(const function *f, cn_typing *t) {
+static cn_status shape(const function *f, const char *name, cn_typing *t, cn_error *e) {
   t->out[0] = t->in[0];
+  if (f->result == WHOLE && !cn_dtype_is_integer(t->in[0].dtype))
+    return cn_fail(e, CORNU_ERR_DTYPE, "%s: the input is %s, expected integers", name,
+                   cornu_dtype_name(t->in[0].dtype));
   if (f->result == TRUTH) t->out[0].dtype = CORNU_BOOL8;
   else if (f->result == FLOAT && !cn_dtype_is_float(t->in[0].dtype)) t->out[0].dtype = CORNU_FLOAT32;
   return CORNU_OK;
@@ -54,7 +57,7 @@ static void range(void *context, int64_t begin, int64_t end) {
   const function *f = function_of(s->op);
   if (f->floats && s->in[0]->dtype == CORNU_FLOAT32)
     f->floats((float *)s->out[0]->data + begin, (const float *)s->in[0]->data + begin, end - begin);
-  else if (f->result == SAME && !cn_dtype_is_float(s->in[0]->dtype)) integers(f, s->in[0], s->out[0], begin, end);
+  else if (f->integer && !cn_dtype_is_float(s->in[0]->dtype)) integers(f, s->in[0], s->out[0], begin, end);
   else numbers(f, s->in[0], s->out[0], begin, end);
 }
 
@@ -82,6 +85,7 @@ FLOAT_LOOP(reciprocal, 1.0f / v)
 FLOAT_LOOP(floor, floorf(v))
 FLOAT_LOOP(ceil, ceilf(v))
 FLOAT_LOOP(round, rintf(v))
+FLOAT_LOOP(trunc, truncf(v))
 static void exp_floats(float *y, const float *x, int64_t n) { cn_act_math()->exp(y, x, n); }
 static void expm1_floats(float *y, const float *x, int64_t n) { cn_act_math()->expm1(y, x, n); }
 static void log_floats(float *y, const float *x, int64_t n) { cn_act_math()->log(y, x, n); }
@@ -97,6 +101,33 @@ static double d_not(double v) { return v == 0; }
 static double d_isnan(double v) { return isnan(v) != 0; }
 static double d_isinf(double v) { return isinf(v) != 0; }
 static double d_isfinite(double v) { return isfinite(v) != 0; }
+static double d_signbit(double v) { return signbit(v) != 0; }
+static double d_isposinf(double v) { return v == INFINITY; }
+static double d_isneginf(double v) { return v == -INFINITY; }
+static double d_sinc(double v) { return v == 0 ? 1 : sin(M_PI * v) / (M_PI * v); }
+
+/* The series of (x / 2)^2k / k!^2, whose terms are all positive: Abramowitz and Stegun 9.6.10. */
+static double d_i0(double v) {
+  double sum = 1, term = 1, quarter = v * v / 4;
+  for (int k = 1; k < 4096 && term > sum * 1e-17; k++) {
+    term *= quarter / ((double)k * k);
+    sum += term;
+  }
+  return isnan(v) ? v : sum;
+}
+
+/* Winitzki's approximation (2008), made exact by Halley's method. */
+static double d_erfinv(double v) {
+  if (!(fabs(v) < 1)) return fabs(v) == 1 ? v * INFINITY : NAN;
+  double l = log1p(-v * v), b = 2 / (M_PI * 0.147) + l / 2;
+  double x = copysign(sqrt(sqrt(b * b - l / 0.147) - b), v);
+  for (int i = 0; i < 3; i++) {
+    double wrong = (v < 0 ? erfc(-x) - (1 + v) : (1 - v) - erfc(x)) / (M_2_SQRTPI * exp(-x * x));
+    x -= wrong / (1 + x * wrong);
+  }
+  return x;
+}
+static int64_t i_not(int64_t v) { return ~v; }
 static int64_t i_neg(int64_t v) { return (int64_t)(0 - (uint64_t)v); }
 static int64_t i_abs(int64_t v) { return v < 0 ? i_neg(v) : v; }
 static int64_t i_sign(int64_t v) { return (v > 0) - (v < 0); }
@@ -131,19 +162,28 @@ static int64_t i_same(int64_t v) { return v; }
   X(acosh, "arccosh", "inverse hyperbolic cosine", FLOAT, acosh, NULL, NULL) \
   X(atanh, "arctanh", "inverse hyperbolic tangent", FLOAT, atanh, NULL, NULL) \
   X(erf, NULL, "error function", FLOAT, erf, NULL, erf_floats) \
+  X(erfc, NULL, "1 - erf(x)", FLOAT, erfc, NULL, NULL) \
+  X(erfinv, NULL, "the number whose error function is x; infinite at -1 and 1", FLOAT, d_erfinv, NULL, NULL) \
+  X(cbrt, NULL, "cube root", FLOAT, cbrt, NULL, NULL) \
+  X(sinc, NULL, "sin(pi x) / (pi x)", FLOAT, d_sinc, NULL, NULL) \
+  X(i0, NULL, "modified Bessel function of the first kind, order 0", FLOAT, d_i0, NULL, NULL) \
+  X(trunc, NULL, "the whole part", SAME, trunc, i_same, trunc_floats) \
+  X(bitwise_not, "bitwise_invert", "every bit turned over; integers", WHOLE, NULL, i_not, NULL) \
   X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats) \
   X(ceil, NULL, "smallest whole number above", SAME, ceil, i_same, ceil_floats) \
   X(round, "rint", "nearest whole number, halves to even", SAME, rint, i_same, round_floats) \
   X(logical_not, NULL, "x == 0", TRUTH, d_not, NULL, NULL) \
   X(isnan, NULL, "whether x is NaN", TRUTH, d_isnan, NULL, NULL) \
   X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL) \
+  X(isposinf, NULL, "whether x is positive infinity", TRUTH, d_isposinf, NULL, NULL) \
+  X(isneginf, NULL, "whether x is negative infinity", TRUTH, d_isneginf, NULL, NULL) \
+  X(signbit, NULL, "whether x has a minus sign", TRUTH, d_signbit, NULL, NULL) \
   X(isfinite, NULL, "whether x is a finite number", TRUTH, d_isfinite, NULL, NULL)
 
 #define DEFINE(id, other, text, kind, of_double, of_int, of_floats)                                                    \
   static const function f_##id = {kind, of_double, of_int, of_floats};                                                 \
   static cn_status shape_##id(cn_typing *t, cn_error *e) {                                                             \
-    (void)e;                                                                                                           \
-    return shape(&f_##id, t);                                                                                          \
+    return shape(&f_##id, #id, t, e);                                                                                  \
   }                                                                                                                    \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
