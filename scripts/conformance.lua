@@ -12,6 +12,15 @@ local function read(path)
   return s
 end
 
+-- The first difference is an error: the dtype if one is given, the shape, a number.
+local function check(label, got, want, dtype, rtol, atol)
+  if dtype and got:dtype() ~= dtype then error(("%s is %s, expected %s"):format(label, got:dtype(), dtype), 0) end
+  local shape, expected = table.concat(got:shape(), ","), table.concat(want:shape(), ",")
+  if shape ~= expected then error(("%s has the shape (%s), expected (%s)"):format(label, shape, expected), 0) end
+  local close, worst = got:allclose(want, rtol, atol)
+  if not close then error(("%s differs by up to %.3g"):format(label, worst), 0) end
+end
+
 local function run(dir)
   local case = cornu.json.decode(read(dir .. "/case.json"))
   local arrays = cornu.load_npz(dir .. "/io.npz")
@@ -20,12 +29,13 @@ local function run(dir)
     or cornu.load(dir .. "/" .. case.model, options)
   local inputs = {}
   for i, name in ipairs(case.inputs) do inputs[case.input_names and case.input_names[i] or i] = arrays[name] end
-  local outputs = model:predict((#case.inputs == 1 and not case.input_names) and inputs[1] or inputs)
+  local given = (#case.inputs == 1 and not case.input_names) and inputs[1] or inputs
+  local outputs = case.call and model(given) or model:predict(given)
   if #case.outputs == 1 and not case.output_names then outputs = { outputs } end
   for i, name in ipairs(case.outputs) do
     local got = outputs[case.output_names and case.output_names[i] or i]
-    local close, worst = got:allclose(arrays[name], case.rtol or 1e-4, case.atol or 1e-5)
-    if not close then error(("output %d differs by up to %.3g"):format(i, worst), 0) end
+    local label = case.labels and ('output %d ("%s")'):format(i, case.labels[i]) or "output " .. i
+    check(label, got, arrays[name], case.dtypes and case.dtypes[i], case.rtol or 1e-4, case.atol or 1e-5)
   end
 end
 

@@ -1,0 +1,285 @@
+"""Draws models of keras.ops with real Keras 3, with inputs and the outputs that Keras gives for them.
+
+    python scripts/make_operation_cases.py [OUT] [--family NAME] [--match TEXT] [--each] [--sweep]
+
+OUT: default tests/models/operations, where each family is one folder: one model whose outputs are all its cases, so that
+the fixtures stay small. --each gives every case a folder of its own, --sweep adds the cases that are not committed: both
+find what differs, as in
+
+    python scripts/make_operation_cases.py /tmp/cases --family linalg --each --sweep
+    build/cornu scripts/conformance.lua /tmp/cases
+
+A case is C(operation, *arguments, **options): the operation by its name in keras.ops or a function, with X(…) where a
+tensor of the model is. What Keras itself cannot call, save or load again is reported and left out. To add a family, add
+a list to FAMILIES (committed) or SWEEPS.
+"""
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import re
+import sys
+import tempfile
+import zipfile
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+import numpy as np
+import keras
+from keras import ops
+
+
+# ---- Inputs ----
+
+def normal(rng, shape):
+    return rng.randn(*shape)
+
+
+def unit(rng, shape):
+    """In (-1, 1)."""
+    return rng.uniform(-0.95, 0.95, shape)
+
+
+def positive(rng, shape):
+    return rng.uniform(0.2, 3, shape)
+
+
+def whole(rng, shape):
+    return rng.randint(-4, 5, shape)
+
+
+def count(rng, shape):
+    """0, 1 or 2: indices, and shifts."""
+    return rng.randint(0, 3, shape)
+
+
+def special(rng, shape):
+    """Numbers with NaN, infinities and zeros of both signs among them."""
+    x = rng.randn(*shape).reshape(-1)
+    for at, v in zip(range(0, x.size, 3), itertools.cycle([np.nan, 0.0, np.inf, -0.0, -np.inf, 2.5, -1.5])):
+        x[at] = v
+    return x.reshape(shape)
+
+
+def definite(rng, shape):
+    """Symmetric positive definite matrices."""
+    a = rng.randn(*shape)
+    return a @ np.swapaxes(a, -1, -2) + 0.5 * np.eye(shape[-1])
+
+
+def symmetric(rng, shape):
+    a = rng.randn(*shape)
+    return a + np.swapaxes(a, -1, -2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    shape: tuple
+    dtype: str
+    make: object
+    batch: bool       # the first dimension is unknown when the model is made
+
+    def input(self):
+        if self.batch:
+            return keras.Input(self.shape[1:], dtype=self.dtype)
+        return keras.Input(batch_shape=self.shape, dtype=self.dtype)
+
+    def value(self, rng):
+        x = np.asarray(self.make(rng, self.shape))
+        return x > 0 if self.dtype == "bool" else x.astype(self.dtype)
+
+
+def X(*shape, dtype="float32", make=None, value=None):
+    """A tensor of the model; a shape that begins with None has the batch dimension 2. value: these very numbers."""
+    batch = bool(shape) and shape[0] is None
+    if value is not None:
+        value = np.asarray(value)
+        batch, shape = batch, value.shape
+        numbers = value.tolist()
+        make = Fixed(json.dumps(numbers))
+    if make is None:
+        make = whole if dtype != "bool" and "float" not in dtype else normal
+    return Tensor((2,) + tuple(shape[1:]) if batch and value is None else tuple(shape), dtype, make, batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    text: str
+
+    def __call__(self, rng, shape):
+        return np.asarray(json.loads(self.text)).reshape(shape)
+
+
+# ---- Cases ----
+
+@dataclasses.dataclass
+class Case:
+    operation: object
+    arguments: tuple
+    options: dict
+    label: str = ""
+    rtol: float = 1e-4
+
+
+def text_of(v):
+    if isinstance(v, Tensor):
+        dims = ["b" if v.batch and i == 0 else str(d) for i, d in enumerate(v.shape)]
+        return "%s(%s)" % ("" if v.dtype == "float32" else v.dtype, ",".join(dims))
+    if isinstance(v, (list, tuple)):
+        return "[%s]" % ",".join(map(text_of, v))
+    if isinstance(v, np.ndarray):
+        return "array" + text_of(v.shape)
+    return str(v)
+
+
+def C(operation, *arguments, label=None, **options):
+    name = operation if isinstance(operation, str) else label or operation.__name__
+    text = " ".join([name] + [text_of(a) for a in arguments] + ["%s=%s" % (k, text_of(v)) for k, v in options.items()])
+    return Case(operation, arguments, options, text)
+
+
+def product(operation, *arguments, **choices):
+    """A case for each combination of the options' values."""
+    keys = list(choices)
+    return [C(operation, *arguments, **dict(zip(keys, values))) for values in itertools.product(*choices.values())]
+
+
+def swap(v, given):
+    """Arguments with the model's inputs in place of tensors."""
+    if isinstance(v, Tensor):
+        return given(v)
+    if isinstance(v, (list, tuple)):
+        return type(v)(swap(part, given) for part in v)
+    return v
+
+
+def call(case, pool):
+    """Calls the operation on inputs from the pool, which equal tensors of different cases share."""
+    seen = {}
+
+    def given(tensor):
+        seen[tensor] = seen.get(tensor, 0) + 1
+        key = (tensor, seen[tensor])
+        if key not in pool:
+            pool[key] = tensor.input()
+        return pool[key]
+
+    arguments = swap(case.arguments, given)
+    options = {k: swap(v, given) for k, v in case.options.items()}
+    function = getattr(ops, case.operation) if isinstance(case.operation, str) else case.operation
+    y = function(*arguments, **options)
+    return [leaf for leaf in keras.tree.flatten(y)]
+
+
+def values_of(pool):
+    rng = np.random.RandomState(len(pool))
+    return [tensor.value(rng) for tensor, _ in pool]
+
+
+def run(model, values):
+    """Outputs of the model as arrays with their dtypes; what NumPy cannot store is kept as float32."""
+    y = keras.tree.flatten(model(values))
+    dtypes = [keras.backend.standardize_dtype(v.dtype) for v in y]
+    return [ops.convert_to_numpy(ops.cast(v, "float32") if d == "bfloat16" else v) for v, d in zip(y, dtypes)], dtypes
+
+
+def pack(path):
+    """Compresses a .keras file, which Keras only stores."""
+    with zipfile.ZipFile(path) as f:
+        parts = {name: f.read(name) for name in f.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as f:
+        for name in sorted(parts):
+            f.writestr(zipfile.ZipInfo(name), parts[name], zipfile.ZIP_DEFLATED)
+
+
+def write(folder, cases):
+    """Makes, saves, loads again and runs one model; an exception tells what Keras refused."""
+    pool, outputs, labels = {}, [], []
+    for case in cases:
+        y = call(case, pool)
+        outputs += y
+        labels += [case.label] if len(y) == 1 else ["%s #%d" % (case.label, i + 1) for i in range(len(y))]
+    model = keras.Model(list(pool.values()), outputs)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "model.keras")
+    try:
+        model.save(path)
+        pack(path)
+        again = keras.saving.load_model(path)
+        values = values_of(pool)
+        ys, dtypes = run(again, values)
+    except Exception:
+        if os.path.exists(path):
+            os.remove(path)
+        os.rmdir(folder)
+        raise
+    names = ["i%d" % i for i in range(len(values))], ["o%d" % i for i in range(len(ys))]
+    half = any(d in ("float16", "bfloat16") for d in dtypes)
+    # "call": the inputs have no common batch dimension, so that the model is called as it is
+    info = {"model": "model.keras", "inputs": names[0], "outputs": names[1], "labels": labels, "dtypes": dtypes,
+            "call": True, "atol": 2e-3 if half else 1e-5, "rtol": 2e-3 if half else max(c.rtol for c in cases),
+            "keras": keras.__version__}
+    np.savez_compressed(os.path.join(folder, "io.npz"), **dict(zip(names[0] + names[1], values + ys)))
+    with open(os.path.join(folder, "case.json"), "w") as f:
+        json.dump(info, f, indent=0 if len(cases) > 1 else 1, sort_keys=True)
+
+
+def possible(case, folder):
+    """Whether Keras can call, save and load it; tells when not."""
+    try:
+        keras.backend.clear_session()
+        write(folder, [case])
+        return True
+    except Exception as e:
+        print("refused by Keras: %s: %s" % (case.label, str(e).strip().split("\n")[0][:150]), flush=True)
+        return False
+
+
+# ---- Families ----
+
+def math():
+    x = X(None, 3, 4)
+    return (product("logsumexp", x, axis=[None, 1, -1], keepdims=[False, True])
+            + [C(name, X(None, 5, make=positive)) for name in ("rsqrt", "erf", "erfc")]
+            + [C("erfinv", X(None, 5, make=unit))])
+
+
+def core():
+    x = X(None, 3, 4)
+    return [C("cast", x, dtype) for dtype in ("float64", "int32", "bool", "float16")] + [C("stop_gradient", x)]
+
+
+# What is committed, and what is only drawn to look for differences.
+FAMILIES = {"math": math, "core": core}
+SWEEPS = {}
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("out", nargs="?", default="tests/models/operations")
+    ap.add_argument("--family")
+    ap.add_argument("--match", default="")
+    ap.add_argument("--each", action="store_true")
+    ap.add_argument("--sweep", action="store_true")
+    args = ap.parse_args()
+    for name in sorted(set(FAMILIES) | set(SWEEPS)):
+        if args.family not in (None, name):
+            continue
+        cases = FAMILIES.get(name, list)() + (SWEEPS.get(name, list)() if args.sweep else [])
+        cases = [c for c in cases if args.match in c.label]
+        folders = [os.path.join(args.out, name, "%04d %s" % (i, re.sub(r"[^A-Za-z0-9_.,=()-]+", " ", c.label)[:120]))
+                   for i, c in enumerate(cases)]
+        if args.each:
+            good = [c for c, folder in zip(cases, folders) if possible(c, folder)]
+        else:
+            with tempfile.TemporaryDirectory() as scratch:
+                good = [c for i, c in enumerate(cases) if possible(c, os.path.join(scratch, str(i)))]
+            keras.backend.clear_session()
+            write(os.path.join(args.out, name), good)
+        print("%s: %d of %d cases" % (name, len(good), len(cases)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
