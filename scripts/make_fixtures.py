@@ -8,6 +8,7 @@ The Keras that is installed decides the suite. The suites are committed, so that
     tfkeras2   pip install tf_keras tensorflow, run with KERAS_API=tf_keras   (2.21)
     keras2     pip install keras==2.3.1 tensorflow==1.15 'h5py<3'             (Python 3.7)
     keras1     pip install keras==1.2.2 tensorflow==1.15 'h5py<3'             (Python 3.6, 3.7)
+    theano1    the same with pip install theano, run with KERAS_BACKEND=theano
 
 Each case is a folder with case.json (which files, the names of inputs and outputs in io.npz, tolerances), the model and
 io.npz. All weights are random, biases and moving statistics with them, so that no part of a model is without effect.
@@ -24,7 +25,8 @@ import numpy as np
 keras = importlib.import_module(os.environ.get("KERAS_API", "keras"))
 L = keras.layers
 MAJOR = int(keras.__version__.split(".")[0])
-SUITE = {1: "keras1", 2: "tfkeras2" if keras.__name__ == "tf_keras" else "keras2", 3: "keras3"}[MAJOR]
+THEANO = MAJOR == 1 and keras.backend.backend() == "theano"
+SUITE = {1: "theano1" if THEANO else "keras1", 2: "tfkeras2" if keras.__name__ == "tf_keras" else "keras2", 3: "keras3"}[MAJOR]
 Input, Model, Sequential = L.Input, keras.models.Model, keras.models.Sequential
 OUT = os.path.join(sys.argv[1] if len(sys.argv) > 1 else "tests/models", SUITE)
 
@@ -343,16 +345,28 @@ def keras1_merges():
     save("merge_layer", both, backend="tensorflow")
 
 
+def keras1_movies():
+    """Convolutional LSTMs; Theano's kernels are those of true convolutions."""
+    for order, shape in (("tf", (3, 4, 5, 2)), ("th", (3, 2, 4, 5))):
+        i = Input(shape)
+        outs = [L.ConvLSTM2D(2, 3, 2, border_mode="same", return_sequences=True, dim_ordering=order)(i),
+                L.ConvLSTM2D(3, 2, 2, inner_activation="sigmoid", go_backwards=True, dim_ordering=order)(i)]
+        save("movies_" + order, Model(i, outs))
+
+
 def main():
-    if MAJOR == 1:
-        cases = [keras1_images, keras1_recurrent, keras1_merges]
+    if THEANO:
+        cases = [keras1_movies]
+    elif MAJOR == 1:
+        cases = [keras1_images, keras1_recurrent, keras1_merges, keras1_movies]
     else:
         cases = [images, even_kernels, sequences, volumes, recurrent, cells, masks, embedded, merges, shapes,
                  activations, normalised, nested, orders]
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts]
     for case in cases:
-        keras.backend.clear_session()
+        if not THEANO:
+            keras.backend.clear_session()
         case()
 
 

@@ -56,7 +56,7 @@ static const char common_keys[] =
     "embeddings_regularizer beta_regularizer gamma_regularizer alpha_regularizer "
     "kernel_constraint bias_constraint recurrent_constraint depthwise_constraint pointwise_constraint "
     "embeddings_constraint beta_constraint gamma_constraint alpha_constraint "
-    "init W_regularizer b_regularizer U_regularizer W_constraint b_constraint U_constraint gamma_init beta_init "
+    "init inner_init W_regularizer b_regularizer U_regularizer W_constraint b_constraint U_constraint gamma_init beta_init "
     "depthwise_init pointwise_init depthwise_regularizer depthwise_constraint "
     "lora_rank lora_alpha quantization_config registered_name module build_config";
 
