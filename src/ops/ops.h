@@ -132,7 +132,7 @@ typedef struct cn_one_hot_attrs { int64_t depth; cornu_dtype dtype; } cn_one_hot
 extern const cn_op cn_op_one_hot;
 typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */
 extern const cn_op cn_op_full_like;    /* the input's shape, filled with value */
-/* ---- resize.c: (b, h, w, c). Either size or scale (scale[i] = 0: size). ---- */
+/* ---- resize.c: (b, h, w, c), float32, nearest of any dtype. Either size or scale (scale[i] = 0: size). ---- */
 #define CN_RESIZE_CHOICES "nearest bilinear bicubic area gaussian lanczos3 lanczos5 mitchellcubic"
 typedef enum cn_resize_method {
   CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC, CN_RESIZE_AREA, CN_RESIZE_GAUSSIAN, CN_RESIZE_LANCZOS3,
@@ -147,6 +147,13 @@ typedef struct cn_resize_attrs {
   cn_ints named;
 } cn_resize_attrs;
 extern const cn_op cn_op_resize;
+
+/* ---- fft.c: along the last axis, float32 or float64; parts of complex numbers are separate values. ----
+ * fft (re, im) -> re, im; rfft (x (…, n)) -> re, im (…, n / 2 + 1); irfft (re, im (…, k)) -> x (…, 2 (k - 1)).
+ * length: inputs are cut or continued with zeros; not above 0: the input's. inverse: fft alone, divided by the length.
+ */
+typedef struct cn_fft_attrs { int64_t length; bool inverse; } cn_fft_attrs;
+extern const cn_op cn_op_fft, cn_op_rfft, cn_op_irfft;
 
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates

@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "ops/ops.h"
 
-/* More would be an image shrunk to a thousandth. */
-enum { MOST_TAPS = 4096 };
+/* More taps would be an image shrunk to a thousandth. */
+enum { MOST_TAPS = 4096, MOST_TASKS = 16 };
 
 static int64_t target(const cn_resize_attrs *a, int i, int64_t n) {
   return a->scale[i] > 0 ? cn_dim_mul(n, a->scale[i]) : a->size[i];
@@ -19,7 +19,7 @@ static int64_t target(const cn_resize_attrs *a, int i, int64_t n) {
 static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_resize_attrs *a = t->attrs;
   CN_TRY(cn_want_rank(&t->in[0], "resize: input", 4, 4, e));
-  if (t->in[0].dtype != CORNU_FLOAT32)
+  if (t->in[0].dtype != CORNU_FLOAT32 && a->method != CN_RESIZE_NEAREST)
     return cn_fail(e, CORNU_ERR_DTYPE, "resize: input is %s, needs float32: cast it first",
                    cornu_dtype_name(t->in[0].dtype));
   t->out[0] = t->in[0];
@@ -35,41 +35,41 @@ static cn_status shape(cn_typing *t, cn_error *e) {
 
 /* Sources of one axis: for output i, elements from[i * taps + k] with weights; a weight of 0 is not read. */
 typedef struct axis { int taps; int64_t *from; float *weight; } axis;
-typedef struct state { axis y, x; } state;
+typedef struct state { axis y, x; int64_t rows; int tasks; } state;
 
-static double position(const cn_resize_attrs *a, int64_t i, int64_t n, int64_t m) {
-  if (a->grid == CN_GRID_ALIGN_CORNERS) return m > 1 ? (double)i * (double)(n - 1) / (double)(m - 1) : 0;
-  double scale = (double)n / (double)m;
-  return a->grid == CN_GRID_HALF_PIXEL ? ((double)i + 0.5) * scale - 0.5 : (double)i * scale;
+/* In single precision, as TensorFlow has it: where positions fall between two elements alike, rounding decides. */
+static float scale_of(const cn_resize_attrs *a, int64_t n, int64_t m) {
+  return a->grid == CN_GRID_ALIGN_CORNERS && m > 1 ? (float)(n - 1) / (float)(m - 1) : (float)n / (float)m;
+}
+
+static float position(const cn_resize_attrs *a, int64_t i, int64_t n, int64_t m) {
+  float scale = scale_of(a, n, m);
+  return a->grid == CN_GRID_HALF_PIXEL ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
 }
 
 static int64_t clamp(int64_t v, int64_t n) { return v < 0 ? 0 : v >= n ? n - 1 : v; }
 
 static void fill_nearest(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m) {
-  double p = position(a, i, n, m);
-  if (a->grid == CN_GRID_HALF_PIXEL) p = floor(p + 0.5);
-  else p = a->grid == CN_GRID_ALIGN_CORNERS ? round(p) : floor(p);
-  t->from[i] = clamp((int64_t)p, n);
+  float p = ((float)i + (a->grid == CN_GRID_HALF_PIXEL ? 0.5f : 0)) * scale_of(a, n, m);
+  t->from[i] = clamp((int64_t)(a->grid == CN_GRID_ALIGN_CORNERS ? roundf(p) : floorf(p)), n);
   t->weight[i] = 1;
 }
 
 static void fill_linear(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m) {
-  double p = position(a, i, n, m), low = floor(p);
-  float f = (float)(p - low);
+  float p = position(a, i, n, m), low = floorf(p);
   t->from[i * 2] = clamp((int64_t)low, n);
   t->from[i * 2 + 1] = clamp((int64_t)low + 1, n);
-  t->weight[i * 2] = 1 - f;
-  t->weight[i * 2 + 1] = f;
+  t->weight[i * 2] = 1 - (p - low);
+  t->weight[i * 2 + 1] = p - low;
 }
 
 /* The share of each element that lies in the output element's stretch of the input. */
 static void fill_area(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m) {
-  (void)a;
-  double scale = (double)n / (double)m, begin = (double)i * scale, end = begin + scale;
+  float scale = scale_of(a, n, m), begin = (float)i * scale, end = (float)(i + 1) * scale;
   for (int k = 0; k < t->taps; k++) {
-    double at = floor(begin) + k, share = fmin(at + 1, end) - fmax(at, begin);
+    float at = floorf(begin) + (float)k, first = fmaxf(at, begin), last = fminf(at + 1, end);
     t->from[i * t->taps + k] = clamp((int64_t)at, n);
-    t->weight[i * t->taps + k] = (float)(fmax(share, 0) / scale);
+    t->weight[i * t->taps + k] = (at < begin && at + 1 > end ? scale : fmaxf(last - first, 0)) / scale;
   }
 }
 
@@ -107,15 +107,18 @@ static double stretch(const cn_resize_attrs *a, int64_t n, int64_t m) {
   return a->antialias && n > m ? (double)n / (double)m : 1;
 }
 
-/* TensorFlow's bicubic kernel takes its weights from a table of 1024 places between two elements. */
-static double tabled(const cn_resize_attrs *a, double p) {
-  return a->method == CN_RESIZE_BICUBIC && !a->antialias ? floor(p) + rint((p - floor(p)) * 1024) / 1024 : p;
+/* The element around which output i lies. TensorFlow's bicubic kernel takes its weights from a table of 1024 places
+ * between two elements; its other filters divide by the scale. */
+static double centre(const cn_resize_attrs *a, int64_t i, int64_t n, int64_t m) {
+  if (a->method != CN_RESIZE_BICUBIC || a->antialias) return ((float)i + 0.5f) * (1 / ((float)m / (float)n)) - 0.5;
+  float p = position(a, i, n, m), low = floorf(p);
+  return low + rintf((p - low) * 1024) / 1024;
 }
 
 static void fill_filtered(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m) {
   const filter *f = &filters[a->method];
-  double wide = stretch(a, n, m), exact = position(a, i, n, m), p = tabled(a, exact), sum = 0, w[MOST_TAPS];
-  int64_t first = (int64_t)ceil(exact - f->radius * wide);
+  double wide = stretch(a, n, m), p = centre(a, i, n, m), sum = 0, w[MOST_TAPS];
+  int64_t first = (int64_t)ceil(p - f->radius * wide);
   for (int k = 0; k < t->taps; k++) {
     int64_t at = first + k;
     double distance = fabs(p - (double)at) / wide;
@@ -149,37 +152,60 @@ static cn_status make_axis(struct cn_planner *p, const cn_resize_attrs *a, axis 
   return CORNU_OK;
 }
 
-/* out += weight * from, or a copy where one element alone counts. */
-static void add_pixel(float *restrict out, const float *restrict from, float weight, int64_t channels) {
-  if (weight == 1) memcpy(out, from, (size_t)channels * sizeof *out);
-  else if (weight != 0)
-    for (int64_t v = 0; v < channels; v++) out[v] += weight * from[v];
+/* to = sum over the taps of weight * (n floats from base + from * pitch); what one whole element is needs no copy. */
+static const float *mix(float *restrict to, const axis *t, int64_t i, const float *base, int64_t pitch, int64_t n) {
+  bool begun = false;
+  for (const int64_t *k = t->from + i * t->taps, *end = k + t->taps; k < end; k++) {
+    const float w = t->weight[k - t->from], *restrict from = base + *k * pitch;
+    if (w == 1) return from;
+    if (w == 0) continue;
+    if (begun)
+      for (int64_t v = 0; v < n; v++) to[v] += w * from[v];
+    else
+      for (int64_t v = 0; v < n; v++) to[v] = w * from[v];
+    begun = true;
+  }
+  return to;
 }
 
-static void rows(void *context, int64_t begin, int64_t end) {
-  const cn_step *s = context;
+/* Row r of all images: first the rows under the filter become one, then its pixels. */
+static void mix_row(const cn_step *s, int64_t r, float *line) {
   const state *st = s->state;
-  const axis *ay = &st->y, *ax = &st->x;
-  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3];
-  for (int64_t r = begin; r < end; r++) {
-    const float *image = (const float *)s->in[0]->data + r / to[1] * in[1] * in[2] * channels;
-    float *out = (float *)s->out[0]->data + r * to[2] * channels;
-    int64_t row = r % to[1] * ay->taps;
-    for (int64_t x = 0; x < to[2]; x++, out += channels) {
-      memset(out, 0, (size_t)channels * sizeof *out);
-      for (int i = 0; i < ay->taps; i++)
-        for (int k = 0; k < ax->taps; k++) {
-          const float *from = image + (ay->from[row + i] * in[2] + ax->from[x * ax->taps + k]) * channels;
-          add_pixel(out, from, ay->weight[row + i] * ax->weight[x * ax->taps + k], channels);
-        }
-    }
+  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3], pitch = in[2] * channels;
+  const float *image = (const float *)s->in[0]->data + r / to[1] * in[1] * pitch;
+  const float *row = mix(line, &st->y, r % to[1], image, pitch, pitch);
+  float *out = (float *)s->out[0]->data + r * to[2] * channels;
+  for (int64_t x = 0; x < to[2]; x++, out += channels) {
+    const float *pixel = mix(out, &st->x, x, row, channels, channels);
+    if (pixel != out) memcpy(out, pixel, (size_t)channels * sizeof *out);
   }
 }
 
-static void run(const cn_step *s) {
-  const cn_operand *out = s->out[0];
-  if (out->size > 0)
-    cn_parallel_range(out->shape[0] * out->shape[1], 4096 / (out->shape[2] * out->shape[3]) + 1, rows, (void *)s);
+static void mix_rows(void *context, int i) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  float *line = (float *)s->scratch + i * s->in[0]->shape[2] * s->in[0]->shape[3];
+  for (int64_t r = st->rows * i / st->tasks; r < st->rows * (i + 1) / st->tasks; r++) mix_row(s, r, line);
+}
+
+/* Nearest: pixels of any dtype as they are. */
+static void pick_rows(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape;
+  size_t pixel = (size_t)in[3] * cornu_dtype_bytes(s->in[0]->dtype);
+  for (int64_t r = begin; r < end; r++) {
+    int64_t row = r / to[1] * in[1] + st->y.from[r % to[1]];
+    for (int64_t x = 0; x < to[2]; x++)
+      memcpy((char *)s->out[0]->data + (size_t)(r * to[2] + x) * pixel,
+             (const char *)s->in[0]->data + (size_t)(row * in[2] + st->x.from[x]) * pixel, pixel);
+  }
+}
+
+static void run(const cn_step *s) { cn_parallel(((const state *)s->state)->tasks, mix_rows, (void *)s); }
+
+static void run_nearest(const cn_step *s) {
+  cn_parallel_range(((const state *)s->state)->rows, 4096 / s->out[0]->shape[2] + 1, pick_rows, (void *)s);
 }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
@@ -188,8 +214,14 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   if (!st) return cn_no_memory(e);
   CN_TRY(make_axis(p, a, &st->y, s->in[0]->shape[1], s->out[0]->shape[1], e));
   CN_TRY(make_axis(p, a, &st->x, s->in[0]->shape[2], s->out[0]->shape[2], e));
-  s->run = run;
-  s->flops = (double)s->out[0]->size * 2 * st->y.taps * st->x.taps;
+  st->rows = s->out[0]->size > 0 ? s->out[0]->shape[0] * s->out[0]->shape[1] : 0;
+  s->run = a->method == CN_RESIZE_NEAREST ? run_nearest : run;
+  if (a->method == CN_RESIZE_NEAREST) return CORNU_OK;
+  st->tasks = st->rows < MOST_TASKS ? (int)st->rows : MOST_TASKS;
+  int64_t line = s->in[0]->shape[2] * s->in[0]->shape[3];
+  s->scratch_bytes = (size_t)st->tasks * (size_t)line * sizeof(float);
+  s->flops = 2 * (double)st->rows * ((double)line * st->y.taps + (double)(s->out[0]->shape[2] * s->out[0]->shape[3]) *
+                                     st->x.taps);
   return CORNU_OK;
 }
 

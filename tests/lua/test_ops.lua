@@ -123,6 +123,34 @@ function TestOps:test_all_operations_are_methods()
   end
 end
 
+function TestOps:test_fourier()
+  local re, im = cornu.tensor({ 1, 2, 4, 8 }):rfft()
+  same(re, { 15, -3, -5 })
+  same(im, { 0, 6, 0 })
+  same(re:irfft(im), { 1, 2, 4, 8 })
+  re, im = cornu.tensor({ 1, 0, 0 }, "float64"):rfft { length = 2 }
+  same(re, { 1, 1 }, "float64")
+  local x, y = cornu.randn(2, 3, 7), cornu.randn(2, 3, 7) -- not a power of two: through a convolution
+  local a, b = x:fft(y)
+  lu.assertTrue(x:sum(-1):allclose(a[{ {}, {}, 1 }], 1e-5, 1e-5))
+  a, b = a:fft(b, { inverse = true })
+  lu.assertTrue(a:allclose(x, 1e-5, 1e-6) and b:allclose(y, 1e-5, 1e-6))
+  fails("one dtype and shape", function() return x:fft(cornu.zeros(3)) end)
+  fails("needs float32 or float64", function() return cornu.tensor({ 1 }, "int32"):rfft() end)
+end
+
+function TestOps:test_resize()
+  local x = cornu.tensor({ 1, 2, 3, 4 }, "uint8"):reshape(1, 2, 2, 1)
+  same(x:resize { size = { 1, 4 }, method = "nearest" }:reshape(4), { 3, 3, 4, 4 }, "uint8")
+  fails("needs float32", function() return x:resize { size = { 1, 4 } } end)
+  x = x:float()
+  same(x:resize { size = { 1, 3 } }:reshape(3), { 2, 2.5, 3 })
+  same(x:resize { size = { 1, 1 }, method = "area" }:reshape(1), { 2.5 })
+  -- a triangle of twice the width: weights 1/8, 3/8, 3/8, 1/8 but for the edges
+  local line = cornu.tensor({ 0, 7, 0, 0, 0, 0, 0, 0 }):reshape(1, 1, 8, 1)
+  same(line:resize { size = { 1, 4 }, antialias = true }:reshape(4), { 3, 0.875, 0, 0 })
+end
+
 function TestOps:test_randint()
   cornu.manual_seed(0)
   local t = cornu.randint(2, 4, { 200 })
