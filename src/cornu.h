@@ -261,6 +261,8 @@ typedef struct cornu_type_info {
   const char *versions; /* layers: which Keras has it, "1 2 3"; may be NULL */
   int n_fields;
   int min_inputs, max_inputs; /* tensors that come before the options; max_inputs -1: any number */
+  const char *weights;  /* layers: "trainable"; "fixed": some, never trained; "inner": those of layers within; or NULL */
+  const char *arguments; /* operations of keras.ops: of a call, in order, separated by spaces; a star: all that follow */
 } cornu_type_info;
 CORNU_API int cornu_op_count(void);
 CORNU_API bool cornu_op_info(int i, cornu_type_info *out);
@@ -268,9 +270,13 @@ CORNU_API bool cornu_op_field(int i, int field, cornu_field_info *out);
 CORNU_API int cornu_layer_type_count(void);
 CORNU_API bool cornu_layer_type_info(int i, cornu_type_info *out);
 CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
-/* The i-th operation of keras.ops that may be a node of a functional model ("Matmul"; several classes that compute the
- * same are separated by spaces); NULL behind the last. */
-CORNU_API const char *cornu_operation_name(int i);
+/* The operations of keras.ops that may be nodes of functional models, by class ("Matmul"; several classes that compute
+ * the same share an entry, separated by spaces). Fields are config keys and arguments that are no tensors. */
+CORNU_API const char *cornu_operation_name(int i); /* NULL behind the last */
+CORNU_API bool cornu_operation_info(int i, cornu_type_info *out);
+CORNU_API bool cornu_operation_field(int i, int field, cornu_field_info *out);
+/* The i-th group of Keras's classes that are refused on purpose, separated by spaces, and why; false behind the last. */
+CORNU_API bool cornu_refused_classes(int i, const char **names, const char **why);
 
 /* ---- Models ------------------------------------------------------------------------------------------------- */
 

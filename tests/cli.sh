@@ -33,6 +33,12 @@ expect "info, no file" 1 "none.h5" "$cornu" info "$dir/none.h5"
 expect "predict top" 0 "nine" "$cornu" predict $model -i lua/examples/digits/images/03_label9.png --invert --top 3 --labels lua/examples/digits/labels.txt
 expect "predict usage" 2 "usage" "$cornu" predict $model
 expect bench 0 '"median_ms"' "$cornu" bench $model --seconds 0.1 --json
+expect layers 0 "operations of keras.ops" "$cornu" layers
+expect "layers, one" 0 "units (required)" "$cornu" layers Dense
+expect "layers, a word" 0 "Convolution2D" "$cornu" layers conv
+expect "layers json" 0 '"required": true' "$cornu" layers Dense --json
+expect "layers, none" 1 "Denzo" "$cornu" layers Denzo
+expect "layers, refused" 1 "PyTorch" "$cornu" layers TorchModuleWrapper
 expect env 0 "LUA_CPATH" "$cornu" env
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

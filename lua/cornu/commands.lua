@@ -1,6 +1,8 @@
 -- The commands of the program: cornu info, predict, bench.
 local cornu = require "cornu"
+local core = require "cornu.core"
 local host = require "cornu.host"
+local registry = require "cornu.registry"
 
 local commands = {}
 
@@ -326,6 +328,85 @@ function commands.bench(args)
     result.isa, #times))
   print(("median %.4g ms   10 %% %.4g ms   90 %% %.4g ms   %.4g GFLOP/s"):format(median, result.p10_ms, result.p90_ms, result.gflops))
   print(("load %.4g ms   first run %.4g ms   peak memory %.1f MB"):format(result.load_ms, result.first_ms, result.rss_mb))
+  return 0
+end
+
+-- ---- layers ----
+
+local layers_usage = [[
+usage: cornu layers [NAME…] [--json]
+
+The layers of every Keras, and the operations of keras.ops as nodes of models, that Cornu computes: class, other names,
+versions of Keras (2 counts tf.keras), arguments with defaults, whether training changes weights, what it computes. NAME:
+all about that class, or the classes whose names hold that word. Every layer also takes Keras's common arguments: name,
+trainable, dtype, input_shape, batch_size, and initializers, regularizers and constraints of its weights.
+]]
+
+local function entry_json(entry)
+  local fields = array {}
+  for i, f in ipairs(entry.fields) do
+    fields[i] = { name = f.name, type = f.type, default = f.standard, required = f.standard == nil, help = f.help,
+      aliases = array(registry.words(f.aliases)), choices = f.choices and array(registry.words(f.choices)) }
+  end
+  return { kind = entry.kind, name = entry.name, aliases = array(entry.aliases), versions = array(entry.versions),
+    weights = entry.weights or "none", arguments = array(entry.arguments), fields = fields, help = entry.help }
+end
+
+local function print_entry(entry)
+  local facts = {}
+  if entry.kind == "layer" then
+    facts[1] = "Keras " .. table.concat(entry.versions, " ") .. ", " .. registry.weights_text(entry)
+  end
+  if #entry.aliases > 0 then facts[#facts + 1] = "also " .. table.concat(entry.aliases, " ") end
+  print(registry.signature(entry))
+  if #facts > 0 then print("    " .. table.concat(facts, "; ")) end
+  if entry.help then print("    " .. entry.help:match "^[^\n]*") end
+end
+
+-- The entries that the words name; nil and the first word that names none.
+local function named_entries(all, names)
+  local found, seen = {}, {}
+  for _, name in ipairs(names) do
+    local before, part = #found, {}
+    for _, entry in ipairs(all) do
+      if registry.answers(entry, name) then part[#part + 1] = entry end
+    end
+    for _, entry in ipairs(#part == 0 and all or {}) do
+      local text = entry.name .. " " .. table.concat(entry.aliases, " ")
+      if text:lower():find(name:lower(), 1, true) then part[#part + 1] = entry end
+    end
+    for _, entry in ipairs(part) do
+      if not seen[entry] then found[#found + 1] = entry end
+      seen[entry] = true
+    end
+    if #part == 0 and #found == before then return nil, name end
+  end
+  return found
+end
+
+function commands.layers(args)
+  local options, names = parse(args, { json = "flag" }, nil, layers_usage)
+  if not options then return names end
+  local layers, operations = registry.layers(), registry.operations()
+  local all, missing = table.move(operations, 1, #operations, #layers + 1, table.move(layers, 1, #layers, 1, {})), nil
+  local n_layers, n_operations = #layers, #operations
+  if #names > 0 then all, missing = named_entries(all, names) end
+  local why = missing and registry.refusal(missing)
+  if why then fail("%s is not supported: %s", missing, why) end
+  if not all then fail('no layer or operation "%s": cornu layers lists them', missing) end
+  if options.json then
+    local list = array {}
+    for i, entry in ipairs(all) do list[i] = entry_json(entry) end
+    print(cornu.json.encode(list))
+  elseif #names > 0 and #all <= 2 then
+    for i, entry in ipairs(all) do print((i > 1 and "\n" or "") .. registry.describe(entry)) end
+  else
+    for _, entry in ipairs(all) do print_entry(entry) end
+    if #names == 0 then
+      print(("\n%d layers, %d operations of keras.ops\n\nnot supported:"):format(n_layers, n_operations))
+      for _, group in ipairs(core.refused_classes()) do print(("  %s: %s"):format(group.names, group.why)) end
+    end
+  end
   return 0
 end
 

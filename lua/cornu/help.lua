@@ -2,6 +2,7 @@
 -- `text` below holds an entry for every function of the Lua API: "name", "signature", "what it does". The entries of
 -- operations and layer types come from the registries of the engine.
 local core = require "cornu.core"
+local registry = require "cornu.registry"
 
 local text = {
   -- models
@@ -195,7 +196,9 @@ invert = true (dark on light becomes light on dark), interpolation =, batch = fa
   { "ops", "cornu.ops", 'All operations by name; each is cornu.NAME and t:NAME too. help "ops" lists them.' },
   { "op_types", "cornu.op_types() → list", "The registry of operations: name, help, fields." },
   { "layer_types", "cornu.layer_types() → list",
-    "The registry of layer types: name, aliases, versions, help, fields." },
+    "The registry of layers: name, aliases, versions, weights, help, fields. Shell: cornu layers." },
+  { "operation_types", "cornu.operation_types() → list",
+    "The registry of keras.ops's classes that may be nodes of a model: name, arguments, help, fields." },
 }
 
 local overview = [[
@@ -204,27 +207,9 @@ Cornu %s: Keras models in Lua.
   x = cornu.tensor{{1, 2}, {3, 4}}      x[1]      x[{ {1, 2}, -1 }]      x:sum(1)      cornu.exp(x)
 Positions, axes and layers count from 1, negative from the end; only Keras configs keep Keras's 0-based axes.
 help(x) for a function, a method or a layer type; help "word" searches; help "tensor", "model", "layer", "image", "ops",
-"layers" for an overview.]]
+"layers", "keras.ops" for an overview.]]
 
 return function(cornu)
-  local function words(s)
-    local list = {}
-    for word in (s or ""):gmatch "%S+" do list[#list + 1] = word end
-    return list
-  end
-
-  local function option_lines(fields)
-    local lines = {}
-    for _, f in ipairs(fields) do
-      local default = f.standard and " = " .. f.standard or " (required)"
-      local note = f.help or ""
-      if f.choices then note = note .. (note ~= "" and "; " or "") .. "one of: " .. f.choices end
-      if f.aliases then note = note .. (note ~= "" and "; " or "") .. "also: " .. f.aliases end
-      lines[#lines + 1] = ("  %s%s%s"):format(f.name, default, note ~= "" and "   " .. note or "")
-    end
-    return lines
-  end
-
   local function describe_op(op)
     local names, inputs = {}, {}
     for _, f in ipairs(op.fields) do names[#names + 1] = f.name end
@@ -236,7 +221,7 @@ return function(cornu)
     local arguments = table.concat(inputs, ", ") .. (#names > 0 and " [, " .. table.concat(names, ", ") .. "]" or "")
     local lines = { ("cornu.%s(%s)"):format(op.name, arguments) }
     if op.help then lines[#lines + 1] = op.help end
-    for _, line in ipairs(option_lines(op.fields)) do lines[#lines + 1] = line end
+    for _, line in ipairs(registry.field_lines(op.fields)) do lines[#lines + 1] = line end
     for _, f in ipairs(op.fields) do
       if f.name == "axis" or f.name == "axes" or f.name == "perm" then
         lines[#lines + 1] = "Axes count from 1 here, negative from the end."
@@ -248,15 +233,6 @@ return function(cornu)
       lines[#lines + 1] = "Positions count from 1: add 1 to ids that count from 0."
     end
     if op.aliases then lines[#lines + 1] = "also: " .. op.aliases end
-    return table.concat(lines, "\n")
-  end
-
-  local function describe_layer(layer)
-    local lines = { layer.name .. "{…}   a layer of Keras" .. (layer.versions and " " .. layer.versions:gsub(" ",
-        ", ") or "") }
-    if layer.help then lines[#lines + 1] = layer.help end
-    for _, line in ipairs(option_lines(layer.fields)) do lines[#lines + 1] = line end
-    if layer.aliases then lines[#lines + 1] = "also: " .. layer.aliases end
     return table.concat(lines, "\n")
   end
 
@@ -291,18 +267,19 @@ return function(cornu)
       if not by_name["t:" .. op.name] then -- shape operations have methods of their own
         local full = describe_op(op)
         local topic = add(op.name, full:match "^[^\n]*", full)
-        for _, alias in ipairs(words(op.aliases)) do by_name[alias] = by_name[alias] or topic end
+        for _, alias in ipairs(registry.words(op.aliases)) do by_name[alias] = by_name[alias] or topic end
         if core.ops[op.name] then by_function[core.ops[op.name]] = topic end
       end
     end
     for name, f in pairs(core.ops) do by_name[name] = by_name[name] or by_function[f] end
   end
 
-  local function add_layers()
-    for _, layer in ipairs(core.layer_types()) do
-      local full = describe_layer(layer)
-      local topic = add(layer.name, layer.name .. "{…}   " .. ((layer.help or ""):match "^[^\n]*"), full)
-      for _, alias in ipairs(words(layer.aliases)) do by_name[alias] = by_name[alias] or topic end
+  local function add_classes(entries, prefix)
+    for _, entry in ipairs(entries) do
+      local short = registry.signature(entry)
+      local topic = add(prefix .. entry.name, #short > 60 and short:sub(1, 57) .. "…" or short, registry.describe(entry))
+      by_name[entry.name] = by_name[entry.name] or topic
+      for _, alias in ipairs(entry.aliases) do by_name[alias] = by_name[alias] or topic end
     end
   end
 
@@ -311,7 +288,8 @@ return function(cornu)
     topics, by_name, by_function = {}, {}, {}
     add_texts()
     add_ops()
-    add_layers()
+    add_classes(registry.layers(), "")
+    add_classes(registry.operations(), "keras.ops.")
   end
 
   local function list_of(title, names)
@@ -385,7 +363,10 @@ return function(cornu)
     if name == "ops" then
       return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))
     end
-    if name == "layers" then return list_of("Layer types:", names_in(core.layer_types())) end
+    if name == "layers" then return list_of("Layers:", names_in(registry.layers())) end
+    if name == "keras.ops" or name == "operations" then
+      return list_of("Operations of keras.ops that may be nodes of a model:", names_in(registry.operations()))
+    end
     local topic = by_name[name] or by_name["t:" .. name] or by_name["model:" .. name] or by_name["layer:" .. name] or
       by_name[name:match "^t:(.+)$" or name]
     if not topic then return search(word) end

@@ -131,6 +131,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_bidirectional = {
     .name = "Bidirectional",
+    .weights = "inner",
     .versions = "1 2 3",
     .help = "a recurrent layer in both directions: (batch, time, features) -> (batch, 2 units) or (batch, time, "
         "2 units) by merge_mode",

@@ -36,7 +36,7 @@ static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
 const cn_layer_type cn_layer_conv3d_transpose = {
     .name = "Conv3DTranspose",
     .aliases = "Convolution3DTranspose Deconvolution3D Deconv3D",
-    .versions = "1 2 3",
+    .versions = "2 3",
     .help =
         "transposed convolution, bias and activation: (batch, depth, height, width, channels) -> larger by the strides",
     .min_in = 1,

@@ -34,7 +34,8 @@ bool cornu_layer_type_info(int i, cornu_type_info *out) {
   if (i < 0 || i >= cn_layer_type_total) return false;
   const cn_layer_type *t = cn_layer_types[i];
   *out = (cornu_type_info){.name = t->name, .aliases = t->aliases, .help = t->help, .versions = t->versions,
-                           .n_fields = cn_field_count(t->fields), .min_inputs = t->min_in, .max_inputs = t->max_in};
+                           .n_fields = cn_field_count(t->fields), .min_inputs = t->min_in, .max_inputs = t->max_in,
+                           .weights = t->weights ? t->weights : t->build ? "trainable" : NULL};
   return true;
 }
 
@@ -167,11 +168,14 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
 }
 
 static cn_status unknown_class(const char *name, const char *class_name, cn_error *e) {
+  const char *bare = bare_name(class_name), *why = cn_refusal(bare);
+  if (why)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): not supported: %s; or give a handler: "
+                   "custom_objects = { %s = function(x, layer) … end }", name, class_name, why, bare);
   cn_text all = {0};
   for (int i = 0; i < cn_layer_type_total; i++)
     cn_text_addf(&all, "%s %s ", cn_layer_types[i]->name, cn_layer_types[i]->aliases ? cn_layer_types[i]->aliases : "");
   char nearest[80];
-  const char *bare = bare_name(class_name);
   bool near = all.data && cn_nearest_name(bare, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
   return cn_fail(e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): unknown layer class%s%s%s; give a handler: "

@@ -125,11 +125,16 @@ struct cn_layer_type {
   /* How many arrays of a Keras 1 file hold the layer's own weights when that is not n_weights (LSTM: 12, one kernel,
    * recurrent kernel and bias per gate); import joins them. NULL: n_weights. */
   int (*keras1_arrays)(const cn_layer *l);
+  /* For the registry, where `build` does not tell: "fixed", weights that are never trained; "inner", those of layers
+   * within. NULL: trainable ones when there is a build. */
+  const char *weights;
 };
 
 /* The registry, sorted by name: each `const cn_layer_type cn_layer_NAME` in layers/ is found by the build. */
 extern const cn_layer_type *const cn_layer_types[];
 extern const int cn_layer_type_total;
+/* Why this class of Keras is not supported on purpose; NULL: it is not one of those. */
+const char *cn_refusal(const char *class_name);
 /* by name or alias, "Custom>" and "package>" prefixes apart */
 const cn_layer_type *cn_layer_type_find(const char *class_name);
 /* Custom handlers, reference counted, shared by the layers of a model. */

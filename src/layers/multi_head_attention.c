@@ -299,6 +299,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_multi_head_attention = {
     .name = "MultiHeadAttention",
+    .weights = "inner",
     .versions = "2 3",
     .help = "attention of several heads: query (batch, Tq, dim), value, key (batch, Tv, dim) -> (batch, Tq, dim)",
     .flags = CN_MASK_OWN,
@@ -330,6 +331,7 @@ static const cn_field grouped_fields[] = {
 
 const cn_layer_type cn_layer_group_query_attention = {
     .name = "GroupQueryAttention",
+    .weights = "inner",
     .aliases = "GroupedQueryAttention",
     .versions = "3",
     .help = "attention whose query heads share keys and values: query (batch, Tq, dim), value, key -> (batch, Tq, dim)",

@@ -84,6 +84,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_normalization = {
     .name = "Normalization",
+    .weights = "fixed",
     .versions = "2 3",
     .help = "(x - mean) / sqrt(variance), or back with invert: (…) -> (…)",
     .min_in = 1,

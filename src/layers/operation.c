@@ -14,12 +14,44 @@ const cn_operation *cn_operation_find(const cn_operation *const *tables, const c
   return NULL;
 }
 
-/* The i-th name of all rows: a row may have several. */
-const char *cornu_operation_name(int i) {
-  for (const cn_operation *const *table = cn_operation_tables; *table; table++)
+static const cn_operation *row(int i) {
+  for (const cn_operation *const *table = cn_operation_tables; i >= 0 && *table; table++)
     for (const cn_operation *o = *table; o->name; o++)
-      if (i-- == 0) return o->name;
+      if (i-- == 0) return o;
   return NULL;
+}
+
+static const cn_op *op_of(const cn_operation *o) { return o->op ? cn_op_find(o->op) : NULL; }
+
+static const cn_field *fields_of(const cn_operation *o) {
+  static const cn_field none[] = {{0}};
+  const cn_op *op = op_of(o);
+  if (o->fields) return o->fields;
+  return op && op->fields ? op->fields : none;
+}
+
+static int count_words(const char *s) {
+  int n = s && *s;
+  for (; s && *s; s++) n += *s == ' ';
+  return n;
+}
+
+const char *cornu_operation_name(int i) { return row(i) ? row(i)->name : NULL; }
+
+bool cornu_operation_info(int i, cornu_type_info *out) {
+  const cn_operation *o = row(i);
+  if (!o) return false;
+  const char *last = o->arguments ? o->arguments + strlen(o->arguments) : "";
+  int most = count_words(o->arguments);
+  *out = (cornu_type_info){.name = o->name, .help = o->help ? o->help : o->op ? cn_op_find(o->op)->help : NULL,
+                           .versions = "3", .n_fields = cn_field_count(fields_of(o)), .arguments = o->arguments,
+                           .max_inputs = last != o->arguments && last[-1] == '*' ? -1 : most};
+  return true;
+}
+
+bool cornu_operation_field(int i, int field, cornu_field_info *out) {
+  const cn_operation *o = row(i);
+  return o && cn_field_info(fields_of(o), field, out);
 }
 
 /* ---- Binding ---- */
@@ -98,15 +130,6 @@ static bool is_argument(const cn_operation *o, const char *name) {
     if (rest) return false;
   }
   return false;
-}
-
-static const cn_op *op_of(const cn_operation *o) { return o->op ? cn_op_find(o->op) : NULL; }
-
-static const cn_field *fields_of(const cn_operation *o) {
-  static const cn_field none[] = {{0}};
-  const cn_op *op = op_of(o);
-  if (o->fields) return o->fields;
-  return op && op->fields ? op->fields : none;
 }
 
 /* What is bound and no tensor argument. A null that no field knows says nothing; a dtype that none knows is that of the
@@ -295,8 +318,9 @@ static cn_status check(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
   s->operation = cn_operation_find(cn_operation_tables, l->class_name);
   if (s->operation) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "this operation of keras.ops is not supported: give a handler: "
-                 "custom_objects = { %s = function(x, layer) … end }", l->class_name);
+  const char *why = cn_refusal(l->class_name);
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "this operation of keras.ops is not supported%s%s: give a handler: "
+                 "custom_objects = { %s = function(x, layer) … end }", why ? ": " : "", why ? why : "", l->class_name);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -305,7 +329,6 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_operation = {
     .name = "Operation",
-    .versions = "3",
     .help = "an operation of keras.ops as a node of a functional model",
     .flags = CN_MASK_OWN | CN_LAYER_OWN_CONFIG | CN_LAYER_CONSTANTS | CN_LAYER_ANY_DTYPE,
     .min_in = 0,

@@ -18,6 +18,7 @@ typedef struct cn_operation {
   void (*emit)(cn_operation_call *c);
   const cn_field *fields; /* of the options; NULL: the op's own */
   size_t options_size;    /* room for `fields` */
+  const char *help;       /* NULL: the op's */
 } cn_operation;
 
 /* One call under way. */

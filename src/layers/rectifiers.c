@@ -90,7 +90,7 @@ const cn_layer_type cn_layer_elu = {
 };
 const cn_layer_type cn_layer_thresholded_relu = {
     .name = "ThresholdedReLU",
-    .versions = "1 2",
+    .versions = "1 2 3",
     .help = "x above theta, else 0: (…) -> (…)",
     .flags = CN_MASK_PASSES,
     .min_in = 1,

@@ -107,6 +107,7 @@ static void lower_stack(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_stacked_rnn_cells = {
     .name = "StackedRNNCells",
+    .weights = "inner",
     .versions = "2 3",
     .help = "cells that run one after the other in each time step of an RNN layer",
     .flags = CN_MASK_OWN,
@@ -176,6 +177,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_rnn = {
     .name = "RNN",
+    .weights = "inner",
     .versions = "2 3",
     .help = "a recurrent layer made of a cell or a list of cells: (batch, time, features) -> (batch, units), "
         "or (batch, time, units)",

@@ -49,6 +49,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_time_distributed = {
     .name = "TimeDistributed",
+    .weights = "inner",
     .versions = "1 2 3",
     .help = "a layer on every time step: (batch, time, …) -> (batch, time, …)",
     .flags = CN_MASK_OWN,

@@ -23,11 +23,13 @@ static int push_types(lua_State *L, int n, bool (*info)(int, cornu_type_info *),
   cornu_field_info f;
   lua_createtable(L, n, 0);
   for (int i = 0; i < n && info(i, &t); i++) {
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 9);
     set_text(L, "name", t.name);
     set_text(L, "aliases", t.aliases);
     set_text(L, "help", t.help);
     set_text(L, "versions", t.versions);
+    set_text(L, "weights", t.weights);
+    set_text(L, "arguments", t.arguments);
     lua_pushinteger(L, t.min_inputs);
     lua_setfield(L, -2, "min_inputs");
     lua_pushinteger(L, t.max_inputs);
@@ -50,4 +52,25 @@ static int layer_types(lua_State *L) {
   return push_types(L, cornu_layer_type_count(), cornu_layer_type_info, cornu_layer_type_field);
 }
 
-const luaL_Reg cn_lua_describe_functions[] = {{"op_types", op_types}, {"layer_types", layer_types}, {NULL, NULL}};
+static int operation_types(lua_State *L) {
+  int n = 0;
+  while (cornu_operation_name(n)) n++;
+  return push_types(L, n, cornu_operation_info, cornu_operation_field);
+}
+
+/* refused_classes() → {{names =, why =}, …} */
+static int refused_classes(lua_State *L) {
+  const char *names, *why;
+  lua_newtable(L);
+  for (int i = 0; cornu_refused_classes(i, &names, &why); i++) {
+    lua_createtable(L, 0, 2);
+    set_text(L, "names", names);
+    set_text(L, "why", why);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+const luaL_Reg cn_lua_describe_functions[] = {
+  {"op_types", op_types}, {"layer_types", layer_types}, {"operation_types", operation_types},
+  {"refused_classes", refused_classes}, {NULL, NULL}};

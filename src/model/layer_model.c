@@ -32,6 +32,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_model = {
     .name = "Functional",
+    .weights = "inner",
     .aliases = "Model Sequential Container Network Graph",
     .versions = "1 2 3",
     .help = "a model inside a model",

@@ -1,0 +1,31 @@
+/* Classes of Keras that are refused on purpose, and why. */
+#include "base/text.h"
+#include "layers/layer.h"
+
+static const struct { const char *names, *why; } refused[] = {
+    {"Layer InputSpec Wrapper Recurrent ConvRecurrent2D ConvRNN2D AbstractRNNCell PreprocessingLayer",
+     "a base class, which Keras saves in no file"},
+    {"Function", "a part of Keras's own machinery, which it saves in no file"},
+    {"FlaxLayer JaxLayer", "it holds serialized code of JAX"},
+    {"TorchModuleWrapper", "it holds a pickled module of PyTorch, which is code"},
+    {"ModuleWrapper", "it holds a tf.Module, whose code the file does not have"},
+    {"TFSMLayer", "it names a SavedModel in another place"},
+    {"DenseFeatures SequenceFeatures LinearModel WideDeepModel",
+     "its feature columns read dicts of raw examples; save the layers that come after it as a model"},
+    {"FeatureSpace", "it reads dicts of raw examples; save the model that comes after it"},
+    {"DynamicLookup DynamicEmbedding", "its table changes while it runs"},
+    {"Distiller SharpnessAwareMinimization", "it wraps a model for training; save that model"},
+};
+
+const char *cn_refusal(const char *class_name) {
+  for (int i = 0; i < CN_COUNT(refused); i++)
+    if (cn_word_in(refused[i].names, class_name, NULL)) return refused[i].why;
+  return NULL;
+}
+
+bool cornu_refused_classes(int i, const char **names, const char **why) {
+  if (i < 0 || i >= CN_COUNT(refused)) return false;
+  *names = refused[i].names;
+  *why = refused[i].why;
+  return true;
+}
