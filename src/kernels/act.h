@@ -32,6 +32,6 @@ typedef enum cn_act_kind {
   CN_ACT_KINDS
 } cn_act_kind;
 
-typedef struct cn_act { cn_act_kind kind; float a, b, c; } cn_act;
+typedef struct cn_act { cn_act_kind kind; double a, b, c; } cn_act;
 
 #endif

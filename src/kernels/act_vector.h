@@ -8,7 +8,7 @@
 
 typedef struct vact { vf a, b, c; } vact; /* the parameters, one value in all lanes */
 
-V_FN vact v_act_parameters(const cn_act *act) { return (vact){v_set(act->a), v_set(act->b), v_set(act->c)}; }
+V_FN vact v_act_parameters(const cn_act *act) { return (vact){v_set((float)act->a), v_set((float)act->b), v_set((float)act->c)}; }
 
 V_FN vf v_clip(vf x, float low, float high) { return v_min(v_set(high), v_max(v_set(low), x)); }
 

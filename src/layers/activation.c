@@ -12,12 +12,12 @@ static const struct { const char *names; cn_act act; } elements[] = {
     {"linear", {CN_ACT_LINEAR, 0, 0, 0}},
     {"relu", {CN_ACT_RELU, 0, INFINITY, 0}},
     {"relu6", {CN_ACT_RELU, 0, 6, 0}},
-    {"leaky_relu", {CN_ACT_RELU, 0.2f, INFINITY, 0}},
+    {"leaky_relu", {CN_ACT_RELU, 0.2, INFINITY, 0}},
     {"elu", {CN_ACT_ELU, 1, 0, 0}},
     {"selu", {CN_ACT_SELU, 0, 0, 0}},
     {"celu", {CN_ACT_CELU, 1, 0, 0}},
     {"sigmoid", {CN_ACT_SIGMOID, 0, 0, 0}},
-    {"hard_sigmoid", {CN_ACT_HARD_SIGMOID, 0.2f, 0.5f, 0}},
+    {"hard_sigmoid", {CN_ACT_HARD_SIGMOID, 0.2, 0.5, 0}},
     {"log_sigmoid", {CN_ACT_LOG_SIGMOID, 0, 0, 0}},
     {"tanh", {CN_ACT_TANH, 0, 0, 0}},
     {"hard_tanh", {CN_ACT_HARD_TANH, 0, 0, 0}},
@@ -29,8 +29,8 @@ static const struct { const char *names; cn_act act; } elements[] = {
     {"hard_silu hard_swish", {CN_ACT_HARD_SILU, 0, 0, 0}},
     {"gelu", {CN_ACT_GELU, 0, 0, 0}},
     {"mish", {CN_ACT_MISH, 0, 0, 0}},
-    {"soft_shrink", {CN_ACT_SOFT_SHRINK, 0.5f, 0, 0}},
-    {"hard_shrink", {CN_ACT_HARD_SHRINK, 0.5f, 0, 0}},
+    {"soft_shrink", {CN_ACT_SOFT_SHRINK, 0.5, 0, 0}},
+    {"hard_shrink", {CN_ACT_HARD_SHRINK, 0.5, 0, 0}},
     {"squareplus", {CN_ACT_SQUAREPLUS, 4, 0, 0}},
     {"sparse_plus", {CN_ACT_SPARSE_PLUS, 0, 0, 0}},
     {"sparse_sigmoid", {CN_ACT_SPARSE_SIGMOID, 0, 0, 0}},
@@ -46,7 +46,7 @@ static cn_status by_name(const char *name, const cn_origin *origin, cn_activatio
   for (int i = 0; i < CN_COUNT(elements); i++) {
     if (!cn_word_in(elements[i].names, name, NULL)) continue;
     out->act = elements[i].act;
-    if (out->act.kind == CN_ACT_HARD_SIGMOID && origin->keras >= 3) out->act.a = 1.0f / 6;
+    if (out->act.kind == CN_ACT_HARD_SIGMOID && origin->keras >= 3) out->act.a = 1.0 / 6;
     return CORNU_OK;
   }
   cn_text all = {0};

@@ -44,7 +44,7 @@ static cn_status check(cn_layer *l, int spatial, cn_error *e) {
   if (!named && !cn_value_find(l->config, "activation")) s->conv.activation.act = (cn_act){.kind = CN_ACT_TANH};
   if (!gates)
     s->recurrent_activation.act = l->origin.keras >= 3 ? (cn_act){.kind = CN_ACT_SIGMOID}
-                                                       : (cn_act){.kind = CN_ACT_HARD_SIGMOID, .a = 0.2f, .b = 0.5f};
+                                                       : (cn_act){.kind = CN_ACT_HARD_SIGMOID, .a = 0.2, .b = 0.5};
   if (s->conv.activation.kind != CN_ACTIVATION_ELEMENT || s->recurrent_activation.kind != CN_ACTIVATION_ELEMENT)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its activations must be element-wise");
   if (s->time_major) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"time_major\" is true, which is not supported");

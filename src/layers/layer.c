@@ -63,37 +63,6 @@ static const char common_keys[] =
 
 static const char *text_or(const cn_value *v, const char *other) { return cn_value_str(v) ? cn_value_str(v) : other; }
 
-/* The name of a quantised policy, which may be the default or one part of a map; NULL: none. */
-static const char *quantised_policy(const cn_value *v) {
-  static const char *const marks[] = {"Quantized", "Int4", "GPTQ", "AWQ", "_from_"};
-  const char *name = cn_value_str(v) ? v->s : cn_value_str(cn_value_find(v, "class_name"));
-  for (int i = 0; name && i < CN_COUNT(marks); i++)
-    if (strstr(name, marks[i])) return name;
-  const cn_value *config = cn_value_find(v, "config"), *map = cn_value_find(config, "policy_map");
-  const char *found = config ? quantised_policy(cn_value_find(config, "default_policy")) : NULL;
-  for (int i = 0; !found && cn_value_is(map, CORNU_DICT) && i < map->count; i++)
-    found = quantised_policy(map->items[i]);
-  return found;
-}
-
-static const char *policy_name(const cn_value *v) {
-  const cn_value *config = cn_value_find(v, "config"), *inner = cn_value_find(config, "default_policy");
-  return inner ? policy_name(inner) : cn_value_str(config ? cn_value_find(config, "name") : v);
-}
-
-/* Policies of 16-bit floats change precision alone: their layers compute in float32. */
-static cn_status refuse_dtype(const cn_layer *l, cn_error *e) {
-  const cn_value *v = cn_value_find(l->config, "dtype");
-  const char *quantised = l->type->flags & CN_LAYER_QUANTISED ? NULL : quantised_policy(v), *name = policy_name(v);
-  if (quantised)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is %s: quantised layers are not supported; save the model "
-                   "with float weights", quantised);
-  if (name && strcmp(name, "float64") == 0 && !(l->type->flags & (CN_LAYER_INPUT | CN_LAYER_ANY_DTYPE)))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is float64: layers compute in float32; save the model in "
-                   "float32");
-  return CORNU_OK;
-}
-
 /* An activation that a handler computes, by the name of its function or class. *out stays NULL when there is none. */
 static cn_status custom_activation(cn_layer *l, const cn_value *v, cn_layer **out, cn_error *e) {
   const char *name = cn_value_str(v) ? v->s : cn_value_str(cn_value_find(v, "class_name"));
@@ -134,7 +103,7 @@ static cn_status parse_config(cn_layer *l, cn_error *e) {
   cn_field_hooks hooks = {l, parse_field};
   if (!(l->type->flags & (CN_LAYER_MODEL | CN_LAYER_OWN_CONFIG)) && l->type != &cn_layer_custom)
     CN_TRY(cn_fields_parse(l->type->fields, config, l->settings, common_keys, &hooks, &l->arena, e));
-  if (!l->custom) CN_TRY(refuse_dtype(l, e));
+  CN_TRY(cn_layer_policy(l, e));
   return l->type->check ? l->type->check(l, e) : CORNU_OK;
 }
 

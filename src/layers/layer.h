@@ -47,6 +47,7 @@ struct cornu_layer {
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
   cornu_dtype compute;          /* float32, or float64 where the dtype policy says so: weights and results */
+  bool policy, casts;           /* the config names a policy; calls cast float inputs to `compute` */
   cn_weight *weights;           /* its own; children have theirs */
   int n_weights, cap_weights;
   cn_child *children;           /* wrapped layers, in the order in which Keras lists their weights */
@@ -90,7 +91,7 @@ enum {
   CN_LAYER_IDENTITY = 8, /* at inference: lower may be NULL, inputs are the outputs */
   CN_LAYER_MODEL = 16,   /* nested model */
   CN_LAYER_QUANTISED = 32, /* reads weights of quantised dtype policies itself */
-  CN_LAYER_ANY_DTYPE = 64, /* moves values without computing: dtype float64 is fine */
+  CN_LAYER_UNCAST = 64, /* takes its inputs in whatever dtype they come */
   CN_LAYER_OWN_CONFIG = 128, /* reads its config itself: any key may be there */
   CN_LAYER_CONSTANTS = 256 /* may be called with numbers beside tensors */
 };
@@ -150,6 +151,9 @@ cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_c
 cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, const char *name,
                              const cn_value *config, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
                              cn_error *e);
+/* Reads the dtype policy: sets compute, policy and casts (policy.c). */
+cn_status cn_layer_policy(cn_layer *l, cn_error *e);
+void cn_layer_infer(cn_layer *l, const cn_type *in, int n_in); /* from the inputs, where the config is too old to tell */
 /* For check(): a wrapped layer under its Keras attribute name; takes the reference over. */
 cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn_error *e);
 /* For build(). */

@@ -99,6 +99,8 @@ static void build(cn_layer *l, cn_trace *t, const cn_call *c) {
     return;
   }
   for (int i = 0; i < c->n_positional; i++) types[i] = *cn_edge_type(t, c->in[i].data);
+  cn_layer_infer(l, types, c->n_positional);
+  t->compute = l->compute;
   if (l->type->build) t->status = l->type->build(l, types, c->n_positional, t->error);
   if (!t->status) l->built = true;
   while (t->status && l->n_weights > 0) cornu_tensor_release(l->weights[--l->n_weights].value);
@@ -123,6 +125,27 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   if (l->type->flags & CN_MASK_PASSES && c->n_positional > 0)
     for (int i = 0; i < c->n_out; i++)
       if (c->out[i].mask == CN_NO_EDGE) c->out[i].mask = c->in[0].mask;
+}
+
+/* Keras's autocast: float inputs come in the dtype in which the layer computes, others stay. */
+static void cast_inputs(cn_layer *l, cn_trace *t, cn_call *c) {
+  bool fit = true;
+  for (int i = 0; i < c->n_in; i++) {
+    cornu_dtype dtype = cn_edge_type(t, c->in[i].data)->dtype;
+    fit &= c->in[i].data == CN_NO_EDGE || !cn_dtype_is_float(dtype) || dtype == l->compute;
+  }
+  if (fit || !l->casts || t->status) return;
+  cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)c->n_in, sizeof *in);
+  if (!in) {
+    t->status = cn_no_memory(t->error);
+    return;
+  }
+  for (int i = 0; i < c->n_in; i++) {
+    in[i] = c->in[i];
+    if (in[i].data != CN_NO_EDGE && cn_dtype_is_float(cn_edge_type(t, in[i].data)->dtype))
+      in[i].data = cn_emit_compute(t, in[i].data);
+  }
+  c->in = in;
 }
 
 /* A mask given by name takes the place of the first input's. */
@@ -156,6 +179,7 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   t->compute = l->compute;
   t->training = training_of(l, t, c);
   take_mask(l, t, c);
+  cast_inputs(l, t, c);
   check_arguments(l, t, c);
   check_inputs(l, t, c);
   check_masks(l, t, c);

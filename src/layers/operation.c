@@ -330,7 +330,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_operation = {
     .name = "Operation",
     .help = "an operation of keras.ops as a node of a functional model",
-    .flags = CN_MASK_OWN | CN_LAYER_OWN_CONFIG | CN_LAYER_CONSTANTS | CN_LAYER_ANY_DTYPE,
+    .flags = CN_MASK_OWN | CN_LAYER_OWN_CONFIG | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
     .min_in = 0,
     .max_in = -1,
     .settings_size = sizeof(settings),

@@ -26,7 +26,7 @@ static void lower_relu(cn_layer *l, cn_trace *t, cn_call *c) {
   const relu *s = l->settings;
   double slope = isnan(s->negative_slope) ? 0 : s->negative_slope, threshold = isnan(s->threshold) ? 0 : s->threshold;
   emit_act(t, c,
-           (cn_act){CN_ACT_RELU, (float)slope, isnan(s->max_value) ? INFINITY : (float)s->max_value, (float)threshold});
+           (cn_act){CN_ACT_RELU, slope, isnan(s->max_value) ? INFINITY : s->max_value, threshold});
 }
 
 const cn_layer_type cn_layer_relu = {
@@ -57,7 +57,7 @@ static const cn_field threshold_fields[] = {
      .help = "values above stay, others become 0"},
     {0}};
 
-static float value_of(const cn_layer *l) { return (float)((const one *)l->settings)->value; }
+static double value_of(const cn_layer *l) { return ((const one *)l->settings)->value; }
 static void lower_leaky(cn_layer *l, cn_trace *t, cn_call *c) {
   emit_act(t, c, (cn_act){CN_ACT_RELU, value_of(l), INFINITY, 0});
 }

@@ -27,7 +27,7 @@ static void lower_random(cn_layer *l, cn_trace *t, cn_call *c) {
 #define IDENTITY(id, class_name, in_versions, words, table, how) \
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .help = words ": (…) -> (…)", \
-      .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_ANY_DTYPE, \
+      .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY, \
       .min_in = 1, .max_in = 1, .fields = table, .lower = how};
 #define RANDOM(id, class_name, in_versions, table) \
   IDENTITY(id, class_name, in_versions, "the identity at inference", table, lower_random)

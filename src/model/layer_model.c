@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "model/model.h"
+#include "ops/ops.h"
 
 static cn_status check(cn_layer *l, cn_error *e) {
   cn_value *serialized = cn_value_new(&l->arena, CORNU_DICT);
@@ -13,6 +14,17 @@ static cn_status check(cn_layer *l, cn_error *e) {
   return CORNU_OK;
 }
 
+/* A model takes its inputs in the dtypes that it declares. */
+static void cast_inputs(cn_layer *l, cn_trace *t, const cn_call *c, cn_sym *in) {
+  cn_model *m = l->model;
+  for (int i = 0; i < m->n_inputs; i++) {
+    cornu_dtype dtype = cn_edge_type(t, c->in[i].data)->dtype, wanted = cn_model_type(m, m->inputs[i])->dtype;
+    in[i] = c->in[i];
+    if (m->unknown_input || dtype == wanted || (l->origin.keras < 3 && !l->origin.tf)) continue;
+    in[i].data = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){wanted}, in[i].data);
+  }
+}
+
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_model *m = l->model;
   if (c->n_positional != m->n_inputs) {
@@ -20,12 +32,14 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     return;
   }
   cn_sym *out = cn_arena_array(&t->graph->arena, (size_t)m->n_outputs + 1, sizeof *out);
-  if (!out) {
+  cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)m->n_inputs + 1, sizeof *in);
+  if (!out || !in) {
     t->status = cn_no_memory(t->error);
     return;
   }
   const char *label = t->label;
-  cn_model_lower(m, t, c->in, out);
+  cast_inputs(l, t, c, in);
+  cn_model_lower(m, t, in, out);
   t->label = label;
   for (int i = 0; i < m->n_outputs; i++) cn_call_return(t, c, out[i].data, out[i].mask);
 }

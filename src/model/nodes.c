@@ -127,14 +127,16 @@ bool cn_shape_from_value(const cn_value *v, cn_type *out) {
   return true;
 }
 
+/* Of floats, float64 stays and all others are float32. The first layer of an older Sequential, which has no InputLayer,
+ * takes inputs of its own dtype. */
 static cornu_dtype declared_dtype(const cn_layer *l) {
-  cornu_dtype dtype = CORNU_FLOAT32;
+  cornu_dtype dtype = l->compute;
   const cn_value *v = cn_value_find(l->config, "input_dtype");
   if (cn_value_is_null(v) && (l->type && (l->type->flags & CN_LAYER_INPUT))) v = cn_value_find(l->config, "dtype");
   const cn_value *policy = cn_value_find(cn_value_find(v, "config"), "name"); /* {class_name: Policy, config: {name}} */
   const char *name = cn_value_str(policy ? policy : v);
   if (name) cornu_dtype_parse(name, &dtype);
-  return cn_dtype_is_float(dtype) ? CORNU_FLOAT32 : dtype;
+  return cn_dtype_is_float(dtype) && dtype != CORNU_FLOAT64 ? CORNU_FLOAT32 : dtype;
 }
 
 bool cn_declared_input(const cn_layer *l, cn_type *out) {

@@ -89,7 +89,7 @@ static const cn_field gelu_fields[] = {
   static cn_status check_##id(void *attrs, cn_error *e) {                                                              \
     (void)e;                                                                                                           \
     named *n = attrs;                                                                                                  \
-    n->act = (cn_act){kind_, (float)n->a, (float)n->b, (float)n->c};                                                   \
+    n->act = (cn_act){kind_, n->a, n->b, n->c};                                                   \
     body;                                                                                                              \
     return CORNU_OK;                                                                                                   \
   }                                                                                                                    \
@@ -117,13 +117,13 @@ NAMED(relu, "relu", NULL, CN_ACT_RELU, relu_fields, "max(x, 0), with slope, maxi
       if (isnan(n->b)) n->act.b = INFINITY);
 NAMED(relu6, "relu6", NULL, CN_ACT_RELU, no_fields, "min(max(x, 0), 6)", n->act = ((cn_act){CN_ACT_RELU, 0, 6, 0}));
 NAMED(leaky_relu, "leaky_relu", NULL, CN_ACT_RELU, slope_fields, "x above 0, negative_slope * x below",
-      n->act = ((cn_act){CN_ACT_RELU, (float)n->a, INFINITY, 0}));
+      n->act = ((cn_act){CN_ACT_RELU, n->a, INFINITY, 0}));
 NAMED(elu, "elu", NULL, CN_ACT_ELU, alpha_fields, "x above 0, alpha * (exp(x) - 1) below", );
 NAMED(selu, "selu", NULL, CN_ACT_SELU, no_fields, "scaled elu (Klambauer et al. 2017)", );
 NAMED(celu, "celu", NULL, CN_ACT_CELU, alpha_fields, "max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))", );
 NAMED(sigmoid, "sigmoid", NULL, CN_ACT_SIGMOID, no_fields, "1 / (1 + exp(-x))", );
 NAMED(hard_sigmoid, "hard_sigmoid", NULL, CN_ACT_HARD_SIGMOID, no_fields, "clip(x / 6 + 0.5, 0, 1), as Keras 3 has it",
-      n->act = ((cn_act){CN_ACT_HARD_SIGMOID, 1.0f / 6, 0.5f, 0}));
+      n->act = ((cn_act){CN_ACT_HARD_SIGMOID, 1.0 / 6, 0.5, 0}));
 NAMED(log_sigmoid, "log_sigmoid", NULL, CN_ACT_LOG_SIGMOID, no_fields, "log(sigmoid(x))", );
 NAMED(tanh, "tanh", NULL, CN_ACT_TANH, no_fields, "hyperbolic tangent", );
 NAMED(hard_tanh, "hard_tanh", NULL, CN_ACT_HARD_TANH, no_fields, "clip(x, -1, 1)", );

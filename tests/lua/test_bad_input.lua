@@ -124,7 +124,12 @@ function TestBadInput:testConfigs()
           { { "LSTM", { units = 2 } } })
   refused('layer "layer2" (Reshape)', { { "Dense", { units = 3 } }, { "Reshape", { target_shape = { 2, 2 } } } })
   refused("Python code is never run; give a handler in Lua", { { "Lambda", { ["function"] = "x" } } })
-  refused('"dtype" is float64', { { "Dense", { units = 3, dtype = "float64" } } })
+  refused('layer "layer1" (Dense) > "dtype" is "float46", expected a dtype or a policy',
+          { { "Dense", { units = 3, dtype = "float46" } } })
+  refused('"dtype" is 64, expected a dtype', { { "Dense", { units = 3, dtype = 64 } } })
+  refused('"dtype" is {"class_name": "Police"', { { "Dense", { units = 3, dtype = { class_name = "Police" } } } })
+  refused('"dtype" has a policy for "(a|b)*"', { { "Dense", { units = 3, dtype = { class_name = "DTypePolicyMap",
+          config = { policy_map = { ["(a|b)*"] = "float64" } } } } } })
   fails("the model does not say the shape of its input", cornu.load, file(cornu.json.encode {
     class_name = "Sequential", config = { { class_name = "Dense", config = { name = "d", units = 3 } } } }, ".json"))
 end

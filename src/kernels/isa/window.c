@@ -93,7 +93,7 @@ static void depthwise(const cn_window_call *w) {
     return;
   }
   if (cn_act_is_clamp(act)) {
-    row(DEPTHWISE, w, &(range){0, act->b});
+    row(DEPTHWISE, w, &(range){0, (float)act->b});
     return;
   }
   row(DEPTHWISE, w, &everything);
