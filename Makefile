@@ -66,10 +66,10 @@ $(O)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(O)/formats/%.o: CFLAGS += $(LIB_CFLAGS)
-$(O)/kernels/%.o: CFLAGS += $(LIB_CFLAGS)
-$(O)/lua/%.o $(O)/cli/%.o: CFLAGS += $(LUA_CFLAGS)
-$(O)/cli/%.o: CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DIR='"$(PREFIX)/share/cornu/lua"'
+$(O)/formats/%.o: override CFLAGS += $(LIB_CFLAGS)
+$(O)/kernels/%.o: override CFLAGS += $(LIB_CFLAGS)
+$(O)/lua/%.o $(O)/cli/%.o: override CFLAGS += $(LUA_CFLAGS)
+$(O)/cli/%.o: override CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DIR='"$(PREFIX)/share/cornu/lua"'
 
 # Kernels: one source, one object per instruction set; CN_ISA names it.
 define ISA_RULE

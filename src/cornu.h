@@ -155,13 +155,22 @@ typedef enum cornu_dtype {
   CORNU_FLOAT32, CORNU_FLOAT64, CORNU_FLOAT16, CORNU_BFLOAT16,
   CORNU_INT8, CORNU_INT16, CORNU_INT32, CORNU_INT64,
   CORNU_UINT8, CORNU_UINT16, CORNU_UINT32, CORNU_UINT64,
-  CORNU_BOOL8, /* one byte, 0 or 1 */
+  CORNU_BOOL8,  /* one byte, 0 or 1 */
+  CORNU_TEXT, /* a cornu_text: bytes with a length, UTF-8 by convention */
   CORNU_DTYPES
 } cornu_dtype;
 
 CORNU_API const char *cornu_dtype_name(cornu_dtype dtype);                 /* "float32", …, "bool"; static */
 CORNU_API bool cornu_dtype_parse(const char *name, cornu_dtype *out);
 CORNU_API size_t cornu_dtype_bytes(cornu_dtype dtype);
+
+/* One element of a string tensor. The bytes are not NUL-terminated; zero-filled is the empty string. They belong to the
+ * tensor's buffer (or, behind cornu_tensor_wrap, to the caller, who keeps them while a view lives), are never changed,
+ * and last as long as it, even when the element is set anew. */
+typedef struct cornu_text {
+  const char *bytes;
+  size_t length;
+} cornu_text;
 
 typedef struct cornu_tensor cornu_tensor;
 
@@ -211,8 +220,13 @@ CORNU_API int64_t cornu_tensor_get_int(const cornu_tensor *t, const int64_t *ind
 CORNU_API void cornu_tensor_set(cornu_tensor *t, const int64_t *index, double value);
 CORNU_API void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value);
 
+/* The same for strings; those above give 0 for a string and do not set one. cornu_tensor_set_text copies the bytes. */
+CORNU_API cornu_text cornu_tensor_get_text(const cornu_tensor *t, const int64_t *index);
+CORNU_API cornu_status cornu_tensor_set_text(cornu_tensor *t, const int64_t *index, const char *bytes, size_t length,
+                                             cornu_error *e);
+
 /* |t - u| <= atol + rtol * |u| everywhere (equal NaNs and infinities count as close). *worst: largest |t - u|. u has
- * the shape of t, or is a scalar. */
+ * the shape of t, or is a scalar. Strings are close when they are equal; *worst is then 0, else infinity. */
 CORNU_API cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close,
                                              double *worst, cornu_error *e);
 

@@ -83,13 +83,26 @@ static cn_status read_shape(cursor *c, cn_npy *out, cn_error *e) {
 /* What NumPy's letter stands for, of types that tensors do not have. */
 static const char *dtype_kind(char letter) {
   switch (letter) {
-    case 'U': return "unicode texts";
-    case 'S': case 'a': return "texts in bytes";
     case 'O': return "Python objects, which are never unpickled";
     case 'c': return "complex numbers";
     case 'M': case 'm': return "times";
     default: return "a type that Cornu does not have";
   }
+}
+
+/* U7: 7 characters of 4 bytes; S7, a7: 7 bytes. */
+static bool parse_string(const char *name, cn_npy *out) {
+  size_t digits = strspn(name + 1, "0123456789");
+  if (!strchr("USa", *name) || digits == 0 || digits > 9 || name[1 + digits]) return false;
+  out->dtype = CORNU_TEXT;
+  out->wide = *name == 'U';
+  for (const char *c = name + 1; *c; c++) out->width = 10 * out->width + (*c - '0');
+  return true;
+}
+
+/* Bytes of one element in the file. */
+static size_t element_bytes(const cn_npy *a) {
+  return a->dtype == CORNU_TEXT ? (size_t)a->width * (a->wide ? 4 : 1) : cornu_dtype_bytes(a->dtype);
 }
 
 static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
@@ -107,6 +120,10 @@ static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
       out->swapped = other && cornu_dtype_bytes(out->dtype) > 1;
       return CORNU_OK;
     }
+  if (parse_string(name, out)) {
+    out->swapped = other && out->wide;
+    return CORNU_OK;
+  }
   return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of dtype '%s' (%s)", text, dtype_kind(*name));
 }
 
@@ -145,7 +162,7 @@ cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) 
   }
   if (seen != 7) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header lacks descr, fortran_order or shape");
   int64_t count = cn_shape_size(out->rank, out->shape);
-  if (count < 0 || !cn_mul_size((size_t)count, cornu_dtype_bytes(out->dtype), &out->bytes) ||
+  if (count < 0 || !cn_mul_size((size_t)count, element_bytes(out), &out->bytes) ||
       out->bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes",
                    CN_SHAPE(out->rank, out->shape), cn_limits.max_tensor_bytes);
@@ -158,6 +175,7 @@ cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) 
 cn_status cn_npy_new(const cn_npy *a, cn_tensor **out, cn_error *e) {
   int64_t shape[CN_MAX_RANK];
   for (int i = 0; i < a->rank; i++) shape[i] = a->shape[a->fortran ? a->rank - 1 - i : i];
+  if (a->dtype == CORNU_TEXT) return cornu_tensor_new(CORNU_UINT8, 1, (int64_t[]){(int64_t)a->bytes}, out, e);
   return cornu_tensor_new(a->dtype, a->rank, shape, out, e);
 }
 
@@ -170,12 +188,29 @@ static void swap_bytes(char *data, size_t size, int64_t count) {
     }
 }
 
+/* Replaces the bytes that were read by strings. */
+static cn_status settle_strings(const cn_npy *a, cn_tensor **t, cn_error *e) {
+  int64_t shape[CN_MAX_RANK];
+  cn_tensor *strings;
+  for (int i = 0; i < a->rank; i++) shape[i] = a->shape[a->fortran ? a->rank - 1 - i : i];
+  if (a->swapped) swap_bytes((*t)->data, 4, (int64_t)a->bytes / 4);
+  CN_TRY(cn_npy_to_strings(a, (*t)->data, a->rank, shape, &strings, e));
+  cornu_tensor_release(*t);
+  *t = strings;
+  return CORNU_OK;
+}
+
+static void settle_numbers(const cn_npy *a, cn_tensor *t) {
+  int64_t count = cornu_tensor_size(t);
+  if (a->swapped) swap_bytes(t->data, cornu_dtype_bytes(a->dtype), count);
+  if (a->dtype == CORNU_BOOL8)
+    for (int64_t i = 0; i < count; i++) t->data[i] = t->data[i] != 0;
+}
+
 cn_status cn_npy_settle(const cn_npy *a, cn_tensor **t, cn_error *e) {
   cn_tensor *turned, *plain;
-  int64_t count = cornu_tensor_size(*t);
-  if (a->swapped) swap_bytes((*t)->data, cornu_dtype_bytes(a->dtype), count);
-  if (a->dtype == CORNU_BOOL8)
-    for (int64_t i = 0; i < count; i++) (*t)->data[i] = (*t)->data[i] != 0;
+  if (a->dtype == CORNU_TEXT) CN_TRY(settle_strings(a, t, e));
+  else settle_numbers(a, *t);
   if (!a->fortran || a->rank < 2) return CORNU_OK;
   CN_TRY(cornu_tensor_transpose(*t, NULL, &turned, e));
   cn_status status = cornu_tensor_contiguous(turned, &plain, e);
@@ -230,12 +265,22 @@ cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e
 
 /* ---- Writing ---- */
 
-size_t cn_npy_head(const cn_tensor *t, char head[CN_NPY_HEAD]) {
+static void dtype_text(const cn_npy *a, char *text, size_t size) {
   static const char *const names[CORNU_DTYPES] = {"f4", "f8", "f2", "V2", "i1", "i2", "i4", "i8", "u1", "u2", "u4",
                                                   "u8", "b1"};
-  char text[CN_NPY_HEAD - 16], order = little_endian() ? '<' : '>';
-  if (cornu_dtype_bytes(t->dtype) == 1 || t->dtype == CORNU_BFLOAT16) order = '|';
-  int n = snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, names[t->dtype]);
+  char order = little_endian() ? '<' : '>';
+  if (a->dtype == CORNU_TEXT) {
+    snprintf(text, size, "%c%c%lld", a->wide ? order : '|', a->wide ? 'U' : 'S', (long long)a->width);
+    return;
+  }
+  if (cornu_dtype_bytes(a->dtype) == 1 || a->dtype == CORNU_BFLOAT16) order = '|';
+  snprintf(text, size, "%c%s", order, names[a->dtype]);
+}
+
+static size_t write_head(const cn_npy *a, const cn_tensor *t, char head[CN_NPY_HEAD]) {
+  char text[CN_NPY_HEAD - 16], dtype[32];
+  dtype_text(a, dtype, sizeof dtype);
+  int n = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (", dtype);
   for (int i = 0; i < t->rank; i++)
     n += snprintf(text + n, sizeof text - (size_t)n, i ? " %lld%s" : "%lld%s", (long long)t->shape[i],
                   i + 1 < t->rank || t->rank == 1 ? "," : "");
@@ -250,6 +295,26 @@ size_t cn_npy_head(const cn_tensor *t, char head[CN_NPY_HEAD]) {
   return size;
 }
 
+cn_status cn_npy_make(cn_tensor *t, cn_npy_image *out, cn_error *e) {
+  if (cornu_tensor_is_symbolic(t)) return cn_fail(e, CORNU_ERR_ARGUMENT, "a symbolic tensor has no data to save");
+  CN_TRY(cornu_tensor_contiguous(t, &out->plain, e));
+  cn_npy a = {.dtype = t->dtype};
+  a.bytes = (size_t)cornu_tensor_size(t) * cornu_dtype_bytes(t->dtype);
+  out->data = out->plain->data;
+  if (t->dtype == CORNU_TEXT) {
+    CN_TRY(cn_npy_from_strings(out->plain, &a, &out->made, e));
+    out->data = out->made;
+  }
+  out->size = a.bytes;
+  out->head_size = write_head(&a, t, out->head);
+  return CORNU_OK;
+}
+
+void cn_npy_drop(cn_npy_image *image) {
+  cornu_tensor_release(image->plain);
+  cn_free(image->made);
+}
+
 static bool write_all(const char *path, const char *head, size_t head_size, const void *data, size_t size) {
   FILE *file = fopen(path, "wb");
   if (!file) return false;
@@ -258,22 +323,19 @@ static bool write_all(const char *path, const char *head, size_t head_size, cons
 }
 
 cornu_status cornu_npy_save(const char *path, cornu_tensor *t, cornu_error *e) {
-  char head[CN_NPY_HEAD];
+  cn_npy_image image = {.size = 0};
   cn_file_write w;
-  cn_tensor *plain;
-  if (cornu_tensor_is_symbolic(t))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: a symbolic tensor has no data to save", path);
-  CN_TRY(cornu_tensor_contiguous(t, &plain, e));
-  cn_status status = cn_file_begin(&w, path, e);
+  cn_status status = cn_npy_make(t, &image, e);
+  if (status) cn_at(e, status, "%s", path);
+  else status = cn_file_begin(&w, path, e);
   if (!status) {
-    size_t size = cn_npy_head(plain, head), bytes = (size_t)cornu_tensor_size(plain) * cornu_dtype_bytes(plain->dtype);
-    if (write_all(w.temporary, head, size, plain->data, bytes)) {
+    if (write_all(w.temporary, image.head, image.head_size, image.data, image.size)) {
       status = cn_file_commit(&w, e);
     } else {
       cn_file_abandon(&w);
       status = cn_fail(e, CORNU_ERR_IO, "%s: cannot write", path);
     }
   }
-  cornu_tensor_release(plain);
+  cn_npy_drop(&image);
   return status;
 }

@@ -82,21 +82,17 @@ cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user,
 typedef struct writing {
   cn_arena arena;
   cn_zip_part *parts;
-  cn_tensor **plain;
-  int n;
+  cn_npy_image *images;
 } writing;
 
-static cn_status add_part(writing *w, const char *name, cn_tensor *t, cn_error *e) {
-  char *head = cn_arena_alloc(&w->arena, CN_NPY_HEAD);
+static cn_status add_part(writing *w, int i, const char *name, cn_tensor *t, cn_error *e) {
+  cn_npy_image *image = &w->images[i];
   const char *entry = cn_arena_printf(&w->arena, "%s.npy", name);
-  if (!head || !entry) return cn_no_memory(e);
-  if (cornu_tensor_is_symbolic(t))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "array \"%s\": a symbolic tensor has no data to save", name);
-  CN_TRY(cornu_tensor_contiguous(t, &w->plain[w->n], e));
-  const cn_tensor *plain = w->plain[w->n];
-  w->parts[w->n++] = (cn_zip_part){.name = entry, .head = head, .head_size = cn_npy_head(plain, head),
-                                   .body = plain->data,
-                                   .body_size = (size_t)cornu_tensor_size(plain) * cornu_dtype_bytes(plain->dtype)};
+  if (!entry) return cn_no_memory(e);
+  cn_status status = cn_npy_make(t, image, e);
+  if (status) return cn_at(e, status, "array \"%s\"", name);
+  w->parts[i] = (cn_zip_part){.name = entry, .head = image->head, .head_size = image->head_size, .body = image->data,
+                              .body_size = image->size};
   return CORNU_OK;
 }
 
@@ -104,11 +100,11 @@ cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_te
                             bool compress, cornu_error *e) {
   writing w = {0};
   w.parts = cn_arena_array(&w.arena, (size_t)n + 1, sizeof *w.parts);
-  w.plain = cn_arena_array(&w.arena, (size_t)n + 1, sizeof *w.plain);
-  cn_status status = w.parts && w.plain ? CORNU_OK : cn_no_memory(e);
-  for (int i = 0; i < n && !status; i++) status = add_part(&w, names[i], tensors[i], e);
+  w.images = cn_arena_array(&w.arena, (size_t)n + 1, sizeof *w.images);
+  cn_status status = w.parts && w.images ? CORNU_OK : cn_no_memory(e);
+  for (int i = 0; i < n && !status; i++) status = add_part(&w, i, names[i], tensors[i], e);
   if (!status) status = cn_zip_write(path, w.parts, n, compress, e);
-  for (int i = 0; i < w.n; i++) cornu_tensor_release(w.plain[i]);
+  for (int i = 0; i < n && w.images; i++) cn_npy_drop(&w.images[i]);
   cn_arena_free(&w.arena);
   return status;
 }

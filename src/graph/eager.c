@@ -94,14 +94,19 @@ static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error
     set_operand(&r->operands[r->n_in + i], r->out[i]);
     s.out[i] = &r->operands[r->n_in + i];
   }
-  return cn_step_run_once(&s, e);
+  CN_TRY(cn_step_run_once(&s, e));
+  for (int i = 0; i < r->n_out; i++)
+    if (r->out[i]->dtype == CORNU_TEXT) CN_TRY(cn_tensor_own_texts(r->out[i], e));
+  return CORNU_OK;
 }
 
 static cn_status run_eager(const cn_op *op, const void *attrs, eager *r, cn_tensor *const *inputs, int n_inputs,
                            cn_error *e) {
   CN_TRY(prepare_inputs(r, inputs, n_inputs, e));
+  CN_TRY(cn_op_check_texts(op, r->types, n_inputs, e));
   cn_typing typing = {.attrs = attrs, .n_in = n_inputs, .n_out = op->n_out, .in = r->types, .out = r->out_types};
   CN_TRY(op->shape(&typing, e));
+  CN_TRY(cn_op_check_texts(op, r->out_types, typing.n_out, e));
   r->n_out = typing.n_out;
   if (op->flags & CN_OP_VIEW)
     return cornu_tensor_reshape(r->in[0], r->out_types[0].rank, r->out_types[0].shape, &r->out[0], e);

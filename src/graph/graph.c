@@ -73,9 +73,10 @@ cn_status cn_graph_add(cn_graph *g, const cn_op *op, const void *attrs, const cn
 
   cn_type out[CN_MAX_OUT];
   memset(out, 0, sizeof out);
+  CN_TRY(cn_op_check_texts(op, types, n_in, e));
   cn_typing typing = {.attrs = copy, .n_in = n_in, .n_out = op->n_out, .in = types, .out = out};
-  cn_status status = op->shape(&typing, e);
-  if (status) return status;
+  CN_TRY(op->shape(&typing, e));
+  CN_TRY(cn_op_check_texts(op, out, typing.n_out, e));
   if (!cn_arena_grow(&g->arena, &g->nodes, &g->cap_nodes, g->n_nodes, sizeof *g->nodes)) return cn_no_memory(e);
   int node = g->n_nodes;
   for (int i = 0; i < typing.n_out; i++) {

@@ -10,8 +10,10 @@ static cornu_tensor *as_input(lua_State *L, int i, const cornu_port *port) {
   cn_lua_tensor *b = cn_lua_test_tensor(L, i);
   if (!b) {
     int type = lua_type(L, i);
-    if (type != LUA_TTABLE && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
-      cn_lua_error(L, "input \"%s\": a tensor or a table of numbers expected, got %s", port->name, cn_lua_kind(L, i));
+    bool texts = port->dtype == CORNU_TEXT;
+    if (type != LUA_TTABLE && (texts ? type != LUA_TSTRING : type != LUA_TNUMBER && type != LUA_TBOOLEAN))
+      cn_lua_error(L, "input \"%s\": a tensor or a table of %s expected, got %s", port->name,
+                   texts ? "strings" : "numbers", cn_lua_kind(L, i));
     cn_lua_table_tensor(L, i, port->dtype);
     lua_replace(L, i);
     b = lua_touserdata(L, i);

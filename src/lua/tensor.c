@@ -125,6 +125,11 @@ cornu_tensor *cn_lua_to_tensor(lua_State *L, int i, const cornu_tensor *like) {
     case LUA_TNUMBER: push_scalar(L, i, number_dtype(L, i, like)); break;
     case LUA_TBOOLEAN: push_scalar(L, i, CORNU_BOOL8); break;
     case LUA_TTABLE: cn_lua_table_tensor(L, i, CORNU_DTYPES); break;
+    case LUA_TSTRING:
+      if (like && cornu_tensor_dtype(like) == CORNU_TEXT) {
+        cn_lua_table_tensor(L, i, CORNU_TEXT);
+        break;
+      } /* fall through */
     default: {
       cn_lua_tensor *b = cn_lua_test_tensor(L, i);
       if (!b) cn_lua_type_error(L, i, "tensor, number or table");

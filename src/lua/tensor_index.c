@@ -195,6 +195,10 @@ static int index_mask(lua_State *L, cornu_tensor *t, cornu_tensor *mask) {
     memcpy(to, from, bytes);
     to += bytes;
   }
+  if (cornu_tensor_dtype(t) == CORNU_TEXT) { /* so far they point into the source */
+    cn_lua_tensor *own = cn_lua_new_tensor(L);
+    cn_lua_check(L, cornu_tensor_cast(b->t, CORNU_TEXT, &own->t, &e), &e);
+  }
   return 1;
 }
 
@@ -290,7 +294,8 @@ static void assign(lua_State *L, int value) {
   cornu_error e;
   cornu_tensor *to = top(L);
   int type = lua_type(L, value);
-  if (type == LUA_TNUMBER || type == LUA_TBOOLEAN) cn_lua_push_number_as(L, value, cornu_tensor_dtype(to));
+  bool text = type == LUA_TSTRING && cornu_tensor_dtype(to) == CORNU_TEXT;
+  if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || text) cn_lua_push_number_as(L, value, cornu_tensor_dtype(to));
   else if (type == LUA_TTABLE) cn_lua_table_tensor(L, value, cornu_tensor_dtype(to));
   else if (cn_lua_test_tensor(L, value)) lua_pushvalue(L, value);
   else cn_lua_error(L, "a %s cannot be written into a tensor", cn_lua_kind(L, value));

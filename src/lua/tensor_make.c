@@ -52,6 +52,7 @@ typedef struct nest {
   int rank;
   int64_t shape[CORNU_MAX_RANK], at[CORNU_MAX_RANK]; /* at: the element in hand, for messages */
   cornu_dtype dtype;
+  cornu_tensor *t;
   void *data;
   int64_t n;
 } nest;
@@ -84,10 +85,25 @@ static void refuse(lua_State *L, const nest *s, int depth, const char *wrong) { 
   cn_lua_error(L, "element %s%s %s; dtype %s", where, lua_tostring(L, -1), wrong, cornu_dtype_name(s->dtype));
 }
 
+/* The string on top as the element in hand; else what is wrong. */
+static const char *store_text(lua_State *L, const nest *s) {
+  cornu_error e;
+  size_t length;
+  int64_t index[CORNU_MAX_RANK];
+  if (lua_type(L, -1) != LUA_TSTRING) return "is no string";
+  for (int i = 0; i < s->rank; i++) index[i] = s->at[i] - 1;
+  const char *bytes = lua_tolstring(L, -1, &length);
+  cn_lua_check(L, cornu_tensor_set_text(s->t, index, bytes, length, &e), &e);
+  return NULL;
+}
+
 static void fill_nested(lua_State *L, nest *s, int depth) { /* the value is on top */
   if (depth == s->rank) {
     const char *wrong = NULL;
-    if (lua_istable(L, -1)) wrong = "is a table, where the first element is a number";
+    if (lua_istable(L, -1))
+      wrong = s->dtype == CORNU_TEXT ? "is a table, where the first element is a string"
+                                       : "is a table, where the first element is a number";
+    else if (s->dtype == CORNU_TEXT) wrong = store_text(L, s);
     else if (cn_lua_test_tensor(L, -1)) wrong = "is a tensor: cornu.stack joins tensors";
     else if (s->dtype == CORNU_BOOL8 && lua_type(L, -1) == LUA_TNUMBER)
       wrong = "is a number, where the first element is a boolean";
@@ -125,15 +141,16 @@ void cn_lua_table_tensor(lua_State *L, int i, cornu_dtype dtype) {
   i = cn_lua_absindex(L, i);
   luaL_checkstack(L, CORNU_MAX_RANK + 8, "table is nested too deeply");
   measure(L, i, &s);
-  bool booleans = lua_isboolean(L, -1);
+  bool booleans = lua_isboolean(L, -1), texts = lua_type(L, -1) == LUA_TSTRING;
   lua_pop(L, 1);
   bool given = dtype != CORNU_DTYPES;
-  if (!given) dtype = booleans ? CORNU_BOOL8 : CORNU_FLOAT32;
+  if (!given) dtype = texts ? CORNU_TEXT : booleans ? CORNU_BOOL8 : CORNU_FLOAT32;
   /* Numbers for an asked-for bool go through float64, as any number that is not 0 is true. */
   s.dtype = given && dtype == CORNU_BOOL8 && !booleans ? CORNU_FLOAT64 : staging(dtype);
   cn_lua_tensor *b = cn_lua_new_tensor(L);
   cn_lua_check(L, cornu_tensor_new(s.dtype, s.rank, s.shape, &b->t, &e), &e);
   cn_lua_count(L, b);
+  s.t = b->t;
   s.data = cornu_tensor_data(b->t);
   lua_pushvalue(L, i);
   fill_nested(L, &s, 0);
@@ -141,16 +158,16 @@ void cn_lua_table_tensor(lua_State *L, int i, cornu_dtype dtype) {
   convert_top(L, dtype);
 }
 
-/* cornu.tensor(table | number | boolean | tensor [, dtype]) */
+/* cornu.tensor(table | number | boolean | string | tensor [, dtype]) */
 static int make(lua_State *L) {
   cornu_error e;
   cornu_dtype dtype = lua_isnoneornil(L, 2) ? CORNU_DTYPES : cn_lua_check_dtype(L, 2);
   int type = lua_type(L, 1);
-  if (type == LUA_TTABLE || type == LUA_TNUMBER || type == LUA_TBOOLEAN) {
+  if (type == LUA_TTABLE || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TSTRING) {
     cn_lua_table_tensor(L, 1, dtype);
     return 1;
   }
-  if (!cn_lua_test_tensor(L, 1)) cn_lua_type_error(L, 1, "table, number or tensor");
+  if (!cn_lua_test_tensor(L, 1)) cn_lua_type_error(L, 1, "table, number, string or tensor");
   cornu_tensor *t = cn_lua_check_data(L, 1);
   cn_lua_tensor *b = cn_lua_new_tensor(L);
   if (dtype == CORNU_DTYPES) dtype = cornu_tensor_dtype(t);
@@ -207,6 +224,10 @@ static cornu_tensor *shaped(lua_State *L) {
 void cn_lua_push_number_as(lua_State *L, int i, cornu_dtype dtype) {
   cornu_error e;
   i = cn_lua_absindex(L, i);
+  if (dtype == CORNU_TEXT || lua_type(L, i) == LUA_TSTRING) {
+    cn_lua_table_tensor(L, i, dtype);
+    return;
+  }
   cn_lua_tensor *b = cn_lua_new_tensor(L);
   cn_lua_check(L, cornu_tensor_new(staging(dtype), 0, NULL, &b->t, &e), &e);
   const char *wrong = cn_lua_store(L, i, staging(dtype), cornu_tensor_data(b->t), 0);
@@ -230,6 +251,7 @@ static int zeros(lua_State *L) {
 
 static int ones(lua_State *L) {
   cornu_tensor *t = shaped(L);
+  if (cornu_tensor_dtype(t) == CORNU_TEXT) return cn_lua_error(L, "a string tensor has no ones: cornu.full fills it");
   lua_pushinteger(L, 1);
   fill_number(L, t, lua_gettop(L));
   lua_pop(L, 1);
@@ -242,8 +264,10 @@ static int full(lua_State *L) {
   int64_t shape[CORNU_MAX_RANK];
   if (!lua_istable(L, 1)) cn_lua_type_error(L, 1, "table of sizes");
   cn_lua_check_shape(L, 1, &rank, shape);
-  if (!lua_isboolean(L, 2)) cn_lua_check_number(L, 2);
-  cornu_tensor *t = new_filled(L, rank, shape, opt_dtype(L, 3, lua_isboolean(L, 2) ? CORNU_BOOL8 : CORNU_FLOAT32));
+  bool text = lua_type(L, 2) == LUA_TSTRING;
+  if (!lua_isboolean(L, 2) && !text) cn_lua_check_number(L, 2);
+  cornu_dtype standard = text ? CORNU_TEXT : lua_isboolean(L, 2) ? CORNU_BOOL8 : CORNU_FLOAT32;
+  cornu_tensor *t = new_filled(L, rank, shape, opt_dtype(L, 3, standard));
   fill_number(L, t, 2);
   return 1;
 }
@@ -331,6 +355,7 @@ static int frombytes(lua_State *L) {
   cn_lua_check_string(L, 1);
   const char *s = lua_tolstring(L, 1, &length);
   cornu_dtype dtype = cn_lua_check_dtype(L, 2);
+  if (dtype == CORNU_TEXT) return cn_lua_error(L, "strings are no raw elements: cornu.tensor makes a tensor of them");
   int64_t have = (int64_t)(length / cornu_dtype_bytes(dtype)), known = 1;
   cn_lua_check_shape(L, 3, &rank, shape);
   if (rank == 0 && !lua_istable(L, 3)) shape[rank++] = -1;

@@ -7,9 +7,12 @@ static bool is_float(cornu_dtype d) {
   return d == CORNU_FLOAT32 || d == CORNU_FLOAT64 || d == CORNU_FLOAT16 || d == CORNU_BFLOAT16;
 }
 
+static void push_string(lua_State *L, cornu_text x) { lua_pushlstring(L, x.length ? x.bytes : "", x.length); }
+
 void cn_lua_push_element(lua_State *L, const cornu_tensor *t, const int64_t *index) {
   cornu_dtype d = cornu_tensor_dtype(t);
-  if (is_float(d)) lua_pushnumber(L, (lua_Number)cornu_tensor_get(t, index));
+  if (d == CORNU_TEXT) push_string(L, cornu_tensor_get_text(t, index));
+  else if (is_float(d)) lua_pushnumber(L, (lua_Number)cornu_tensor_get(t, index));
   else if (d == CORNU_BOOL8) lua_pushboolean(L, cornu_tensor_get_int(t, index) != 0);
   else cn_lua_push_int(L, cornu_tensor_get_int(t, index));
 }
@@ -33,6 +36,7 @@ static void push_from(lua_State *L, cornu_dtype d, const void *data, int64_t n) 
       break;
     }
     case CORNU_BOOL8: lua_pushboolean(L, ((const uint8_t *)data)[n] != 0); break;
+    case CORNU_TEXT: push_string(L, ((const cornu_text *)data)[n]); break;
     default: lua_pushnil(L); break;
   }
 }
@@ -78,6 +82,7 @@ static int item(lua_State *L) {
 static int tobytes(lua_State *L) {
   cornu_error e;
   cornu_tensor *t = cn_lua_check_data(L, 1);
+  if (cornu_tensor_dtype(t) == CORNU_TEXT) return cn_lua_error(L, "strings have no raw elements: use t:totable()");
   cn_lua_tensor *b = cn_lua_new_tensor(L);
   cn_lua_check(L, cornu_tensor_contiguous(t, &b->t, &e), &e);
   size_t bytes = (size_t)cornu_tensor_size(t) * cornu_dtype_bytes(cornu_tensor_dtype(t));

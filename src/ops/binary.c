@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/pool.h"
+#include "base/text.h"
 #include "ops/broadcast.h"
 #include "ops/ops.h"
 
@@ -26,6 +27,9 @@ static cornu_dtype working_dtype(const function *f, cornu_dtype a, cornu_dtype b
 static cn_status shape(const function *f, cn_typing *t, cn_error *e) {
   const cn_type *a = &t->in[0], *b = &t->in[1];
   CN_TRY(cn_shape_broadcast(a->rank, a->shape, b->rank, b->shape, &t->out[0].rank, t->out[0].shape, e));
+  if ((a->dtype == CORNU_TEXT) != (b->dtype == CORNU_TEXT))
+    return cn_fail(e, CORNU_ERR_DTYPE, "%s does not compare with %s", cornu_dtype_name(a->dtype),
+                   cornu_dtype_name(b->dtype));
   t->out[0].dtype = f->truth ? CORNU_BOOL8 : working_dtype(f, a->dtype, b->dtype);
   if (!f->floats && cn_dtype_is_float(t->out[0].dtype))
     return cn_fail(e, CORNU_ERR_DTYPE, "the inputs are %s and %s, expected integers", cornu_dtype_name(a->dtype),
@@ -81,6 +85,17 @@ static void run(const cn_step *s) {
   if (st->room[2] != SIZE_MAX) cn_convert(s->out[0]->data, s->out[0]->dtype, st->out, st->compute, s->out[0]->size);
 }
 
+/* Of strings: equal and not_equal alone. */
+static void equal_texts(void *out, const void *a, int64_t sa, const void *b, int64_t sb, int64_t n) {
+  const cornu_text *x = a, *y = b;
+  for (int64_t i = 0; i < n; i++) ((uint8_t *)out)[i] = cn_text_equal(x[i * sa], y[i * sb]);
+}
+
+static void unequal_texts(void *out, const void *a, int64_t sa, const void *b, int64_t sb, int64_t n) {
+  const cornu_text *x = a, *y = b;
+  for (int64_t i = 0; i < n; i++) ((uint8_t *)out)[i] = !cn_text_equal(x[i * sa], y[i * sb]);
+}
+
 static size_t take_room(cn_step *s, int64_t elements, size_t size) {
   size_t at = s->scratch_bytes;
   s->scratch_bytes += ((size_t)elements * size + 127) & ~(size_t)63;
@@ -94,6 +109,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   cornu_dtype d = working_dtype(f, s->in[0]->dtype, s->in[1]->dtype);
   st->compute = d == CORNU_FLOAT64 ? d : cn_dtype_is_float(d) ? CORNU_FLOAT32 : CORNU_INT64;
   st->row = st->compute == CORNU_FLOAT64 ? f->doubles : st->compute == CORNU_FLOAT32 ? f->floats : f->integers;
+  if (d == CORNU_TEXT) {
+    st->compute = d;
+    st->row = s->op == &cn_op_equal ? equal_texts : unequal_texts;
+  }
   st->in_size = cornu_dtype_bytes(st->compute);
   st->out_size = f->truth ? 1 : st->in_size;
   for (int i = 0; i < 2; i++)
@@ -261,8 +280,8 @@ INTEGRAL(bitwise_or, NULL, "a | b of integers", CN_OP_COMMUTES, x | y)
 INTEGRAL(bitwise_xor, NULL, "a ^ b of integers", CN_OP_COMMUTES, x ^ y)
 INTEGRAL(left_shift, "bitwise_left_shift", "a times 2^b", 0, i_left(x, y))
 INTEGRAL(right_shift, "bitwise_right_shift", "a divided by 2^b, towards minus infinity", 0, i_right(x, y))
-PREDICATE(equal, "eq", "a == b", CN_OP_COMMUTES, x == y)
-PREDICATE(not_equal, "ne", "a != b", CN_OP_COMMUTES, x != y)
+PREDICATE(equal, "eq", "a == b, strings, too", CN_OP_COMMUTES | CN_OP_TEXTS, x == y)
+PREDICATE(not_equal, "ne", "a != b, strings, too", CN_OP_COMMUTES | CN_OP_TEXTS, x != y)
 PREDICATE(less, "lt", "a < b", 0, x < y)
 PREDICATE(less_equal, "le", "a <= b", 0, x <= y)
 PREDICATE(greater, "gt", "a > b", 0, x > y)

@@ -76,6 +76,7 @@ const cn_op cn_op_gather = {
     .name = "gather",
     .aliases = "take",
     .help = "entries of a table by their indices\n(table, indices)",
+    .flags = CN_OP_TEXTS,
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,

@@ -5,9 +5,9 @@
 #include "ops/ops.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
-  (void)e;
   t->out[0] = ((const cn_host_call_attrs *)t->attrs)->out;
-  return CORNU_OK;
+  if (t->out[0].dtype != CORNU_TEXT) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_DTYPE, "a custom layer cannot return strings: its result has to outlive its tensors");
 }
 
 static cn_status call(const cn_step *s, cn_tensor **in, cn_tensor **out, cn_error *e) {
@@ -53,7 +53,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 const cn_op cn_op_host_call = {
     .name = "host_call",
     .help = "a callback of the host",
-    .flags = CN_OP_HIDDEN,
+    .flags = CN_OP_HIDDEN | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = -1,
     .n_out = 1,

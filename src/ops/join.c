@@ -14,6 +14,9 @@ static cn_status join_types(const cn_typing *t, const char *what, cn_type *out, 
     if (x->rank != out->rank)
       return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s differ in rank", what, CN_SHAPE(out->rank, out->shape),
                      CN_SHAPE(x->rank, x->shape));
+    if ((x->dtype == CORNU_TEXT) != (out->dtype == CORNU_TEXT))
+      return cn_fail(e, CORNU_ERR_DTYPE, "%s: %s and %s do not go together", what, cornu_dtype_name(out->dtype),
+                     cornu_dtype_name(x->dtype));
     out->dtype = cn_promote(out->dtype, x->dtype);
   }
   return CORNU_OK;
@@ -95,6 +98,7 @@ const cn_op cn_op_concat = {
     .name = "concat",
     .aliases = "concatenate",
     .help = "inputs one after the other along an axis",
+    .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = -1,
     .n_out = 1,
@@ -106,6 +110,7 @@ const cn_op cn_op_concat = {
 const cn_op cn_op_stack = {
     .name = "stack",
     .help = "inputs along a new axis",
+    .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = -1,
     .n_out = 1,

@@ -58,7 +58,8 @@ enum {
   CN_OP_INPLACE = 2, /* output 0 may lie on input 0 (same size in bytes): each element is read before it is written */
   CN_OP_ELEMENTWISE = 4, /* output element i depends on input elements at i alone (after broadcasting) */
   CN_OP_COMMUTES = 8,
-  CN_OP_HIDDEN = 16 /* made by passes and layers; not offered by name */
+  CN_OP_HIDDEN = 16, /* made by passes and layers; not offered by name */
+  CN_OP_TEXTS = 32 /* takes strings, too; to other ops they are refused */
 };
 
 struct cn_gradient; /* the gradient builder's context; arrives with training */
@@ -90,6 +91,9 @@ void *cn_plan_memory(struct cn_planner *p, size_t bytes);
 /* Packed form of a constant operand, shared by all plans of the process that pack the same data in the same way:
  * `kind` names the layout with its parameters ("gemm_b 16"). *fresh: the caller must fill it. NULL: no memory. */
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh);
+
+/* Refuses strings in and out of an op that does not know them. Strings that come out of a step point to bytes of its inputs. */
+cn_status cn_op_check_texts(const cn_op *op, const cn_type *types, int n, cn_error *e);
 
 /* Helpers for shape rules. */
 cn_status cn_want_rank(const cn_type *t, const char *what, int min_rank, int max_rank, cn_error *e);

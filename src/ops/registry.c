@@ -63,6 +63,14 @@ cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e) {
   return CORNU_OK;
 }
 
+cn_status cn_op_check_texts(const cn_op *op, const cn_type *types, int n, cn_error *e) {
+  for (int i = 0; i < n && !(op->flags & CN_OP_TEXTS); i++)
+    if (types[i].dtype == CORNU_TEXT)
+      return cn_fail(e, CORNU_ERR_DTYPE, "%s works on numbers, not on strings: StringLookup, TextVectorization and "
+                     "Hashing make numbers of strings", op->name);
+  return CORNU_OK;
+}
+
 bool cn_dims_agree(int64_t a, int64_t b) { return a == b || a < 0 || b < 0; }
 
 int64_t cn_dim_mul(int64_t a, int64_t b) {

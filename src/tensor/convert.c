@@ -70,6 +70,7 @@ static int64_t read_int(const void *p, cornu_dtype d) {
     case CORNU_UINT16: return *(const uint16_t *)p;
     case CORNU_UINT32: return *(const uint32_t *)p;
     case CORNU_UINT64: return (int64_t)*(const uint64_t *)p;
+    case CORNU_TEXT: return 0;
     default: return *(const uint8_t *)p != 0;
   }
 }
@@ -89,6 +90,7 @@ static void write_int(void *p, cornu_dtype d, int64_t v) {
     case CORNU_UINT16: *(uint16_t *)p = (uint16_t)v; break;
     case CORNU_UINT32: *(uint32_t *)p = (uint32_t)v; break;
     case CORNU_UINT64: *(uint64_t *)p = (uint64_t)v; break;
+    case CORNU_TEXT: break;
     default: *(uint8_t *)p = v != 0; break;
   }
 }
@@ -163,10 +165,15 @@ typedef struct walk {
   cornu_dtype to_dtype, from_dtype;
 } walk;
 
+static void copy_one(char *to, cornu_dtype to_dtype, const char *from, cornu_dtype from_dtype) {
+  if (to_dtype == from_dtype) memcpy(to, from, cornu_dtype_bytes(to_dtype));
+  else convert_one(to, to_dtype, from, from_dtype);
+}
+
 static void copy_axis(const walk *w, int axis, char *to, const char *from) {
   size_t to_size = cornu_dtype_bytes(w->to_dtype), from_size = cornu_dtype_bytes(w->from_dtype);
   if (axis == w->rank) {
-    convert_one(to, w->to_dtype, from, w->from_dtype);
+    copy_one(to, w->to_dtype, from, w->from_dtype);
     return;
   }
   int64_t n = w->shape[axis], to_step = w->to_stride[axis] * (int64_t)to_size,
@@ -188,6 +195,11 @@ static void copy_elements(cn_tensor *to, const cn_tensor *from) {
   copy_axis(&w, 0, to->data, from->data);
 }
 
+static cn_status check_kinds(cornu_dtype to, cornu_dtype from, cn_error *e) {
+  if ((to == CORNU_TEXT) == (from == CORNU_TEXT)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_DTYPE, "%s does not convert to %s", cornu_dtype_name(from), cornu_dtype_name(to));
+}
+
 static bool overlap(const cn_tensor *a, const cn_tensor *b) { return a->buffer == b->buffer; }
 
 cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu_error *e) {
@@ -195,6 +207,7 @@ cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu
     return cn_fail(e, CORNU_ERR_ARGUMENT,
                    "this tensor is symbolic: it has no data until the model runs; use tensor operations");
   cn_tensor *wide, *own = NULL;
+  CN_TRY(check_kinds(to->dtype, from->dtype, e));
   if (overlap(to, from)) {
     CN_TRY(cornu_tensor_cast((cn_tensor *)from, from->dtype, &own, e));
     from = own;
@@ -203,6 +216,7 @@ cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu
   if (!status) {
     copy_elements(to, wide);
     cornu_tensor_release(wide);
+    if (to->dtype == CORNU_TEXT) status = cn_tensor_own_texts(to, e);
   }
   cornu_tensor_release(own);
   return status;
@@ -213,9 +227,15 @@ cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor 
   if (cornu_tensor_is_symbolic(t))
     return cn_fail(e, CORNU_ERR_ARGUMENT,
                    "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+  CN_TRY(check_kinds(dtype, t->dtype, e));
   CN_TRY(cornu_tensor_new(dtype, t->rank, t->shape, out, e));
   copy_elements(*out, t);
-  return CORNU_OK;
+  if (dtype != CORNU_TEXT) return CORNU_OK;
+  cn_status status = cn_tensor_own_texts(*out, e);
+  if (!status) return CORNU_OK;
+  cornu_tensor_release(*out);
+  *out = NULL;
+  return status;
 }
 
 /* ---- elements ---- */
@@ -245,23 +265,36 @@ void cornu_tensor_set_int(cornu_tensor *t, const int64_t *index, int64_t value) 
   convert_one(element(t, index), t->dtype, &value, CORNU_INT64);
 }
 
+/* t and u, broadcast to it, as contiguous tensors of one dtype. */
+static cn_status make_comparable(cornu_tensor *t, cornu_tensor *u, cornu_dtype dtype, cn_tensor **a, cn_tensor **b,
+                                 cn_error *e) {
+  CN_TRY(cornu_tensor_cast(t, dtype, a, e));
+  cn_status status = cornu_tensor_new(dtype, t->rank, t->shape, b, e);
+  if (!status) status = cornu_tensor_copy(*b, u, e);
+  if (!status) return CORNU_OK;
+  cornu_tensor_release(*a);
+  cornu_tensor_release(*b);
+  return status;
+}
+
+static bool equal_texts(const cn_tensor *a, const cn_tensor *b) {
+  const cornu_text *x = (const void *)a->data, *y = (const void *)b->data;
+  int64_t n = cornu_tensor_size(a), i = 0;
+  while (i < n && cn_text_equal(x[i], y[i])) i++;
+  return i == n;
+}
+
 cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol, double atol, bool *close,
                                    double *worst, cornu_error *e) {
   if (u->rank && !cn_shape_equal(t->rank, t->shape, u->rank, u->shape))
     return cn_fail(e, CORNU_ERR_SHAPE, "shapes %s and %s differ", CN_SHAPE(t->rank, t->shape),
                    CN_SHAPE(u->rank, u->shape));
+  bool texts = t->dtype == CORNU_TEXT;
   cn_tensor *a, *b;
-  CN_TRY(cornu_tensor_cast(t, CORNU_FLOAT64, &a, e));
-  cn_status status = cornu_tensor_new(CORNU_FLOAT64, t->rank, t->shape, &b, e);
-  if (!status) status = cornu_tensor_copy(b, u, e);
-  if (status) {
-    cornu_tensor_release(a);
-    cornu_tensor_release(b);
-    return status;
-  }
-  *close = true;
-  *worst = 0;
-  int64_t n = cornu_tensor_size(a);
+  CN_TRY(make_comparable(t, u, texts ? CORNU_TEXT : CORNU_FLOAT64, &a, &b, e));
+  *close = !texts || equal_texts(a, b);
+  *worst = *close ? 0 : INFINITY;
+  int64_t n = texts ? 0 : cornu_tensor_size(a);
   for (int64_t i = 0; i < n; i++) {
     double x = ((double *)(void *)a->data)[i], y = ((double *)(void *)b->data)[i], d = fabs(x - y);
     if (x == y || (isnan(x) && isnan(y))) continue;

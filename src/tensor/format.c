@@ -59,9 +59,39 @@ static void integer_text(const cn_tensor *t, const int64_t *index, char *out, si
   else snprintf(out, size, "%lld", (long long)v);
 }
 
+/* In quotes, cut behind the 40th byte (or before, between characters), with control characters as escapes. */
+static void quoted_text(const cn_tensor *t, const int64_t *index, char *out) {
+  cornu_text x = cornu_tensor_get_text(t, index);
+  size_t n = x.length, at = 0;
+  bool valid = cn_utf8_valid(x.bytes, x.length);
+  if (n > 40)
+    for (n = 40; n > 36 && (x.bytes[n] & 0xC0) == 0x80;) n--;
+  out[at++] = '"';
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)x.bytes[i];
+    if (c == '"' || c == '\\') out[at++] = '\\', out[at++] = (char)c;
+    else if (c == '\n') out[at++] = '\\', out[at++] = 'n';
+    else if (c < 32 || c == 127 || (c > 127 && !valid)) at += (size_t)snprintf(out + at, 5, "\\x%02x", c);
+    else out[at++] = (char)c;
+  }
+  snprintf(out + at, 8, n < x.length ? "…\"" : "\"");
+}
+
+/* Columns that UTF-8 takes, characters counted as one each. */
+static int columns(const char *s) {
+  int n = 0;
+  for (; *s; s++) n += (*s & 0xC0) != 0x80;
+  return n;
+}
+
 static void measure(void *user, const cn_tensor *t, const int64_t *index) {
   printer *p = user;
   char text[400];
+  if (t->dtype == CORNU_TEXT) {
+    quoted_text(t, index, text);
+    if (columns(text) > p->s.cell) p->s.cell = columns(text);
+    return;
+  }
   if (!cn_dtype_is_float(t->dtype)) {
     integer_text(t, index, text, sizeof text);
     if ((int)strlen(text) > p->s.before) p->s.before = (int)strlen(text);
@@ -81,6 +111,11 @@ static void measure(void *user, const cn_tensor *t, const int64_t *index) {
 
 static void item_text(const printer *p, const int64_t *index, char *out, size_t size) {
   char text[400];
+  if (p->t->dtype == CORNU_TEXT) {
+    quoted_text(p->t, index, text);
+    snprintf(out, size, "%s%*s", text, p->s.cell - columns(text), "");
+    return;
+  }
   if (!cn_dtype_is_float(p->t->dtype)) {
     integer_text(p->t, index, text, sizeof text);
     snprintf(out, size, "%*s", p->s.cell, text);
@@ -111,7 +146,7 @@ static void print_row(const printer *p, int64_t *index, int indent) {
       index[axis] = i;
       item_text(p, index, item, sizeof item);
     }
-    int width = (int)strlen(item); /* the last line has room for all brackets, too */
+    int width = columns(item); /* the last line has room for all brackets, too */
     if (column > indent && column + 1 + width > p->s.width - p->t->rank) {
       cn_text_add(p->out, "\n");
       cn_text_pad(p->out, ' ', (size_t)indent);

@@ -6,7 +6,8 @@
 
 static const struct { const char *name; size_t bytes; } dtypes[CORNU_DTYPES] = {
     {"float32", 4}, {"float64", 8}, {"float16", 2}, {"bfloat16", 2}, {"int8", 1}, {"int16", 2}, {"int32", 4},
-    {"int64", 8}, {"uint8", 1}, {"uint16", 2}, {"uint32", 4}, {"uint64", 8}, {"bool", 1}};
+    {"int64", 8}, {"uint8", 1}, {"uint16", 2}, {"uint32", 4}, {"uint64", 8}, {"bool", 1},
+    {"string", sizeof(cornu_text)}};
 
 const char *cornu_dtype_name(cornu_dtype dtype) { return (unsigned)dtype < CORNU_DTYPES ? dtypes[dtype].name : "none"; }
 size_t cornu_dtype_bytes(cornu_dtype dtype) { return (unsigned)dtype < CORNU_DTYPES ? dtypes[dtype].bytes : 0; }

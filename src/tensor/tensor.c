@@ -87,6 +87,7 @@ static void release_buffer(cn_buffer *b) {
   if (!b || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) return;
   if (b->owned) cn_free(b->data);
   else if (b->release) b->release(b->user, b->data);
+  cn_arena_free(&b->texts);
   cn_free(b);
 }
 

@@ -15,6 +15,7 @@ typedef struct cn_buffer {
   void (*release)(void *user, void *data); /* NULL: cn_free(data) when owned */
   void *user;
   bool owned;
+  cn_arena texts; /* the bytes of strings that were written into it */
 } cn_buffer;
 
 typedef cornu_tensor cn_tensor;
@@ -42,13 +43,16 @@ cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int
                              cn_error *e);
 
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge);
+/* Gives the strings in t bytes of its own buffer, in one piece: for elements that were copied from elsewhere. */
+cn_status cn_tensor_own_texts(cn_tensor *t, cn_error *e);
+bool cn_text_equal(cornu_text a, cornu_text b);
 bool cn_dtype_is_float(cornu_dtype d);
 bool cn_dtype_is_integer(cornu_dtype d); /* bool counts as neither */
 float cn_half_to_float(uint16_t h);
 uint16_t cn_float_to_half(float f);      /* to nearest, ties to even */
 float cn_bfloat_to_float(uint16_t b);
 uint16_t cn_float_to_bfloat(float f);
-/* Copies and converts `count` elements between contiguous arrays. */
+/* Copies and converts `count` elements between contiguous arrays; strings to strings alone, and without their bytes. */
 void cn_convert(void *to, cornu_dtype to_dtype, const void *from, cornu_dtype from_dtype, int64_t count);
 
 #endif

@@ -7,7 +7,8 @@ for _, root in ipairs { "/usr/local", "/usr" } do
 end
 
 local lu = require "luaunit"
-local files = { "tensor", "index", "ops", "json", "files", "image", "model", "custom", "help", "life", "misuse", "stateful", "bad_input", "layers" }
+local files = { "tensor", "index", "ops", "json", "files", "image", "model", "custom", "help", "life", "misuse", "stateful",
+                "strings", "bad_input", "layers" }
 for _, name in ipairs(files) do
   require("test_" .. name)
 end

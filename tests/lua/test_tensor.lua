@@ -53,7 +53,7 @@ function TestTensor:test_values_that_do_not_fit()
   fails("(-1) is out of the dtype's range", cornu.tensor, { -1 }, "uint64")
   fails("1.5) is not a whole number; dtype int32", cornu.tensor, { 1.5 }, "int32")
   fails('no dtype "float99" (there are: float32', cornu.tensor, { 1 }, "float99")
-  fails("bad argument #1 to", cornu.tensor, "x")
+  fails("bad argument #1 to", cornu.tensor, print)
   fails("bad argument #1 to", cornu.tensor)
   local deep = {}
   for _ = 1, 9 do deep = { deep } end

@@ -136,7 +136,7 @@ static void test_dtypes(void **state) {
       [CORNU_INT32] = {"int32", 4, false, true},     [CORNU_INT64] = {"int64", 8, false, true},
       [CORNU_UINT8] = {"uint8", 1, false, true},     [CORNU_UINT16] = {"uint16", 2, false, true},
       [CORNU_UINT32] = {"uint32", 4, false, true},   [CORNU_UINT64] = {"uint64", 8, false, true},
-      [CORNU_BOOL8] = {"bool", 1, false, false}};
+      [CORNU_BOOL8] = {"bool", 1, false, false},     [CORNU_TEXT] = {"string", 16, false, false}};
   for (int d = 0; d < CORNU_DTYPES; d++) {
     cornu_dtype parsed = CORNU_DTYPES;
     assert_string_equal(cornu_dtype_name((cornu_dtype)d), cases[d].name);
@@ -145,7 +145,7 @@ static void test_dtypes(void **state) {
     assert_int_equal(cn_dtype_is_float((cornu_dtype)d), cases[d].is_float);
     assert_int_equal(cn_dtype_is_integer((cornu_dtype)d), cases[d].is_integer);
   }
-  static const char *const wrong[] = {"", "float", "Float32", "float32 ", "complex64", "string", "int4"};
+  static const char *const wrong[] = {"", "float", "Float32", "float32 ", "complex64", "str", "int4"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     assert_false(cornu_dtype_parse(wrong[i], &(cornu_dtype){0}));
   assert_string_equal(cornu_dtype_name(CORNU_DTYPES), "none");

@@ -61,7 +61,7 @@ static void test_new(void **state) {
     int64_t shape[9];
     cn_status status;
     const char *says;
-  } wrong[] = {{CORNU_DTYPES, 1, {1}, CORNU_ERR_DTYPE, "no such dtype: 13"},
+  } wrong[] = {{CORNU_DTYPES, 1, {1}, CORNU_ERR_DTYPE, "no such dtype: 14"},
                {-1, 1, {1}, CORNU_ERR_DTYPE, "no such dtype: -1"},
                {CORNU_INT8, 9, {1, 1, 1, 1, 1, 1, 1, 1, 1}, CORNU_ERR_SHAPE, "9 dimensions, expected at most 8"},
                {CORNU_INT8, -1, {1}, CORNU_ERR_SHAPE, "-1 dimensions"},
