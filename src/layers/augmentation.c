@@ -1,0 +1,138 @@
+/* Layers that change images in training alone and leave them as they are at inference. */
+#include <math.h>
+
+#include "base/text.h"
+#include "layers/image.h"
+
+/* Amounts are numbers or pairs of them, and have no effect here beyond having to be that. */
+enum { MOST_AMOUNTS = 6 };
+typedef struct settings { const cn_value *amount[MOST_AMOUNTS]; int choice[2]; int64_t count[2]; bool flag; } settings;
+
+#define AMOUNT(i, text, standard_text, words) \
+  {.name = text, .kind = CN_F_VALUE, .offset = offsetof(settings, amount[i]), .standard = standard_text, .help = words}
+#define CHOICE(i, text, standard_text, all, words) \
+  {.name = text, .kind = CN_F_ENUM, .offset = offsetof(settings, choice[i]), .standard = standard_text, \
+   .choices = all, .help = words}
+#define COUNT(i, text, standard_text, words) \
+  {.name = text, .kind = CN_F_INT, .offset = offsetof(settings, count[i]), .standard = standard_text, .help = words}
+#define IGNORED(text, words) {.name = text, .kind = CN_F_IGNORED, .standard = "null", .help = words}
+#define ENDS \
+  IGNORED("data_format", "where the channels are; no effect at inference"), \
+  IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "training alone"), {0}
+#define FACTOR(standard_text) AMOUNT(0, "factor", standard_text, "how much, in training")
+#define RANGE AMOUNT(1, "value_range", "null", "of the images' values")
+#define HEIGHT AMOUNT(0, "height_factor", "0", "share of the height, in training")
+#define WIDTH AMOUNT(1, "width_factor", "null", "share of the width, in training")
+#define METHOD CHOICE(0, "interpolation", "\"bilinear\"", CN_RESIZE_CHOICES, "between pixels, in training")
+#define FILL(standard_text) \
+  CHOICE(1, "fill_mode", standard_text, "reflect wrap constant nearest mirror", "what comes in at the border"), \
+  AMOUNT(5, "fill_value", "null", "what comes in where that is constant")
+
+static const cn_field factor_fields[] = {FACTOR("null"), RANGE, ENDS};
+static const cn_field size_fields[] = {FACTOR("0"), METHOD, ENDS};
+static const cn_field flip_fields[] = {
+    CHOICE(0, "mode", "\"horizontal_and_vertical\"", "horizontal vertical horizontal_and_vertical", "the direction"),
+    ENDS};
+static const cn_field rotation_fields[] = {FACTOR("0"), FILL("\"reflect\""), METHOD, ENDS};
+static const cn_field move_fields[] = {HEIGHT, WIDTH, FILL("\"reflect\""), METHOD, ENDS};
+static const cn_field shear_fields[] = {
+    AMOUNT(0, "x_factor", "0", "how much along the width"), AMOUNT(1, "y_factor", "0", "how much along the height"),
+    FILL("\"reflect\""), METHOD, ENDS};
+static const cn_field perspective_fields[] = {
+    FACTOR("1"), AMOUNT(1, "scale", "1", "how far"), FILL("\"constant\""), METHOD, ENDS};
+static const cn_field elastic_fields[] = {
+    FACTOR("1"), RANGE, AMOUNT(2, "scale", "1", "how far"), FILL("\"reflect\""), METHOD, ENDS};
+static const cn_field erasing_fields[] = {
+    FACTOR("1"), RANGE, AMOUNT(2, "scale", "null", "size of the erased part"),
+    AMOUNT(3, "fill_value", "null", "what it becomes"), ENDS};
+static const cn_field blur_fields[] = {
+    FACTOR("1"), RANGE, AMOUNT(2, "kernel_size", "3", "of the filter"), AMOUNT(3, "sigma", "1", "its deviation"), ENDS};
+static const cn_field jitter_fields[] = {
+    RANGE, AMOUNT(2, "brightness_factor", "null", "how much"), AMOUNT(3, "contrast_factor", "null", "how much"),
+    AMOUNT(4, "saturation_factor", "null", "how much"), AMOUNT(5, "hue_factor", "null", "how much"), ENDS};
+static const cn_field rand_augment_fields[] = {
+    RANGE, FACTOR("0.5"), COUNT(0, "num_ops", "2", "changes to each image"), METHOD, ENDS};
+static const cn_field aug_mix_fields[] = {
+    RANGE, FACTOR("0.3"), COUNT(0, "num_chains", "3", "of changes"),
+    AMOUNT(2, "chain_depth", "3", "changes of a chain"), AMOUNT(3, "alpha", "1", "how chains mix"),
+    {.name = "all_ops", .kind = CN_F_BOOL, .offset = offsetof(settings, flag), .standard = "true",
+     .help = "with changes of colour"},
+    METHOD, ENDS};
+static const cn_field mix_fields[] = {AMOUNT(0, "alpha", "0.2", "how images mix"), FACTOR("1"), ENDS};
+static const cn_field equalization_fields[] = {RANGE, COUNT(0, "bins", "256", "of the histogram"), ENDS};
+static const cn_field solarization_fields[] = {
+    RANGE, AMOUNT(2, "addition_factor", "0", "what is added first"),
+    AMOUNT(3, "threshold_factor", "0", "above which values turn"), ENDS};
+static const cn_field boxes_fields[] = {
+    COUNT(0, "max_number", NULL, "of boxes"), COUNT(1, "fill_value", "-1", "where boxes are missing"), ENDS};
+
+static bool is_amount(const cn_value *v) {
+  double number;
+  if (cn_value_is_null(v) || cn_value_number(v, &number)) return true;
+  bool good = cn_value_is(v, CORNU_LIST) && v->count == 2;
+  for (int i = 0; good && i < 2; i++) good = cn_value_number(v->items[i], &number) && isfinite(number);
+  return good;
+}
+
+static cn_status check(cn_layer *l, cn_error *e) {
+  for (const cn_field *f = l->type->fields; f->name; f++) {
+    const cn_value *v = cn_value_find(l->config, f->name);
+    if (f->kind == CN_F_VALUE && v && !is_amount(v))
+      return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is %s, expected a number or a pair of numbers", f->name,
+                     cn_value_show(v, (char[80]){0}, 80));
+  }
+  return CORNU_OK;
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c, bool casts) {
+  if (t->training)
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
+                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+  bool cast = casts || l->origin.keras < 3;
+  cn_call_return(t, c, cast ? cn_emit_compute(t, c->in[0].data) : c->in[0].data, c->in[0].mask);
+}
+
+static void lower_cast(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, true); }
+static void lower_kept(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, false); }
+static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
+  (void)l;
+  cn_call_return(t, c, c->in[0].data, c->in[0].mask);
+}
+
+/* CAST: integers become floats in every Keras; KEPT: in tf.keras alone. */
+#define CAST .lower = lower_cast, .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"
+#define KEPT .lower = lower_kept, .help = "the identity at inference: (…) -> (…)"
+#define LAYER(id, class_name, in_versions, table, ...) \
+  const cn_layer_type cn_layer_##id = { \
+      .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY, .min_in = 1, \
+      .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, __VA_ARGS__};
+
+LAYER(random_brightness, "RandomBrightness", "2 3", factor_fields, KEPT)
+LAYER(random_contrast, "RandomContrast", "2 3", factor_fields, KEPT)
+LAYER(random_grayscale, "RandomGrayscale", "3", factor_fields, KEPT)
+LAYER(random_hue, "RandomHue", "3", factor_fields, KEPT)
+LAYER(random_saturation, "RandomSaturation", "3", factor_fields, KEPT)
+LAYER(random_posterization, "RandomPosterization", "3", factor_fields, KEPT)
+LAYER(random_invert, "RandomInvert", "3", factor_fields, KEPT)
+LAYER(random_color_jitter, "RandomColorJitter", "3", jitter_fields, KEPT)
+LAYER(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields, KEPT)
+LAYER(mix_up, "MixUp", "3", mix_fields, KEPT)
+LAYER(equalization, "Equalization", "3", equalization_fields, KEPT)
+LAYER(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, .lower = lower_boxes,
+      .help = "images as they are: (…) -> (…)")
+LAYER(random_flip, "RandomFlip", "2 3", flip_fields, CAST)
+LAYER(random_height, "RandomHeight", "2 3", size_fields, CAST)
+LAYER(random_width, "RandomWidth", "2 3", size_fields, CAST)
+LAYER(random_rotation, "RandomRotation", "2 3", rotation_fields, CAST)
+LAYER(random_translation, "RandomTranslation", "2 3", move_fields, CAST)
+LAYER(random_zoom, "RandomZoom", "2 3", move_fields, CAST)
+LAYER(random_shear, "RandomShear", "3", shear_fields, CAST)
+LAYER(random_perspective, "RandomPerspective", "3", perspective_fields, CAST)
+LAYER(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields, CAST)
+LAYER(random_erasing, "RandomErasing", "3", erasing_fields, CAST)
+LAYER(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, CAST)
+LAYER(random_sharpness, "RandomSharpness", "3", factor_fields, CAST)
+LAYER(rand_augment, "RandAugment", "3", rand_augment_fields, CAST)
+LAYER(aug_mix, "AugMix", "3", aug_mix_fields, CAST)
+LAYER(cut_mix, "CutMix", "3", mix_fields, CAST)
+LAYER(solarization, "Solarization", "3", solarization_fields, CAST)

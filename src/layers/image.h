@@ -1,0 +1,25 @@
+/* What layers and operations on images share: sizes that keep the aspect ratio, resizing as Keras does it. Images are
+ * (height, width, channels) or a batch of them, or with the channels first. */
+#ifndef CN_LAYERS_IMAGE_H
+#define CN_LAYERS_IMAGE_H
+
+#include "layers/spatial.h"
+
+typedef struct cn_image_resize {
+  int64_t height, width;
+  int method; /* cn_resize_method */
+  bool antialias, channels_first;
+  bool crop, pad;    /* to the aspect ratio of the size: the middle alone, or filled up */
+  bool exact;        /* the crop's size by double precision, as Python computes it; else as TensorFlow does */
+  double fill_value; /* of the filling */
+} cn_image_resize;
+
+/* As keras.ops.image.resize: nearest keeps the dtype, and so does an image that has the size; else float32. */
+cn_edge cn_image_resized(cn_trace *t, cn_edge x, const cn_image_resize *r);
+/* The part that begins at (y, x). */
+cn_edge cn_image_cropped(cn_trace *t, cn_edge image, bool channels_first, int64_t y, int64_t x, int64_t height,
+                         int64_t width);
+/* The axis of the height; the width's is the next. -1 after failure: the rank is neither 3 nor 4. */
+int cn_image_axis(cn_trace *t, cn_edge x, bool channels_first);
+
+#endif

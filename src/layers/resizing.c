@@ -1,0 +1,128 @@
+/* Resizing, CenterCrop, RandomCrop: images of a given size. */
+#include "base/text.h"
+#include "layers/image.h"
+
+typedef struct settings {
+  int64_t height, width;
+  int interpolation, fill_mode, data_format;
+  bool crop_to_aspect_ratio, pad_to_aspect_ratio, antialias;
+  double fill_value;
+} settings;
+
+#define MEMBER(m) .offset = offsetof(settings, m)
+#define SIZE_FIELDS \
+  {.name = "height", .kind = CN_F_INT, MEMBER(height), .min = 1, .max = 1 << 24, .help = "of the result"}, \
+  {.name = "width", .kind = CN_F_INT, MEMBER(width), .min = 1, .max = 1 << 24, .help = "of the result"}, \
+  {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null", \
+   .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
+  {.name = "bounding_box_format", .kind = CN_F_IGNORED, .standard = "null", .help = "how boxes would be given"}
+
+static const cn_field resizing_fields[] = {
+    SIZE_FIELDS,
+    {.name = "interpolation", .kind = CN_F_ENUM, MEMBER(interpolation), .standard = "\"bilinear\"",
+     .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
+    {.name = "crop_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(crop_to_aspect_ratio), .standard = "false",
+     .help = "resizes the largest part in the middle that has the aspect ratio of the size"},
+    {.name = "pad_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(pad_to_aspect_ratio), .standard = "false",
+     .help = "fills the image up to the aspect ratio of the size first"},
+    {.name = "fill_mode", .kind = CN_F_ENUM, MEMBER(fill_mode), .standard = "\"constant\"", .choices = "constant",
+     .help = "what the filling is: fill_value"},
+    {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0.0", .help = "of the filling"},
+    {.name = "antialias", .kind = CN_F_BOOL, MEMBER(antialias), .standard = "false",
+     .help = "wider filters when shrinking"},
+    {0}};
+static const cn_field center_crop_fields[] = {SIZE_FIELDS, {0}};
+static const cn_field random_crop_fields[] = {
+    SIZE_FIELDS, {.name = "rng_type", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"}, {0}};
+
+/* tf.keras takes the name of an interpolation in any case. */
+static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
+  const char *given = cn_value_str(cn_value_find(config, "interpolation"));
+  if (!given || l->origin.keras > 2) return CORNU_OK;
+  char *text = cn_arena_string(&l->arena, given);
+  for (char *c = text; c && *c; c++) *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+  cn_value *v = text ? cn_value_text(&l->arena, text) : NULL;
+  return v && cn_value_put(&l->arena, config, "interpolation", v) ? CORNU_OK : cn_no_memory(e);
+}
+
+static cn_status check(cn_layer *l, cn_error *e) {
+  const settings *s = l->settings;
+  if (!s->crop_to_aspect_ratio || !s->pad_to_aspect_ratio) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"crop_to_aspect_ratio\" and \"pad_to_aspect_ratio\" are both true: expected "
+                 "one of them at most");
+}
+
+static bool channels_first(const cn_layer *l) {
+  return cn_channels_first(l, ((const settings *)l->settings)->data_format, 2) && l->origin.keras > 2;
+}
+
+/* tf.keras gives floats; Keras 3 what it was given, integers rounded. */
+static cn_edge as_given(const cn_layer *l, cn_trace *t, cn_edge y, cornu_dtype given) {
+  if (t->status || l->origin.keras < 3 || cn_dtype_is_float(given)) return cn_emit_compute(t, y);
+  if (cn_edge_type(t, y)->dtype == given) return y;
+  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){given}, cn_emit1(t, &cn_op_round, NULL, y));
+}
+
+static void lower_resizing(cn_layer *l, cn_trace *t, cn_call *c) {
+  const settings *s = l->settings;
+  cn_image_resize r = {.height = s->height, .width = s->width, .method = s->interpolation, .antialias = s->antialias,
+                       .channels_first = channels_first(l), .crop = s->crop_to_aspect_ratio,
+                       .pad = s->pad_to_aspect_ratio, .fill_value = s->fill_value};
+  cn_edge x = c->in[0].data;
+  cornu_dtype given = cn_edge_type(t, x)->dtype;
+  if (l->origin.keras < 3)
+    x = s->interpolation == CN_RESIZE_NEAREST ? cn_emit_compute(t, x)
+                                              : cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
+  cn_call_return(t, c, as_given(l, t, cn_image_resized(t, x, &r), given), CN_NO_EDGE);
+}
+
+/* The largest part in the middle with the right aspect ratio, resized. */
+static cn_edge smart(cn_layer *l, cn_trace *t, cn_edge x) {
+  const settings *s = l->settings;
+  cn_image_resize r = {.height = s->height, .width = s->width, .method = CN_RESIZE_BILINEAR, .crop = true,
+                       .channels_first = channels_first(l), .exact = l->origin.keras > 2};
+  return cn_image_resized(t, x, &r);
+}
+
+static void lower_center_crop(cn_layer *l, cn_trace *t, cn_call *c) {
+  const settings *s = l->settings;
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
+  int axis = cn_image_axis(t, x, channels_first(l));
+  if (axis < 0) return;
+  const cn_type *type = cn_edge_type(t, x);
+  int64_t y = type->shape[axis] - s->height, z = type->shape[axis + 1] - s->width;
+  bool known = type->shape[axis] >= 0 && type->shape[axis + 1] >= 0;
+  if (known && y >= 0 && z >= 0)
+    x = cn_image_cropped(t, x, channels_first(l), y / 2, z / 2, s->height, s->width);
+  else x = smart(l, t, x);
+  cn_call_return(t, c, l->origin.keras < 3 ? cn_emit_compute(t, x) : x, CN_NO_EDGE);
+}
+
+/* Keras 3 leaves images as they are at inference, whatever shape it says they will have. */
+static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_edge x = c->in[0].data;
+  if (t->training)
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
+                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+  if (l->origin.keras < 3) x = cn_emit_compute(t, smart(l, t, cn_emit_compute(t, x)));
+  cn_call_return(t, c, x, CN_NO_EDGE);
+}
+
+#define COMMON .versions = "2 3", .min_in = 1, .max_in = 1, .settings_size = sizeof(settings)
+
+const cn_layer_type cn_layer_resizing = {
+    .name = "Resizing", COMMON, .fields = resizing_fields, .upgrade = upgrade, .check = check,
+    .lower = lower_resizing,
+    .help = "images of another size, as tf.image.resize makes them; integers stay integers in Keras 3\n"
+            "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
+};
+const cn_layer_type cn_layer_center_crop = {
+    .name = "CenterCrop", COMMON, .fields = center_crop_fields, .lower = lower_center_crop,
+    .help = "the middle of images; of smaller ones the largest part with that aspect ratio, resized\n"
+            "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
+};
+const cn_layer_type cn_layer_random_crop = {
+    .name = "RandomCrop", COMMON, .flags = CN_LAYER_UNCAST, .fields = random_crop_fields, .lower = lower_random_crop,
+    .help = "at inference the identity in Keras 3; in tf.keras the largest part in the middle that has the aspect "
+            "ratio, resized\n(batch, h, w, channels) -> (batch, height, width, channels)",
+};
