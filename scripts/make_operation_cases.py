@@ -26,6 +26,7 @@ import zipfile
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+from math import inf
 import numpy as np
 import keras
 from keras import ops
@@ -239,6 +240,55 @@ def possible(case, folder):
 
 # ---- Families ----
 
+def linalg():
+    a, b, wide, tall = X(None, 3, 3), X(None, 3), X(None, 2, 4), X(None, 4, 2)
+    good, even, plain = X(None, 3, 3, make=definite), X(None, 4, 4, make=symmetric), X(5, 3)
+    return (product("cholesky", good, upper=[False, True]) + product("cholesky_inverse", a, upper=[False, True])
+            + [C("det", a), C("inv", a), C("solve", a, b), C("solve", a, X(None, 3, 2)), C("lu_factor", X(4, 4))]
+            + product("solve_triangular", a, b, lower=[False, True])
+            + [C("qr", x, mode=mode) for x in (a, wide, tall) for mode in ("reduced", "complete")]
+            + [C("svd", x, full_matrices=f) for x in (a, wide, tall) for f in (False, True)]
+            + [C("svd", wide, compute_uv=False), C("eigh", even), C("pinv", tall), C("pinv", wide, rcond=0.5)]
+            + [C("lstsq", plain, X(5)), C("lstsq", plain, X(5, 2), rcond=0.6), C("matrix_rank", tall)]
+            + [C("norm", b, ord=o, axis=-1, keepdims=o == 2) for o in (None, 0, 1, 2, 3, -1, -2, inf, -inf, 0.5)]
+            + [C("norm", wide, ord=o, axis=[2, 1], keepdims=o in (2, 1))
+               for o in (None, "fro", "nuc", 1, -1, 2, -2, inf, -inf)])
+
+
+def linalg_sweep():
+    cases = []
+    for dtype in ("float64", "float16", "bfloat16", "int32", "bool", "int64"):
+        x, good = X(None, 3, 3, dtype=dtype), X(None, 3, 3, dtype=dtype, make=definite)
+        cases += [C(op, good) for op in ("cholesky", "cholesky_inverse", "det", "inv", "qr", "svd", "eigh", "pinv",
+                                         "matrix_rank", "logdet", "eig", "lu_factor")]
+        cases += [C("solve", x, x), C("solve_triangular", x, x), C("norm", x, axis=1), C("norm", x, axis=[1, 2])]
+        cases += [C("norm", x, axis=[1, 2], ord="nuc"), C("norm", x, axis=1, ord=3), C("norm", x, axis=-1, ord=0)]
+        cases += [C("lu_factor", X(4, 4, dtype=dtype)), C("lstsq", X(4, 3, dtype=dtype), X(4, dtype=dtype))]
+    for n in (1, 2, 3, 5, 8, 15, 16, 17, 24, 40):
+        x, even = X(3, n, n), X(3, n, n, make=symmetric)
+        cases += [C("qr", x), C("eigh", even), C("svd", x), C("det", x), C("inv", x), C("solve", x, X(3, n)),
+                  C("lu_factor", X(n, n)), C("cholesky", X(3, n, n, make=definite)), C("matrix_rank", x)]
+        cases += [C(op, X(3, *shape), **o) for shape in ((n, 2), (2, n), (n + 3, n), (n, n + 9))
+                  for op, o in (("qr", {}), ("qr", {"mode": "complete"}), ("svd", {}), ("svd", {"full_matrices": False}),
+                                ("svd", {"compute_uv": False}), ("pinv", {}), ("matrix_rank", {}))]
+    for ord, axis, keepdims, shape in itertools.product(
+            (None, 0, 1, 2, -2, -1, 0.5, 3, 2.5, inf, -inf, "fro", "nuc"),
+            (None, 0, 1, 2, -1, [0], [0, 1], [1, 0], [-1, 0], [2, 1], [0, 2]), (False, True), ((3,), (4, 3), (2, 3, 4))):
+        rank = len(shape)
+        if axis is None or all(a < rank for a in np.ravel(axis)):
+            cases.append(C("norm", X(*shape), ord=ord, axis=axis, keepdims=keepdims))
+    cases += [C("svd", X(0, 3, 3)), C("qr", X(0, 3, 2)), C("det", X(0, 3, 3)), C("inv", X(2, 0, 0)), C("det", X(2, 0, 0)),
+              C("solve", X(2, 3, 3), X(1, 3, 3)), C("solve", X(3, 3), X(2, 3)), C("solve_triangular", X(2, 3, 3), X(1, 3, 2)),
+              C("solve_triangular", X(3, 3), X(2, 3, 2)), C("solve", X(2, 2, 3, 3), X(2, 2, 3)),
+              C("lstsq", X(3, 5), X(3)), C("lstsq", X(3, 5), X(3, 2), rcond=-1.0), C("matrix_rank", X(2, 4, 3), tol=1.5),
+              C("pinv", X(2, 2, 4, 3), rcond=1e-3), C("det", X(None, None, 3, 3)),
+              C("svd", X(2, 3, 3, value=np.ones((2, 3, 3)))), C("eigh", X(3, 3, value=np.eye(3))),
+              C("matrix_rank", X(value=np.arange(12.0).reshape(3, 4))), C("pinv", X(value=np.ones((3, 4)))),
+              C("cholesky", X(None, 4, 4)), C("logdet", X(None, 4, 4, make=definite)), C("inv", X(value=np.ones((2, 2)))),
+              C("svd", X(2, 3, 3, value=np.zeros((2, 3, 3)))), C("jvp", ops.sin, [X(3)], [X(3)]), C("eig", X(3, 3))]
+    return cases
+
+
 def math():
     x = X(None, 3, 4)
     return (product("logsumexp", x, axis=[None, 1, -1], keepdims=[False, True])
@@ -252,8 +302,8 @@ def core():
 
 
 # What is committed, and what is only drawn to look for differences.
-FAMILIES = {"math": math, "core": core}
-SWEEPS = {}
+FAMILIES = {"linalg": linalg, "math": math, "core": core}
+SWEEPS = {"linalg": linalg_sweep}
 
 
 def main():

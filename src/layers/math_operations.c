@@ -7,4 +7,5 @@ const cn_operation cn_operations_math[] = {
     {.name = "Erf", .arguments = "x", .op = "erf"},
     {.name = "Erfc", .arguments = "x", .op = "erfc"},
     {.name = "Erfinv", .arguments = "x", .op = "erfinv"},
+    {.name = "Logdet", .arguments = "x", .op = "log_determinant"},
     {0}};

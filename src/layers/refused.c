@@ -15,6 +15,8 @@ static const struct { const char *names, *why; } refused[] = {
     {"FeatureSpace", "it reads dicts of raw examples; save the model that comes after it"},
     {"DynamicLookup DynamicEmbedding", "its table changes while it runs"},
     {"Distiller SharpnessAwareMinimization", "it wraps a model for training; save that model"},
+    {"Eig", "it gives complex numbers, which Cornu does not have; symmetric matrices have Eigh"},
+    {"JVP", "it is called with a Python function"},
 };
 
 const char *cn_refusal(const char *class_name) {

@@ -62,6 +62,20 @@ extern const cn_op cn_op_matmul;
 typedef struct cn_dense_attrs { int64_t unused; cn_act act; } cn_dense_attrs;
 extern const cn_op cn_op_dense;
 
+/* ---- linear.c, factor.c: matrices (…, m, n) of floats ---- */
+typedef struct cn_triangle_attrs { bool upper; } cn_triangle_attrs;
+extern const cn_op cn_op_cholesky, cn_op_cholesky_inverse; /* cn_triangle_attrs; … of the matrix with this factor */
+extern const cn_op cn_op_solve_triangular; /* cn_triangle_attrs; (a (…, n, n), b (…, n) or (…, n, k)) -> b's shape */
+extern const cn_op cn_op_solve;            /* as above */
+extern const cn_op cn_op_inverse, cn_op_determinant, cn_op_log_determinant; /* of a positive definite matrix */
+extern const cn_op cn_op_lu;               /* -> (…, n, n), int32 (…, n): row i of x is that row of L U */
+typedef struct cn_full_attrs { bool full; } cn_full_attrs;
+extern const cn_op cn_op_qr;               /* cn_full_attrs -> q, r */
+extern const cn_op cn_op_svd;              /* cn_full_attrs -> u, s, v transposed */
+extern const cn_op cn_op_singular_values, cn_op_eigh; /* eigh -> values, vectors */
+typedef struct cn_rcond_attrs { double rcond; } cn_rcond_attrs; /* NaN: as TensorFlow has it */
+extern const cn_op cn_op_pinv, cn_op_lstsq; /* lstsq: (a (m, n), b (m) or (m, k)) -> (n) or (n, k) */
+
 /* ---- conv.c, depthwise.c, conv_transpose.c ---- */
 /* Arrays as cornu_apply's callers give them, one entry for all dimensions or one for each; check() spreads them over
  * the arrays of the attributes, with spatial 0: the input's rank - 2. Who fills attributes in C leaves this zero. */
