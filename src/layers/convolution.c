@@ -121,19 +121,25 @@ static void crop(const cn_layer *l, const cn_conv_settings *s, int spatial, int 
   a->crop_end[dim] = total - begin;
 }
 
+cn_conv_transpose_attrs cn_transposed_attrs(const cn_layer *l, const cn_conv_settings *s, const cn_type *x,
+                                            int spatial) {
+  cn_conv_transpose_attrs a = {.spatial = spatial};
+  for (int i = 0; i < spatial; i++) {
+    a.stride[i] = s->strides.v[i];
+    a.dilation[i] = s->dilation_rate.v[i];
+    crop(l, s, spatial, i, x->shape[i + 1], &a);
+  }
+  return a;
+}
+
 void cn_transposed_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   const cn_conv_settings *s = l->settings;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
   cn_edge x = cn_spatial_enter(t, c->in[0].data, spatial, cn_channels_first(l, s->data_format, spatial),
                                kernel->shape[spatial + 1]);
   if (t->status) return;
-  const cn_type *type = cn_edge_type(t, x);
-  cn_conv_transpose_attrs a = {.spatial = spatial, .act = cn_activation_epilogue(&s->activation)};
-  for (int i = 0; i < spatial; i++) {
-    a.stride[i] = s->strides.v[i];
-    a.dilation[i] = s->dilation_rate.v[i];
-    crop(l, s, spatial, i, type->shape[i + 1], &a);
-  }
+  cn_conv_transpose_attrs a = cn_transposed_attrs(l, s, cn_edge_type(t, x), spatial);
+  a.act = cn_activation_epilogue(&s->activation);
   cn_edge y = cn_emit3(t, &cn_op_conv_transpose, &a, x, cn_layer_weight_edge(l, t, "kernel"),
                        cn_layer_weight_edge(l, t, "bias"));
   cn_spatial_return(l, t, c, s, y, spatial);

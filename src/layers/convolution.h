@@ -12,6 +12,8 @@ cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int n, int spat
 cn_status cn_transposed_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e);
 void cn_transposed_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial);
 cn_status cn_transposed_import(cn_layer *l, cn_tensor **arrays, int n, int spatial, cn_error *e);
+cn_conv_transpose_attrs cn_transposed_attrs(const cn_layer *l, const cn_conv_settings *s, const cn_type *x,
+                                            int spatial); /* without the activation; x is channels last */
 /* One kernel per channel; separable ones mix the channels after that. */
 cn_status cn_depthwise_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e);
 void cn_depthwise_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial);

@@ -247,6 +247,13 @@ cn_edge cn_argument_tensor(cn_operation_call *c, const char *name) {
   return cn_argument_optional(c, name);
 }
 
+cn_edge cn_argument_floats(cn_operation_call *c, const char *name, cornu_dtype *dtype) {
+  cn_edge x = cn_argument_tensor(c, name);
+  cornu_dtype was = cn_edge_type(c->t, x)->dtype;
+  if (dtype) *dtype = was;
+  return cn_emit_cast(c->t, x, was == CORNU_FLOAT64 ? was : CORNU_FLOAT32);
+}
+
 int cn_argument_tensors(cn_operation_call *c, const char *name, cn_edge *out, int cap) {
   const cn_value *v = cn_argument(c, name);
   if (v && !cn_value_is(v, CORNU_LIST)) { /* one tensor stands for a list of one */
@@ -281,6 +288,10 @@ void cn_operation_return(cn_operation_call *c, cn_edge result) {
                   cn_value_show(dtype, (char[80]){0}, 80));
   if (dtype && !c->t->status) result = cn_emit_cast(c->t, result, wanted);
   cn_call_return(c->t, c->call, result, CN_NO_EDGE);
+}
+
+void cn_operation_return_as(cn_operation_call *c, cn_edge result, cornu_dtype dtype) {
+  cn_operation_return(c, cn_emit_cast(c->t, result, dtype));
 }
 
 /* The op itself: its inputs are the arguments that are no options. */

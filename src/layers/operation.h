@@ -50,7 +50,10 @@ cn_edge cn_argument_tensor(cn_operation_call *c, const char *name);
 cn_edge cn_argument_optional(cn_operation_call *c, const char *name);
 /* A list of them; their number. */
 int cn_argument_tensors(cn_operation_call *c, const char *name, cn_edge *out, int cap);
+/* As numbers to compute with: float64 stays, all else becomes float32. *dtype (may be NULL): what it was. */
+cn_edge cn_argument_floats(cn_operation_call *c, const char *name, cornu_dtype *dtype);
 void cn_operation_return(cn_operation_call *c, cn_edge result); /* CN_NO_EDGE after failure */
+void cn_operation_return_as(cn_operation_call *c, cn_edge result, cornu_dtype dtype); /* cast */
 /* A number in the dtype of x. */
 cn_edge cn_emit_like(cn_trace *t, cn_edge x, double v);
 cn_edge cn_emit_cast(cn_trace *t, cn_edge x, cornu_dtype dtype); /* as it is when it has the dtype */
