@@ -138,11 +138,17 @@ static cn_status put_plain(cn_loading *g, cn_layer *owner, const char *label, co
   return CORNU_OK;
 }
 
-/* import wants the data, so the sizes are compared first: what a layer can use is at most a few times its weights. */
+static double own_size(const cn_layer *l) {
+  double size = 0;
+  for (int i = 0; i < l->n_weights; i++) size += (double)cn_shape_size(l->weights[i].rank, l->weights[i].shape);
+  return size;
+}
+
+/* import wants the data, so the sizes are compared first: what a layer can use is at most a few times its weights, and
+ * those of a layer it wraps. */
 static bool plausible(const cn_layer *owner, const cn_stored *arrays, int n) {
-  double want = 4096, have = 0;
-  for (int i = 0; i < owner->n_weights; i++)
-    want += 4 * (double)cn_shape_size(owner->weights[i].rank, owner->weights[i].shape);
+  double want = 4096 + 4 * own_size(owner), have = 0;
+  for (int i = 0; i < owner->n_children; i++) want += own_size(owner->children[i].layer);
   for (int i = 0; i < n; i++) have += (double)cn_shape_size(arrays[i].type.rank, arrays[i].type.shape);
   return n <= MOST_IMPORTED && have <= want;
 }
