@@ -111,6 +111,15 @@ typedef struct cn_pool_attrs {
 } cn_pool_attrs;
 extern const cn_op cn_op_pool;
 
+/* ---- adaptive_pool.c ---- (b, s…, c) -> (b, size…, c), float32 or float64 */
+typedef struct cn_adaptive_pool_attrs {
+  int spatial;
+  int64_t size[3];
+  bool average;              /* else maximum */
+  cn_ints named;             /* the size as cornu_apply's callers give it */
+} cn_adaptive_pool_attrs;
+extern const cn_op cn_op_adaptive_pool;
+
 /* ---- shape.c: views ---- */
 #define CN_DIM_INFER (-1)
 #define CN_DIM_COPY (-2)     /* the input's dimension at the same place */
