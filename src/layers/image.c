@@ -75,3 +75,25 @@ cn_edge cn_image_resized(cn_trace *t, cn_edge x, const cn_image_resize *r) {
   if (r->channels_first) x = turned(t, x, false);
   return single ? cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {0}}}, x) : x;
 }
+
+cn_status cn_image_range(const cn_value *v, double range[2], cn_error *e) {
+  range[0] = 0, range[1] = 255;
+  if (cn_value_is_null(v)) return CORNU_OK;
+  bool good = cn_value_is(v, CORNU_LIST) && v->count == 2;
+  for (int i = 0; good && i < 2; i++) good = cn_value_number(v->items[i], &range[i]);
+  if (good && range[0] != range[1]) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"value_range\" is %s, expected [lowest, highest]",
+                 cn_value_show(v, (char[80]){0}, 80));
+}
+
+static cn_edge with_number(cn_trace *t, const cn_op *op, cn_edge x, double v) {
+  return t->status ? CN_NO_EDGE : cn_emit2(t, op, NULL, x, cn_emit_scalar(t, cn_edge_type(t, x)->dtype, v));
+}
+
+cn_edge cn_image_ranged(cn_trace *t, cn_edge x, const double from[2], const double to[2]) {
+  if (from[0] == to[0] && from[1] == to[1]) return x;
+  x = with_number(t, &cn_op_sub, x, from[0]);
+  x = with_number(t, &cn_op_div, x, from[1] - from[0]);
+  x = with_number(t, &cn_op_mul, x, to[1] - to[0]);
+  return with_number(t, &cn_op_add, x, to[0]);
+}

@@ -178,6 +178,10 @@ extern const cn_op cn_op_resize;
 typedef struct cn_fft_attrs { int64_t length; bool inverse; } cn_fft_attrs;
 extern const cn_op cn_op_fft, cn_op_rfft, cn_op_irfft;
 
+/* ---- clahe.c: images of int32 values 0 … 255 to float32 ---- */
+typedef struct cn_clahe_attrs { cn_ints tiles; double clip_limit; } cn_clahe_attrs; /* along the height, the width */
+extern const cn_op cn_op_clahe;
+
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates
  * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g
