@@ -1,6 +1,6 @@
 """Makes the small models of tests/models with real Keras, with inputs and the outputs that Keras gives for them.
 
-    python scripts/make_fixtures.py [OUT]        OUT: default tests/models
+    python scripts/make_fixtures.py [OUT [PART…]]    OUT: default tests/models; PART: functions of this file, default all
 
 The Keras that is installed decides the suite. The suites are committed, so that the tests need no Python:
 
@@ -62,17 +62,19 @@ def flat(y):
     return [leaf for part in y for leaf in flat(part)] if isinstance(y, (list, tuple)) else [y]
 
 
-def save(name, model, inputs=None, formats=None, **more):
-    """formats: "full" (.keras or .h5), "parts" (JSON and weights)."""
+def save(name, model, inputs=None, formats=None, prepare=None, **more):
+    """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights); prepare(model): after weights are random."""
     rng = np.random.RandomState(sum(map(ord, name)))
     randomise(model, rng)
+    if prepare:
+        prepare(model)
     xs = data(model, rng, inputs)
     keyed = more.pop("input_names", None)
     y = model.predict(dict(zip(keyed, xs)) if keyed else xs if len(xs) > 1 else xs[0])
     names = sorted(y) if isinstance(y, dict) else None
     ys = [y[k] for k in names] if names else flat(y)
     for kind in formats or ("full",):
-        folder = os.path.join(OUT, name + ("" if kind == "full" else "_parts"))
+        folder = os.path.join(OUT, name + ("" if kind == "full" else "_" + kind))
         os.makedirs(folder, exist_ok=True)
         case = {"inputs": ["i%d" % i for i in range(len(xs))], "outputs": ["o%d" % i for i in range(len(ys))],
                 "atol": 1e-5, "rtol": 1e-4, "keras": keras.__version__}
@@ -81,8 +83,8 @@ def save(name, model, inputs=None, formats=None, **more):
             case["input_names"] = keyed
         if names:
             case["output_names"] = names
-        if kind == "full":
-            case["model"] = "model.keras" if MAJOR == 3 else "model.h5"
+        if kind != "parts":
+            case["model"] = "model.keras" if MAJOR == 3 and kind == "full" else "model.h5"
             model.save(os.path.join(folder, case["model"]))
         else:
             case["model"], case["weights"] = "config.json", "model.weights.h5"
@@ -302,6 +304,46 @@ def dicts():
          inputs=[np.ones((2, 2), "float32"), np.arange(6, dtype="float32").reshape(2, 3)])
 
 
+def spectral():
+    i, j = Input((5, 4, 2)), Input((3,))
+    x = L.SpectralNormalization(L.Conv2D(3, 2, padding="same"), power_iterations=2)(i)
+    y = L.SpectralNormalization(L.Embedding(7, 2))(j)
+    save("spectral", Model([i, j], [L.Dense(2)(L.BatchNormalization()(x)), y]),
+         inputs=[np.arange(80, dtype="float32").reshape(2, 5, 4, 2) / 40 - 1, np.array([[1, 2, 0], [6, 3, 3]], "float32")])
+
+
+def quantised():
+    """Dense, EinsumDense and the two embeddings in every mode that Keras reads back itself, and low-rank weights."""
+    q, ids = keras.quantizers, [np.array([[1, 2, 0, 6], [6, 3, 3, 5]], "float32")]
+    modes = {"int8": "int8", "int8_weights": q.Int8QuantizationConfig(activation_quantizer=None),
+             "int4": q.Int4QuantizationConfig(block_size=-1), "int4_groups": q.Int4QuantizationConfig(block_size=2),
+             "float8": "float8"}
+    for name, mode in modes.items():
+        i = Input((4,))
+        outs = [L.Embedding(7, 3, mask_zero=True)(i)] if name != "float8" else [L.Reshape((4, 1))(i)]
+        x = L.EinsumDense("abc,cde->abde", (None, 3, 5), bias_axes="de")(L.Dense(6, activation="relu")(outs[0]))
+        outs.append(L.EinsumDense("abcd,cde->abe", (None, 3))(x))
+        for tied in (True, False) if name != "float8" else ():
+            table = L.ReversibleEmbedding(7, 3, tie_weights=tied, logit_soft_cap=2.0 if tied else None)
+            outs += [table(i), table(outs[1], reverse=True)]
+        save("quantised_" + name, Model(i, outs), inputs=ids, prepare=lambda m: m.quantize(config=mode))
+
+
+def adapted():
+    i, j = Input((4,)), Input((5, 2))
+    layers = [L.Embedding(7, 3), L.Dense(4), L.EinsumDense("abc,cd->abd", (None, 2)), L.Conv1D(2, 2)]
+    x = layers[2](layers[1](layers[0](i)))
+
+    def prepare(model):
+        for layer in layers:
+            layer.enable_lora(2, lora_alpha=3)
+            for weight in layer.trainable_variables:
+                weight.assign(np.random.RandomState(len(weight.path)).randn(*weight.shape))
+
+    save("adapted", Model([i, j], [x, layers[3](j)]), formats=("full", "h5"), prepare=prepare,
+         inputs=[np.array([[1, 2, 0, 6], [6, 3, 3, 5]], "float32"), np.arange(20, dtype="float32").reshape(2, 5, 2) / 10])
+
+
 # ---- Keras 1 ----
 
 def keras1_images():
@@ -363,8 +405,11 @@ def main():
         cases = [images, even_kernels, sequences, volumes, recurrent, cells, masks, embedded, merges, shapes,
                  activations, normalised, nested, orders]
         cases += [names] if SUITE != "tfkeras2" else []
-        cases += [by_name] if MAJOR == 2 else [dicts]
+        cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
+        cases += [spectral] if SUITE in ("tfkeras2", "keras3") else []
     for case in cases:
+        if sys.argv[2:] and case.__name__ not in sys.argv[2:]:
+            continue
         if not THEANO:
             keras.backend.clear_session()
         case()

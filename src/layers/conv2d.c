@@ -22,7 +22,7 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_convolution_lower(l, t, c, 2); }
 
 static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
-  return cn_convolution_import(l, arrays, *n, 2, e);
+  return cn_convolution_import(l, arrays, n, 2, e);
 }
 
 const cn_layer_type cn_layer_conv2d = {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "layers/lora.h"
 
 cn_status cn_convolution_check(cn_layer *l, int spatial, cn_error *e) {
   const cn_conv_settings *s = l->settings;
@@ -29,9 +30,10 @@ cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_e
   for (int i = 0; i < spatial; i++) shape[i] = s->kernel_size.v[i];
   shape[spatial] = channels / s->groups;
   shape[spatial + 1] = s->filters;
-  CN_TRY(cn_layer_add_weight(l, "kernel", spatial + 2, shape, true,
+  CN_TRY(cn_layer_add_weight(l, "kernel", spatial + 2, shape, !cn_lora_enabled(l),
                              cn_spatial_initializer(l, "kernel_initializer", "init"), e));
-  return cn_spatial_bias(l, s, s->filters, e);
+  CN_TRY(cn_spatial_bias(l, s, s->filters, e));
+  return cn_lora_build(l, "kernel", spatial + 2, shape, e);
 }
 
 void cn_convolution_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
@@ -45,7 +47,7 @@ void cn_convolution_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   cn_conv_attrs a = cn_spatial_conv(l, s, cn_edge_type(t, x), spatial);
   a.groups = s->groups;
   a.act = cn_activation_epilogue(&s->activation);
-  cn_edge y = cn_emit3(t, &cn_op_conv, &a, x, cn_layer_weight_edge(l, t, "kernel"), cn_layer_weight_edge(l, t, "bias"));
+  cn_edge y = cn_emit3(t, &cn_op_conv, &a, x, cn_lora_weight(l, t, "kernel"), cn_layer_weight_edge(l, t, "bias"));
   y = cn_spatial_leave(t, y, spatial, first);
   while (more-- > 0) y = cn_emit2(t, &cn_op_unfold, NULL, y, folded[more]);
   cn_call_return(t, c, cn_activation_rest(t, &s->activation, y), CN_NO_EDGE);
@@ -66,9 +68,10 @@ static cn_status drop_width(cn_tensor **array, const cn_weight *w, cn_error *e) 
   return CORNU_OK;
 }
 
-cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int n, int spatial, cn_error *e) {
+cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int *n, int spatial, cn_error *e) {
   const cn_conv_settings *s = l->settings;
-  if (n < 1) return CORNU_OK;
+  CN_TRY(cn_lora_import(l, arrays, n, e));
+  if (*n < 1) return CORNU_OK;
   if (spatial == 1 && arrays[0]->rank == 4) CN_TRY(drop_width(&arrays[0], &l->weights[0], e));
   else if (spatial > 1) CN_TRY(cn_spatial_import_kernel(l, s->data_format, &arrays[0], &l->weights[0], e));
   return l->origin.theano ? cn_spatial_rotate(&arrays[0], spatial, e) : CORNU_OK;

@@ -7,7 +7,7 @@
 cn_status cn_convolution_check(cn_layer *l, int spatial, cn_error *e);
 cn_status cn_convolution_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e);
 void cn_convolution_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial);
-cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int n, int spatial, cn_error *e);
+cn_status cn_convolution_import(cn_layer *l, cn_tensor **arrays, int *n, int spatial, cn_error *e);
 /* Gradients of convolutions: kernels (k…, out, in). */
 cn_status cn_transposed_build(cn_layer *l, const cn_type *in, int spatial, cn_error *e);
 void cn_transposed_lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial);

@@ -1,8 +1,16 @@
 /* Dense: act(x @ kernel + bias) over the last axis. */
 #include "base/text.h"
-#include "layers/spatial.h"
+#include "layers/lora.h"
+#include "layers/quantised.h"
+#include "ops/ops.h"
 
-typedef struct settings { int64_t units; cn_activation activation; bool use_bias; } settings;
+typedef struct settings {
+  int64_t units;
+  cn_activation activation;
+  bool use_bias;
+  cn_quantised quantised;
+  cn_kernel_form form;   /* once built */
+} settings;
 
 static const cn_field fields[] = {
     {.name = "units", .aliases = "output_dim", .kind = CN_F_INT, .offset = offsetof(settings, units), .min = 1,
@@ -13,16 +21,42 @@ static const cn_field fields[] = {
      .standard = "true", .help = "adds a bias"},
     {0}};
 
+static cn_status check(cn_layer *l, cn_error *e) {
+  return cn_quantised_parse(l, false, ~0u, &((settings *)l->settings)->quantised, e);
+}
+
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)n_in;
-  const settings *s = l->settings;
-  if (in->rank < 1 || in->shape[in->rank - 1] < 0)
+  settings *s = l->settings;
+  int64_t features = in->rank < 1 ? -1 : in->shape[in->rank - 1];
+  if (features < 0)
     return cn_fail(e, CORNU_ERR_SHAPE, "the input has shape %s: its last dimension must be known",
                    CN_SHAPE(in->rank, in->shape));
-  CN_TRY(cn_layer_add_weight(l, "kernel", 2, (int64_t[]){in->shape[in->rank - 1], s->units}, true,
-                             cn_spatial_initializer(l, "kernel_initializer", "init"), e));
-  if (!s->use_bias) return CORNU_OK;
-  return cn_layer_add_weight(l, "bias", 1, &s->units, true, cn_value_find(l->config, "bias_initializer"), e);
+  s->form = (cn_kernel_form){.rank = 2, .shape = {features, s->units}, .scale_rank = 1, .scale_shape = {s->units},
+                             .bias_rank = s->use_bias ? 1 : -1, .bias_shape = {s->units}, .rows = features,
+                             .columns = s->units};
+  return cn_quantised_build(l, &s->quantised, &s->form, e);
+}
+
+/* Quantised: the product is scaled before what else comes to it. */
+static cn_edge scaled_product(cn_layer *l, cn_trace *t, cn_edge x, cn_edge kernel) {
+  const settings *s = l->settings;
+  cn_edge scale, delta = cn_lora_delta(l, t, "kernel"), bias = cn_quantised_bias(l, t, &s->quantised);
+  cn_edge whole = cn_quantised_inputs(l, t, &s->quantised, x, &(cn_ints){1, {-1}}, &scale);
+  cn_dense_attrs attrs = {.act = {.kind = CN_ACT_LINEAR}};
+  cn_edge y = cn_emit3(t, &cn_op_dense, &attrs, whole, kernel, CN_NO_EDGE);
+  y = cn_quantised_result(l, t, &s->quantised, y, scale);
+  if (delta != CN_NO_EDGE)
+    y = cn_emit2(t, &cn_op_add, NULL, y, cn_emit3(t, &cn_op_dense, &attrs, x, delta, CN_NO_EDGE));
+  if (bias != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, bias);
+  return cn_activation_emit(t, &s->activation, y);
+}
+
+static cn_edge product(cn_layer *l, cn_trace *t, cn_edge x, cn_edge kernel) {
+  const settings *s = l->settings;
+  cn_dense_attrs attrs = {.act = cn_activation_epilogue(&s->activation)};
+  return cn_activation_rest(t, &s->activation,
+                            cn_emit3(t, &cn_op_dense, &attrs, x, kernel, cn_layer_weight_edge(l, t, "bias")));
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -33,16 +67,14 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   }
   cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type *type = cn_edge_type(t, x);
-  const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
-  if (!t->status && (type->rank < 1 || !cn_dims_agree(type->shape[type->rank - 1], kernel->shape[0]))) {
+  if (!t->status && (type->rank < 1 || !cn_dims_agree(type->shape[type->rank - 1], s->form.rows))) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected %lld values on its last axis",
-                  CN_SHAPE(type->rank, type->shape), (long long)kernel->shape[0]);
+                  CN_SHAPE(type->rank, type->shape), (long long)s->form.rows);
     return;
   }
-  cn_dense_attrs attrs = {.act = cn_activation_epilogue(&s->activation)};
-  cn_edge y = cn_emit3(t, &cn_op_dense, &attrs, x, cn_layer_weight_edge(l, t, "kernel"),
-                       cn_layer_weight_edge(l, t, "bias"));
-  cn_call_return(t, c, cn_activation_rest(t, &s->activation, y), c->in[0].mask);
+  cn_edge kernel = cn_quantised_kernel(l, t, &s->quantised, &s->form);
+  bool plain = s->quantised.mode == CN_QUANTISED_NONE;
+  cn_call_return(t, c, plain ? product(l, t, x, kernel) : scaled_product(l, t, x, kernel), c->in[0].mask);
 }
 
 const cn_layer_type cn_layer_dense = {
@@ -54,6 +86,8 @@ const cn_layer_type cn_layer_dense = {
     .max_in = 1,
     .settings_size = sizeof(settings),
     .fields = fields,
+    .check = check,
     .build = build,
     .lower = lower,
+    .import = cn_quantised_import,
 };

@@ -90,7 +90,6 @@ enum {
   CN_LAYER_INPUT = 4,    /* InputLayer */
   CN_LAYER_IDENTITY = 8, /* at inference: lower may be NULL, inputs are the outputs */
   CN_LAYER_MODEL = 16,   /* nested model */
-  CN_LAYER_QUANTISED = 32, /* reads weights of quantised dtype policies itself */
   CN_LAYER_UNCAST = 64, /* takes its inputs in whatever dtype they come */
   CN_LAYER_OWN_CONFIG = 128, /* reads its config itself: any key may be there */
   CN_LAYER_CONSTANTS = 256 /* may be called with numbers beside tensors */
@@ -153,6 +152,8 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
                              cn_error *e);
 /* Reads the dtype policy: sets compute, policy and casts (policy.c). */
 cn_status cn_layer_policy(cn_layer *l, cn_error *e);
+/* The config's policy; of a map the part that is the layer's. NULL: none. */
+cn_status cn_layer_policy_of(const cn_layer *l, const cn_value **out, cn_error *e);
 void cn_layer_infer(cn_layer *l, const cn_type *in, int n_in); /* from the inputs, where the config is too old to tell */
 /* For check(): a wrapped layer under its Keras attribute name; takes the reference over. */
 cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn_error *e);

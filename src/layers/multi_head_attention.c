@@ -71,12 +71,13 @@ static cn_status add_projection(cn_layer *l, int kind, const char *equation, con
   cn_value *text = cn_value_text(&l->arena, equation), *axes = cn_value_text(&l->arena, bias_axes);
   cn_value *activation = cn_value_text(&l->arena, kind == GATE ? "sigmoid" : "linear");
   const cn_value *kernel = cn_value_find(l->config, "kernel_initializer");
-  const cn_value *bias = cn_value_find(l->config, "bias_initializer");
+  const cn_value *bias = cn_value_find(l->config, "bias_initializer"), *policy = cn_value_find(l->config, "dtype");
   if (!config || !list || !text || !axes || !activation) return cn_no_memory(e);
   bool good = cn_value_put(&l->arena, config, "equation", text) &&
               cn_value_put(&l->arena, config, "output_shape", list) &&
               cn_value_put(&l->arena, config, "activation", activation) &&
               (!s->use_bias || cn_value_put(&l->arena, config, "bias_axes", axes)) &&
+              (!policy || cn_value_put(&l->arena, config, "dtype", cn_value_copy(&l->arena, policy))) &&
               (!kernel || cn_value_put(&l->arena, config, "kernel_initializer", cn_value_copy(&l->arena, kernel))) &&
               (!bias || cn_value_put(&l->arena, config, "bias_initializer", cn_value_copy(&l->arena, bias)));
   if (!good) return cn_no_memory(e);

@@ -1,23 +1,11 @@
 /* Dtype policies: in which dtype a layer computes and to which it casts its inputs, as a name ("float64",
  * "mixed_float16") or an object ({class_name: Policy, DTypePolicy, DTypePolicyMap …}) of any Keras. Policies of 16-bit
- * floats change precision alone: their layers compute in float32. */
+ * floats change precision alone: their layers compute in float32. Quantised ones name the policy that they come from;
+ * layers that have no quantised form follow that. */
 #include <string.h>
 
 #include "base/text.h"
 #include "layers/layer.h"
-
-/* The name of a quantised policy, which may be the default or one part of a map; NULL: none. */
-static const char *quantised_policy(const cn_value *v) {
-  static const char *const marks[] = {"Quantized", "Int4", "GPTQ", "AWQ", "_from_"};
-  const char *name = cn_value_str(v) ? v->s : cn_value_str(cn_value_find(v, "class_name"));
-  for (int i = 0; name && i < CN_COUNT(marks); i++)
-    if (strstr(name, marks[i])) return name;
-  const cn_value *config = cn_value_find(v, "config"), *map = cn_value_find(config, "policy_map");
-  const char *found = config ? quantised_policy(cn_value_find(config, "default_policy")) : NULL;
-  for (int i = 0; !found && cn_value_is(map, CORNU_DICT) && i < map->count; i++)
-    found = quantised_policy(map->items[i]);
-  return found;
-}
 
 /* ---- Maps of policies ---- */
 
@@ -56,6 +44,16 @@ static const cn_value *mapped(const cn_layer *l, const cn_value *config, cn_erro
   return found ? found : cn_value_find(config, "default_policy");
 }
 
+cn_status cn_layer_policy_of(const cn_layer *l, const cn_value **out, cn_error *e) {
+  const cn_value *v = cn_value_find(l->config, "dtype");
+  const char *class_name = cn_value_str(cn_value_find(v, "class_name"));
+  *out = v;
+  if (!class_name || strcmp(class_name, "DTypePolicyMap") != 0) return CORNU_OK;
+  e->status = CORNU_OK;
+  *out = mapped(l, cn_value_find(v, "config"), e);
+  return e->status;
+}
+
 /* ---- Policies ---- */
 
 static cn_status unknown(const cn_value *v, cn_error *e) {
@@ -89,12 +87,8 @@ static cn_status policy_name(const cn_layer *l, const cn_value *v, int depth, co
 
 cn_status cn_layer_policy(cn_layer *l, cn_error *e) {
   const cn_value *v = cn_value_find(l->config, "dtype");
-  const char *quantised = l->type->flags & CN_LAYER_QUANTISED ? NULL : quantised_policy(v), *name = NULL, *source;
+  const char *name = NULL, *source;
   cornu_dtype dtype = CORNU_FLOAT32;
-  if (l->custom || l->type->flags & CN_LAYER_MODEL) quantised = NULL;
-  if (quantised)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"dtype\" is %s: quantised layers are not supported; save the model "
-                   "with float weights", quantised);
   CN_TRY(policy_name(l, v, 0, &name, e));
   if (!name || strncmp(name, "_infer", 6) == 0) return CORNU_OK;
   source = strstr(name, "_from_");

@@ -12,7 +12,7 @@ extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, c
     cn_op_asin, cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf,
     cn_op_erfc, cn_op_erfinv, cn_op_cbrt, cn_op_sinc, cn_op_i0, cn_op_floor, cn_op_ceil, cn_op_round, cn_op_trunc,
     cn_op_bitwise_not, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isposinf, cn_op_isneginf, cn_op_signbit,
-    cn_op_isfinite;
+    cn_op_isfinite, cn_op_round_float8;
 /* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments.
  */
 typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;

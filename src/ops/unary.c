@@ -101,6 +101,13 @@ static double d_not(double v) { return v == 0; }
 static double d_isnan(double v) { return isnan(v) != 0; }
 static double d_isinf(double v) { return isinf(v) != 0; }
 static double d_isfinite(double v) { return isfinite(v) != 0; }
+/* float8_e4m3fn: three bits behind the point, the smallest step 2^-9. */
+static double d_float8(double v) {
+  int exponent;
+  frexp(v, &exponent);
+  int unit = (exponent > -5 ? exponent : -5) - 4;
+  return ldexp(rint(ldexp(v, -unit)), unit);
+}
 static double d_signbit(double v) { return signbit(v) != 0; }
 static double d_isposinf(double v) { return v == INFINITY; }
 static double d_isneginf(double v) { return v == -INFINITY; }
@@ -172,6 +179,7 @@ static int64_t i_same(int64_t v) { return v; }
   X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats) \
   X(ceil, NULL, "smallest whole number above", SAME, ceil, i_same, ceil_floats) \
   X(round, "rint", "nearest whole number, halves to even", SAME, rint, i_same, round_floats) \
+  X(round_float8, NULL, "nearest number of float8_e4m3fn, halves to even; up to 448", FLOAT, d_float8, NULL, NULL) \
   X(logical_not, NULL, "x == 0", TRUTH, d_not, NULL, NULL) \
   X(isnan, NULL, "whether x is NaN", TRUTH, d_isnan, NULL, NULL) \
   X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL) \
