@@ -122,12 +122,12 @@ cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v) {
   return edge;
 }
 
-cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n) {
+cn_edge cn_emit_vector(cn_trace *t, cornu_dtype dtype, const double *v, int64_t n) {
   if (t->status) return CN_NO_EDGE;
   cn_tensor *value = NULL;
-  t->status = cornu_tensor_new(CORNU_FLOAT32, 1, &n, &value, t->error);
+  t->status = cornu_tensor_new(dtype, 1, &n, &value, t->error);
   if (t->status) return CN_NO_EDGE;
-  memcpy(value->data, v, (size_t)n * sizeof *v);
+  cn_convert(value->data, dtype, v, CORNU_FLOAT64, n);
   cn_edge edge = cn_emit_constant(t, value);
   cornu_tensor_release(value);
   return edge;

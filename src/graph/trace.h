@@ -44,7 +44,7 @@ cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value);         /* borrowed */
 cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
 cn_edge cn_emit_number(cn_trace *t, double v);                    /* a scalar of the dtype in which the layer computes */
 cn_edge cn_emit_compute(cn_trace *t, cn_edge x);                  /* x cast to that dtype; absent stays absent */
-cn_edge cn_emit_floats(cn_trace *t, const float *v, int64_t n);   /* a float32 vector */
+cn_edge cn_emit_vector(cn_trace *t, cornu_dtype dtype, const double *v, int64_t n);
 
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */
 cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type);

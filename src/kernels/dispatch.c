@@ -3,9 +3,12 @@
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
+CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)
 
 void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n) { cn_act_math()->apply(act, y, x, n); }
+
+const cn_gemm_kernels *cn_gemm_of(size_t item) { return item == sizeof(double) ? cn_gemm_double() : cn_gemm(); }
 
 int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m) { return (m + k->mr - 1) / k->mr; }
 
@@ -13,5 +16,5 @@ int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n) { return (n + k->nr 
 
 size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n) {
   int64_t columns = (n + k->lanes - 1) / k->lanes * k->lanes;
-  return (size_t)rows * (size_t)columns * sizeof(float);
+  return (size_t)rows * (size_t)columns * k->item;
 }

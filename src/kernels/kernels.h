@@ -35,6 +35,7 @@ typedef struct cn_act_kernels {
 } cn_act_kernels;
 CN_KERNELS_DECLARE(cn_act_kernels, cn_act_math);
 void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n);
+void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, int64_t n); /* float or double */
 /* Whether the act is min(b, max(0, x)): ReLU, ReLU6. */
 static inline bool cn_act_is_clamp(const cn_act *act) { return act->kind == CN_ACT_RELU && act->a == 0 && act->c == 0; }
 double cn_act_double(const cn_act *act, double x); /* one value by libm: for float64 and as the reference of tests */
@@ -42,73 +43,68 @@ double cn_act_double(const cn_act *act, double x); /* one value by libm: for flo
 /* ---- Matrix products ----
  * c[m][n] = act(bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
  * b is packed: panels of `nr` columns (the last one of fewer, rounded up to a vector), each panel row after row. One
- * segment is a plain product; the segments of a convolution are the places of its kernel in a row of pixels. */
+ * segment is a plain product; the segments of a convolution are the places of its kernel in a row of pixels.
+ * Elements are floats or, by tables of their own, doubles; sizes and pitches count elements. */
 typedef struct cn_epilogue {
-  const float *bias;    /* n values, or NULL */
+  const void *bias;     /* n values, or NULL */
   const cn_act *act;    /* NULL: linear */
 } cn_epilogue;
 
 typedef struct cn_gemm_call {
-  const float *a;
+  const void *a;
   int64_t lda;
   const int64_t *offset; /* segments of them; NULL: one segment at 0 */
   int64_t segments, kc;  /* segments 0: the sum is empty */
-  const float *b;        /* packed */
-  float *c;
+  const void *b;         /* packed */
+  void *c;
   int64_t ldc;
   int64_t m, n;
   cn_epilogue epilogue;
 } cn_gemm_call;
 
 typedef struct cn_gemm_kernels {
+  size_t item;           /* bytes of an element */
   int mr, nr, lanes;
   /* Rows of tiles [tile0, tile1) of cn_gemm_tiles(m), columns of panels [panel0, panel1): tile by tile, so these panels
    * should fit into the second-level cache. */
   void (*run)(const cn_gemm_call *call, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1);
   /* Writes rows [k0, k0 + kc) of panels [panel0, panel1) of a packed matrix with k rows and n columns. b has kc rows:
    * element (i, j) at b[i * row + j * column]. */
-  void (*pack)(float *to, const float *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
+  void (*pack)(void *to, const void *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
                int64_t panel0, int64_t panel1);
   /* c[m * ldc] = act(bias[0] + sum of a[m * lda + k] * b[k]), b not packed: the product with one column. */
-  void (*column)(const float *a, int64_t lda, const float *b, float *c, int64_t ldc, int64_t m, int64_t k,
+  void (*column)(const void *a, int64_t lda, const void *b, void *c, int64_t ldc, int64_t m, int64_t k,
                  const cn_epilogue *epilogue);
 } cn_gemm_kernels;
 CN_KERNELS_DECLARE(cn_gemm_kernels, cn_gemm);
+CN_KERNELS_DECLARE(cn_gemm_kernels, cn_gemm_double);
+const cn_gemm_kernels *cn_gemm_of(size_t item); /* sizeof(float) or sizeof(double) */
 /* Tile i of t covers rows i m / t … (i + 1) m / t: the cut depends on m alone, so that threads never change results. */
 int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m);
 int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n);
 size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n);
 
-/* Double precision, any pitches, no speed: rows [row0, row1) of c, which is contiguous. */
-typedef struct cn_gemm_double_call {
-  const double *a, *b, *bias;
-  int64_t a_row, a_column, b_row, b_column;
-  double *c;
-  int64_t n, k;
-  const cn_act *act;
-} cn_gemm_double_call;
-void cn_gemm_double(const cn_gemm_double_call *call, int64_t row0, int64_t row1);
 /* to[j][i] = from[i * pitch + j] */
-void cn_transpose_floats(float *to, const float *from, int64_t pitch, int64_t rows, int64_t columns);
+void cn_transpose_items(size_t item, void *to, const void *from, int64_t pitch, int64_t rows, int64_t columns);
 
 /* ---- Windows over channels-last images: depthwise convolution and pooling ----
  * One call makes output pixels begin … end - 1 of a row, `channels` values each. A tap is a place of the window: for
- * output pixel x it reads the input pixel at in + x * step + offset[tap] floats; tap t is left out where x is outside
+ * output pixel x it reads the input pixel at in + x * step + offset[tap] elements; tap t is left out where x is outside
  * [first[t], last[t]), which is how windows are clipped at the borders. */
 typedef struct cn_window_call {
-  const float *in;
-  int64_t step;                 /* floats from one output pixel's input to the next one's */
+  const void *in;
+  int64_t step;                 /* elements from one output pixel's input to the next one's */
   int taps;
   const int64_t *offset;
   const int32_t *first, *last;
-  float *out;                   /* of pixel 0 */
+  void *out;                    /* of pixel 0 */
   int64_t begin, end, channels, out_pitch; /* channels: of this call, out of those of a pixel */
   /* depthwise */
-  const float *weights;         /* `channels` values for each place of the whole window … */
+  const void *weights;          /* `channels` values for each place of the whole window … */
   const int64_t *weight;        /* … and for each tap where they begin */
   cn_epilogue epilogue;
   /* average: multiplied with the sum of pixel x */
-  const float *scale;
+  const double *scale;
 } cn_window_call;
 typedef struct cn_window_kernels {
   void (*depthwise)(const cn_window_call *call);
@@ -116,5 +112,6 @@ typedef struct cn_window_kernels {
   void (*average)(const cn_window_call *call);
 } cn_window_kernels;
 CN_KERNELS_DECLARE(cn_window_kernels, cn_window);
+const cn_window_kernels *cn_window_of(size_t item);
 
 #endif

@@ -47,24 +47,80 @@ double cn_act_double(const cn_act *act, double x) {
   }
 }
 
-void cn_gemm_double(const cn_gemm_double_call *g, int64_t row0, int64_t row1) {
-  for (int64_t m = row0; m < row1; m++) {
-    double *c = g->c + m * g->n;
-    for (int64_t n = 0; n < g->n; n++) c[n] = g->bias ? g->bias[n] : 0;
-    for (int64_t k = 0; k < g->k; k++) {
-      double x = g->a[m * g->a_row + k * g->a_column];
-      const double *b = g->b + k * g->b_row;
-      for (int64_t n = 0; n < g->n; n++) c[n] += x * b[n * g->b_column];
-    }
-    if (g->act && g->act->kind != CN_ACT_LINEAR)
-      for (int64_t n = 0; n < g->n; n++) c[n] = cn_act_double(g->act, c[n]);
+void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, int64_t n) {
+  if (item != sizeof(double)) {
+    cn_act_apply(act, y, x, n);
+    return;
+  }
+  double *to = y;
+  const double *from = x;
+  if (act->kind == CN_ACT_LINEAR && y == x) return;
+  for (int64_t i = 0; i < n; i++) to[i] = cn_act_double(act, from[i]);
+}
+
+#define TRANSPOSE(name, type)                                                                            \
+  static void name(type *to, const type *from, int64_t pitch, int64_t rows, int64_t columns) {           \
+    enum { BLOCK = 16 }; /* a line of the cache on both sides */                                         \
+    for (int64_t r = 0; r < rows; r += BLOCK)                                                            \
+      for (int64_t c = 0; c < columns; c += BLOCK)                                                       \
+        for (int64_t i = r; i < rows && i < r + BLOCK; i++)                                              \
+          for (int64_t j = c; j < columns && j < c + BLOCK; j++) to[j * rows + i] = from[i * pitch + j]; \
+  }
+TRANSPOSE(transpose_floats, float)
+TRANSPOSE(transpose_doubles, double)
+
+void cn_transpose_items(size_t item, void *to, const void *from, int64_t pitch, int64_t rows, int64_t columns) {
+  if (item == sizeof(double)) transpose_doubles(to, from, pitch, rows, columns);
+  else transpose_floats(to, from, pitch, rows, columns);
+}
+
+/* ---- Windows in double precision ---- */
+
+static bool counts(const cn_window_call *w, int tap, int64_t x) { return x >= w->first[tap] && x < w->last[tap]; }
+
+static const double *under(const cn_window_call *w, int tap, int64_t x) {
+  return (const double *)w->in + x * w->step + w->offset[tap];
+}
+
+static void depthwise_pixel(const cn_window_call *w, int64_t x, double *out) {
+  const double *bias = w->epilogue.bias;
+  for (int64_t c = 0; c < w->channels; c++) out[c] = bias ? bias[c] : 0;
+  for (int t = 0; t < w->taps; t++) {
+    if (!counts(w, t, x)) continue;
+    const double *in = under(w, t, x), *weights = (const double *)w->weights + w->weight[t];
+    for (int64_t c = 0; c < w->channels; c++) out[c] += in[c] * weights[c];
+  }
+  if (w->epilogue.act) cn_act_apply_items(sizeof *out, w->epilogue.act, out, out, w->channels);
+}
+
+static void maximum_pixel(const cn_window_call *w, int64_t x, double *out) {
+  for (int64_t c = 0; c < w->channels; c++) out[c] = -INFINITY;
+  for (int t = 0; t < w->taps; t++) {
+    if (!counts(w, t, x)) continue;
+    const double *in = under(w, t, x);
+    for (int64_t c = 0; c < w->channels; c++) out[c] = in[c] > out[c] || isnan(in[c]) ? in[c] : out[c];
   }
 }
 
-void cn_transpose_floats(float *to, const float *from, int64_t pitch, int64_t rows, int64_t columns) {
-  enum { BLOCK = 16 }; /* a line of the cache on both sides */
-  for (int64_t r = 0; r < rows; r += BLOCK)
-    for (int64_t c = 0; c < columns; c += BLOCK)
-      for (int64_t i = r; i < rows && i < r + BLOCK; i++)
-        for (int64_t j = c; j < columns && j < c + BLOCK; j++) to[j * rows + i] = from[i * pitch + j];
+static void average_pixel(const cn_window_call *w, int64_t x, double *out) {
+  for (int64_t c = 0; c < w->channels; c++) out[c] = 0;
+  for (int t = 0; t < w->taps; t++) {
+    if (!counts(w, t, x)) continue;
+    const double *in = under(w, t, x);
+    for (int64_t c = 0; c < w->channels; c++) out[c] += in[c];
+  }
+  for (int64_t c = 0; c < w->channels; c++) out[c] *= w->scale[x];
+}
+
+#define ROW(name) \
+  static void name(const cn_window_call *w) { \
+    for (int64_t x = w->begin; x < w->end; x++) name##_pixel(w, x, (double *)w->out + x * w->out_pitch); \
+  }
+ROW(depthwise)
+ROW(maximum)
+ROW(average)
+
+const cn_window_kernels *cn_window_of(size_t item) {
+  static const cn_window_kernels doubles = {depthwise, maximum, average};
+  return item == sizeof(double) ? &doubles : cn_window();
 }

@@ -146,13 +146,13 @@ static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
   int at = cn_layer_find_weight(l, "moving_variance");
   if (l->origin.keras != 1 || cn_origin_at_least(&l->origin, 1, 0, 7) || at < 0 || at >= *n) return CORNU_OK;
   cn_tensor *variance;
-  CN_TRY(cornu_tensor_new(CORNU_FLOAT32, arrays[at]->rank, arrays[at]->shape, &variance, e));
+  CN_TRY(cornu_tensor_new(CORNU_FLOAT64, arrays[at]->rank, arrays[at]->shape, &variance, e));
   cn_status status = cornu_tensor_copy(variance, arrays[at], e);
   if (status) {
     cornu_tensor_release(variance);
     return status;
   }
-  float *v = (float *)(void *)variance->data;
+  double *v = (double *)(void *)variance->data;
   for (int64_t i = 0, size = cornu_tensor_size(variance); i < size; i++) v[i] *= v[i];
   cornu_tensor_release(arrays[at]);
   arrays[at] = variance;

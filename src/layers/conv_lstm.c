@@ -87,7 +87,7 @@ static cn_status join_gates(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e
   for (int part = 0; part < 3; part++) {
     const cn_weight *w = &l->weights[part];
     cn_tensor *joined, *place;
-    CN_TRY(cornu_tensor_new(CORNU_FLOAT32, w->rank, w->shape, &joined, e));
+    CN_TRY(cornu_tensor_new(l->compute, w->rank, w->shape, &joined, e));
     int64_t width = w->shape[w->rank - 1] / GATES;
     cn_status status = CORNU_OK;
     for (int gate = 0; gate < GATES && !status; gate++) {

@@ -32,13 +32,13 @@ void cn_call_return(cn_trace *t, cn_call *c, cn_edge data, cn_edge mask) {
   c->out[c->n_out++] = (cn_sym){data, mask};
 }
 
-static bool flatten(const cn_value *v, float *out, int64_t most, int64_t *n) {
+static bool flatten(const cn_value *v, double *out, int64_t most, int64_t *n) {
   double number;
   bool good = true;
   for (int i = 0; cn_value_is(v, CORNU_LIST) && i < v->count && good; i++) good = flatten(v->items[i], out, most, n);
   if (cn_value_is(v, CORNU_LIST)) return good;
   if (!cn_value_number(v, &number) || *n == most) return false;
-  out[(*n)++] = (float)number;
+  out[(*n)++] = number;
   return true;
 }
 
@@ -49,11 +49,11 @@ cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v) {
   if (inner) v = inner;
   if (t->status) return CN_NO_EDGE;
   if (cn_value_number(v, &number)) return cn_emit_number(t, number);
-  float *list = cn_alloc(MOST * sizeof *list);
+  double *list = cn_alloc(MOST * sizeof *list);
   int64_t n = 0;
   cn_edge edge = CN_NO_EDGE;
   if (!list) t->status = cn_no_memory(t->error);
-  else if (cn_value_is(v, CORNU_LIST) && flatten(v, list, MOST, &n)) edge = cn_emit_floats(t, list, n);
+  else if (cn_value_is(v, CORNU_LIST) && flatten(v, list, MOST, &n)) edge = cn_emit_vector(t, t->compute, list, n);
   else
     cn_trace_fail(t, CORNU_ERR_ARGUMENT, "\"%s\" is %s, expected a number or a list of up to %d", key,
                   cn_value_show(v, (char[80]){0}, 80), MOST);

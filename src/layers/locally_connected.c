@@ -172,7 +172,7 @@ static cn_edge kernel_of(cn_layer *l, cn_trace *t, const geometry *g) {
   cn_tensor *indices = NULL;
   int64_t size = cn_shape_size(w->rank, w->shape), *table = new_table(t, g->places * g->taps * g->filters, &indices);
   if (table) fill_kernel_table(g, s->implementation, size, table);
-  cn_edge flat[2] = {shaped(t, kernel, 1, (int64_t[]){size}), cn_emit_floats(t, (float[]){0}, 1)};
+  cn_edge flat[2] = {shaped(t, kernel, 1, (int64_t[]){size}), cn_emit_vector(t, w->dtype, (double[]){0}, 1)};
   cn_edge all = cn_emit(t, &cn_op_concat, &(cn_axis_attrs){0}, flat, 2);
   return shaped(t, gathered(t, all, 0, indices), 3, (int64_t[]){g->places, g->taps, g->filters});
 }

@@ -34,11 +34,11 @@ static cn_edge value_edge(const cn_value *v, cn_trace *t, cornu_dtype dtype) {
   double number = 0;
   if (cn_value_number(v, &number)) return cn_emit_scalar(t, dtype, number);
   if (t->status) return CN_NO_EDGE;
-  float *values = cn_arena_array(&t->graph->arena, (size_t)v->count + 1, sizeof *values);
+  double *values = cn_arena_array(&t->graph->arena, (size_t)v->count + 1, sizeof *values);
   if (!values) return t->status = cn_no_memory(t->error), CN_NO_EDGE;
   for (int i = 0; i < v->count; i++)
-    if (cn_value_number(v->items[i], &number)) values[i] = (float)number;
-  return cn_emit_floats(t, values, v->count);
+    if (cn_value_number(v->items[i], &number)) values[i] = number;
+  return cn_emit_vector(t, dtype, values, v->count);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {

@@ -196,7 +196,7 @@ static void kept_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int 
                         states *s) {
   for (int k = 0; k < n_parts; k++) {
     const cn_rnn_part *p = &parts[reversed ? n_parts - 1 - k : k];
-    cn_type type = {.dtype = CORNU_FLOAT32, .rank = 2, .shape = {batch, p->cell->units}};
+    cn_type type = {.dtype = l->compute, .rank = 2, .shape = {batch, p->cell->units}};
     for (int i = 0; i < state_count(p, 1); i++, s->n++) s->edge[s->n] = cn_trace_state_now(t, l, s->n, &type);
   }
 }

@@ -30,7 +30,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge x = cn_emit_compute(t, c->in[0].data), mask = cn_call_tensor(c, "mask").data, keep = CN_NO_EDGE;
   if (mask == CN_NO_EDGE && c->n_positional > 1) mask = c->in[1].data;
   if (mask != CN_NO_EDGE) {
-    keep = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, mask);
+    keep = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){t->compute}, mask);
     x = masked(t, x, keep);
   }
   cn_edge y =

@@ -1,5 +1,6 @@
 /* Up-sampling by whole factors: elements repeated, or images interpolated. */
 #include "base/text.h"
+#include "layers/operation.h"
 #include "layers/spatial.h"
 
 typedef struct settings { cn_ints size; int data_format, interpolation; } settings;
@@ -51,9 +52,11 @@ static void interpolate(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   bool first = cn_channels_first(l, s->data_format, 2), old = first_grid(&l->origin);
   cn_edge x = cn_spatial_enter(t, c->in[0].data, 2, first, -1);
+  if (s->interpolation != CN_RESIZE_NEAREST) x = cn_emit_cast(t, x, CORNU_FLOAT32);
   cn_resize_attrs a = {.scale = {s->size.v[0], s->size.v[1]}, .method = s->interpolation,
                        .grid = old ? CN_GRID_ASYMMETRIC : CN_GRID_HALF_PIXEL};
-  cn_call_return(t, c, cn_spatial_leave(t, cn_emit1(t, &cn_op_resize, &a, x), 2, first), CN_NO_EDGE);
+  x = cn_spatial_leave(t, cn_emit1(t, &cn_op_resize, &a, x), 2, first);
+  cn_call_return(t, c, cn_emit_compute(t, x), CN_NO_EDGE); /* TensorFlow resizes in float32 */
 }
 
 static void lower1(cn_layer *l, cn_trace *t, cn_call *c) { repeat(l, t, c, 1); }

@@ -28,13 +28,12 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_conv_attrs *a = t->attrs;
   const cn_type *x = &t->in[0], *kernel = &t->in[1];
   int n;
-  CN_TRY(cn_spatial_float32("conv", x, "input", e));
-  CN_TRY(cn_spatial_float32("conv", kernel, "kernel", e));
+  CN_TRY(cn_spatial_floats("conv", x, kernel, e));
   CN_TRY(cn_spatial_rank("conv", x, a->spatial, &a->named, &n, e));
   CN_TRY(cn_want_rank(kernel, "conv: kernel", n + 2, n + 2, e));
   CN_TRY(check_channels(x, kernel, n, groups_of(a), e));
   CN_TRY(cn_conv_bias("conv", t, kernel->shape[n + 1], e));
-  t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
+  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = kernel->shape[n + 1];
   for (int i = 0; i < n; i++)
     CN_TRY(cn_spatial_out("conv", i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
@@ -57,15 +56,15 @@ static void run_conv(const cn_step *s) {
   cn_grid grid = st->grid;
   grid.call.b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
   grid.call.epilogue.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
-  const float *x = s->in[0]->data;
-  float *padded = (float *)((char *)s->scratch + st->padded), *out = s->out[0]->data;
+  const size_t item = st->pack.kernels->item;
+  void *padded = (char *)s->scratch + st->padded;
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
-    const float *from = x + i * g->in[0] * g->in[1] * g->in[2] * g->channels;
-    if (st->copy) cn_spatial_copy(padded, from, g, g->pad, st->size, images, 1);
+    const void *from = cn_nth(s->in[0]->data, i * g->in[0] * g->in[1] * g->in[2] * g->channels, item);
+    if (st->copy) cn_spatial_copy(item, padded, from, g, g->pad, st->size, images, 1);
     cn_grid part = grid;
     part.call.a = st->copy ? padded : from;
-    part.call.c = out + i * st->grid.c_step[0];
+    part.call.c = cn_nth(s->out[0]->data, i * st->grid.c_step[0], item);
     part.outer[0] = images;
     cn_grid_fold(&part);
     cn_grid_run(st->pack.kernels, &part);
@@ -115,7 +114,7 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t 
   cn_pack_part *part = cn_plan_memory(p, (size_t)groups * sizeof *part);
   if (!part) return cn_no_memory(e);
   for (int64_t i = 0; i < groups; i++)
-    part[i] = (cn_pack_part){.to = i * (int64_t)(one / sizeof(float)), .from = i * n, .slices = 1, .kc = rows};
+    part[i] = (cn_pack_part){.to = i * (int64_t)(one / st->pack.kernels->item), .from = i * n, .slices = 1, .kc = rows};
   st->pack.part = part;
   st->pack.parts = (int)groups;
   st->pack.bytes = one * (size_t)groups;
@@ -124,7 +123,7 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t 
   st->pack.n = st->grid.call.n = n;
   st->grid.groups = groups;
   st->grid.a_group = st->g.channels / groups;
-  st->grid.b_group = (int64_t)(one / sizeof(float));
+  st->grid.b_group = (int64_t)(one / st->pack.kernels->item);
   return cn_pack_plan(p, &st->pack, s->in[1], "gemm", &s->scratch_bytes, e);
 }
 
@@ -160,7 +159,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   if (!st) return cn_no_memory(e);
   plan_geometry(s, &st->g, st->size, &st->copy);
   if (group_channels == 1 && groups > 1) return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
-  st->pack.kernels = cn_gemm();
+  st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype));
   CN_TRY(plan_segments(p, st, group_channels, e));
   plan_grid(st, filters);
   st->grid.call.epilogue.act = &a->act;
@@ -170,7 +169,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     int64_t values = st->grid.a_step[0];
     st->chunk = cn_spatial_chunk(st->g.batch, values);
     st->padded = s->scratch_bytes;
-    s->scratch_bytes += (size_t)(st->chunk * values) * sizeof(float);
+    s->scratch_bytes += (size_t)(st->chunk * values) * st->pack.kernels->item;
   }
   s->flops = 2.0 * (double)s->out[0]->size * (double)(st->grid.call.segments * st->grid.call.kc);
   s->run = run_conv;

@@ -35,15 +35,14 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_conv_transpose_attrs *a = t->attrs;
   const cn_type *x = &t->in[0], *kernel = &t->in[1];
   int n;
-  CN_TRY(cn_spatial_float32(op, x, "input", e));
-  CN_TRY(cn_spatial_float32(op, kernel, "kernel", e));
+  CN_TRY(cn_spatial_floats(op, x, kernel, e));
   CN_TRY(cn_spatial_rank(op, x, a->spatial, &a->named, &n, e));
   CN_TRY(cn_want_rank(kernel, "conv_transpose: kernel", n + 2, n + 2, e));
   if (!cn_dims_agree(x->shape[n + 1], kernel->shape[n + 1]))
     return cn_fail(e, CORNU_ERR_SHAPE, "%s: input has %lld channels, the kernel %s needs %lld", op,
                    (long long)x->shape[n + 1], CN_SHAPE(kernel->rank, kernel->shape), (long long)kernel->shape[n + 1]);
   CN_TRY(cn_conv_bias(op, t, kernel->shape[n], e));
-  t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
+  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = kernel->shape[n];
   for (int i = 0; i < n; i++) CN_TRY(out_size(i, x->shape[i + 1], kernel->shape[i], a, &t->out[0].shape[i + 1], e));
   return CORNU_OK;
@@ -174,20 +173,21 @@ static cn_status plan_grids(struct cn_planner *p, cn_step *s, state *st, int64_t
   cn_pack_part *part = cn_plan_memory(p, (size_t)total * sizeof *part);
   if (!st->grids || !st->c_offset || !part) return cn_no_memory(e);
   st->b_offset = st->c_offset + total;
-  int64_t floats = 0;
+  int64_t items = 0;
   for (int64_t i = 0; i < total; i++) {
     const int64_t r[3] = {i / (stride[1] * stride[2]), i / stride[2] % stride[1], i % stride[2]};
     cn_grid *grid = &st->grids[st->n_grids];
-    part[i].to = floats;
+    part[i].to = items;
     CN_TRY(plan_taps(p, st, r, grid, &part[i], filters * st->g.channels, e));
     plan_grid(st, r, filters, grid, &st->c_offset[st->n_grids]);
-    st->b_offset[st->n_grids] = floats;
-    floats += (int64_t)(cn_gemm_packed_bytes(st->pack.kernels, part[i].slices * part[i].kc, filters) / sizeof(float));
+    st->b_offset[st->n_grids] = items;
+    items += (int64_t)(cn_gemm_packed_bytes(st->pack.kernels, part[i].slices * part[i].kc, filters) /
+                       st->pack.kernels->item);
     if (grid->call.m && grid->outer[1] && grid->outer[2]) st->n_grids++;
   }
   st->pack.parts = (int)total;
   st->pack.part = part;
-  st->pack.bytes = (size_t)floats * sizeof(float);
+  st->pack.bytes = (size_t)items * st->pack.kernels->item;
   st->pack.row = 1;
   st->pack.column = st->g.channels;
   st->pack.n = filters;
@@ -203,20 +203,21 @@ static cn_status plan_grids(struct cn_planner *p, cn_step *s, state *st, int64_t
 static void run_transpose(const cn_step *s) {
   const state *st = s->state;
   const cn_spatial *g = &st->g;
-  const float *b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch), *x = s->in[0]->data;
-  float *padded = (float *)((char *)s->scratch + st->padded), *out = s->out[0]->data;
+  const size_t item = st->pack.kernels->item;
+  const void *b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
+  void *padded = (char *)s->scratch + st->padded;
   const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL,
                                 .act = &((const cn_conv_transpose_attrs *)s->attrs)->act};
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
-    const float *from = x + i * g->in[0] * g->in[1] * g->in[2] * g->channels;
-    if (st->copy) cn_spatial_copy(padded, from, g, g->pad, st->size, images, 1);
+    const void *from = cn_nth(s->in[0]->data, i * g->in[0] * g->in[1] * g->in[2] * g->channels, item);
+    if (st->copy) cn_spatial_copy(item, padded, from, g, g->pad, st->size, images, 1);
     for (int k = 0; k < st->n_grids; k++) {
       cn_grid grid = st->grids[k];
       grid.outer[0] = images;
       grid.call.a = st->copy ? padded : from;
-      grid.call.b = b + st->b_offset[k];
-      grid.call.c = out + i * grid.c_step[0] + st->c_offset[k];
+      grid.call.b = cn_nth(b, st->b_offset[k], item);
+      grid.call.c = cn_nth(s->out[0]->data, i * grid.c_step[0] + st->c_offset[k], item);
       grid.call.epilogue = epilogue;
       cn_grid_fold(&grid);
       cn_grid_run(st->pack.kernels, &grid);
@@ -236,7 +237,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  st->pack.kernels = cn_gemm();
+  st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(s->in[1]->dtype));
   cn_spatial_fill(&st->g, s->in[0], s->out[0], n);
   cn_spatial_lift(st->g.kernel, kernel, n, 1);
   cn_spatial_lift(st->g.stride, a->stride, n, 1);
@@ -249,7 +250,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     int64_t values = st->size[0] * st->size[1] * st->size[2] * st->g.channels;
     st->chunk = cn_spatial_chunk(st->g.batch, values);
     st->padded = s->scratch_bytes;
-    s->scratch_bytes += (size_t)(st->chunk * values) * sizeof(float);
+    s->scratch_bytes += (size_t)(st->chunk * values) * st->pack.kernels->item;
   }
   const double places = (double)(st->g.kernel[0] * st->g.kernel[1] * st->g.kernel[2]);
   s->flops = 2.0 * (double)s->in[0]->size * places * (double)kernel[n];

@@ -53,27 +53,14 @@ static void column_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   cn_epilogue epilogue = {.bias = bias_of(s), .act = act_of(s)};
-  st->pack.kernels->column((const float *)s->in[0]->data + begin * st->k, st->k, s->in[1]->data,
-                           (float *)s->out[0]->data + begin, 1, end - begin, st->k, &epilogue);
+  const size_t item = st->pack.kernels->item;
+  st->pack.kernels->column(cn_nth(s->in[0]->data, begin * st->k, item), st->k, s->in[1]->data,
+                           cn_nth(s->out[0]->data, begin, item), 1, end - begin, st->k, &epilogue);
 }
 
 static void run_column(const cn_step *s) {
   const state *st = s->state;
   cn_parallel_range(st->m, 65536 / (st->k + 1) + 1, column_range, (void *)s);
-}
-
-static void double_range(void *context, int64_t begin, int64_t end) {
-  const cn_step *s = context;
-  const state *st = s->state;
-  cn_gemm_double_call call = {.a = s->in[0]->data, .b = s->in[1]->data, .bias = bias_of(s), .a_row = st->k,
-                              .a_column = 1, .b_row = st->n, .b_column = 1, .c = s->out[0]->data, .n = st->n,
-                              .k = st->k, .act = act_of(s)};
-  cn_gemm_double(&call, begin, end);
-}
-
-static void run_double(const cn_step *s) {
-  const state *st = s->state;
-  cn_parallel_range(st->m, 65536 / (st->k * st->n + 1) + 1, double_range, (void *)s);
 }
 
 static void run_nothing(const cn_step *s) { (void)s; }
@@ -87,13 +74,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   st->m = st->n ? s->out[0]->size / st->n : 0;
   s->flops = 2.0 * (double)s->out[0]->size * (double)st->k;
   st->part = (cn_pack_part){.slices = 1, .kc = st->k};
-  st->pack = (cn_pack){.kernels = cn_gemm(), .row = st->n, .column = 1, .n = st->n, .parts = 1, .part = &st->part};
+  st->pack = (cn_pack){.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype)), .row = st->n, .column = 1, .n = st->n,
+                       .parts = 1, .part = &st->part};
   if (s->out[0]->size == 0) {
     s->run = run_nothing;
-    return CORNU_OK;
-  }
-  if (kernel->dtype == CORNU_FLOAT64) {
-    s->run = run_double;
     return CORNU_OK;
   }
   if (st->n == 1) {

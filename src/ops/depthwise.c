@@ -1,6 +1,7 @@
 /* depthwise_conv: every channel by itself with `multiplier` kernels. The weights are used as they lie. */
 #include "base/text.h"
 #include "ops/conv_fields.h"
+#include "ops/product.h"
 #include "ops/window.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
@@ -8,8 +9,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_conv_attrs *a = t->attrs;
   const cn_type *x = &t->in[0], *kernel = &t->in[1];
   int n;
-  CN_TRY(cn_spatial_float32(op, x, "input", e));
-  CN_TRY(cn_spatial_float32(op, kernel, "kernel", e));
+  CN_TRY(cn_spatial_floats(op, x, kernel, e));
   CN_TRY(cn_spatial_rank(op, x, a->spatial, &a->named, &n, e));
   CN_TRY(cn_want_rank(kernel, "depthwise_conv: kernel", n + 2, n + 2, e));
   int64_t channels = x->shape[n + 1], filters = cn_dim_mul(kernel->shape[n], kernel->shape[n + 1]);
@@ -17,7 +17,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
     return cn_fail(e, CORNU_ERR_SHAPE, "%s: input has %lld channels, the kernel %s needs %lld", op, (long long)channels,
                    CN_SHAPE(kernel->rank, kernel->shape), (long long)kernel->shape[n]);
   CN_TRY(cn_conv_bias(op, t, filters, e));
-  t->out[0] = (cn_type){.dtype = CORNU_FLOAT32, .rank = n + 2, .shape = {x->shape[0]}};
+  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = filters;
   for (int i = 0; i < n; i++)
     CN_TRY(cn_spatial_out(op, i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
@@ -36,8 +36,9 @@ static void run_depthwise(const cn_step *s) {
   const state *st = s->state;
   const cn_spatial *g = &st->window.g;
   const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL, .act = &st->act};
-  void (*kernel)(const cn_window_call *) = cn_window()->depthwise;
-  const float *x = s->in[0]->data, *weights = s->in[1]->data;
+  const size_t item = st->window.item;
+  void (*kernel)(const cn_window_call *) = cn_window_of(item)->depthwise;
+  const void *x = s->in[0]->data, *weights = s->in[1]->data;
   if (st->multiplier == 1) {
     cn_window_run(&st->window, kernel, x, weights, &epilogue, s->out[0]->data, g->batch);
     return;
@@ -47,8 +48,8 @@ static void run_depthwise(const cn_step *s) {
   const int64_t out = g->out[0] * g->out[1] * g->out[2] * g->channels;
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
-    cn_spatial_copy(s->scratch, x + i * in, &st->source, none, g->in, images, st->multiplier);
-    cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue, (float *)s->out[0]->data + i * out, images);
+    cn_spatial_copy(item, s->scratch, cn_nth(x, i * in, item), &st->source, none, g->in, images, st->multiplier);
+    cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue, cn_nth(s->out[0]->data, i * out, item), images);
   }
 }
 
@@ -58,6 +59,7 @@ cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *
   if (!st) return cn_no_memory(e);
   st->source = st->window.g = *g;
   st->window.g.channels *= multiplier;
+  st->window.item = cornu_dtype_bytes(s->out[0]->dtype);
   st->multiplier = multiplier;
   st->act = *act;
   s->run = run_depthwise;
@@ -65,7 +67,7 @@ cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *
   if (multiplier != 1) {
     int64_t values = g->in[0] * g->in[1] * g->in[2] * st->window.g.channels;
     st->chunk = cn_spatial_chunk(g->batch, values);
-    s->scratch_bytes = (size_t)(st->chunk * values) * sizeof(float);
+    s->scratch_bytes = (size_t)(st->chunk * values) * st->window.item;
   }
   if (s->out[0]->size == 0) st->window.g.batch = 0;
   return cn_window_plan(p, &st->window, CN_SCALE_NONE, e);

@@ -52,7 +52,7 @@ typedef struct state {
   side a, b;
   const int64_t *a_of, *b_of;  /* for each product the index of its matrix in a and in b */
   int64_t a_count, b_count;    /* matrices in a, in b */
-  int64_t part_floats;         /* of one packed matrix */
+  int64_t part_items;          /* of one packed matrix */
   size_t turned;               /* where the scratch holds a with its rows contiguous */
   bool turn;
 } state;
@@ -80,15 +80,16 @@ static void product_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   const cn_gemm_kernels *kernels = st->pack.kernels;
-  const float *a = st->turn ? (const float *)((char *)s->scratch + st->turned) : s->in[0]->data;
-  const float *b = st->pack.packed ? st->pack.packed : s->scratch;
+  const size_t item = kernels->item;
+  const void *a = st->turn ? (char *)s->scratch + st->turned : s->in[0]->data;
+  const void *b = st->pack.packed ? st->pack.packed : s->scratch;
   int64_t tiles = cn_gemm_tiles(kernels, st->m), panels = cn_gemm_panels(kernels, st->n);
   while (begin < end) {
     int64_t i = begin / tiles, first = begin % tiles, last = first + (end - begin);
     if (last > tiles) last = tiles;
-    cn_gemm_call call = {.a = a + st->a_of[i] * st->m * st->k, .lda = st->k, .segments = 1, .kc = st->k,
-                         .b = b + st->b_of[i] * st->part_floats, .c = (float *)s->out[0]->data + i * st->m * st->n,
-                         .ldc = st->n, .m = st->m, .n = st->n};
+    cn_gemm_call call = {.a = cn_nth(a, st->a_of[i] * st->m * st->k, item), .lda = st->k, .segments = 1, .kc = st->k,
+                         .b = cn_nth(b, st->b_of[i] * st->part_items, item),
+                         .c = cn_nth(s->out[0]->data, i * st->m * st->n, item), .ldc = st->n, .m = st->m, .n = st->n};
     kernels->run(&call, first, last, 0, panels);
     begin += last - first;
   }
@@ -98,17 +99,18 @@ static void turn_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   const int64_t size = st->m * st->k;
-  float *to = (float *)((char *)s->scratch + st->turned);
+  const size_t item = st->pack.kernels->item;
+  void *to = (char *)s->scratch + st->turned;
   for (int64_t i = begin; i < end; i++)
-    cn_transpose_floats(to + i * size, (const float *)s->in[0]->data + i * size, st->m, st->k, st->m);
+    cn_transpose_items(item, cn_nth(to, i * size, item), cn_nth(s->in[0]->data, i * size, item), st->m, st->k, st->m);
 }
 
 static void run_products(const cn_step *s) {
   const state *st = s->state;
-  const float *b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
+  const void *b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
   if (st->turn) cn_parallel_range(st->a_count, 65536 / (st->m * st->k + 1) + 1, turn_range, (void *)s);
   if (st->batch == 1) {
-    const float *a = st->turn ? (const float *)((char *)s->scratch + st->turned) : s->in[0]->data;
+    const void *a = st->turn ? (char *)s->scratch + st->turned : s->in[0]->data;
     cn_grid g = {.call = {.a = a, .lda = st->k, .segments = 1, .kc = st->k, .b = b, .c = s->out[0]->data, .ldc = st->n,
                           .m = st->m, .n = st->n},
                  .outer = {1, 1, 1}, .groups = 1};
@@ -124,14 +126,15 @@ static void run_products(const cn_step *s) {
 static void dot_products(const cn_step *s, int64_t begin, int64_t end, bool swapped) {
   const state *st = s->state;
   const cn_epilogue none = {0};
-  const float *a = s->in[0]->data, *b = s->in[1]->data;
+  const void *a = s->in[0]->data, *b = s->in[1]->data;
+  const size_t item = st->pack.kernels->item;
   int64_t length = swapped ? st->n : st->m;
   while (begin < end) {
     int64_t i = begin / length, first = begin % length, last = first + (end - begin);
     if (last > length) last = length;
-    const float *x = a + st->a_of[i] * st->m * st->k, *y = b + st->b_of[i] * st->k * st->n;
-    st->pack.kernels->column((swapped ? y : x) + first * st->k, st->k, swapped ? x : y,
-                             (float *)s->out[0]->data + i * length + first, 1, last - first, st->k, &none);
+    const void *x = cn_nth(a, st->a_of[i] * st->m * st->k, item), *y = cn_nth(b, st->b_of[i] * st->k * st->n, item);
+    st->pack.kernels->column(cn_nth(swapped ? y : x, first * st->k, item), st->k, swapped ? x : y,
+                             cn_nth(s->out[0]->data, i * length + first, item), 1, last - first, st->k, &none);
     begin += last - first;
   }
 }
@@ -145,24 +148,6 @@ static void run_column(const cn_step *s) {
 static void run_row(const cn_step *s) {
   const state *st = s->state;
   cn_parallel_range(st->batch * st->n, 65536 / (st->k + 1) + 1, swapped_range, (void *)s);
-}
-
-static void double_range(void *context, int64_t begin, int64_t end) {
-  const cn_step *s = context;
-  const state *st = s->state;
-  for (int64_t row = begin; row < end; row++) {
-    int64_t i = row / st->m;
-    cn_gemm_double_call call = {
-      .a = (const double *)s->in[0]->data + st->a_of[i] * st->m * st->k, .a_row = st->a.row, .a_column = st->a.column,
-      .b = (const double *)s->in[1]->data + st->b_of[i] * st->k * st->n, .b_row = st->b.row, .b_column = st->b.column,
-      .c = (double *)s->out[0]->data + i * st->m * st->n, .n = st->n, .k = st->k};
-    cn_gemm_double(&call, row % st->m, row % st->m + 1);
-  }
-}
-
-static void run_double(const cn_step *s) {
-  const state *st = s->state;
-  cn_parallel_range(st->batch * st->m, 65536 / (st->k * st->n + 1) + 1, double_range, (void *)s);
 }
 
 static void run_nothing(const cn_step *s) { (void)s; }
@@ -195,9 +180,9 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, cn_error
   size_t one = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
   cn_pack_part *part = cn_plan_memory(p, (size_t)st->b_count * sizeof *part);
   if (!part) return cn_no_memory(e);
-  st->part_floats = (int64_t)(one / sizeof(float));
+  st->part_items = (int64_t)(one / st->pack.kernels->item);
   for (int64_t i = 0; i < st->b_count; i++)
-    part[i] = (cn_pack_part){.to = i * st->part_floats, .from = i * st->k * st->n, .slices = 1, .kc = st->k};
+    part[i] = (cn_pack_part){.to = i * st->part_items, .from = i * st->k * st->n, .slices = 1, .kc = st->k};
   st->pack.part = part;
   st->pack.parts = (int)st->b_count;
   st->pack.bytes = one * (size_t)st->b_count;
@@ -212,7 +197,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const cn_operand *a = s->in[0], *b = s->in[1];
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  st->pack.kernels = cn_gemm();
+  st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(a->dtype));
   st->a = look(a->rank, a->shape, false, attrs->transpose_a);
   st->b = look(b->rank, b->shape, true, attrs->transpose_b);
   st->m = st->a.rows;
@@ -225,10 +210,6 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   CN_TRY(plan_batch(p, st, e));
   bool a_rows = st->a.column == 1, b_columns = st->b.row == 1; /* contiguous along k */
-  if (a->dtype == CORNU_FLOAT64) {
-    s->run = run_double;
-    return CORNU_OK;
-  }
   if (st->n == 1 && a_rows) {
     s->run = run_column;
     return CORNU_OK;
@@ -241,7 +222,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   st->turn = !a_rows && st->m > 1;
   if (st->turn) {
     st->turned = s->scratch_bytes;
-    s->scratch_bytes += (size_t)(st->a_count * st->m * st->k) * sizeof(float);
+    s->scratch_bytes += (size_t)(st->a_count * st->m * st->k) * st->pack.kernels->item;
   }
   s->run = run_products;
   return CORNU_OK;

@@ -8,12 +8,39 @@
 #include "ops/ops.h"
 
 static cn_status want_floats(const cn_typing *t, const char *what, cn_error *e) {
+  cornu_dtype x = t->in[0].dtype;
   for (int i = 0; i < t->n_in; i++)
-    if (!CN_TYPE_ABSENT(&t->in[i]) && t->in[i].dtype != CORNU_FLOAT32)
-      return cn_fail(e, CORNU_ERR_DTYPE, "%s: an input is %s, needs float32: cast it first", what,
+    if (!CN_TYPE_ABSENT(&t->in[i]) && (t->in[i].dtype != x || (x != CORNU_FLOAT32 && x != CORNU_FLOAT64)))
+      return cn_fail(e, CORNU_ERR_DTYPE, "%s: an input is %s, all must be float32 or all float64: cast it first", what,
                      cornu_dtype_name(t->in[i].dtype));
   return CORNU_OK;
 }
+
+typedef struct batch { int64_t channels, inner; void *scale, *shift; } batch;
+
+/* Kept and normalised dimensions with their steps through the input. */
+typedef struct layer {
+  int kept, normed;
+  int64_t kept_shape[CN_MAX_RANK], kept_stride[CN_MAX_RANK], shape[CN_MAX_RANK], stride[CN_MAX_RANK], count;
+} layer;
+
+static int64_t offset_of(int64_t i, int n, const int64_t *shape, const int64_t *stride) {
+  int64_t offset = 0;
+  for (int d = n - 1; d >= 0; d--) {
+    offset += i % shape[d] * stride[d];
+    i /= shape[d];
+  }
+  return offset;
+}
+
+#define REAL float
+#define ROWS(name) name##_floats
+#include "ops/norm_rows.h"
+#define REAL double
+#define ROWS(name) name##_doubles
+#include "ops/norm_rows.h"
+
+static bool in_double(const cn_step *s) { return s->in[0]->dtype == CORNU_FLOAT64; }
 
 /* ---- batch_norm ---- */
 
@@ -32,36 +59,9 @@ static cn_status batch_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct batch { int64_t channels, inner; float *scale, *shift; } batch;
-
 static void fold(const cn_step *s, const batch *b) {
-  const cn_batch_norm_attrs *a = s->attrs;
-  const float *mean = s->in[1]->data, *variance = s->in[2]->data;
-  const float *gamma = s->n_in > 3 && s->in[3] ? s->in[3]->data : NULL,
-              *beta = s->n_in > 4 && s->in[4] ? s->in[4]->data : NULL;
-  for (int64_t i = 0; i < b->channels; i++) {
-    double scale = (gamma ? gamma[i] : 1.0) / sqrt((double)variance[i] + a->epsilon);
-    b->scale[i] = (float)scale;
-    b->shift[i] = (float)((beta ? beta[i] : 0.0) - mean[i] * scale);
-  }
-}
-
-static void batch_rows(void *context, int64_t begin, int64_t end) {
-  const cn_step *s = context;
-  const batch *b = s->state;
-  const cn_act *act = &((const cn_batch_norm_attrs *)s->attrs)->act;
-  int64_t row = b->inner == 1 ? b->channels : b->inner;
-  for (int64_t r = begin; r < end; r++) {
-    const float *x = (const float *)s->in[0]->data + r * row;
-    float *y = (float *)s->out[0]->data + r * row;
-    if (b->inner == 1) {
-      for (int64_t i = 0; i < row; i++) y[i] = x[i] * b->scale[i] + b->shift[i];
-    } else {
-      float scale = b->scale[r % b->channels], shift = b->shift[r % b->channels];
-      for (int64_t i = 0; i < row; i++) y[i] = x[i] * scale + shift;
-    }
-    if (act->kind != CN_ACT_LINEAR) cn_act_apply(act, y, y, row);
-  }
+  if (in_double(s)) fold_doubles(s, b);
+  else fold_floats(s, b);
 }
 
 static void batch_run(const cn_step *s) {
@@ -71,12 +71,13 @@ static void batch_run(const cn_step *s) {
   cn_step copy = *s;
   if (!constant) {
     own.scale = s->scratch;
-    own.shift = own.scale + b->channels;
+    own.shift = (char *)own.scale + (size_t)b->channels * cornu_dtype_bytes(s->in[0]->dtype);
     fold(s, &own);
     copy.state = &own;
   }
   int64_t row = b->inner == 1 ? b->channels : b->inner;
-  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / row, 16384 / row + 1, batch_rows, &copy);
+  void (*rows)(void *, int64_t, int64_t) = in_double(s) ? batch_rows_doubles : batch_rows_floats;
+  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / row, 16384 / row + 1, rows, &copy);
 }
 
 static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
@@ -88,11 +89,11 @@ static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   b->inner = cn_shape_size(s->in[0]->rank - axis - 1, s->in[0]->shape + axis + 1);
   bool constant = true;
   for (int i = 1; i < s->n_in; i++) constant &= !s->in[i] || s->in[i]->constant;
-  size_t bytes = 2 * (size_t)b->channels * sizeof(float);
+  size_t bytes = 2 * (size_t)b->channels * cornu_dtype_bytes(s->in[0]->dtype);
   if (constant) {
     b->scale = cn_plan_memory(p, bytes + 64);
     if (!b->scale) return cn_no_memory(e);
-    b->shift = b->scale + b->channels;
+    b->shift = (char *)b->scale + bytes / 2;
     fold(s, b);
   } else {
     s->scratch_bytes = bytes + 64;
@@ -155,52 +156,10 @@ static cn_status layer_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-/* Kept and normalised dimensions with their steps through the input. */
-typedef struct layer {
-  int kept, normed;
-  int64_t kept_shape[CN_MAX_RANK], kept_stride[CN_MAX_RANK], shape[CN_MAX_RANK], stride[CN_MAX_RANK], count;
-} layer;
-
-static int64_t offset_of(int64_t i, int n, const int64_t *shape, const int64_t *stride) {
-  int64_t offset = 0;
-  for (int d = n - 1; d >= 0; d--) {
-    offset += i % shape[d] * stride[d];
-    i /= shape[d];
-  }
-  return offset;
-}
-
-static void layer_rows(void *context, int64_t begin, int64_t end) {
-  const cn_step *s = context;
-  const layer *l = s->state;
-  const float *gamma = s->n_in > 1 && s->in[1] ? s->in[1]->data : NULL,
-              *beta = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
-  const cn_layer_norm_attrs *a = s->attrs;
-  bool plain = l->normed == 1 && l->stride[0] == 1;
-  for (int64_t r = begin; r < end; r++) {
-    int64_t from = offset_of(r, l->kept, l->kept_shape, l->kept_stride);
-    const float *x = (const float *)s->in[0]->data + from;
-    float *y = (float *)s->out[0]->data + from;
-    double mean = 0, variance = 0;
-    for (int64_t i = 0; a->kind != CN_NORM_RMS && i < l->count; i++)
-      mean += x[plain ? i : offset_of(i, l->normed, l->shape, l->stride)];
-    mean /= (double)l->count;
-    for (int64_t i = 0; i < l->count; i++) {
-      double d = x[plain ? i : offset_of(i, l->normed, l->shape, l->stride)] - mean;
-      variance += d * d;
-    }
-    float scale = (float)(1 / sqrt(variance / (double)l->count + a->epsilon));
-    float center = a->kind == CN_NORM_STANDARD ? (float)mean : 0;
-    for (int64_t i = 0; i < l->count; i++) {
-      int64_t at = plain ? i : offset_of(i, l->normed, l->shape, l->stride);
-      y[at] = (x[at] - center) * scale * (gamma ? gamma[i] : 1) + (beta ? beta[i] : 0);
-    }
-  }
-}
-
 static void layer_run(const cn_step *s) {
   const layer *l = s->state;
-  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / l->count, 8192 / l->count + 1, layer_rows, (void *)s);
+  void (*rows)(void *, int64_t, int64_t) = in_double(s) ? layer_rows_doubles : layer_rows_floats;
+  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / l->count, 8192 / l->count + 1, rows, (void *)s);
 }
 
 static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {

@@ -8,7 +8,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_pool_attrs *a = t->attrs;
   const cn_type *x = &t->in[0];
   int n;
-  CN_TRY(cn_spatial_float32(op, x, "input", e));
+  CN_TRY(cn_spatial_floats(op, x, NULL, e));
   CN_TRY(cn_spatial_rank(op, x, a->spatial, &a->named, &n, e));
   t->out[0] = *x;
   for (int i = 0; i < n; i++)
@@ -20,7 +20,8 @@ static cn_status shape(cn_typing *t, cn_error *e) {
 static void run_pool(const cn_step *s) {
   const cn_sliding *w = s->state;
   const cn_pool_attrs *a = s->attrs;
-  cn_window_run(w, a->average ? cn_window()->average : cn_window()->maximum, s->in[0]->data, NULL, NULL,
+  const cn_window_kernels *kernels = cn_window_of(w->item);
+  cn_window_run(w, a->average ? kernels->average : kernels->maximum, s->in[0]->data, NULL, NULL,
                 s->out[0]->data, w->g.batch);
 }
 
@@ -35,6 +36,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   cn_spatial_lift(w->g.stride, a->stride, n, 1);
   cn_spatial_lift(w->g.dilation, one, n, 1);
   cn_spatial_lift(w->g.pad, a->pad_begin, n, 0);
+  w->item = cornu_dtype_bytes(s->in[0]->dtype);
   if (s->out[0]->size == 0) w->g.batch = 0;
   s->run = run_pool;
   s->flops = (double)s->out[0]->size * (double)(w->g.kernel[0] * w->g.kernel[1] * w->g.kernel[2]);

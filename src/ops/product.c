@@ -10,18 +10,20 @@
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
 #define GROUP_BYTES (704 << 10)   /* panels that are used together should stay in the second-level cache */
 
-static void pack_panels(const cn_pack *w, const cn_pack_part *part, const float *source, float *to, int64_t begin,
+static void pack_panels(const cn_pack *w, const cn_pack_part *part, const void *source, void *to, int64_t begin,
                         int64_t end) {
+  const size_t item = w->kernels->item;
   for (int64_t s = 0; s < part->slices; s++)
-    w->kernels->pack(to + part->to, source + part->from + (part->slice ? part->slice[s] : 0), w->row, w->column,
+    w->kernels->pack(cn_nth(to, part->to, item),
+                     cn_nth(source, part->from + (part->slice ? part->slice[s] : 0), item), w->row, w->column,
                      part->slices * part->kc, s * part->kc, part->kc, w->n, begin, end);
 }
 
-void cn_pack_into(const cn_pack *w, const float *source, float *to) {
+void cn_pack_into(const cn_pack *w, const void *source, void *to) {
   for (int i = 0; i < w->parts; i++) pack_panels(w, &w->part[i], source, to, 0, cn_gemm_panels(w->kernels, w->n));
 }
 
-typedef struct pack_job { const cn_pack *w; const float *source; float *to; int64_t panels; } pack_job;
+typedef struct pack_job { const cn_pack *w; const void *source; void *to; int64_t panels; } pack_job;
 
 static void pack_range(void *context, int64_t begin, int64_t end) {
   const pack_job *j = context;
@@ -33,7 +35,7 @@ static void pack_range(void *context, int64_t begin, int64_t end) {
   }
 }
 
-static void pack_on_all_threads(const cn_pack *w, const float *source, float *to) {
+static void pack_on_all_threads(const cn_pack *w, const void *source, void *to) {
   pack_job job = {w, source, to, cn_gemm_panels(w->kernels, w->n)};
   int64_t total = job.panels * w->parts;
   if (!total) return;
@@ -48,18 +50,18 @@ cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *sourc
     return CORNU_OK;
   }
   char name[192];
-  snprintf(name, sizeof name, "%s: %lld x %lld of %lld, pitches %lld %lld, %d parts, %d lanes", kind,
+  snprintf(name, sizeof name, "%s: %lld x %lld of %lld, pitches %lld %lld, %d parts, %d lanes of %d", kind,
            (long long)w->part->slices, (long long)w->part->kc, (long long)w->n, (long long)w->row,
-           (long long)w->column, w->parts, w->kernels->lanes);
+           (long long)w->column, w->parts, w->kernels->lanes, (int)w->kernels->item);
   bool fresh = false;
-  float *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
+  void *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
   if (!to) return cn_no_memory(e);
   if (fresh) pack_on_all_threads(w, source->data, to);
   w->packed = to;
   return CORNU_OK;
 }
 
-const float *cn_pack_ready(const cn_pack *w, const float *source, float *room) {
+const void *cn_pack_ready(const cn_pack *w, const void *source, void *room) {
   if (w->packed) return w->packed;
   pack_on_all_threads(w, source, room);
   return room;
@@ -82,18 +84,18 @@ typedef struct grid_job {
 } grid_job;
 
 /* The call of one row of the grid. */
-static cn_gemm_call row_call(const cn_grid *g, int64_t row) {
+static cn_gemm_call row_call(const cn_grid *g, size_t item, int64_t row) {
   cn_gemm_call call = g->call;
   for (int i = 2; i >= 0; i--) {
     int64_t at = row % g->outer[i];
     row /= g->outer[i];
-    call.a += at * g->a_step[i];
-    call.c += at * g->c_step[i];
+    call.a = cn_nth(call.a, at * g->a_step[i], item);
+    call.c = cn_nth(call.c, at * g->c_step[i], item);
   }
-  call.a += row * g->a_group;
-  call.b += row * g->b_group;
-  call.c += row * call.n;
-  if (call.epilogue.bias) call.epilogue.bias += row * call.n;
+  call.a = cn_nth(call.a, row * g->a_group, item);
+  call.b = cn_nth(call.b, row * g->b_group, item);
+  call.c = cn_nth(call.c, row * call.n, item);
+  if (call.epilogue.bias) call.epilogue.bias = cn_nth(call.epilogue.bias, row * call.n, item);
   return call;
 }
 
@@ -101,7 +103,7 @@ static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t pan
   while (begin < end) {
     int64_t first = begin % j->tiles, last = first + (end - begin);
     if (last > j->tiles) last = j->tiles;
-    cn_gemm_call call = row_call(j->grid, begin / j->tiles);
+    cn_gemm_call call = row_call(j->grid, j->kernels->item, begin / j->tiles);
     j->kernels->run(&call, first, last, panel0, panel1);
     begin += last - first;
   }
@@ -112,7 +114,8 @@ static void run_chunk(void *context, int i) {
   int64_t u = i / j->panel_chunks, p = i % j->panel_chunks;
   int64_t begin = u * j->units / j->unit_chunks, end = (u + 1) * j->units / j->unit_chunks;
   int64_t panel0 = p * j->panels / j->panel_chunks, panel1 = (p + 1) * j->panels / j->panel_chunks;
-  int64_t group = GROUP_BYTES / (j->grid->call.segments * j->grid->call.kc * j->kernels->nr * 4 + 1);
+  int64_t bytes = j->grid->call.segments * j->grid->call.kc * j->kernels->nr * (int64_t)j->kernels->item;
+  int64_t group = GROUP_BYTES / (bytes + 1);
   if (group < 1) group = 1;
   for (; panel0 < panel1; panel0 += group)
     run_units(j, begin, end, panel0, panel0 + group < panel1 ? panel0 + group : panel1);

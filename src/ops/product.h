@@ -5,8 +5,11 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 
+/* The i-th element of an array, given the bytes of one. */
+static inline void *cn_nth(const void *p, int64_t i, size_t item) { return (char *)p + i * (int64_t)item; }
+
 /* A packed matrix of slices * kc rows and n columns, made from slices of kc rows each: element (i, j) of slice s is at
- * source[from + slice[s] + i * row + j * column]. It begins `to` floats into the packed memory. */
+ * source[from + slice[s] + i * row + j * column]. It begins `to` elements into the packed memory. */
 typedef struct cn_pack_part {
   int64_t to, from;
   int64_t slices, kc;
@@ -20,7 +23,7 @@ typedef struct cn_pack {
   int parts;
   const cn_pack_part *part;
   size_t bytes;
-  const float *packed; /* of a constant operand; NULL: packed into scratch at each run */
+  const void *packed;  /* of a constant operand; NULL: packed into scratch at each run */
 } cn_pack;
 
 /* Packs a constant operand now, or asks for w->bytes of scratch by adding them to *scratch. `kind` names what the
@@ -28,8 +31,8 @@ typedef struct cn_pack {
 cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
                        cn_error *e);
 /* The packed operand at run time; a variable one is packed into `room` by all threads. */
-const float *cn_pack_ready(const cn_pack *w, const float *source, float *room);
-void cn_pack_into(const cn_pack *w, const float *source, float *to); /* on this thread alone */
+const void *cn_pack_ready(const cn_pack *w, const void *source, void *room);
+void cn_pack_into(const cn_pack *w, const void *source, void *to); /* on this thread alone */
 
 /* Products over a grid: for every group g and every outer index (i, j, k) one call with
  * a += g * a_group + (i, j, k) · a_step,  b += g * b_group,  c and bias += g * n (c also + (i, j, k) · c_step). */

@@ -26,10 +26,11 @@ static cn_status want_shape(const cn_type *t, const char *what, int rank, const 
 static cn_status shape(kind k, cn_typing *t, cn_error *e) {
   const cn_rnn_attrs *a = t->attrs;
   const cn_type *x = &t->in[X];
+  bool floats = x->dtype == CORNU_FLOAT32 || x->dtype == CORNU_FLOAT64;
   for (int i = 0; i < t->n_in; i++)
-    if (i != MASK && has(t, i) && t->in[i].dtype != CORNU_FLOAT32)
-      return cn_fail(e, CORNU_ERR_DTYPE, "rnn: input %d is %s, needs float32: cast it first", i + 1,
-                     cornu_dtype_name(t->in[i].dtype));
+    if (i != MASK && has(t, i) && (t->in[i].dtype != x->dtype || !floats))
+      return cn_fail(e, CORNU_ERR_DTYPE, "rnn: input %d is %s, needs float32 or float64 as all others: cast it first",
+                     i + 1, cornu_dtype_name(t->in[i].dtype));
   CN_TRY(cn_want_rank(x, "rnn: input", 3, 3, e));
   CN_TRY(cn_want_rank(&t->in[RECURRENT], "rnn: recurrent kernel", 2, 2, e));
   int64_t u = t->in[RECURRENT].shape[0], g = gates_of(k), b = x->shape[0];
@@ -41,14 +42,15 @@ static cn_status shape(kind k, cn_typing *t, cn_error *e) {
   if (has(t, MASK)) CN_TRY(want_shape(&t->in[MASK], "the mask", 2, (int64_t[]){b, x->shape[1]}, e));
   if (has(t, H0)) CN_TRY(want_shape(&t->in[H0], "the initial state", 2, (int64_t[]){b, u}, e));
   if (has(t, C0)) CN_TRY(want_shape(&t->in[C0], "the initial cell state", 2, (int64_t[]){b, u}, e));
-  cn_type state = {.dtype = CORNU_FLOAT32, .rank = 2, .shape = {b, u}};
-  t->out[0] = a->sequences ? (cn_type){.dtype = CORNU_FLOAT32, .rank = 3, .shape = {b, x->shape[1], u}} : state;
+  cn_type state = {.dtype = x->dtype, .rank = 2, .shape = {b, u}};
+  t->out[0] = a->sequences ? (cn_type){.dtype = x->dtype, .rank = 3, .shape = {b, x->shape[1], u}} : state;
   for (int i = 1; i < t->n_out; i++) t->out[i] = state;
   return CORNU_OK;
 }
 
 typedef struct state {
   kind kind;
+  size_t item;                                /* bytes of an element */
   int64_t b, t, in, u, g;
   cn_pack kernel, recurrent, candidate;       /* candidate: GRU's third gate, when it is apart */
   cn_pack_part kernel_part, recurrent_part, candidate_part;
@@ -56,10 +58,13 @@ typedef struct state {
 } state;
 
 static const void *data_of(const cn_step *s, int i) { return s->n_in > i && s->in[i] ? s->in[i]->data : NULL; }
-static float *room(const cn_step *s, size_t at) { return (float *)(void *)((char *)s->scratch + at); }
+/* Element i of what lies at an offset of the scratch. */
+static void *room(const cn_step *s, size_t at, int64_t i) {
+  return cn_nth((char *)s->scratch + at, i, ((const state *)s->state)->item);
+}
 
-static void product(const cn_pack *w, const float *packed, const float *a, int64_t lda, float *c, int64_t ldc,
-                    int64_t m, int64_t k, const float *bias) {
+static void product(const cn_pack *w, const void *packed, const void *a, int64_t lda, void *c, int64_t ldc, int64_t m,
+                    int64_t k, const void *bias) {
   cn_grid g = {.call = {.a = a,
                         .lda = lda,
                         .segments = 1,
@@ -75,35 +80,21 @@ static void product(const cn_pack *w, const float *packed, const float *a, int64
   cn_grid_run(w->kernels, &g);
 }
 
-/* One step of one row: x holds the projected input, r the recurrent product (both g * u), h and c the states; both are
- * replaced. `work` has room for 3 u. */
-static void simple_cell(const cn_rnn_attrs *a, int64_t u, const float *x, const float *r, float *h) {
-  for (int64_t i = 0; i < u; i++) h[i] = x[i] + r[i];
-  cn_act_apply(&a->act, h, h, u);
-}
+/* What the templates of rnn_cells.h make: a step by the kind of layer, and the first gates of a GRU. */
+typedef struct cells {
+  void (*step[3])(const cn_rnn_attrs *a, int64_t u, const void *input, void *product, void *hidden, void *cell);
+  void (*gru_gates)(const cn_rnn_attrs *a, int64_t u, const void *input, void *product, const void *hidden,
+                    void *reset);
+} cells;
 
-static void lstm_cell(const cn_rnn_attrs *a, int64_t u, const float *x, float *r, float *h, float *c) {
-  for (int64_t i = 0; i < 4 * u; i++) r[i] += x[i];
-  cn_act_apply(&a->recurrent_act, r, r, 2 * u);
-  cn_act_apply(&a->act, r + 2 * u, r + 2 * u, u);
-  cn_act_apply(&a->recurrent_act, r + 3 * u, r + 3 * u, u);
-  for (int64_t i = 0; i < u; i++) c[i] = r[u + i] * c[i] + r[i] * r[2 * u + i];
-  cn_act_apply(&a->act, h, c, u);
-  for (int64_t i = 0; i < u; i++) h[i] *= r[3 * u + i];
-}
+#define REAL float
+#define CELL(name) name##_floats
+#include "ops/rnn_cells.h"
+#define REAL double
+#define CELL(name) name##_doubles
+#include "ops/rnn_cells.h"
 
-static void gru_gates(const cn_rnn_attrs *a, int64_t u, const float *x, float *r) {
-  for (int64_t i = 0; i < 2 * u; i++) r[i] += x[i];
-  cn_act_apply(&a->recurrent_act, r, r, 2 * u);
-}
-
-static void gru_mix(const cn_rnn_attrs *a, int64_t u, const float *x, float *r, float *h) {
-  float *candidate = r + 2 * u;
-  for (int64_t i = 0; i < u; i++)
-    candidate[i] = x[2 * u + i] + (a->reset_after ? r[u + i] * candidate[i] : candidate[i]);
-  cn_act_apply(&a->act, candidate, candidate, u);
-  for (int64_t i = 0; i < u; i++) h[i] = r[i] * h[i] + (1 - r[i]) * candidate[i];
-}
+static const cells *cells_of(size_t item) { return item == sizeof(double) ? &cells_doubles : &cells_floats; }
 
 /* The states of row i stay where its mask is false. */
 typedef struct step_job { const cn_step *s; int64_t time, place; } step_job;
@@ -113,11 +104,11 @@ static bool masked(const cn_step *s, int64_t row, int64_t time, int64_t times) {
   return mask && !mask[row * times + time];
 }
 
-static void put_output(const cn_step *s, int64_t row, int64_t place, const float *y) {
+static void put_output(const cn_step *s, int64_t row, int64_t place, const void *y) {
   const state *st = s->state;
   bool sequences = ((const cn_rnn_attrs *)s->attrs)->sequences;
-  float *out = (float *)s->out[0]->data + (sequences ? (row * st->t + place) * st->u : row * st->u);
-  memcpy(out, y, (size_t)st->u * sizeof *y);
+  void *out = cn_nth(s->out[0]->data, (sequences ? row * st->t + place : row) * st->u, st->item);
+  memcpy(out, y, (size_t)st->u * st->item);
 }
 
 static void finish_rows(void *context, int64_t begin, int64_t end) {
@@ -127,45 +118,41 @@ static void finish_rows(void *context, int64_t begin, int64_t end) {
   const cn_rnn_attrs *a = s->attrs;
   int64_t u = st->u, gu = st->g * u;
   for (int64_t i = begin; i < end; i++) {
-    const float *x = room(s, st->projected) + (i * st->t + j->time) * gu;
-    float *r = room(s, st->gates) + i * gu, *h = room(s, st->h) + i * u, *c = room(s, st->c) + i * u,
-          *y = room(s, st->y) + i * u;
+    const void *x = room(s, st->projected, (i * st->t + j->time) * gu);
+    void *h = room(s, st->h, i * u), *y = room(s, st->y, i * u);
     if (masked(s, i, j->time, st->t)) {
-      if (a->zero_masked) memset(y, 0, (size_t)u * sizeof *y);
+      if (a->zero_masked) memset(y, 0, (size_t)u * st->item);
       put_output(s, i, j->place, y);
       continue;
     }
-    if (st->kind == SIMPLE) simple_cell(a, u, x, r, h);
-    else if (st->kind == LSTM) lstm_cell(a, u, x, r, h, c);
-    else gru_mix(a, u, x, r, h);
-    memcpy(y, h, (size_t)u * sizeof *y);
+    cells_of(st->item)->step[st->kind](a, u, x, room(s, st->gates, i * gu), h, room(s, st->c, i * u));
+    memcpy(y, h, (size_t)u * st->item);
     put_output(s, i, j->place, y);
   }
 }
 
 /* GRU with the reset gate before the product: gates first, then (r * h) times the third kernel. */
-static void reset_rows(const cn_step *s, int64_t time, const float *candidate) {
+static void reset_rows(const cn_step *s, int64_t time, const void *candidate) {
   const state *st = s->state;
   const cn_rnn_attrs *a = s->attrs;
   int64_t u = st->u, gu = st->g * u;
   for (int64_t i = 0; i < st->b; i++) {
-    float *r = room(s, st->gates) + i * gu, *h = room(s, st->h) + i * u, *rh = room(s, st->reset) + i * u;
-    gru_gates(a, u, room(s, st->projected) + (i * st->t + time) * gu, r);
-    if (!a->reset_after) for (int64_t k = 0; k < u; k++) rh[k] = r[u + k] * h[k];
+    cells_of(st->item)->gru_gates(a, u, room(s, st->projected, (i * st->t + time) * gu), room(s, st->gates, i * gu),
+                                  room(s, st->h, i * u), a->reset_after ? NULL : room(s, st->reset, i * u));
   }
   if (!a->reset_after)
-    product(&st->candidate, candidate, room(s, st->reset), u, room(s, st->gates) + 2 * u, gu, st->b, u, NULL);
+    product(&st->candidate, candidate, room(s, st->reset, 0), u, room(s, st->gates, 2 * u), gu, st->b, u, NULL);
 }
 
 static void start_states(const cn_step *s) {
   const state *st = s->state;
-  size_t bytes = (size_t)(st->b * st->u) * sizeof(float);
+  size_t bytes = (size_t)(st->b * st->u) * st->item;
   const void *h0 = data_of(s, H0), *c0 = data_of(s, C0);
-  if (h0) memcpy(room(s, st->h), h0, bytes);
-  else memset(room(s, st->h), 0, bytes);
-  if (c0) memcpy(room(s, st->c), c0, bytes);
-  else memset(room(s, st->c), 0, bytes);
-  memset(room(s, st->y), 0, bytes);
+  if (h0) memcpy(room(s, st->h, 0), h0, bytes);
+  else memset(room(s, st->h, 0), 0, bytes);
+  if (c0) memcpy(room(s, st->c, 0), c0, bytes);
+  else memset(room(s, st->c, 0), 0, bytes);
+  memset(room(s, st->y, 0), 0, bytes);
 }
 
 static void run(const cn_step *s) {
@@ -173,32 +160,32 @@ static void run(const cn_step *s) {
   const cn_rnn_attrs *a = s->attrs;
   int64_t u = st->u, gu = st->g * u;
   if (st->b == 0) return;
-  const float *bias = data_of(s, BIAS);
+  const void *bias = data_of(s, BIAS);
   start_states(s);
   if (st->t > 0) {
-    const float *kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room));
-    product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected), gu, st->b * st->t, st->in, bias);
+    const void *kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0));
+    product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected, 0), gu, st->b * st->t, st->in, bias);
   }
-  const float *recurrent = cn_pack_ready(&st->recurrent, s->in[RECURRENT]->data, room(s, st->recurrent_room));
-  const float *candidate = st->kind == GRU && !a->reset_after
-                               ? cn_pack_ready(&st->candidate, s->in[RECURRENT]->data, room(s, st->candidate_room))
-                               : NULL;
-  const float *recurrent_bias = st->kind == GRU && a->reset_after && bias ? bias + gu : NULL;
+  const void *recurrent = cn_pack_ready(&st->recurrent, s->in[RECURRENT]->data, room(s, st->recurrent_room, 0));
+  const void *candidate = st->kind == GRU && !a->reset_after
+                              ? cn_pack_ready(&st->candidate, s->in[RECURRENT]->data, room(s, st->candidate_room, 0))
+                              : NULL;
+  const void *recurrent_bias = st->kind == GRU && a->reset_after && bias ? cn_nth(bias, gu, st->item) : NULL;
   for (int64_t k = 0; k < st->t; k++) {
     step_job j = {s, a->go_backwards ? st->t - 1 - k : k, k};
-    product(&st->recurrent, recurrent, room(s, st->h), u, room(s, st->gates), gu, st->b, u, recurrent_bias);
+    product(&st->recurrent, recurrent, room(s, st->h, 0), u, room(s, st->gates, 0), gu, st->b, u, recurrent_bias);
     if (st->kind == GRU) reset_rows(s, j.time, candidate);
     cn_parallel_range(st->b, 4096 / (gu + 1) + 1, finish_rows, &j);
   }
-  size_t bytes = (size_t)(st->b * u) * sizeof(float);
-  if (st->t == 0 && !a->sequences) memcpy(s->out[0]->data, room(s, st->h), bytes);
-  if (s->n_out > 1) memcpy(s->out[1]->data, room(s, st->h), bytes);
-  if (s->n_out > 2) memcpy(s->out[2]->data, room(s, st->c), bytes);
+  size_t bytes = (size_t)(st->b * u) * st->item;
+  if (st->t == 0 && !a->sequences) memcpy(s->out[0]->data, room(s, st->h, 0), bytes);
+  if (s->n_out > 1) memcpy(s->out[1]->data, room(s, st->h, 0), bytes);
+  if (s->n_out > 2) memcpy(s->out[2]->data, room(s, st->c, 0), bytes);
 }
 
-static size_t reserve(cn_step *s, int64_t floats) {
+static size_t reserve(cn_step *s, int64_t count) {
   size_t at = s->scratch_bytes;
-  s->scratch_bytes += ((size_t)floats * sizeof(float) + 127) & ~(size_t)63;
+  s->scratch_bytes += ((size_t)count * ((const state *)s->state)->item + 127) & ~(size_t)63;
   return at;
 }
 
@@ -206,7 +193,8 @@ static size_t reserve(cn_step *s, int64_t floats) {
 static cn_status pack(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part *part, int input, int64_t k,
                       int64_t width, int64_t column, int64_t n, const char *kind_name, size_t *at, cn_error *e) {
   *part = (cn_pack_part){.from = column, .slices = 1, .kc = k};
-  *w = (cn_pack){.kernels = cn_gemm(), .row = width, .column = 1, .n = n, .parts = 1, .part = part};
+  *w = (cn_pack){.kernels = cn_gemm_of(((const state *)s->state)->item), .row = width, .column = 1, .n = n, .parts = 1,
+                 .part = part};
   w->bytes = cn_gemm_packed_bytes(w->kernels, k, n);
   s->scratch_bytes = (s->scratch_bytes + 63) & ~(size_t)63;
   *at = s->scratch_bytes;
@@ -220,6 +208,7 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   int64_t g = gates_of(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
           in = s->in[X]->shape[2];
   st->kind = k, st->b = b, st->t = t, st->in = in, st->u = u, st->g = g;
+  st->item = cornu_dtype_bytes(s->in[X]->dtype);
   st->projected = reserve(s, b * t * g * u);
   st->gates = reserve(s, b * g * u);
   st->h = reserve(s, b * u);

@@ -23,16 +23,22 @@ cn_status cn_spatial_rank(const char *op, const cn_type *x, int spatial, const c
   return CORNU_OK;
 }
 
-cn_status cn_spatial_float32(const char *op, const cn_type *t, const char *what, cn_error *e) {
-  if (t->dtype == CORNU_FLOAT32) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_DTYPE, "%s: %s is %s, needs float32: cast it first", op, what,
-                 cornu_dtype_name(t->dtype));
+cn_status cn_spatial_floats(const char *op, const cn_type *x, const cn_type *kernel, cn_error *e) {
+  if (x->dtype != CORNU_FLOAT32 && x->dtype != CORNU_FLOAT64)
+    return cn_fail(e, CORNU_ERR_DTYPE, "%s: input is %s, needs float32 or float64: cast it first", op,
+                   cornu_dtype_name(x->dtype));
+  if (kernel && kernel->dtype != x->dtype)
+    return cn_fail(e, CORNU_ERR_DTYPE, "%s: the kernel is %s, the input %s: cast one of them", op,
+                   cornu_dtype_name(kernel->dtype), cornu_dtype_name(x->dtype));
+  return CORNU_OK;
 }
 
 cn_status cn_conv_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e) {
   if (t->n_in < 3 || CN_TYPE_ABSENT(&t->in[2])) return CORNU_OK;
   const cn_type *bias = &t->in[2];
-  CN_TRY(cn_spatial_float32(op, bias, "bias", e));
+  if (bias->dtype != t->in[0].dtype)
+    return cn_fail(e, CORNU_ERR_DTYPE, "%s: the bias is %s, the input %s: cast one of them", op,
+                   cornu_dtype_name(bias->dtype), cornu_dtype_name(t->in[0].dtype));
   if (bias->rank == 1 && cn_dims_agree(bias->shape[0], filters)) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_SHAPE, "%s: bias has shape %s, needs (%lld)", op, CN_SHAPE(bias->rank, bias->shape),
                  (long long)filters);
@@ -89,48 +95,52 @@ int64_t cn_spatial_extent(const cn_spatial *g, int i) {
 }
 
 typedef struct copy_job {
-  float *to;
-  const float *from;
+  size_t item; /* bytes of an element: 4 or 8 */
+  void *to;
+  const void *from;
   const cn_spatial *g;
   const int64_t *pad, *size;
   int64_t repeat;
 } copy_job;
 
-static void copy_pixels(float *to, const float *from, int64_t values, int64_t repeat) {
+static void copy_pixels(size_t item, char *to, const char *from, int64_t values, int64_t repeat) {
   if (repeat == 1) {
-    memcpy(to, from, (size_t)values * sizeof *to);
+    memcpy(to, from, (size_t)values * item);
     return;
   }
-  for (int64_t i = 0; i < values; i++)
-    for (int64_t r = 0; r < repeat; r++) *to++ = from[i];
+  for (int64_t i = 0; i < values; i++, from += item)
+    for (int64_t r = 0; r < repeat; r++, to += item) {
+      if (item == sizeof(float)) memcpy(to, from, sizeof(float));
+      else memcpy(to, from, sizeof(double));
+    }
 }
 
 static void copy_rows(void *context, int64_t begin, int64_t end) {
   const copy_job *j = context;
   const cn_spatial *g = j->g;
-  const int64_t c = g->channels, wide = c * j->repeat, width = j->size[2];
+  const int64_t item = (int64_t)j->item, c = g->channels * item, wide = c * j->repeat, width = j->size[2];
   for (int64_t row = begin; row < end; row++) {
     int64_t y = row % j->size[1], rest = row / j->size[1], z = rest % j->size[0], image = rest / j->size[0];
     int64_t iy = y - j->pad[1], iz = z - j->pad[0];
-    float *to = j->to + row * width * wide;
+    char *to = (char *)j->to + row * width * wide;
     if (iy < 0 || iy >= g->in[1] || iz < 0 || iz >= g->in[0]) {
-      memset(to, 0, (size_t)(width * wide) * sizeof *to);
+      memset(to, 0, (size_t)(width * wide));
       continue;
     }
     int64_t x0 = j->pad[2] < 0 ? 0 : j->pad[2], x1 = g->in[2] + j->pad[2]; /* columns that come from the image */
     if (x1 > width) x1 = width;
     if (x0 > width) x0 = width;
     if (x1 < x0) x1 = x0;
-    const float *from = j->from + ((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] * c;
-    memset(to, 0, (size_t)(x0 * wide) * sizeof *to);
-    copy_pixels(to + x0 * wide, from + (x0 - j->pad[2]) * c, (x1 - x0) * c, j->repeat);
-    memset(to + x1 * wide, 0, (size_t)((width - x1) * wide) * sizeof *to);
+    const char *from = (const char *)j->from + ((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] * c;
+    memset(to, 0, (size_t)(x0 * wide));
+    copy_pixels(j->item, to + x0 * wide, from + (x0 - j->pad[2]) * c, (x1 - x0) * g->channels, j->repeat);
+    memset(to + x1 * wide, 0, (size_t)((width - x1) * wide));
   }
 }
 
-void cn_spatial_copy(float *to, const float *from, const cn_spatial *g, const int64_t pad[3], const int64_t size[3],
-                     int64_t images, int64_t repeat) {
-  copy_job job = {to, from, g, pad, size, repeat};
+void cn_spatial_copy(size_t item, void *to, const void *from, const cn_spatial *g, const int64_t pad[3],
+                     const int64_t size[3], int64_t images, int64_t repeat) {
+  copy_job job = {item, to, from, g, pad, size, repeat};
   cn_parallel_range(images * size[0] * size[1], 65536 / (size[2] * g->channels * repeat + 1) + 1, copy_rows, &job);
 }
 

@@ -14,7 +14,8 @@ typedef struct cn_spatial {
  * the lengths of named arrays. */
 cn_status cn_spatial_rank(const char *op, const cn_type *x, int spatial, const cn_spatial_named *named, int *out,
                           cn_error *e);
-cn_status cn_spatial_float32(const char *op, const cn_type *t, const char *what, cn_error *e);
+/* The input is float32 or float64, and so is a kernel. */
+cn_status cn_spatial_floats(const char *op, const cn_type *x, const cn_type *kernel, cn_error *e);
 /* Input 2, when it is there. */
 cn_status cn_conv_bias(const char *op, const cn_typing *t, int64_t filters, cn_error *e);
 /* Output size along one dimension; -1 where it is unknown. */
@@ -33,10 +34,10 @@ int64_t cn_spatial_extent(const cn_spatial *g, int i);
 
 /* `images` images with zeros around them (negative: parts cut off), each size[0] x size[1] x size[2] pixels, the first
  * pixel being (-pad[0], -pad[1], -pad[2]) of the original; on all threads. */
-void cn_spatial_copy(float *to, const float *from, const cn_spatial *g, const int64_t pad[3], const int64_t size[3],
-                     int64_t images, int64_t repeat); /* every value `repeat` times in a row */
+void cn_spatial_copy(size_t item, void *to, const void *from, const cn_spatial *g, const int64_t pad[3],
+                     const int64_t size[3], int64_t images, int64_t repeat); /* every value `repeat` times in a row */
 
-/* How many images to copy at a time, when one copied image has `values` floats: a few MiB together. */
+/* How many images to copy at a time, when one copied image has `values` elements: a few MiB together. */
 int64_t cn_spatial_chunk(int64_t batch, int64_t values);
 
 /* The depthwise convolution of a step, for conv with one channel a group as well: kernel (k…, channels,

@@ -3,6 +3,7 @@
 #include "ops/window.h"
 
 #include "base/pool.h"
+#include "ops/product.h"
 
 #define MAX_TAPS (1 << 22) /* of a window: far more than any kernel, little enough to count on */
 #define STRIP_BYTES 24576  /* of the first-level cache for the rows under a window */
@@ -72,14 +73,14 @@ static cn_status fill_taps(struct cn_planner *p, const cn_spatial *g, cn_window_
 
 static cn_status fill_scale(struct cn_planner *p, const cn_spatial *g, cn_window_taps *t, cn_window_scale scale,
                             cn_error *e) {
-  t->scale = cn_plan_memory(p, (size_t)g->out[2] * sizeof(float));
+  t->scale = cn_plan_memory(p, (size_t)g->out[2] * sizeof *t->scale);
   if (!t->scale) return cn_no_memory(e);
   for (int64_t x = 0; x < g->out[2]; x++) {
     int64_t n = 0;
     if (scale == CN_SCALE_WHOLE) n = g->kernel[0] * g->kernel[1] * g->kernel[2];
     else
       for (int i = 0; i < t->taps; i++) n += x >= t->first[i] && x < t->last[i];
-    t->scale[x] = n ? 1.0f / (float)n : 0;
+    t->scale[x] = n ? 1.0 / (double)n : 0;
   }
   return CORNU_OK;
 }
@@ -112,8 +113,8 @@ cn_status cn_window_plan(struct cn_planner *p, cn_sliding *w, cn_window_scale sc
 typedef struct job {
   const cn_sliding *w;
   void (*kernel)(const cn_window_call *);
-  const float *x;
-  float *out;
+  const void *x;
+  void *out;
   cn_window_call call;
   const cn_act *act; /* what the kernel leaves to do */
 } job;
@@ -124,13 +125,13 @@ typedef struct strip { int64_t columns, channels; } strip;
 
 static int64_t round_down(int64_t x, int64_t unit) { return x / unit * unit; }
 
-static strip strip_of(const cn_spatial *g) {
+static strip strip_of(const cn_spatial *g, size_t item) {
   const bool meets_twice = g->stride[1] < (g->kernel[1] - 1) * g->dilation[1] + 1;
   if (!meets_twice) return (strip){g->out[2], g->channels};
-  int64_t floats = STRIP_BYTES / (int64_t)sizeof(float) / g->kernel[1];
-  int64_t columns = round_down(floats / g->channels / g->stride[2], 8);
+  int64_t items = STRIP_BYTES / (int64_t)item / g->kernel[1];
+  int64_t columns = round_down(items / g->channels / g->stride[2], 8);
   if (columns >= 8 || columns >= g->out[2]) return (strip){columns, g->channels};
-  int64_t channels = round_down(floats / g->in[2], 64);
+  int64_t channels = round_down(items / g->in[2], 64);
   return (strip){g->out[2], channels < 64 ? 64 : channels};
 }
 
@@ -139,8 +140,10 @@ static void run_row(const job *j, int64_t row, int64_t column, int64_t columns, 
   int64_t y = row % g->out[1], rest = row / g->out[1], z = rest % g->out[0], image = rest / g->out[0];
   const cn_window_taps *t = &j->w->taps[j->w->z_class[z] * j->w->y_classes + j->w->y_class[y]];
   int64_t iy = y * g->stride[1] - g->pad[1], iz = z * g->stride[0] - g->pad[0]; /* may be outside: the taps are not */
+  const size_t item = j->w->item;
   cn_window_call call = j->call;
-  call.in = j->x + (((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] - g->pad[2]) * g->channels + channel;
+  call.in = cn_nth(j->x, (((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] - g->pad[2]) * g->channels + channel,
+                   item);
   call.begin = column;
   call.end = least(column + columns, g->out[2]);
   call.channels = least(channels, g->channels - channel);
@@ -150,25 +153,26 @@ static void run_row(const job *j, int64_t row, int64_t column, int64_t columns, 
   call.first = t->first;
   call.last = t->last;
   call.scale = t->scale;
-  call.out = j->out + row * g->out[2] * g->channels + channel;
-  if (call.weights) call.weights += channel;
-  if (call.epilogue.bias) call.epilogue.bias += channel;
+  call.out = cn_nth(j->out, row * g->out[2] * g->channels + channel, item);
+  if (call.weights) call.weights = cn_nth(call.weights, channel, item);
+  if (call.epilogue.bias) call.epilogue.bias = cn_nth(call.epilogue.bias, channel, item);
   j->kernel(&call);
 }
 
 static void run_rows(void *context, int64_t begin, int64_t end) {
   const job *j = context;
   const cn_spatial *g = &j->w->g;
-  const strip part = strip_of(g);
+  const strip part = strip_of(g, j->w->item);
   for (int64_t x = 0; x < g->out[2]; x += part.columns)
     for (int64_t c = 0; c < g->channels; c += part.channels)
       for (int64_t row = begin; row < end; row++) run_row(j, row, x, part.columns, c, part.channels);
   const int64_t line = g->out[2] * g->channels;
-  if (j->act) cn_act_apply(j->act, j->out + begin * line, j->out + begin * line, (end - begin) * line);
+  void *out = cn_nth(j->out, begin * line, j->w->item);
+  if (j->act) cn_act_apply_items(j->w->item, j->act, out, out, (end - begin) * line);
 }
 
-void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const float *x, const float *weights,
-                   const cn_epilogue *epilogue, float *out, int64_t images) {
+void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,
+                   const cn_epilogue *epilogue, void *out, int64_t images) {
   const cn_spatial *g = &w->g;
   job j = {.w = w, .kernel = kernel, .x = x, .out = out,
            .call = {.step = g->stride[2] * g->channels, .out_pitch = g->channels, .weights = weights}};

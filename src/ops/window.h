@@ -7,13 +7,14 @@
 
 typedef struct cn_window_taps {
   int taps;
-  int64_t *offset, *weight; /* floats: from the first pixel of the row's window; into the weights */
+  int64_t *offset, *weight; /* elements: from the first pixel of the row's window; into the weights */
   int32_t *first, *last;
-  float *scale;             /* for each pixel 1 / number of places that count; NULL: not asked for */
+  double *scale;            /* for each pixel 1 / number of places that count; NULL: not asked for */
 } cn_window_taps;
 
 typedef struct cn_sliding {
   cn_spatial g;
+  size_t item;                /* bytes of an element */
   int y_classes;
   int32_t *z_class, *y_class; /* for each output depth and row: which places are inside */
   cn_window_taps *taps;       /* [z class][y class] */
@@ -21,10 +22,10 @@ typedef struct cn_sliding {
 
 typedef enum cn_window_scale { CN_SCALE_NONE, CN_SCALE_INSIDE, CN_SCALE_WHOLE } cn_window_scale;
 
-/* w->g is set. */
+/* w->g and w->item are set. */
 cn_status cn_window_plan(struct cn_planner *p, cn_sliding *w, cn_window_scale scale, cn_error *e);
 /* Rows of `images` images on all threads. */
-void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const float *x, const float *weights,
-                   const cn_epilogue *epilogue, float *out, int64_t images);
+void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,
+                   const cn_epilogue *epilogue, void *out, int64_t images);
 
 #endif

@@ -147,19 +147,33 @@ static void test_columns(void **state) {
       }
 }
 
+/* Doubles: more rows and columns than a tile and a panel, two segments, bias and activation; and a transposition. */
 static void test_double(void **state) {
   (void)state;
-  const double a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, 0, -1, 2, 1, 1}, bias[] = {10, 20};
-  double c[4];
-  cn_gemm_double_call call = {.a = a, .a_row = 3, .a_column = 1, .b = b, .b_row = 2, .b_column = 1, .bias = bias,
-                              .c = c, .n = 2, .k = 3};
-  cn_gemm_double(&call, 0, 2);
-  const double expected[] = {1 * 1 - 2 + 3 + 10, 0 + 4 + 3 + 20, 4 - 5 + 6 + 10, 0 + 10 + 6 + 20};
-  for (int i = 0; i < 4; i++) assert_true(c[i] == expected[i]);
-  float t[6], from[] = {1, 2, 9, 3, 4, 9, 5, 6, 9};
-  cn_transpose_floats(t, from, 3, 3, 2);
-  const float turned[] = {1, 3, 5, 2, 4, 6};
-  assert_memory_equal(t, turned, sizeof turned);
+  enum { M = 6, N = 11, K = 3 };
+  const cn_gemm_kernels *t = cn_gemm_of(sizeof(double));
+  const cn_act act = {.kind = CN_ACT_TANH};
+  const int64_t offset[] = {0, 4};
+  double a[M * 8], b[2 * K * N], bias[N], c[M * N], *packed = malloc(cn_gemm_packed_bytes(t, 2 * K, N) + 64);
+  for (int i = 0; i < M * 8; i++) a[i] = 1.0 / (3 + i);
+  for (int i = 0; i < 2 * K * N; i++) b[i] = 1.0 / (7 + i) - 0.05;
+  for (int i = 0; i < N; i++) bias[i] = i / 7.0;
+  for (int s = 0; s < 2; s++)
+    t->pack(packed, b + s * K * N, N, 1, 2 * K, s * K, K, N, 0, cn_gemm_panels(t, N));
+  const cn_gemm_call call = {.a = a, .lda = 8, .offset = offset, .segments = 2, .kc = K, .b = packed, .c = c, .ldc = N,
+                             .m = M, .n = N, .epilogue = {bias, &act}};
+  t->run(&call, 0, cn_gemm_tiles(t, M), 0, cn_gemm_panels(t, N));
+  for (int m = 0; m < M; m++)
+    for (int n = 0; n < N; n++) {
+      double sum = bias[n];
+      for (int k = 0; k < 2 * K; k++) sum += a[m * 8 + offset[k / K] + k % K] * b[k * N + n];
+      assert_true(fabs(tanh(sum) - c[m * N + n]) <= 1e-15);
+    }
+  free(packed);
+  float turned[6], from[] = {1, 2, 9, 3, 4, 9, 5, 6, 9};
+  cn_transpose_items(sizeof(float), turned, from, 3, 3, 2);
+  const float expected[] = {1, 3, 5, 2, 4, 6};
+  assert_memory_equal(turned, expected, sizeof turned);
 }
 
 int main(void) {

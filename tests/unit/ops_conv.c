@@ -174,7 +174,7 @@ static void test_messages(void **state) {
   expect_failure(&cn_op_conv, &a, in, 2, "with 3 groups needs 96");
   a.groups = 1;
   x.type.dtype = CORNU_FLOAT64;
-  expect_failure(&cn_op_conv, &a, in, 2, "needs float32");
+  expect_failure(&cn_op_conv, &a, in, 2, "the kernel is float32, the input float64: cast one of them");
   x.type.dtype = CORNU_FLOAT32;
   value b = {.type = {.dtype = CORNU_FLOAT32, .rank = 1, .shape = {7}}};
   in[2] = &b;

@@ -111,25 +111,27 @@ static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int
 static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1) {
   const int64_t tiles = (g->m + MR - 1) / MR, k = g->segments * g->kc;
   const cn_act *act = g->epilogue.act && g->epilogue.act->kind != CN_ACT_LINEAR ? g->epilogue.act : NULL;
+  const float *bias = g->epilogue.bias;
   for (int64_t i = tile0; i < tile1; i++) {
     int64_t row = i * g->m / tiles, rows = (i + 1) * g->m / tiles - row;
     for (int64_t p = panel0; p < panel1; p++) {
       int64_t n = g->n - p * NR;
-      tile t = {.a = g->a + row * g->lda, .b = g->b + p * NR * k, .c = g->c + row * g->ldc + p * NR,
-                .bias = g->epilogue.bias ? g->epilogue.bias + p * NR : NULL, .n = n < NR ? (int)n : NR};
+      tile t = {.a = (const float *)g->a + row * g->lda, .b = (const float *)g->b + p * NR * k,
+                .c = (float *)g->c + row * g->ldc + p * NR, .bias = bias ? bias + p * NR : NULL,
+                .n = n < NR ? (int)n : NR};
       multiply_of[rows - 1][n > CN_LANES](g, &t);
       if (act) activate(act, t.c, g->ldc, rows, t.n);
     }
   }
 }
 
-static void pack(float *to, const float *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
+static void pack(void *to, const void *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
                  int64_t panel0, int64_t panel1) {
   for (int64_t p = panel0; p < panel1; p++) {
     int64_t left = n - p * NR;
     int width = left > CN_LANES ? NR : CN_LANES, used = left < width ? (int)left : width;
-    float *out = to + p * NR * k + k0 * width;
-    const float *in = b + p * NR * column;
+    float *out = (float *)to + p * NR * k + k0 * width;
+    const float *in = (const float *)b + p * NR * column;
     for (int64_t i = 0; i < kc; i++, out += width) {
       for (int j = 0; j < used; j++) out[j] = in[i * row + j * column];
       for (int j = used; j < width; j++) out[j] = 0;
@@ -152,10 +154,11 @@ V_FN float dot(const float *a, const float *b, int64_t k) {
   return v_sum((s0 + s1) + (s2 + s3));
 }
 
-static void column(const float *a, int64_t lda, const float *b, float *c, int64_t ldc, int64_t m, int64_t k,
+static void column(const void *a, int64_t lda, const void *b, void *to, int64_t ldc, int64_t m, int64_t k,
                    const cn_epilogue *epilogue) {
-  const float bias = epilogue->bias ? epilogue->bias[0] : 0;
-  for (int64_t i = 0; i < m; i++) c[i * ldc] = dot(a + i * lda, b, k) + bias;
+  const float bias = epilogue->bias ? *(const float *)epilogue->bias : 0;
+  float *c = to;
+  for (int64_t i = 0; i < m; i++) c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias;
   const cn_act *act = epilogue->act;
   if (!act || act->kind == CN_ACT_LINEAR) return;
   if (ldc == 1) activate(act, c, 0, 1, m);
@@ -163,5 +166,5 @@ static void column(const float *a, int64_t lda, const float *b, float *c, int64_
 }
 
 const cn_gemm_kernels CN_ISA_NAME(cn_gemm_table) = {
-  .mr = MR, .nr = NR, .lanes = CN_LANES, .run = run, .pack = pack, .column = column,
+  .item = sizeof(float), .mr = MR, .nr = NR, .lanes = CN_LANES, .run = run, .pack = pack, .column = column,
 };

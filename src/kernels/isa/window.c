@@ -21,18 +21,18 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
   UNROLL for (int i = 0; i < np * nv; i++) {
     vf start = what == MAXIMUM ? v_set(-__builtin_inff()) : v_zero();
     if (what == DEPTHWISE && w->epilogue.bias) {
-      const float *bias = w->epilogue.bias + c + i % nv * CN_LANES;
+      const float *bias = (const float *)w->epilogue.bias + c + i % nv * CN_LANES;
       start = masked ? v_load_m(bias, m) : v_load(bias);
     }
     acc[i] = start;
   }
   for (int t = 0; t < w->taps; t++) {
     if (checked && (x < w->first[t] || x >= w->last[t])) continue;
-    const float *in = w->in + x * w->step + w->offset[t] + c;
+    const float *in = (const float *)w->in + x * w->step + w->offset[t] + c;
     UNROLL for (int v = 0; v < nv; v++) {
       vf y = v_zero();
       if (what == DEPTHWISE) {
-        const float *weights = w->weights + w->weight[t] + c + v * CN_LANES;
+        const float *weights = (const float *)w->weights + w->weight[t] + c + v * CN_LANES;
         y = masked ? v_load_m(weights, m) : v_load(weights);
       }
       UNROLL for (int p = 0; p < np; p++) {
@@ -45,9 +45,9 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
     }
   }
   UNROLL for (int i = 0; i < np * nv; i++) {
-    float *out = w->out + (x + i / nv) * w->out_pitch + c + i % nv * CN_LANES;
+    float *out = (float *)w->out + (x + i / nv) * w->out_pitch + c + i % nv * CN_LANES;
     vf y = acc[i];
-    if (what == AVERAGE) y = y * v_set(w->scale[x + i / nv]);
+    if (what == AVERAGE) y = y * v_set((float)w->scale[x + i / nv]);
     if (what == DEPTHWISE) y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
     if (masked) v_store_m(out, m, y);
     else v_store(out, y);
@@ -97,8 +97,10 @@ static void depthwise(const cn_window_call *w) {
     return;
   }
   row(DEPTHWISE, w, &everything);
-  for (int64_t x = w->begin; x < w->end; x++)
-    CN_ISA_NAME(cn_act_math_table).apply(act, w->out + x * w->out_pitch, w->out + x * w->out_pitch, w->channels);
+  for (int64_t x = w->begin; x < w->end; x++) {
+    float *out = (float *)w->out + x * w->out_pitch;
+    CN_ISA_NAME(cn_act_math_table).apply(act, out, out, w->channels);
+  }
 }
 
 static void maximum(const cn_window_call *w) { row(MAXIMUM, w, &everything); }
