@@ -289,6 +289,62 @@ def linalg_sweep():
     return cases
 
 
+def kernel(*shape):
+    """A constant of a model: an array, as Keras writes it into the config."""
+    return np.random.RandomState(len(shape)).randn(*shape).astype("float32")
+
+
+def distribution(rng, shape):
+    p = rng.uniform(0.05, 1, shape)
+    return p / p.sum(-1, keepdims=True)
+
+
+def nn():
+    x, image, first = X(None, 4, 6), X(None, 6, 5, 4), X(None, 4, 6, 5)
+    cases = [C(name, x) for name in
+             ("relu relu6 sigmoid sparse_sigmoid softplus softsign soft_shrink sparse_plus silu squareplus log_sigmoid "
+              "leaky_relu hard_sigmoid hard_silu elu selu gelu celu glu tanh_shrink hard_tanh hard_shrink").split()]
+    cases += [C("threshold", x, 0.1, -3.0), C("gelu", x, approximate=False), C("glu", x, axis=1), C("elu", x, alpha=0.3),
+              C("celu", x, alpha=0.3), C("leaky_relu", x, negative_slope=0.5), C("squareplus", x, b=2),
+              C("soft_shrink", x, threshold=0.2), C("hard_shrink", x, threshold=1.0), C("relu", X(None, 3, dtype="int32"))]
+    cases += product("softmax", x, axis=[-1, 1, None]) + product("log_softmax", x, axis=[-1, None]) + [C("sparsemax", x)]
+    for name in ("max_pool", "average_pool"):
+        cases += product(name, image, pool_size=[2, (3, 2)], strides=[None, 2], padding=["valid", "same"])
+        cases += [C(name, first, 2, padding="same", data_format="channels_first"), C(name, X(None, 7, 2), 3, 2)]
+    cases += product("conv", image, kernel(3, 2, 4, 3), strides=[1, 2], padding=["valid", "same"])
+    cases += [C("conv", image, kernel(3, 2, 4, 3), dilation_rate=2), C("conv", X(None, 7, 2), kernel(3, 2, 4)),
+              C("conv", first, kernel(2, 2, 4, 3), data_format="channels_first"),
+              C("depthwise_conv", image, kernel(3, 2, 4, 2), 2, "same"),
+              C("separable_conv", image, kernel(2, 3, 4, 2), kernel(1, 1, 8, 3), padding="same"),
+              C("batch_normalization", x, kernel(6), kernel(6) ** 2, -1, scale=kernel(6)),
+              C("batch_normalization", x, kernel(4), kernel(4) ** 2, 1, offset=kernel(4), scale=kernel(4), epsilon=0.1),
+              C("layer_normalization", x, kernel(6), kernel(6)), C("layer_normalization", x, kernel(4), axis=1),
+              C("layer_normalization", x, axis=[1, 2], epsilon=0.1), C("rms_normalization", x, kernel(6)),
+              C("rms_normalization", x, axis=[1, 2]), C("moments", x, [1]), C("moments", x, [0, 2], keepdims=True)]
+    cases += product("normalize", x, axis=[-1, 1], order=[1, 2, 3]) + [C("normalize", x, axis=[1, 2], order=1)]
+    p, ids = X(3, 5, make=distribution), X(3, value=[1, 4, 0], dtype="int32")
+    cases += [C(op, p, y, from_logits=f) for op in ("categorical_crossentropy", "binary_crossentropy")
+              for y, f in ((p, False), (X(3, 5), True))]
+    cases += [C("sparse_categorical_crossentropy", ids, y, from_logits=f) for y, f in ((p, False), (X(3, 5), True))]
+    cases += [C("psnr", X(3, 5), p, 2.0), C("one_hot", ids, 5), C("one_hot", ids, 4, axis=0, dtype="bool"),
+              C("multi_hot", X(2, 3, make=count, dtype="int32"), 4), C("depth_to_space", image, 2),
+              C("space_to_depth", X(None, 4, 6, 2), 2), C("unfold", first, (3, 2), 1, 1, 2),
+              C("fold", X(None, 12, 12), (7, 5), (3, 2), 1, 1, 2)]
+    frames, lengths = X(2, 7, 4), X(2, value=[7, 5], dtype="int32")
+    labels = X(2, 3, value=[[1, 2, 2], [3, 1, 0]], dtype="int32"), X(2, value=[3, 2], dtype="int32")
+    cases += [C("ctc_loss", labels[0], frames, labels[1], lengths), C("ctc_decode", frames, lengths),
+              C("ctc_decode", frames, lengths, mask_index=3, merge_repeated=False),
+              C("ctc_decode", frames, lengths, strategy="beam_search", beam_width=5, top_paths=2)]
+    query, key, mask = X(2, 3, 4, 2), X(2, 5, 2, 2), X(2, 4, 3, 5, dtype="bool")
+    return cases + [C("dot_product_attention", query, key, key, bias=kernel(3, 5), scale=0.3),
+                    C("dot_product_attention", query, key, key, mask=mask, is_causal=True)]
+
+
+def einops():
+    return [C("rearrange", X(2, 3, 4, 5), "b h w c -> b c (w h)"), C("rearrange", X(2, 3, 5), "b t c -> c b t"),
+            C("rearrange", X(2, 4, 6, 3), "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=3)]
+
+
 def math():
     x = X(None, 3, 4)
     return (product("logsumexp", x, axis=[None, 1, -1], keepdims=[False, True])
@@ -302,7 +358,7 @@ def core():
 
 
 # What is committed, and what is only drawn to look for differences.
-FAMILIES = {"linalg": linalg, "math": math, "core": core}
+FAMILIES = {"linalg": linalg, "nn": nn, "einops": einops, "math": math, "core": core}
 SWEEPS = {"linalg": linalg_sweep}
 
 

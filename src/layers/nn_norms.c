@@ -166,8 +166,9 @@ static void normalize(cn_operation_call *c) {
   cn_edge x = cn_argument_floats(c, "x", &dtype), y;
   if (cn_operation_type(c, x)->rank == 0) x = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){0}, x);
   if (o->order == 2) {
-    cn_edge squares = cn_emit1(c->t, &cn_op_sum, &(cn_reduce_attrs){*axes, true}, cn_emit1(c->t, &cn_op_square, NULL, x));
-    cn_edge inverse = cn_emit1(c->t, &cn_op_rsqrt, NULL, squares);
+    cn_edge squares = cn_emit1(c->t, &cn_op_square, NULL, x);
+    cn_edge sum = cn_emit1(c->t, &cn_op_sum, &(cn_reduce_attrs){*axes, true}, squares);
+    cn_edge inverse = cn_emit1(c->t, &cn_op_rsqrt, NULL, sum);
     y = cn_emit2(c->t, &cn_op_mul, NULL, x, with_number(c->t, &cn_op_minimum, inverse, 1 / epsilon_of(o)));
   } else {
     cn_edge norm = with_number(c->t, &cn_op_maximum, norm_of(c, x, axes, o->order), epsilon_of(o));

@@ -67,8 +67,8 @@ static const cn_field glu_fields[] = {
 static void glu(cn_operation_call *c) {
   cornu_dtype dtype;
   cn_edge x = cn_argument_floats(c, "x", &dtype), half;
-  if (cn_emit_many(c->t, &cn_op_split, &(cn_split_attrs){((const options *)c->options)->one_axis, 2}, &x, 1, &half) != 2)
-    return;
+  cn_split_attrs halves = {((const options *)c->options)->one_axis, 2};
+  if (cn_emit_many(c->t, &cn_op_split, &halves, &x, 1, &half) != 2) return;
   cn_edge gate = cn_emit1(c->t, &cn_op_activation, &(cn_act_attrs){.act = {.kind = CN_ACT_SIGMOID}}, half + 1);
   cn_operation_return_as(c, cn_emit2(c->t, &cn_op_mul, NULL, half, gate), dtype);
 }

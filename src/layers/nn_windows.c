@@ -149,6 +149,24 @@ static void pool(cn_operation_call *c, bool average) {
 static void max_pool(cn_operation_call *c) { pool(c, false); }
 static void average_pool(cn_operation_call *c) { pool(c, true); }
 
+static const cn_field adaptive_fields[] = {
+    {.name = "output_size", .kind = CN_F_INTS, CN_CONV_MEMBER(kernel_size), .min = 1, .max = 1 << 28,
+     .help = "number of windows in each dimension"},
+    {.name = "data_format", .kind = CN_F_ENUM, CN_CONV_MEMBER(data_format), .standard = "null",
+     .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"},
+    {0}};
+
+static void adaptive_pool(cn_operation_call *c, bool average) {
+  window w = enter(c);
+  if (c->t->status) return;
+  spread(c, "output_size", &w.s.kernel_size, w.spatial);
+  cn_adaptive_pool_attrs a = {.spatial = w.spatial, .average = average};
+  for (int i = 0; i < w.spatial; i++) a.size[i] = w.s.kernel_size.v[i];
+  leave(c, &w, cn_emit1(c->t, &cn_op_adaptive_pool, &a, w.x));
+}
+static void adaptive_max_pool(cn_operation_call *c) { adaptive_pool(c, false); }
+static void adaptive_average_pool(cn_operation_call *c) { adaptive_pool(c, true); }
+
 #define ROW(class, text, body, table) \
   {.name = class, .arguments = text, .emit = body, .fields = table, .options_size = sizeof(cn_conv_settings)}
 
@@ -159,4 +177,6 @@ const cn_operation cn_operations_nn_windows[] = {
     ROW("ConvTranspose", "inputs kernel", conv_transpose, transpose_fields),
     ROW("MaxPool", "inputs", max_pool, pool_fields),
     ROW("AveragePool", "inputs", average_pool, pool_fields),
+    ROW("AdaptiveMaxPool", "inputs", adaptive_max_pool, adaptive_fields),
+    ROW("AdaptiveAveragePool", "inputs", adaptive_average_pool, adaptive_fields),
     {0}};

@@ -142,7 +142,8 @@ static const cn_value *options_of(cn_operation_call *c) {
     const char *key = c->bound->keys[i];
     const cn_value *v = c->bound->items[i];
     bool known = cn_field_find(fields, key) != NULL;
-    if (!known && (cn_value_is_null(v) || strcmp(key, "dtype") == 0 || is_argument(c->operation, key))) continue;
+    if (!known && (cn_value_is_null(v) || strcmp(key, "dtype") == 0 || c->operation->any_key || is_argument(c->operation, key)))
+      continue;
     put(c, options, key, v);
   }
   return options;

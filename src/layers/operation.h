@@ -19,6 +19,7 @@ typedef struct cn_operation {
   const cn_field *fields; /* of the options; NULL: the op's own */
   size_t options_size;    /* room for `fields` */
   const char *help;       /* NULL: the op's */
+  bool any_key;           /* takes arguments of names that no table knows: emit finds them in `bound` */
 } cn_operation;
 
 /* One call under way. */

@@ -17,6 +17,7 @@ static const struct { const char *names, *why; } refused[] = {
     {"Distiller SharpnessAwareMinimization", "it wraps a model for training; save that model"},
     {"Eig", "it gives complex numbers, which Cornu does not have; symmetric matrices have Eigh"},
     {"JVP", "it is called with a Python function"},
+    {"Polar", "it gives complex numbers, which Cornu does not have; multiply by the cosine and the sine"},
 };
 
 const char *cn_refusal(const char *class_name) {

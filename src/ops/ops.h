@@ -182,6 +182,28 @@ extern const cn_op cn_op_fft, cn_op_rfft, cn_op_irfft;
 typedef struct cn_clahe_attrs { cn_ints tiles; double clip_limit; } cn_clahe_attrs; /* along the height, the width */
 extern const cn_op cn_op_clahe;
 
+/* ---- ctc.c, ctc_decode.c ---- */
+typedef struct cn_ctc_attrs { int64_t blank; } cn_ctc_attrs; /* negative from the end */
+/* (labels int32 (b, l), logits (b, t, c), label lengths, logit lengths int32 (b)) -> (b) */
+extern const cn_op cn_op_ctc_loss;
+typedef struct cn_ctc_decode_attrs {
+  bool beam, merge;          /* merge: greedy alone */
+  int64_t width, paths, blank; /* blank CN_NULL_INT: the last class */
+} cn_ctc_decode_attrs;
+/* (logits (b, t, c), lengths int32 (b)) -> int32 (paths, b, t), scores (b, paths) */
+extern const cn_op cn_op_ctc_decode;
+
+/* ---- patches.c ---- windows of an image, side by side: (b, s…, c) -> (b, o…, k… * c), of any dtype; and the sum of
+ * such windows at their places: (b, o…, k… * c) -> (b, s…, c), float32 or float64, s given by `size`. */
+typedef struct cn_patches_attrs {
+  int spatial;
+  int64_t window[3], stride[3], dilation[3], pad_begin[3], pad_end[3], size[3];
+} cn_patches_attrs;
+extern const cn_op cn_op_patches, cn_op_sum_patches;
+/* ---- depth_space.c ---- (b, h, w, c) -> (b, h n, w n, c / n²) and back */
+typedef struct cn_block_attrs { int64_t n; } cn_block_attrs;
+extern const cn_op cn_op_depth_to_space, cn_op_space_to_depth;
+
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates
  * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g
