@@ -5,6 +5,7 @@
  *   cornu_value    a JSON-like tree (null, bool, int, float, string, list, dict): layer configs, operation attributes
  *   cornu_layer    one Keras layer: class, config, weights; shared by every model that uses it
  *   cornu_model    a graph of layer calls with inputs and outputs; slices of it are models too
+ *   cornu_symbol   a value in a graph of layer calls, from which models are made
  *   cornu_plan     a model compiled for given input shapes; a run of it allocates nothing
  *
  * The life of a prediction
@@ -296,6 +297,7 @@ CORNU_API bool cornu_refused_classes(int i, const char **names, const char **why
 
 typedef struct cornu_model cornu_model;
 typedef struct cornu_layer cornu_layer;
+typedef struct cornu_symbol cornu_symbol;
 
 /* A custom layer, for classes that Cornu does not know and for Lambda. `call` receives the inputs of one call and
  * makes the outputs with cornu_apply (it is traced: tensors are symbolic; see cornu_tensor_is_symbolic), so that they
@@ -369,8 +371,29 @@ CORNU_API cornu_layer *cornu_model_layer(const cornu_model *m, int i);
 /* "outer/inner" goes into nested models */
 CORNU_API cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name);
 
-/* The part of m between two sets of layers, sharing all weights. from: layers whose inputs become the inputs (n_from 0:
- * the model's own inputs); to: layers whose outputs become the outputs (n_to 0: the model's own). */
+/* Symbols: values in the graph of a model. They outlive it. "encoder/conv1" goes into nested models, "shared[2]" is the
+ * second call of a layer that has several. */
+CORNU_API cornu_symbol *cornu_symbol_retain(cornu_symbol *s);
+CORNU_API void cornu_symbol_release(cornu_symbol *s);
+CORNU_API void cornu_symbol_port(const cornu_symbol *s, cornu_port *out);   /* name: of who makes it; borrowed from s */
+CORNU_API cornu_layer *cornu_symbol_layer(const cornu_symbol *s);           /* that makes it; borrowed; may be NULL */
+/* What goes into (outputs: comes out of) call number `call` of a layer, from 0, negative from the end. *n: the room in
+ * `out` on entry, the number of symbols on return; the caller releases each. A nested model is opened: the values are
+ * those within this model. */
+#define CORNU_EVERY_CALL INT32_MIN
+CORNU_API cornu_status cornu_model_values(cornu_model *m, const char *path, int call, bool outputs, cornu_symbol **out,
+                                          int *n, cornu_error *e);
+CORNU_API cornu_status cornu_layer_values(cornu_model *m, const cornu_layer *l, int call, bool outputs,
+                                          cornu_symbol **out, int *n, cornu_error *e);
+
+/* The part of m from some values (n_from 0: its own inputs) to others (n_to 0: its own outputs), sharing all weights.
+ * Inputs of m that are needed as well come first; values of `from` that are not needed are left out. Nested models in
+ * which a value lies are taken apart: their layers become those of the slice. keys: names of the outputs, or NULL. */
+CORNU_API cornu_status cornu_model_between(cornu_model *m, cornu_symbol *const *from, int n_from,
+                                           cornu_symbol *const *to, const char *const *keys, int n_to,
+                                           cornu_model **out, cornu_error *e);
+/* The same between layers, which may lie in nested models: the inputs of every call of `from`, the outputs of the last
+ * call of `to`. */
 CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to,
                                          int n_to, cornu_model **out, cornu_error *e);
 /* First..last layer of the model's order, 0-based, inclusive. */

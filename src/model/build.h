@@ -6,6 +6,7 @@
 
 cn_status cn_model_alloc(cn_model **out, cn_error *e);              /* one reference, empty */
 cn_status cn_model_add_layer(cn_model *m, cn_layer *l, cn_error *e); /* shares it */
+cn_status cn_model_set_label(cn_model *m, int layer, const char *label, cn_error *e);
 cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in); /* NULL: no memory; in[] has room for n_in */
 /* Adds an input node of this type (layer -1: a Sequential's or a slice's, without a layer of its own) as the next
  * input. */

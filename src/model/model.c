@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "model/build.h"
 #include "model/plans.h"
+#include "model/symbols.h"
 
 cn_status cn_model_alloc(cn_model **out, cn_error *e) {
   *out = cn_calloc(1, sizeof(cn_model));
@@ -23,6 +24,7 @@ cornu_model *cornu_model_retain(cornu_model *m) {
 void cornu_model_release(cornu_model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
   cn_plan_cache_free(m->plans);
+  cn_model_symbols_free(m);
   for (int i = 0; i < m->n_layers; i++) cn_layer_drop(m->layers[i]);
   if (m->customs) cn_custom_set_drop(m->customs);
   cn_arena_free(&m->arena);
@@ -35,6 +37,20 @@ cn_status cn_model_add_layer(cn_model *m, cn_layer *l, cn_error *e) {
   if (!cn_arena_grow(&m->arena, &m->layers, &m->cap_layers, m->n_layers, sizeof *m->layers)) return cn_no_memory(e);
   m->layers[m->n_layers++] = cn_layer_share(l);
   return CORNU_OK;
+}
+
+cn_status cn_model_set_label(cn_model *m, int layer, const char *label, cn_error *e) {
+  while (m->n_labels <= layer) {
+    if (!cn_arena_grow(&m->arena, &m->labels, &m->cap_labels, m->n_labels, sizeof *m->labels)) return cn_no_memory(e);
+    m->labels[m->n_labels++] = NULL;
+  }
+  m->labels[layer] = cn_arena_string(&m->arena, label);
+  return m->labels[layer] ? CORNU_OK : cn_no_memory(e);
+}
+
+const char *cn_model_label(const cn_model *m, int layer) {
+  const char *label = layer < m->n_labels ? m->labels[layer] : NULL;
+  return label ? label : m->layers[layer]->name;
 }
 
 cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in) {
@@ -99,7 +115,7 @@ cornu_layer *cornu_model_layer(const cornu_model *m, int i) { return i >= 0 && i
 
 cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name) {
   for (int i = 0; name && i < m->n_layers; i++)
-    if (strcmp(m->layers[i]->name, name) == 0) return m->layers[i];
+    if (strcmp(cn_model_label(m, i), name) == 0) return m->layers[i];
   const char *slash = name ? strchr(name, '/') : NULL;
   for (int i = 0; slash && i < m->n_layers; i++) {
     const cn_layer *l = m->layers[i];
@@ -130,7 +146,7 @@ int64_t cornu_model_parameters(const cornu_model *m, bool trainable_only) {
 
 static void fill_port(const cn_model *m, cn_model_ref ref, const char *key, const cn_type *t, cornu_port *out) {
   const cn_model_node *n = &m->nodes[ref.node];
-  *out = (cornu_port){.name = n->input >= 0 ? n->input_name : m->layers[n->layer]->name, .key = key};
+  *out = (cornu_port){.name = n->input >= 0 ? n->input_name : cn_model_label(m, n->layer), .key = key};
   if (!t) {
     out->rank = -1;
     out->dtype = CORNU_FLOAT32;
@@ -157,12 +173,6 @@ static const cn_model_node *find_call(const cn_model *m, const cn_layer *l, int 
   for (int i = 0; i < m->n_nodes; i++)
     if (m->nodes[i].layer >= 0 && m->layers[m->nodes[i].layer] == l && call-- == 0) return &m->nodes[i];
   return NULL;
-}
-
-int cornu_layer_calls(const cornu_model *m, const cornu_layer *l) {
-  int calls = 0;
-  for (int i = 0; i < m->n_nodes; i++) calls += m->nodes[i].layer >= 0 && m->layers[m->nodes[i].layer] == l;
-  return calls;
 }
 
 bool cornu_layer_input(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out) {

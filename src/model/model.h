@@ -31,6 +31,8 @@ struct cornu_model {
   cn_custom_set *customs;
   cn_layer **layers;             /* in Keras's order; each retained */
   int n_layers, cap_layers;
+  const char **labels;           /* by layer: its path, where a nested model was taken apart; NULL: its name */
+  int n_labels, cap_labels;      /* layers behind have none */
   cn_model_node *nodes;          /* in topological order */
   int n_nodes, cap_nodes;
   cn_model_ref *inputs, *outputs;
@@ -39,6 +41,7 @@ struct cornu_model {
   bool built;                    /* the first trace has run: weights are declared, types known */
   bool unknown_input;            /* the config does not tell an input's shape: see cn_model_build_for */
   struct cn_plan_cache *plans;
+  struct cn_model_symbols *symbols; /* model/symbols.h */
 };
 
 /* Builds a model from {class_name, config}; weights are declared (built) when the input shapes are known. */
@@ -50,6 +53,7 @@ cn_status cn_model_build(cn_model *m, cn_error *e);
 cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e); /* one type per input */
 /* The type of output `ref.tensor` of a call; NULL before the model is built. */
 const cn_type *cn_model_type(const cn_model *m, cn_model_ref ref);
+const char *cn_model_label(const cn_model *m, int layer); /* under which the model knows its layer */
 /* Emits the calls of m into a trace; in: one per input. */
 cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
 extern const cn_layer_type cn_layer_model; /* nested models */

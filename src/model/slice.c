@@ -1,200 +1,242 @@
-/* Slices: other ends of the same graph of calls; layers and weights are shared. */
-#include <stdio.h>
+/* Finding the calls of layers in a model, those inside of nested models with them; slices between them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "model/build.h"
+#include "model/symbols.h"
 
-typedef struct slicer {
-  const cn_model *m;
-  cn_model *out;
-  const bool *cut;       /* layer: its calls are where the slice begins */
-  int below;             /* layers before this index are outside: what they make is an input */
-  int *moved;            /* node of m -> node of out, or -1 */
-  int *layer_moved;
-  bool *needed;          /* node of m */
+/* What is looked for, a path or a layer, and the calls found. Values inside that are inputs stand for themselves. */
+typedef struct place { cn_symbol_call *call; cornu_symbol *value; } place;
+typedef struct finder {
+  cn_model *m;           /* keeps the insides */
+  const cn_layer *layer; /* NULL: the path */
+  cn_arena arena;
+  place *found;
+  int n, cap;
   cn_error *e;
-} slicer;
+} finder;
 
-/* Inputs of the slice that stand for a value made outside: one for each value. */
-typedef struct outside { cn_model_ref ref; int node; } outside;
+/* The calls of a model by node: its own, or those of the inside of one call. */
+typedef struct scope { const cn_model *m; cn_symbol_call **calls; cn_region *inside; } scope;
 
-static bool begins_here(const slicer *s, const cn_model_node *n) { return s->cut && n->layer >= 0 && s->cut[n->layer]; }
-static bool is_outside(const slicer *s, int node) {
+static cn_symbol_call *call_at(const scope *s, int node) {
+  return s->inside ? &s->inside->calls[node] : s->calls[node];
+}
+
+static cn_status add_found(finder *f, const scope *s, int node) {
   const cn_model_node *n = &s->m->nodes[node];
-  return n->input < 0 && n->layer >= 0 && n->layer < s->below;
-}
-
-static void mark(slicer *s) {
-  for (int i = s->m->n_nodes - 1; i >= 0; i--) {
-    const cn_model_node *n = &s->m->nodes[i];
-    if (!s->needed[i] || begins_here(s, n) || is_outside(s, i)) continue;
-    for (int k = 0; k < n->n_in; k++) s->needed[n->in[k].node] = true;
-  }
-}
-
-static const char *made_by(const cn_model *m, int node) {
-  const cn_model_node *n = &m->nodes[node];
-  return n->layer >= 0 ? m->layers[n->layer]->name : n->input_name;
-}
-
-/* The node in the slice for a value of m: its copy, or an input that stands for it. */
-static cn_status find_value(slicer *s, cn_model_ref ref, bool outside_value, outside *list, int *count,
-                            cn_model_ref *out) {
-  if (!outside_value) {
-    *out = (cn_model_ref){s->moved[ref.node], ref.tensor};
-    return CORNU_OK;
-  }
-  for (int i = 0; i < *count; i++)
-    if (list[i].ref.node == ref.node && list[i].ref.tensor == ref.tensor)
-      return *out = (cn_model_ref){list[i].node, 0}, CORNU_OK;
-  const cn_type *type = cn_model_type(s->m, ref);
-  if (!type) return cn_fail(s->e, CORNU_ERR_ARGUMENT, "the model must be built before it is sliced");
-  CN_TRY(cn_model_add_input(s->out, -1, made_by(s->m, ref.node), type, s->e));
-  list[(*count)++] = (outside){ref, s->out->n_nodes - 1};
-  *out = (cn_model_ref){s->out->n_nodes - 1, 0};
+  if (!cn_arena_grow(&f->arena, &f->found, &f->cap, f->n, sizeof *f->found)) return cn_no_memory(f->e);
+  cornu_symbol *value = s->inside && n->input >= 0 ? s->inside->opens->in[n->input] : NULL;
+  f->found[f->n++] = (place){call_at(s, node), value};
   return CORNU_OK;
 }
 
-static cn_status copy_layer(slicer *s, int layer, int *out) {
-  if (layer >= 0 && s->layer_moved[layer] < 0) {
-    CN_TRY(cn_model_add_layer(s->out, s->m->layers[layer], s->e));
-    s->layer_moved[layer] = s->out->n_layers - 1;
-  }
-  *out = layer < 0 ? -1 : s->layer_moved[layer];
-  return CORNU_OK;
+static int count_calls(const cn_model *m, int layer) {
+  int calls = 0;
+  for (int i = 0; i < m->n_nodes; i++) calls += m->nodes[i].layer == layer;
+  return calls;
 }
 
-static cn_status copy_node(slicer *s, int index, outside *list, int *count) {
-  const cn_model_node *n = &s->m->nodes[index];
-  int layer;
-  if (n->input >= 0) {
-    CN_TRY(copy_layer(s, n->layer, &layer));
-    CN_TRY(cn_model_add_input(s->out, layer, n->input_name, &n->out_types[0], s->e));
-    s->moved[index] = s->out->n_nodes - 1;
-    return CORNU_OK;
-  }
-  cn_model_ref *in = cn_arena_array(&s->out->arena, (size_t)n->n_in + 1, sizeof *in);
-  if (!in) return cn_no_memory(s->e);
-  for (int k = 0; k < n->n_in; k++) {
-    int from = n->in[k].node;
-    CN_TRY(find_value(s, n->in[k],
-                      begins_here(s, n) ? s->m->nodes[from].input < 0 || s->moved[from] < 0 : is_outside(s, from), list,
-                      count, &in[k]));
-  }
-  CN_TRY(copy_layer(s, n->layer, &layer));
-  cn_model_node *copy = cn_model_add_node(s->out, layer, n->n_in);
-  if (!copy) return cn_no_memory(s->e);
-  memcpy(copy->in, in, sizeof *in * (size_t)n->n_in);
-  copy->n_positional = n->n_positional;
-  copy->args = cn_value_copy(&s->out->arena, n->args);
-  copy->kwargs = cn_value_copy(&s->out->arena, n->kwargs);
-  copy->n_out = n->n_out;
-  copy->out_types = cn_arena_array(&s->out->arena, (size_t)n->n_out + 1, sizeof *copy->out_types);
-  if (!copy->out_types || (n->args && !copy->args) || (n->kwargs && !copy->kwargs)) return cn_no_memory(s->e);
-  memcpy(copy->out_types, n->out_types, sizeof *n->out_types * (size_t)n->n_out);
-  s->moved[index] = s->out->n_nodes - 1;
-  return CORNU_OK;
-}
+static cn_status search(finder *f, const scope *s, const char *path);
 
-static cn_status copy_parts(slicer *s, const cn_model_ref *ends, const char *const *keys, int n_ends) {
-  outside *list = cn_arena_array(&s->out->arena, (size_t)s->m->n_nodes * 4 + CN_MAX_OUT, sizeof *list);
-  if (!list) return cn_no_memory(s->e);
-  int count = 0;
-  for (int i = 0; i < n_ends; i++) s->needed[ends[i].node] = true;
-  mark(s);
-  /* The model's own inputs first, in their order. */
-  for (int i = 0; i < s->m->n_inputs; i++)
-    if (s->needed[s->m->inputs[i].node]) CN_TRY(copy_node(s, s->m->inputs[i].node, list, &count));
-  for (int i = 0; i < s->m->n_nodes; i++)
-    if (s->needed[i] && s->moved[i] < 0 && !is_outside(s, i)) CN_TRY(copy_node(s, i, list, &count));
-  for (int i = 0; i < n_ends; i++) {
-    if (s->moved[ends[i].node] < 0)
-      return cn_fail(s->e, CORNU_ERR_ARGUMENT, "\"%s\" lies before the beginning of the slice",
-                     made_by(s->m, ends[i].node));
-    CN_TRY(cn_model_add_output(s->out, (cn_model_ref){s->moved[ends[i].node], ends[i].tensor}, keys ? keys[i] : NULL,
-                               s->e));
+/* Every call of the layer, or the one with this number (from 1, negative from the end; 0: all): it is what is looked
+ * for (rest NULL), or the search goes on inside. */
+static cn_status take_calls(finder *f, const scope *s, int layer, long wanted, const char *rest) {
+  int total = count_calls(s->m, layer), at = 0;
+  if (wanted < 0) wanted += total + 1;
+  for (int i = 0; i < s->m->n_nodes; i++) {
+    if (s->m->nodes[i].layer != layer || (++at != wanted && wanted)) continue;
+    if (!rest) {
+      CN_TRY(add_found(f, s, i));
+      continue;
+    }
+    scope inner = {.m = s->m->layers[layer]->model};
+    CN_TRY(cn_model_inside(f->m, call_at(s, i), &inner.inside, f->e));
+    CN_TRY(search(f, &inner, rest));
   }
   return CORNU_OK;
 }
 
-static bool is_chain(const cn_model *m) {
-  for (int i = 0; i < m->n_nodes; i++)
-    if (m->nodes[i].layer >= 0 && (m->nodes[i].n_in != 1 || m->nodes[i].in[0].node != i - 1)) return false;
-  return m->n_inputs == 1 && m->n_outputs == 1;
+/* "name[2]": the number of a call behind a label; returns what follows, NULL: no number there. */
+static const char *call_number(const char *text, long *out) {
+  char *end;
+  if (*text != '[') return NULL;
+  *out = strtol(text + 1, &end, 10);
+  return end > text + 1 && *end == ']' && *out ? end + 1 : NULL;
 }
 
-static cn_status slice(cn_model *m, const bool *cut, int below, const cn_model_ref *ends, const char *const *keys,
-                       int n_ends, cn_model **out, cn_error *e) {
-  *out = NULL;
-  if (!m->built) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is not built: its input shape is not known", m->name);
-  slicer s = {.m = m, .cut = cut, .below = below, .e = e};
-  CN_TRY(cn_model_alloc(&s.out, e));
-  size_t n = (size_t)m->n_nodes + 1, layers = (size_t)m->n_layers + 1;
-  s.moved = cn_arena_array(&s.out->arena, n, sizeof *s.moved);
-  s.needed = cn_arena_array(&s.out->arena, n, sizeof *s.needed);
-  s.layer_moved = cn_arena_array(&s.out->arena, layers, sizeof *s.layer_moved);
-  s.out->origin = m->origin;
-  s.out->customs = m->customs ? cn_custom_set_share(m->customs) : NULL;
-  s.out->name = cn_arena_printf(&s.out->arena, "%s_slice", m->name);
-  s.out->class_name = "Functional";
-  s.out->path = cn_arena_string(&s.out->arena, m->path);
-  s.out->keras_version = cn_arena_string(&s.out->arena, m->keras_version);
-  s.out->backend = cn_arena_string(&s.out->arena, m->backend);
-  cn_status status = CORNU_OK;
-  if (!s.moved || !s.needed || !s.layer_moved || !s.out->name || !s.out->path || !s.out->keras_version ||
-      !s.out->backend)
-    status = cn_no_memory(e);
-  if (!status) {
-    memset(s.moved, -1, n * sizeof *s.moved);
-    memset(s.layer_moved, -1, layers * sizeof *s.layer_moved);
-    status = copy_parts(&s, ends, keys, n_ends);
+static cn_status search_path(finder *f, const scope *s, const char *path) {
+  for (int i = 0; i < s->m->n_layers; i++)
+    if (strcmp(cn_model_label(s->m, i), path) == 0) return take_calls(f, s, i, 0, NULL);
+  for (int i = 0; i < s->m->n_layers && !f->n; i++) {
+    const char *label = cn_model_label(s->m, i), *rest = path + strlen(label);
+    long call = 0;
+    if (strncmp(path, label, strlen(label)) != 0) continue;
+    const char *behind = call_number(rest, &call);
+    if (behind) rest = behind;
+    if (behind && !*rest) CN_TRY(take_calls(f, s, i, call, NULL));
+    else if (*rest == '/' && s->m->layers[i]->model) CN_TRY(take_calls(f, s, i, call, rest + 1));
   }
-  if (status) {
-    cornu_model_release(s.out);
-    return status;
-  }
-  s.out->sequential = m->sequential && is_chain(s.out);
-  s.out->built = true;
-  *out = s.out;
   return CORNU_OK;
 }
 
-/* The outputs of a layer's last call. */
-static cn_status layer_ends(const cn_model *m, const cn_layer *l, cn_model_ref *ends, int *n, int room, cn_error *e) {
-  for (int i = m->n_nodes - 1; i >= 0; i--) {
-    if (m->nodes[i].layer < 0 || m->layers[m->nodes[i].layer] != l) continue;
-    for (int k = 0; k < m->nodes[i].n_out && *n < room; k++) ends[(*n)++] = (cn_model_ref){i, k};
-    return CORNU_OK;
-  }
-  return cn_fail(e, CORNU_ERR_NOT_FOUND, "layer \"%s\" is not a layer of \"%s\"", l->name, m->name);
-}
-
-static int layer_index(const cn_model *m, const cn_layer *l) {
+static bool contains(const cn_model *m, const cn_layer *l) {
   for (int i = 0; i < m->n_layers; i++)
-    if (m->layers[i] == l) return i;
-  return -1;
+    if (m->layers[i] == l || (m->layers[i]->model && contains(m->layers[i]->model, l))) return true;
+  return false;
+}
+
+static cn_status search(finder *f, const scope *s, const char *path) {
+  if (!f->layer) return search_path(f, s, path);
+  for (int i = 0; i < s->m->n_layers; i++) {
+    const cn_layer *l = s->m->layers[i];
+    if (l == f->layer) CN_TRY(take_calls(f, s, i, 0, NULL));
+    else if (l->model && contains(l->model, f->layer)) CN_TRY(take_calls(f, s, i, 0, ""));
+  }
+  return CORNU_OK;
+}
+
+static cn_status not_found(finder *f, const char *path) {
+  cn_text all = {0};
+  for (int i = 0; i < f->m->n_layers; i++) cn_text_addf(&all, "%s ", cn_model_label(f->m, i));
+  char nearest[80];
+  bool near = path && all.data && cn_nearest_name(path, all.data, nearest, sizeof nearest);
+  cn_text_free(&all);
+  return cn_fail(f->e, CORNU_ERR_NOT_FOUND, "no layer \"%s\" in model \"%s\"%s%s%s", path ? path : f->layer->name,
+                 f->m->name, near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "");
+}
+
+static cn_status find(finder *f, const char *path) {
+  scope top = {.m = f->m};
+  CN_TRY(cn_model_calls(f->m, &top.calls, f->e));
+  CN_TRY(search(f, &top, path));
+  return f->n ? CORNU_OK : not_found(f, path);
+}
+
+/* ---- Their values ---- */
+
+static cn_status put(cornu_symbol *s, cornu_symbol **out, int *n, int room, cn_error *e) {
+  if (*n >= room) return cn_fail(e, CORNU_ERR_LIMIT, "more than %d tensors go in or come out", room);
+  out[(*n)++] = cornu_symbol_retain(s);
+  return CORNU_OK;
+}
+
+static cn_status put_values(const place *p, bool outputs, cornu_symbol **out, int *n, int room, cn_error *e) {
+  if (p->value) return put(p->value, out, n, room, e);
+  bool in = !outputs && !p->call->input;
+  for (int i = 0; i < (in ? p->call->n_in : p->call->n_out); i++)
+    CN_TRY(put(in ? p->call->in[i] : &p->call->out[i], out, n, room, e));
+  return CORNU_OK;
+}
+
+static cn_status values(finder *f, const char *path, int call, bool outputs, cornu_symbol **out, int *n) {
+  int room = *n;
+  *n = 0;
+  cn_status status = find(f, path);
+  if (!status && call != CORNU_EVERY_CALL && (call < -f->n || call >= f->n))
+    status = cn_fail(f->e, CORNU_ERR_NOT_FOUND, "layer \"%s\" has %d call%s in model \"%s\", no number %d",
+                     path ? path : f->layer->name, f->n, f->n == 1 ? "" : "s", f->m->name, call < 0 ? call : call + 1);
+  for (int i = 0; i < f->n && !status; i++)
+    if (call == CORNU_EVERY_CALL || i == (call < 0 ? call + f->n : call))
+      status = put_values(&f->found[i], outputs, out, n, room, f->e);
+  while (status && *n > 0) cornu_symbol_release(out[--*n]);
+  cn_arena_free(&f->arena);
+  return status;
+}
+
+cornu_status cornu_model_values(cornu_model *m, const char *path, int call, bool outputs, cornu_symbol **out, int *n,
+                                cornu_error *e) {
+  return values(&(finder){.m = m, .e = e}, path, call, outputs, out, n);
+}
+
+cornu_status cornu_layer_values(cornu_model *m, const cornu_layer *l, int call, bool outputs, cornu_symbol **out,
+                                int *n, cornu_error *e) {
+  return values(&(finder){.m = m, .layer = l, .e = e}, NULL, call, outputs, out, n);
+}
+
+int cornu_layer_calls(const cornu_model *m, const cornu_layer *l) {
+  int calls = 0;
+  for (int i = 0; i < m->n_layers; i++) {
+    const cn_layer *at = m->layers[i];
+    if (at == l) calls += count_calls(m, i);
+    else if (at->model && contains(at->model, l)) calls += count_calls(m, i) * cornu_layer_calls(at->model, l);
+  }
+  return calls;
+}
+
+/* ---- Slices ---- */
+
+cornu_status cornu_model_between(cornu_model *m, cornu_symbol *const *from, int n_from, cornu_symbol *const *to,
+                                 const char *const *keys, int n_to, cornu_model **out, cornu_error *e) {
+  *out = NULL;
+  cn_symbol_call **calls;
+  CN_TRY(cn_model_calls(m, &calls, e));
+  cn_arena arena = {0};
+  char *name = cn_arena_printf(&arena, "%s_slice", m->name);
+  cornu_symbol **own = cn_arena_array(&arena, (size_t)m->n_outputs + 1, sizeof *own);
+  cn_status status = name && own ? CORNU_OK : cn_no_memory(e);
+  for (int i = 0; i < m->n_outputs && !status; i++) own[i] = &calls[m->outputs[i].node]->out[m->outputs[i].tensor];
+  cn_assembly a = {.name = name, .part_of = m, .inputs = from, .n_inputs = n_from, .outputs = n_to ? to : own,
+                   .output_keys = n_to ? keys : m->output_keys, .n_outputs = n_to ? n_to : m->n_outputs};
+  if (!status) status = cn_model_assemble(&a, out, e);
+  cn_arena_free(&arena);
+  return status;
+}
+
+enum { MOST_ENDS = 4096 };
+
+typedef struct ends { cornu_symbol *items[MOST_ENDS]; int n; } ends;
+
+static void drop_ends(ends *list) {
+  for (int i = 0; list && i < list->n; i++) cornu_symbol_release(list->items[i]);
+  cn_free(list);
+}
+
+static cn_status add_ends(ends *list, cn_model *m, cn_layer *const *layers, int n, int call, bool outputs, cn_error *e) {
+  for (int i = 0; i < n; i++) {
+    int room = MOST_ENDS - list->n;
+    CN_TRY(cornu_layer_values(m, layers[i], call, outputs, list->items + list->n, &room, e));
+    list->n += room;
+  }
+  return CORNU_OK;
 }
 
 cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to, int n_to,
                                cornu_model **out, cornu_error *e) {
   *out = NULL;
-  int room = n_to * CN_MAX_OUT + 1, n_ends = 0;
-  bool *cut = cn_calloc((size_t)m->n_layers + 1, sizeof *cut);
-  cn_model_ref *ends = cn_calloc((size_t)room, sizeof *ends);
-  cn_status status = cut && ends ? CORNU_OK : cn_no_memory(e);
-  for (int i = 0; i < n_from && !status; i++) {
-    int index = layer_index(m, from[i]);
-    if (index < 0)
-      status = cn_fail(e, CORNU_ERR_NOT_FOUND, "layer \"%s\" is not a layer of \"%s\"", from[i]->name, m->name);
-    else cut[index] = true;
+  ends *first = cn_calloc(1, sizeof *first), *last = cn_calloc(1, sizeof *last);
+  cn_status status = first && last ? CORNU_OK : cn_no_memory(e);
+  if (!status) status = add_ends(first, m, from, n_from, CORNU_EVERY_CALL, false, e);
+  if (!status) status = add_ends(last, m, to, n_to, -1, true, e);
+  if (!status) status = cornu_model_between(m, first->items, first->n, last->items, NULL, last->n, out, e);
+  drop_ends(first);
+  drop_ends(last);
+  return status;
+}
+
+/* What layers before `first` make and the later ones, up to those of the ends, take. */
+static cn_status taken_from_before(cn_model *m, int first, const ends *last, ends *out, cn_error *e) {
+  cn_symbol_call **calls;
+  CN_TRY(cn_model_calls(m, &calls, e));
+  bool *needed = cn_calloc((size_t)m->n_nodes + 1, sizeof *needed);
+  if (!needed) return cn_no_memory(e);
+  cn_status status = CORNU_OK;
+  for (int i = m->n_nodes - 1; i >= 0 && !status; i--) {
+    const cn_model_node *n = &m->nodes[i];
+    for (int k = 0; k < last->n; k++) needed[i] |= last->items[k]->call == calls[i];
+    bool before = n->input < 0 && n->layer >= 0 && n->layer < first;
+    for (int k = 0; needed[i] && !before && k < n->n_in; k++) needed[n->in[k].node] = true;
   }
-  for (int i = 0; i < n_to && !status; i++) status = layer_ends(m, to[i], ends, &n_ends, room, e);
-  if (!status)
-    status = n_to ? slice(m, n_from ? cut : NULL, 0, ends, NULL, n_ends, out, e)
-                  : slice(m, n_from ? cut : NULL, 0, m->outputs, m->output_keys, m->n_outputs, out, e);
-  cn_free(cut);
-  cn_free(ends);
+  for (int i = 0; i < m->n_nodes && !status; i++) {
+    const cn_model_node *n = &m->nodes[i];
+    bool before = n->input < 0 && n->layer >= 0 && n->layer < first;
+    for (int k = 0; needed[i] && !before && k < n->n_in && !status; k++) {
+      const cn_model_node *maker = &m->nodes[n->in[k].node];
+      if (maker->input < 0 && maker->layer >= 0 && maker->layer < first)
+        status = put(calls[i]->in[k], out->items, &out->n, MOST_ENDS, e);
+    }
+  }
+  cn_free(needed);
   return status;
 }
 
@@ -203,8 +245,12 @@ cornu_status cornu_model_range(cornu_model *m, int first, int last, cornu_model 
   if (first < 0 || last >= m->n_layers || first > last)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "layers %d to %d: \"%s\" has layers 1 to %d", first + 1, last + 1, m->name,
                    m->n_layers);
-  cn_model_ref ends[CN_MAX_OUT];
-  int n_ends = 0;
-  CN_TRY(layer_ends(m, m->layers[last], ends, &n_ends, CN_MAX_OUT, e));
-  return slice(m, NULL, first, ends, NULL, n_ends, out, e);
+  ends *from = cn_calloc(1, sizeof *from), *to = cn_calloc(1, sizeof *to);
+  cn_status status = from && to ? CORNU_OK : cn_no_memory(e);
+  if (!status) status = add_ends(to, m, &m->layers[last], 1, -1, true, e);
+  if (!status) status = taken_from_before(m, first, to, from, e);
+  if (!status) status = cornu_model_between(m, from->items, from->n, to->items, NULL, to->n, out, e);
+  drop_ends(from);
+  drop_ends(to);
+  return status;
 }

@@ -114,7 +114,7 @@ static void connections_cell(const cn_model *m, int layer, cn_text *out) {
     for (int k = 0; k < n->n_in; k++) {
       const cn_model_node *from = &m->nodes[n->in[k].node];
       if (out->length) cn_text_add(out, ", ");
-      cn_text_add(out, from->layer >= 0 ? m->layers[from->layer]->name : from->input_name);
+      cn_text_add(out, from->layer >= 0 ? cn_model_label(m, from->layer) : from->input_name);
       if (n->in[k].tensor) cn_text_addf(out, "[%d]", n->in[k].tensor + 1);
     }
   }
@@ -125,7 +125,7 @@ static void layer_row(table *t, const cn_model *m, int i) {
   cn_text name = {0}, shape = {0}, connected = {0};
   char params[40];
   cn_layer *l = m->layers[i];
-  cn_text_addf(&name, "%s (%s)", l->name, l->class_name);
+  cn_text_addf(&name, "%s (%s)", cn_model_label(m, i), l->class_name);
   shapes_cell(m, i, &shape);
   connections_cell(m, i, &connected);
   bool failed = name.failed || shape.failed || connected.failed;
