@@ -253,6 +253,34 @@ def nested():
     save("nested", Model([y, x], [shared(p), shared(r), L.Add()([q, s]), inner(p)]), formats=("full", "parts"))
 
 
+def siamese():
+    """A nested model and a layer that are called twice; parts.npz holds what their layers give, by the paths of Cornu."""
+    i = Input((6, 6, 3), name="pixels")
+    a = L.Conv2D(4, 3, activation="relu", padding="same", name="conv1")(i)
+    b = L.Conv2D(4, 3, padding="same", name="conv2")(a)
+    s = L.Add(name="skip")([a, b])
+    encoder = Model(i, [s, L.GlobalAveragePooling2D(name="pool")(s)], name="encoder")
+    left, right = Input((6, 6, 3), name="left"), Input((6, 6, 3), name="right")
+    shared = L.Dense(5, activation="tanh", name="shared")
+    x, y = shared(encoder(left)[1]), shared(encoder(right)[1])
+    z = L.Concatenate(name="join")([x, y])
+    h = Input((10,), name="features")
+    head = Model(h, L.Dense(3, activation="softmax", name="softmax")(L.Dense(6, activation="relu", name="fc")(h)),
+                 name="head")
+    model = Model([left, right], [head(z), L.Subtract(name="gap")([x, y])], name="siamese")
+    save("siamese", model)
+    io = np.load(os.path.join(OUT, "siamese", "io.npz"))
+    parts = {}
+    names = ["conv1", "conv2", "skip", "pool"]
+    inner = Model(encoder.inputs, [encoder.get_layer(n).output for n in names])
+    for call, given in enumerate(["i0", "i1"]):
+        parts.update({"encoder[%d]/%s" % (call + 1, n): v for n, v in zip(names, inner.predict(io[given]))})
+    values = Model(model.inputs, [x, y, z]).predict([io["i0"], io["i1"]])
+    parts.update(zip(["shared[1]", "shared[2]", "join"], values))
+    parts["head/fc"] = Model(head.inputs, head.get_layer("fc").output).predict(values[2])
+    np.savez_compressed(os.path.join(OUT, "siamese", "parts.npz"), **parts)
+
+
 def orders():
     a, b = Input((2,), name="zebra"), Input((3,), name="ant")
     p = L.Dense(2, name="second")(b)
@@ -403,7 +431,7 @@ def main():
         cases = [keras1_images, keras1_recurrent, keras1_merges, keras1_movies]
     else:
         cases = [images, even_kernels, sequences, volumes, recurrent, cells, masks, embedded, merges, shapes,
-                 activations, normalised, nested, orders]
+                 activations, normalised, nested, siamese, orders]
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
         cases += [spectral] if SUITE in ("tfkeras2", "keras3") else []

@@ -372,11 +372,12 @@ CORNU_API cornu_layer *cornu_model_layer(const cornu_model *m, int i);
 CORNU_API cornu_layer *cornu_model_layer_named(const cornu_model *m, const char *name);
 
 /* Symbols: values in the graph of a model. They outlive it. "encoder/conv1" goes into nested models, "shared[2]" is the
- * second call of a layer that has several. */
+ * second call of a layer that has several, "lstm:3" its third tensor. */
 CORNU_API cornu_symbol *cornu_symbol_retain(cornu_symbol *s);
 CORNU_API void cornu_symbol_release(cornu_symbol *s);
 CORNU_API void cornu_symbol_port(const cornu_symbol *s, cornu_port *out);   /* name: of who makes it; borrowed from s */
 CORNU_API cornu_layer *cornu_symbol_layer(const cornu_symbol *s);           /* that makes it; borrowed; may be NULL */
+CORNU_API cornu_status cornu_model_end(cornu_model *m, bool output, int i, cornu_symbol **out, cornu_error *e);
 /* What goes into (outputs: comes out of) call number `call` of a layer, from 0, negative from the end. *n: the room in
  * `out` on entry, the number of symbols on return; the caller releases each. A nested model is opened: the values are
  * those within this model. */
@@ -392,6 +393,9 @@ CORNU_API cornu_status cornu_layer_values(cornu_model *m, const cornu_layer *l, 
 CORNU_API cornu_status cornu_model_between(cornu_model *m, cornu_symbol *const *from, int n_from,
                                            cornu_symbol *const *to, const char *const *keys, int n_to,
                                            cornu_model **out, cornu_error *e);
+/* Other outputs of m, from all its inputs. */
+CORNU_API cornu_status cornu_model_outputs_of(cornu_model *m, cornu_symbol *const *outputs, const char *const *keys,
+                                              int n, cornu_model **out, cornu_error *e);
 /* The same between layers, which may lie in nested models: the inputs of every call of `from`, the outputs of the last
  * call of `to`. */
 CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *from, int n_from, cornu_layer *const *to,

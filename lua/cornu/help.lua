@@ -33,7 +33,16 @@ model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first 
   { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
 As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
   { "model:slice", "model:slice(from, to) → model", [[
-The part of the model between layers: names, numbers, layers or lists of them; nil: its own inputs or outputs.]] },
+The part of the model from what goes into `from` to what comes out of `to`, both included; weights are shared.
+from, to: a layer's name, number or layer; a path into nested models, "encoder/conv1"; a call of a layer that has several,
+"shared[2]" (else: every call of from, the last call of to); one tensor of several, "lstm:2"; a symbol (layer:output()); a list of these; nil: the
+model's own inputs or outputs. to may be a table by name, {features = "conv1"}: then the outputs are one, too. Inputs of
+the model that the slice needs as well, as in a skip connection, become its first inputs. A nested model in which the
+slice begins or ends is taken apart. model[{a, b}] is the slice between the a-th and the b-th layer.]] },
+  { "model:outputs_of", "model:outputs_of{layer, …} → model", [[
+A model that gives the outputs of many layers in one run: outputs_of{"conv1", "encoder/fc"}(x) is a list in that order,
+outputs_of{a = "conv1", b = "encoder/fc"}(x) a table {a =, b =}, outputs_of "conv1"(x) a tensor. Layers are named as in
+model:slice.]] },
   { "model:layers", "model:layers() → {layer, …}", "All layers in the model's order." },
   { "model:layer", "model:layer(name_or_number) → layer", '"outer/inner" goes into nested models.' },
   { "model:summary", "model:summary([width]) → text",
@@ -72,9 +81,15 @@ with Keras's meaning (axes count from 0 there). #layer is the number of weights.
     "What a stateful layer left for its next run, (batch, units) each; none before the first run." },
   { "layer:reset_states", "layer:reset_states([{tensor, …}]) → layer",
     "The next run of a stateful layer begins with zeros, or with these states." },
-  { "layer:input", "layer:input([call = 1]) → {name =, shape =, dtype =}",
-    "What goes into a call of the layer; a list when it takes several tensors." },
-  { "layer:output", "layer:output([call = 1]) → {name =, shape =, dtype =}", "What comes out of a call of the layer." },
+  { "layer:input", "layer:input([call = 1]) → symbol",
+    "What goes into a call of the layer; a list when it takes several tensors. -1 is the last call." },
+  { "layer:output", "layer:output([call = 1]) → symbol", [[
+What comes out of a call of the layer: a symbol with fields name, shape, dtype, layer; a list when there are several. A
+slice may begin or end at it. model:layer "encoder/conv1":output() is the value within the whole model.]] },
+  { "symbol", "symbol", [[
+A value in the graph of a model: model.inputs, model.outputs, layer:input(), layer:output(). Fields: name (of the layer
+that makes it, or of the input), shape (-1: unknown), dtype, layer, key (where a model's inputs or outputs have names).]] },
+  { "symbol:close", "symbol:close()", "Lets go of the symbol now." },
   { "layer:calls", "layer:calls() → number", "Shared layers have several calls." },
   { "layer:count_params", "layer:count_params() → number", "Elements of all weights." },
   { "layer:close", "layer:close()", "Lets go of the layer now." },
@@ -190,7 +205,7 @@ invert = true (dark on light becomes light on dark), interpolation =, batch = fa
   { "isa", "cornu.isa() → text", 'The kernels in use: "sse2", "avx2", "avx512". The variable CORNU_ISA forces one.' },
   { "memory", "cornu.memory() → bytes, bytes", "What the engine holds, and what this Lua state's tensors hold of it." },
   { "version", "cornu.version", "The version as text." },
-  { "type", 'cornu.type(v) → "tensor", "model", "layer", "plan" or nil', "Which of Cornu's objects v is." },
+  { "type", 'cornu.type(v) → "tensor", "model", "layer", "plan", "symbol" or nil', "Which of Cornu's objects v is." },
   { "printoptions", "cornu.printoptions{precision =, threshold =, edge_items =, line_width =} → table",
     "How tensors print; 0 restores the standard (4, 1000, 3, 80)." },
   { "ops", "cornu.ops", 'All operations by name; each is cornu.NAME and t:NAME too. help "ops" lists them.' },
@@ -358,7 +373,7 @@ return function(cornu)
 
   local function by_word(word)
     local name = word:gsub("^cornu[.]", ""):gsub("^tensor[.:]", "t:"):gsub("^(%a+)[.](%a+)$", function(a, b)
-      if a == "model" or a == "layer" or a == "plan" then return a .. ":" .. b end
+      if a == "model" or a == "layer" or a == "plan" or a == "symbol" then return a .. ":" .. b end
     end)
     if name == "ops" then
       return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))
@@ -370,7 +385,7 @@ return function(cornu)
     local topic = by_name[name] or by_name["t:" .. name] or by_name["model:" .. name] or by_name["layer:" .. name] or
       by_name[name:match "^t:(.+)$" or name]
     if not topic then return search(word) end
-    if name == "tensor" or name == "model" or name == "layer" then
+    if name == "tensor" or name == "model" or name == "layer" or name == "symbol" then
       return topic.full .. "\n" .. methods_text(name, name == "tensor" and "t:" or name .. ":")
     end
     return topic.full .. see_also(name, topic)

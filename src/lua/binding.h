@@ -132,13 +132,19 @@ void cn_lua_apply(lua_State *L, const char *op, cornu_tensor *const *in, int n_i
 void cn_lua_push_arithmetic(lua_State *L);                        /* adds metamethods to the table on top */
 
 /* ---- model.c, model_call.c ---- */
-typedef struct cn_lua_model { const void *tag; cornu_model *m; } cn_lua_model;
+typedef struct cn_lua_model {
+  const void *tag;
+  cornu_model *m;
+  bool listed;        /* one output comes as a list, too */
+} cn_lua_model;
 extern const char cn_lua_model_key, cn_lua_model_methods;
 void cn_lua_open_model(lua_State *L);
 extern const luaL_Reg cn_lua_model_functions[];
 cn_lua_model *cn_lua_new_model(lua_State *L);
 cornu_model *cn_lua_check_model(lua_State *L, int arg);
 void cn_lua_push_model(lua_State *L, cornu_model *m);             /* retains */
+/* The layer that the value at i names: a number, a path or a layer. Borrowed from m. */
+cornu_layer *cn_lua_find_layer(lua_State *L, cornu_model *m, int i);
 int cn_lua_model_call(lua_State *L);                              /* __call */
 int cn_lua_run_model(lua_State *L, cornu_model *m, int arg);      /* inputs at arg; pushes the outputs: 1 */
 /* Inputs at arg in the model's order: pushes them (numbers and tables become tensors) and fills in[0 … n-1]. */
@@ -157,6 +163,27 @@ extern const char cn_lua_layer_key, cn_lua_layer_methods;
 void cn_lua_open_layer(lua_State *L);
 void cn_lua_push_layer(lua_State *L, cornu_layer *l, cornu_model *m); /* retains both; nil for NULL */
 cn_lua_layer *cn_lua_test_layer(lua_State *L, int i);
+
+/* ---- symbol.c ---- */
+typedef struct cn_lua_symbol {
+  const void *tag;
+  cornu_symbol *s;    /* NULL: closed */
+  cornu_model *m;     /* where its layer is looked for; may be NULL */
+  const char *key;    /* of a model whose ends have names; kept by m */
+} cn_lua_symbol;
+extern const char cn_lua_symbol_key, cn_lua_symbol_methods;
+void cn_lua_open_symbol(lua_State *L);
+cn_lua_symbol *cn_lua_test_symbol(lua_State *L, int i);
+/* pushes; retains both; m and key may be NULL */
+cn_lua_symbol *cn_lua_push_symbol(lua_State *L, cornu_symbol *s, cornu_model *m, const char *key);
+/* A list that the collector frees. */
+#define CN_LUA_SYMBOLS 1024
+typedef struct cn_lua_symbols { int n; cornu_symbol *items[CN_LUA_SYMBOLS]; } cn_lua_symbols;
+cn_lua_symbols *cn_lua_symbol_tray(lua_State *L);                  /* pushes */
+void cn_lua_tray_add(lua_State *L, cn_lua_symbols *t, cornu_symbol *s); /* retains */
+/* What goes into (every call), or comes out of (the last call), what the value at i names in m: a layer, its number, its
+ * path; or the symbol itself. */
+void cn_lua_tray_name(lua_State *L, cn_lua_symbols *t, cornu_model *m, int i, bool outputs);
 
 /* ---- plan.c ---- */
 extern const char cn_lua_plan_key, cn_lua_plan_methods;

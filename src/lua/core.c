@@ -32,14 +32,14 @@ static int memory(lua_State *L) {
   return 2;
 }
 
-/* type(v) → "tensor", "model", "layer", "plan" or nil */
+/* type(v) → "tensor", "model", "layer", "plan", "symbol" or nil */
 static int type_of(lua_State *L) {
   static const struct { const void *key; const char *name; } classes[] = {
     {&cn_lua_tensor_key, "tensor"}, {&cn_lua_model_key, "model"}, {&cn_lua_layer_key, "layer"}, {&cn_lua_plan_key,
-      "plan"}};
+      "plan"}, {&cn_lua_symbol_key, "symbol"}};
   luaL_checkany(L, 1);
   size_t n = cn_lua_rawlen(L, 1);
-  for (int i = 0; i < 4 && lua_type(L, 1) == LUA_TUSERDATA; i++) {
+  for (int i = 0; i < 5 && lua_type(L, 1) == LUA_TUSERDATA; i++) {
     if (!cn_lua_test(L, 1, classes[i].key, n < sizeof(void *) ? sizeof(void *) : n)) continue;
     lua_pushstring(L, classes[i].name);
     return 1;
@@ -135,11 +135,13 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_open_layer(L);
   cn_lua_open_model(L);
   cn_lua_open_plan(L);
+  cn_lua_open_symbol(L);
   cn_lua_open_op(L);
   set_methods(L, "tensor_methods", &cn_lua_tensor_methods);
   set_methods(L, "model_methods", &cn_lua_model_methods);
   set_methods(L, "layer_methods", &cn_lua_layer_methods);
   set_methods(L, "plan_methods", &cn_lua_plan_methods);
+  set_methods(L, "symbol_methods", &cn_lua_symbol_methods);
   lua_pushstring(L, cornu_version());
   lua_setfield(L, -2, "version");
   return 1;

@@ -152,31 +152,29 @@ static int count_params(lua_State *L) {
 
 /* ---- calls ---- */
 
-/* Call i of the layer (1): a descriptor, or a list when it has several tensors. */
-static int ports(lua_State *L, bool (*get)(const cornu_model *, const cornu_layer *, int, int, cornu_port *)) {
-  cornu_port port;
+/* What goes into, or comes out of, call i of the layer (1): a symbol, or a list when there are several. */
+static int values(lua_State *L, bool outputs) {
+  cornu_error e;
   cn_lua_layer *b = check_layer(L, 1);
   int64_t call = lua_isnoneornil(L, 2) ? 1 : cn_lua_check_int(L, 2);
   if (!b->m)
-    return cn_lua_error(L, "layer \"%s\" belongs to no model yet: a handler gets its inputs as arguments",
-                        cornu_layer_name(b->l));
-  int calls = cornu_layer_calls(b->m, b->l);
-  if (call < 0) call += calls + 1;
-  if (call < 1 || call > calls)
-    return cn_lua_error(L, "layer \"%s\" has %d call%s in model \"%s\", no number %d", cornu_layer_name(b->l), calls,
-                        calls == 1 ? "" : "s", cornu_model_name(b->m), (int)call);
-  lua_newtable(L);
-  int n = 0;
-  while (get(b->m, b->l, (int)call - 1, n, &port)) {
-    cn_lua_push_port(L, &port);
-    lua_rawseti(L, -2, ++n);
+    return cn_lua_error(L, "layer \"%s\" belongs to no model yet", cornu_layer_name(b->l));
+  if (call == 0 || call < -INT32_MAX || call > INT32_MAX) return cn_lua_error(L, "calls of a layer count from 1");
+  cn_lua_symbols *tray = cn_lua_symbol_tray(L);
+  int n = CN_LUA_SYMBOLS;
+  cn_lua_check(L, cornu_layer_values(b->m, b->l, (int)(call > 0 ? call - 1 : call), outputs, tray->items, &n, &e), &e);
+  tray->n = n;
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_symbol(L, tray->items[i], b->m, NULL);
+    lua_rawseti(L, -2, i + 1);
   }
   if (n == 1) lua_rawgeti(L, -1, 1);
   return 1;
 }
 
-static int input(lua_State *L) { return ports(L, cornu_layer_input); }
-static int output(lua_State *L) { return ports(L, cornu_layer_output); }
+static int input(lua_State *L) { return values(L, false); }
+static int output(lua_State *L) { return values(L, true); }
 
 static int calls(lua_State *L) {
   cn_lua_layer *b = check_layer(L, 1);

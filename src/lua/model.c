@@ -130,8 +130,7 @@ static int layer_place(lua_State *L, int i, int n) {
   return (int)(k > 0 ? k - 1 : n + k);
 }
 
-/* The layer that the value at i names: a number, a name or a layer. Borrowed from m. */
-static cornu_layer *find_layer(lua_State *L, cornu_model *m, int i) {
+cornu_layer *cn_lua_find_layer(lua_State *L, cornu_model *m, int i) {
   if (lua_type(L, i) == LUA_TNUMBER) return cornu_model_layer(m, layer_place(L, i, cornu_model_layers(m)));
   cn_lua_layer *b = cn_lua_test_layer(L, i);
   if (b && !b->l) cn_lua_error(L, "the layer is closed");
@@ -148,7 +147,7 @@ static cornu_layer *find_layer(lua_State *L, cornu_model *m, int i) {
 static int layer(lua_State *L) {
   cornu_model *m = cn_lua_check_model(L, 1);
   luaL_checkany(L, 2);
-  cn_lua_push_layer(L, find_layer(L, m, 2), m);
+  cn_lua_push_layer(L, cn_lua_find_layer(L, m, 2), m);
   return 1;
 }
 
@@ -165,21 +164,62 @@ static int layers(lua_State *L) {
 
 /* ---- slices ---- */
 
-/* The layers that the value at i names (one or a list; nil: none), in an array that is pushed. */
-static cornu_layer **layer_list(lua_State *L, cornu_model *m, int i, int *n) {
-  *n = 0;
-  if (lua_isnoneornil(L, i)) {
-    lua_pushnil(L);
-    return NULL;
+/* The names of a table's entries, sorted, pushed as a list; a list of none when it is a list itself. */
+static int push_keys(lua_State *L, int i) {
+  int n = 0;
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    int at = ++n;
+    for (; at > 1; at--) { /* insertion: few names */
+      lua_rawgeti(L, -3, at - 1);
+      bool later = strcmp(lua_tostring(L, -1), lua_tostring(L, -3)) > 0;
+      if (later) lua_rawseti(L, -4, at);
+      else lua_pop(L, 1);
+      if (!later) break;
+    }
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -4, at);
   }
-  bool list = lua_istable(L, i);
-  *n = list ? (int)cn_lua_rawlen(L, i) : 1;
-  if (*n == 0) cn_lua_error(L, "an empty list of layers");
-  cornu_layer **out = lua_newuserdata(L, (size_t)*n * sizeof *out);
-  for (int k = 0; k < *n; k++) {
-    if (list) lua_rawgeti(L, i, k + 1);
-    else lua_pushvalue(L, i);
-    out[k] = find_layer(L, m, lua_gettop(L));
+  if (n && cn_lua_rawlen(L, i) > 0) cn_lua_error(L, "a list and names in one table of layers");
+  return n;
+}
+
+typedef struct named { cn_lua_symbols *symbols; const char **keys; } named;
+
+static void add_named(lua_State *L, cornu_model *m, int i, int n, named *out) {
+  int keys = lua_gettop(L);
+  out->keys = lua_newuserdata(L, CN_LUA_SYMBOLS * sizeof *out->keys);
+  for (int k = 1; k <= n; k++) {
+    int first = out->symbols->n;
+    lua_rawgeti(L, keys, k);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, i);
+    cn_lua_tray_name(L, out->symbols, m, lua_gettop(L), true);
+    if (out->symbols->n != first + 1)
+      cn_lua_error(L, "\"%s\" names %d outputs: name each, as in \"layer:2\"", lua_tostring(L, -2),
+                   out->symbols->n - first);
+    out->keys[first] = lua_tostring(L, -2); /* kept by the table */
+    lua_pop(L, 2);
+  }
+}
+
+/* The values that the value at i names (one, a list, or, of outputs, a table by name; nil: none). Pushes what keeps
+ * them. */
+static named value_list(lua_State *L, cornu_model *m, int i, bool outputs) {
+  named out = {cn_lua_symbol_tray(L), NULL};
+  if (lua_isnoneornil(L, i)) return out;
+  if (!lua_istable(L, i)) {
+    cn_lua_tray_name(L, out.symbols, m, i, outputs);
+    return out;
+  }
+  int count = (int)cn_lua_rawlen(L, i), n = push_keys(L, i);
+  if (n && !outputs) cn_lua_error(L, "inputs of a slice have no names of their own: give a list");
+  if (!n && count == 0) cn_lua_error(L, "an empty list of layers");
+  if (n) add_named(L, m, i, n, &out);
+  for (int k = 1; k <= count; k++) {
+    lua_rawgeti(L, i, k);
+    cn_lua_tray_name(L, out.symbols, m, lua_gettop(L), outputs);
     lua_pop(L, 1);
   }
   return out;
@@ -188,14 +228,31 @@ static cornu_layer **layer_list(lua_State *L, cornu_model *m, int i, int *n) {
 /* model:slice(from, to) */
 static int slice(lua_State *L) {
   cornu_error e;
-  int n_from, n_to;
   cornu_model *m = cn_lua_check_model(L, 1);
   lua_settop(L, 3);
-  cornu_layer **from = layer_list(L, m, 2, &n_from), **to = layer_list(L, m, 3, &n_to);
+  named from = value_list(L, m, 2, false), to = value_list(L, m, 3, true);
   cn_lua_model *b = cn_lua_new_model(L);
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
-  cornu_status status = cornu_model_slice(m, from, n_from, to, n_to, &b->m, &e);
+  cornu_status status = cornu_model_between(m, from.symbols->items, from.symbols->n, to.symbols->items, to.keys,
+                                            to.symbols->n, &b->m, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+  return 1;
+}
+
+/* model:outputs_of{…} */
+static int outputs_of(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) return cn_lua_error(L, "outputs_of takes a layer or a table of layers");
+  named outputs = value_list(L, m, 2, true);
+  cn_lua_model *b = cn_lua_new_model(L);
+  b->listed = lua_istable(L, 2);
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_model_outputs_of(m, outputs.symbols->items, outputs.keys, outputs.symbols->n, &b->m, &e);
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
   return 1;
@@ -211,7 +268,7 @@ static int range(lua_State *L, cornu_model *m) {
     if (lua_type(L, -1) == LUA_TNUMBER) {
       place[k] = layer_place(L, lua_gettop(L), n);
     } else {
-      cornu_layer *l = find_layer(L, m, lua_gettop(L));
+      cornu_layer *l = cn_lua_find_layer(L, m, lua_gettop(L));
       for (place[k] = 0; place[k] < n && cornu_model_layer(m, place[k]) != l;) place[k]++;
       if (place[k] == n)
         return cn_lua_error(L, "layer \"%s\" is not one of the model's own layers", cornu_layer_name(l));
@@ -282,13 +339,21 @@ static int same(lua_State *L) {
 
 /* ---- fields ---- */
 
+/* Symbols; of a model that is not built yet, descriptors. */
 static int push_ports(lua_State *L, bool outputs) {
   cornu_port port;
   cornu_model *m = cn_lua_check_model(L, 1);
   lua_newtable(L);
   for (int i = 0; outputs ? cornu_model_output(m, i, &port) : cornu_model_input(m, i, &port); i++) {
-    cn_lua_push_port(L, &port);
-    lua_rawseti(L, -2, i + 1);
+    cn_lua_symbols *tray = cn_lua_symbol_tray(L);
+    if (cornu_model_end(m, outputs, i, &tray->items[0], NULL)) {
+      cn_lua_push_port(L, &port);
+    } else {
+      tray->n = 1;
+      cn_lua_push_symbol(L, tray->items[0], m, port.key);
+    }
+    lua_rawseti(L, -3, i + 1);
+    lua_pop(L, 1);
   }
   return 1;
 }
@@ -334,7 +399,7 @@ static int model_index(lua_State *L) {
       return 1;
     case LUA_TNUMBER: {
       cornu_model *m = cn_lua_check_model(L, 1);
-      cn_lua_push_layer(L, find_layer(L, m, 2), m);
+      cn_lua_push_layer(L, cn_lua_find_layer(L, m, 2), m);
       return 1;
     }
     case LUA_TTABLE: return range(L, cn_lua_check_model(L, 1));
@@ -346,7 +411,7 @@ static int model_index(lua_State *L) {
 
 void cn_lua_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"layer", layer}, {"layers", layers}, {"slice", slice}, {"summary", summary}, {"count_params", count_params},
+    {"layer", layer}, {"layers", layers}, {"slice", slice}, {"outputs_of", outputs_of}, {"summary", summary}, {"count_params", count_params},
     {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},

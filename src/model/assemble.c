@@ -164,7 +164,7 @@ static cn_status settle_inputs(assembler *s, const bool *used) {
   s->n_inputs = s->cap_inputs = 0;
   for (int i = 0; i < m->n_inputs; i++) {
     cn_symbol_call *own = calls[m->inputs[i].node];
-    bool wanted = find(s, own) != NULL;
+    bool wanted = s->a->all_inputs || find(s, own) != NULL;
     for (int k = 0; k < n_given; k++) wanted |= given[k] == own->out && used[k];
     if (wanted) CN_TRY(add_input(s, own->out, m->input_keys[i]));
   }

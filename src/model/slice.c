@@ -13,6 +13,7 @@ typedef struct finder {
   cn_arena arena;
   place *found;
   int n, cap;
+  long tensor;           /* "name:2": the second tensor alone; 0: all */
   cn_error *e;
 } finder;
 
@@ -65,6 +66,15 @@ static const char *call_number(const char *text, long *out) {
   return end > text + 1 && *end == ']' && *out ? end + 1 : NULL;
 }
 
+/* "name:2", the end of a path: one tensor of several. */
+static bool tensor_number(const char *text, long *out) {
+  char *end = NULL;
+  long v = *text == ':' ? strtol(text + 1, &end, 10) : 0;
+  if (v < 1 || *end) return false;
+  *out = v;
+  return true;
+}
+
 static cn_status search_path(finder *f, const scope *s, const char *path) {
   for (int i = 0; i < s->m->n_layers; i++)
     if (strcmp(cn_model_label(s->m, i), path) == 0) return take_calls(f, s, i, 0, NULL);
@@ -74,7 +84,7 @@ static cn_status search_path(finder *f, const scope *s, const char *path) {
     if (strncmp(path, label, strlen(label)) != 0) continue;
     const char *behind = call_number(rest, &call);
     if (behind) rest = behind;
-    if (behind && !*rest) CN_TRY(take_calls(f, s, i, call, NULL));
+    if ((behind && !*rest) || tensor_number(rest, &f->tensor)) CN_TRY(take_calls(f, s, i, call, NULL));
     else if (*rest == '/' && s->m->layers[i]->model) CN_TRY(take_calls(f, s, i, call, rest + 1));
   }
   return CORNU_OK;
@@ -103,7 +113,8 @@ static cn_status not_found(finder *f, const char *path) {
   bool near = path && all.data && cn_nearest_name(path, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
   return cn_fail(f->e, CORNU_ERR_NOT_FOUND, "no layer \"%s\" in model \"%s\"%s%s%s", path ? path : f->layer->name,
-                 f->m->name, near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "");
+                 f->m->name, near ? ": did you mean \"" : ": model:summary() lists them", near ? nearest : "",
+                 near ? "\"?" : "");
 }
 
 static cn_status find(finder *f, const char *path) {
@@ -121,11 +132,14 @@ static cn_status put(cornu_symbol *s, cornu_symbol **out, int *n, int room, cn_e
   return CORNU_OK;
 }
 
-static cn_status put_values(const place *p, bool outputs, cornu_symbol **out, int *n, int room, cn_error *e) {
-  if (p->value) return put(p->value, out, n, room, e);
+static cn_status put_values(const finder *f, const place *p, bool outputs, cornu_symbol **out, int *n, int room) {
   bool in = !outputs && !p->call->input;
-  for (int i = 0; i < (in ? p->call->n_in : p->call->n_out); i++)
-    CN_TRY(put(in ? p->call->in[i] : &p->call->out[i], out, n, room, e));
+  int count = p->value ? 1 : in ? p->call->n_in : p->call->n_out;
+  if (f->tensor > count)
+    return cn_fail(f->e, CORNU_ERR_NOT_FOUND, "layer \"%s\" has %d %s%s, no number %ld", cn_symbol_label(p->call->out),
+                   count, in ? "input" : "output", count == 1 ? "" : "s", f->tensor);
+  for (int i = f->tensor ? (int)f->tensor - 1 : 0; i < (f->tensor ? (int)f->tensor : count); i++)
+    CN_TRY(put(p->value ? p->value : in ? p->call->in[i] : &p->call->out[i], out, n, room, f->e));
   return CORNU_OK;
 }
 
@@ -138,10 +152,21 @@ static cn_status values(finder *f, const char *path, int call, bool outputs, cor
                      path ? path : f->layer->name, f->n, f->n == 1 ? "" : "s", f->m->name, call < 0 ? call : call + 1);
   for (int i = 0; i < f->n && !status; i++)
     if (call == CORNU_EVERY_CALL || i == (call < 0 ? call + f->n : call))
-      status = put_values(&f->found[i], outputs, out, n, room, f->e);
+      status = put_values(f, &f->found[i], outputs, out, n, room);
   while (status && *n > 0) cornu_symbol_release(out[--*n]);
   cn_arena_free(&f->arena);
   return status;
+}
+
+cornu_status cornu_model_end(cornu_model *m, bool output, int i, cornu_symbol **out, cornu_error *e) {
+  *out = NULL;
+  cn_symbol_call **calls;
+  CN_TRY(cn_model_calls(m, &calls, e));
+  if (i < 0 || i >= (output ? m->n_outputs : m->n_inputs))
+    return cn_fail(e, CORNU_ERR_NOT_FOUND, "\"%s\" has no %s %d", m->name, output ? "output" : "input", i + 1);
+  cn_model_ref ref = output ? m->outputs[i] : m->inputs[i];
+  *out = cornu_symbol_retain(&calls[ref.node]->out[ref.tensor]);
+  return CORNU_OK;
 }
 
 cornu_status cornu_model_values(cornu_model *m, const char *path, int call, bool outputs, cornu_symbol **out, int *n,
@@ -166,21 +191,32 @@ int cornu_layer_calls(const cornu_model *m, const cornu_layer *l) {
 
 /* ---- Slices ---- */
 
-cornu_status cornu_model_between(cornu_model *m, cornu_symbol *const *from, int n_from, cornu_symbol *const *to,
-                                 const char *const *keys, int n_to, cornu_model **out, cornu_error *e) {
+static cn_status part(cn_model *m, cn_assembly *a, cn_model **out, cn_error *e) {
   *out = NULL;
   cn_symbol_call **calls;
   CN_TRY(cn_model_calls(m, &calls, e));
   cn_arena arena = {0};
-  char *name = cn_arena_printf(&arena, "%s_slice", m->name);
   cornu_symbol **own = cn_arena_array(&arena, (size_t)m->n_outputs + 1, sizeof *own);
-  cn_status status = name && own ? CORNU_OK : cn_no_memory(e);
+  a->part_of = m;
+  a->name = cn_arena_printf(&arena, "%s_slice", m->name);
+  cn_status status = a->name && own ? CORNU_OK : cn_no_memory(e);
   for (int i = 0; i < m->n_outputs && !status; i++) own[i] = &calls[m->outputs[i].node]->out[m->outputs[i].tensor];
-  cn_assembly a = {.name = name, .part_of = m, .inputs = from, .n_inputs = n_from, .outputs = n_to ? to : own,
-                   .output_keys = n_to ? keys : m->output_keys, .n_outputs = n_to ? n_to : m->n_outputs};
-  if (!status) status = cn_model_assemble(&a, out, e);
+  if (!a->n_outputs) a->outputs = own, a->n_outputs = m->n_outputs, a->output_keys = m->output_keys;
+  if (!status) status = cn_model_assemble(a, out, e);
   cn_arena_free(&arena);
   return status;
+}
+
+cornu_status cornu_model_between(cornu_model *m, cornu_symbol *const *from, int n_from, cornu_symbol *const *to,
+                                 const char *const *keys, int n_to, cornu_model **out, cornu_error *e) {
+  cn_assembly a = {.inputs = from, .n_inputs = n_from, .outputs = to, .output_keys = keys, .n_outputs = n_to};
+  return part(m, &a, out, e);
+}
+
+cornu_status cornu_model_outputs_of(cornu_model *m, cornu_symbol *const *outputs, const char *const *keys, int n,
+                                    cornu_model **out, cornu_error *e) {
+  cn_assembly a = {.outputs = outputs, .output_keys = keys, .n_outputs = n, .all_inputs = true};
+  return part(m, &a, out, e);
 }
 
 enum { MOST_ENDS = 4096 };

@@ -107,15 +107,26 @@ static void shapes_cell(const cn_model *m, int layer, cn_text *out) {
   if (n->n_out > 1) cn_text_add(out, "]");
 }
 
+/* The call's number among those of its layer, from 1; 0: it is the only one. */
+static int call_number(const cn_model *m, int node) {
+  int at = 0, calls = 0;
+  for (int i = 0; i < m->n_nodes; i++)
+    if (m->nodes[i].layer == m->nodes[node].layer) at += ++calls && i <= node;
+  return calls > 1 ? at : 0;
+}
+
+/* Tensors as paths name them: "shared[2]:1" is the first output of the second call. */
 static void connections_cell(const cn_model *m, int layer, cn_text *out) {
   for (int i = 0; i < m->n_nodes; i++) {
     const cn_model_node *n = &m->nodes[i];
     if (n->layer != layer) continue;
     for (int k = 0; k < n->n_in; k++) {
       const cn_model_node *from = &m->nodes[n->in[k].node];
+      int call = from->layer >= 0 ? call_number(m, n->in[k].node) : 0;
       if (out->length) cn_text_add(out, ", ");
       cn_text_add(out, from->layer >= 0 ? cn_model_label(m, from->layer) : from->input_name);
-      if (n->in[k].tensor) cn_text_addf(out, "[%d]", n->in[k].tensor + 1);
+      if (call) cn_text_addf(out, "[%d]", call);
+      if (from->n_out > 1) cn_text_addf(out, ":%d", n->in[k].tensor + 1);
     }
   }
   if (!out->length) cn_text_add(out, "-");

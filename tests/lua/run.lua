@@ -8,7 +8,7 @@ end
 
 local lu = require "luaunit"
 local files = { "tensor", "index", "ops", "json", "files", "image", "model", "custom", "help", "life", "misuse", "stateful",
-                "strings", "bad_input", "layers" }
+                "strings", "bad_input", "layers", "parts" }
 for _, name in ipairs(files) do
   require("test_" .. name)
 end
