@@ -4,7 +4,7 @@
 
 typedef enum cn_act_kind {
   CN_ACT_LINEAR,
-  CN_ACT_RELU,          /* x >= b: b; c <= x < b: x; else a * (x - c)      a slope 0, b maximum inf, c threshold 0 */
+  CN_ACT_RELU,          /* x >= b: b; c < x < b: x; else a * (x - c)       a slope 0, b maximum inf, c threshold 0 */
   CN_ACT_THRESHOLDED,   /* x > a ? x : 0 (ThresholdedReLU) */
   CN_ACT_ELU,           /* x > 0 ? x : a * (exp(x) - 1) */
   CN_ACT_SELU,

@@ -14,7 +14,7 @@ V_FN vf v_clip(vf x, float low, float high) { return v_min(v_set(high), v_max(v_
 
 V_FN vf v_act_relu_(vf x, const vact *p) {
   vf slope = v_select(v_eq(p->a, v_zero()), v_zero(), p->a * (x - p->c)); /* 0, not 0 * -infinity */
-  vf y = v_select(v_lt(x, p->c), slope, x);
+  vf y = v_select(v_le(x, p->c), slope, x);
   return v_select(v_ge(x, p->b), p->b, y);
 }
 V_FN vf v_act_elu_(vf x, vf scale, vf a) { /* scale * (x > 0 ? x : a * (exp(x) - 1)) */

@@ -10,10 +10,11 @@ static double gated(double x, double g) { return x == -INFINITY ? -0.0 : x * g; 
 
 static double relu(double x, const cn_act *act) {
   if (x >= act->b) return act->b;
-  if (x < act->c) return act->a == 0 ? 0 : act->a * (x - act->c);
+  if (x <= act->c) return act->a == 0 ? 0 : act->a * (x - act->c);
   return x;
 }
 
+/* GELU's float constants are TensorFlow's, which casts them from float32 also for float64. */
 double cn_act_double(const cn_act *act, double x) {
   const double a = act->a, b = act->b;
   if (isnan(x)) return x;
@@ -34,8 +35,8 @@ double cn_act_double(const cn_act *act, double x) {
     case CN_ACT_EXPONENTIAL: return exp(x);
     case CN_ACT_SILU: return gated(x, sigmoid(x));
     case CN_ACT_HARD_SILU: return gated(x, clip(x / 6 + 0.5, 0, 1));
-    case CN_ACT_GELU: return gated(x, 0.5 * erfc(-x * 0.70710678118654752440));
-    case CN_ACT_GELU_TANH: return gated(x, 0.5 * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))));
+    case CN_ACT_GELU: return gated(x, 0.5 * erfc(-x * 0.70710678118654752440f));
+    case CN_ACT_GELU_TANH: return gated(x, 0.5 * (1 + tanh(0.79788456080286535588 * (x + 0.044715f * x * x * x))));
     case CN_ACT_MISH: return gated(x, tanh(softplus(x)));
     case CN_ACT_SOFT_SHRINK: return x > a ? x - a : x < -a ? x + a : 0;
     case CN_ACT_HARD_SHRINK: return fabs(x) > a ? x : 0;

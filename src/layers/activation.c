@@ -12,7 +12,7 @@ static const struct { const char *names; cn_act act; } elements[] = {
     {"linear", {CN_ACT_LINEAR, 0, 0, 0}},
     {"relu", {CN_ACT_RELU, 0, INFINITY, 0}},
     {"relu6", {CN_ACT_RELU, 0, 6, 0}},
-    {"leaky_relu", {CN_ACT_RELU, 0.2, INFINITY, 0}},
+    {"leaky_relu", {CN_ACT_RELU, 0.2f, INFINITY, 0}},
     {"elu", {CN_ACT_ELU, 1, 0, 0}},
     {"selu", {CN_ACT_SELU, 0, 0, 0}},
     {"celu", {CN_ACT_CELU, 1, 0, 0}},

@@ -80,7 +80,7 @@ const cn_value *cn_call_kwarg(const cn_call *c, const char *name);  /* NULL when
 /* The tensor given as keyword `name`; data CN_NO_EDGE when absent. */
 cn_sym cn_call_tensor(const cn_call *c, const char *name);
 /* Numbers of a config: one as a scalar, a list (nested or not, or a NumPy array as Keras 3 writes it) as a vector. */
-cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v);
+cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v, cornu_dtype dtype);
 void cn_call_return(cn_trace *t, cn_call *c, cn_edge data, cn_edge mask);
 
 enum {

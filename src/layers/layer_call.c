@@ -42,18 +42,18 @@ static bool flatten(const cn_value *v, double *out, int64_t most, int64_t *n) {
   return true;
 }
 
-cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v) {
+cn_edge cn_emit_numbers(cn_trace *t, const char *key, const cn_value *v, cornu_dtype dtype) {
   enum { MOST = 65536 };
   const cn_value *inner = cn_value_find(cn_value_find(v, "config"), "value");
   double number;
   if (inner) v = inner;
   if (t->status) return CN_NO_EDGE;
-  if (cn_value_number(v, &number)) return cn_emit_number(t, number);
+  if (cn_value_number(v, &number)) return cn_emit_scalar(t, dtype, number);
   double *list = cn_alloc(MOST * sizeof *list);
   int64_t n = 0;
   cn_edge edge = CN_NO_EDGE;
   if (!list) t->status = cn_no_memory(t->error);
-  else if (cn_value_is(v, CORNU_LIST) && flatten(v, list, MOST, &n)) edge = cn_emit_vector(t, t->compute, list, n);
+  else if (cn_value_is(v, CORNU_LIST) && flatten(v, list, MOST, &n)) edge = cn_emit_vector(t, dtype, list, n);
   else
     cn_trace_fail(t, CORNU_ERR_ARGUMENT, "\"%s\" is %s, expected a number or a list of up to %d", key,
                   cn_value_show(v, (char[80]){0}, 80), MOST);

@@ -286,7 +286,9 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge gate = s->use_gate ? project(l, t, GATE, o.query.data) : CN_NO_EDGE;
   cn_edge query = project(l, t, QUERY, o.query.data);
   cn_edge key = project_shared(l, t, KEY, o.key.data), value = project_shared(l, t, VALUE, o.value.data);
-  query = cn_emit2(t, &cn_op_mul, NULL, query, cn_emit_number(t, 1 / sqrt((double)s->key_dim)));
+  double scale = 1 / sqrt((double)s->key_dim);
+  if (l->origin.keras >= 3) scale = (float)scale; /* cast from Python's number by way of float32 */
+  query = cn_emit2(t, &cn_op_mul, NULL, query, cn_emit_number(t, scale));
   cn_edge scores = cn_emit_einsum(t, axes.key, key, axes.query, query, axes.scores);
   bool tell = cn_attention_flag(c, "return_attention_scores");
   bool fused = cn_origin_at_least(&l->origin, 3, 5, 0) && s->dropout == 0 && !tell && query_type.rank == 3;

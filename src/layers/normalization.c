@@ -57,10 +57,15 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   return cn_layer_add_weight(l, "count", 0, NULL, false, NULL, e);
 }
 
+/* Keras 3 makes float32 of them before it makes what the layer computes in. */
+static cn_edge given_numbers(cn_layer *l, cn_trace *t, const char *name, const cn_value *given) {
+  return cn_emit_compute(t, cn_emit_numbers(t, name, given, l->origin.keras < 3 ? t->compute : CORNU_FLOAT32));
+}
+
 /* A single number serves all; else there is one for each place of the kept axes, or of the last of them. */
 static cn_edge statistic(cn_layer *l, cn_trace *t, const char *name, const cn_value *given, const cn_ints *kept,
                          const cn_reshape_attrs *broadcast) {
-  cn_edge w = cn_value_is_null(given) ? cn_layer_weight_edge(l, t, name) : cn_emit_numbers(t, name, given);
+  cn_edge w = cn_value_is_null(given) ? cn_layer_weight_edge(l, t, name) : given_numbers(l, t, name, given);
   const cn_type *type = cn_edge_type(t, w);
   int64_t have = cn_shape_size(type->rank, type->shape), want = cn_shape_size(kept->n, kept->v);
   if (t->status || have == 1 || have != want || type->rank == 0) return w;

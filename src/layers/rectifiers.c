@@ -22,11 +22,14 @@ static const cn_field relu_fields[] = {
      .help = "where the slope changes"},
     {0}};
 
+/* TensorFlow keeps the slope of a leaky ReLU in float32, Keras 3 casts the maximum from it: seen in float64. */
 static void lower_relu(cn_layer *l, cn_trace *t, cn_call *c) {
   const relu *s = l->settings;
   double slope = isnan(s->negative_slope) ? 0 : s->negative_slope, threshold = isnan(s->threshold) ? 0 : s->threshold;
-  emit_act(t, c,
-           (cn_act){CN_ACT_RELU, slope, isnan(s->max_value) ? INFINITY : s->max_value, threshold});
+  double max = isnan(s->max_value) ? INFINITY : s->max_value;
+  if (isinf(max) && threshold == 0) slope = (float)slope;
+  if (l->origin.keras >= 3) max = (float)max;
+  emit_act(t, c, (cn_act){CN_ACT_RELU, slope, max, threshold});
 }
 
 const cn_layer_type cn_layer_relu = {
@@ -59,7 +62,7 @@ static const cn_field threshold_fields[] = {
 
 static double value_of(const cn_layer *l) { return ((const one *)l->settings)->value; }
 static void lower_leaky(cn_layer *l, cn_trace *t, cn_call *c) {
-  emit_act(t, c, (cn_act){CN_ACT_RELU, value_of(l), INFINITY, 0});
+  emit_act(t, c, (cn_act){CN_ACT_RELU, (float)value_of(l), INFINITY, 0});
 }
 static void lower_elu(cn_layer *l, cn_trace *t, cn_call *c) { emit_act(t, c, (cn_act){CN_ACT_ELU, value_of(l), 0, 0}); }
 static void lower_threshold(cn_layer *l, cn_trace *t, cn_call *c) {

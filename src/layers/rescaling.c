@@ -13,10 +13,11 @@ static const cn_field fields[] = {
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   static const cn_value zero = {.kind = CORNU_INT};
   const settings *s = l->settings;
-  cn_edge x = cn_emit_compute(t, c->in[0].data), scale = cn_emit_numbers(t, "scale", s->scale);
-  cn_edge offset = cn_emit_numbers(t, "offset", s->offset ? s->offset : &zero);
-  cn_edge scaled = cn_emit2(t, &cn_op_mul, NULL, x, scale);
-  cn_call_return(t, c, cn_emit2(t, &cn_op_add, NULL, scaled, offset), CN_NO_EDGE);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
+  cn_edge scale = cn_emit_numbers(t, "scale", s->scale, CORNU_FLOAT32); /* as TensorFlow reads Python's numbers */
+  cn_edge offset = cn_emit_numbers(t, "offset", s->offset ? s->offset : &zero, CORNU_FLOAT32);
+  cn_edge scaled = cn_emit2(t, &cn_op_mul, NULL, x, cn_emit_compute(t, scale));
+  cn_call_return(t, c, cn_emit2(t, &cn_op_add, NULL, scaled, cn_emit_compute(t, offset)), CN_NO_EDGE);
 }
 
 const cn_layer_type cn_layer_rescaling = {

@@ -156,9 +156,12 @@ static cn_edge run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, c
   flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
   flags.act = cn_activation_epilogue(&p->cell->activation);
   flags.recurrent_act = cn_activation_epilogue(&p->cell->recurrent_activation);
-  cn_edge in[7] = {x,         p->kernel, p->recurrent, p->bias, mask, state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE,
-                   CN_NO_EDGE};
+  cornu_dtype compute = t->compute;
+  t->compute = cn_edge_type(t, p->kernel)->dtype; /* the cell has a policy of its own */
+  cn_edge in[7] = {cn_emit_compute(t, x), p->kernel, p->recurrent, p->bias, mask,
+                   state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE, CN_NO_EDGE};
   if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
+  t->compute = compute;
   const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
   cn_edge first;
   cn_emit_many(t, op, &flags, in, p->kind == CN_RNN_LSTM ? 7 : 6, &first);
@@ -186,8 +189,8 @@ static void return_states(cn_trace *t, cn_call *c, const cn_rnn_part *parts, int
     const cn_edge *finals) {
   for (int k = 0; k < n_parts; k++) {
     int i = reversed ? n_parts - 1 - k : k;
-    cn_call_return(t, c, finals[i], CN_NO_EDGE);
-    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, finals[i] + 1, CN_NO_EDGE);
+    cn_call_return(t, c, cn_emit_compute(t, finals[i]), CN_NO_EDGE);
+    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, cn_emit_compute(t, finals[i] + 1), CN_NO_EDGE);
   }
 }
 
@@ -196,7 +199,7 @@ static void kept_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int 
                         states *s) {
   for (int k = 0; k < n_parts; k++) {
     const cn_rnn_part *p = &parts[reversed ? n_parts - 1 - k : k];
-    cn_type type = {.dtype = l->compute, .rank = 2, .shape = {batch, p->cell->units}};
+    cn_type type = {.dtype = cn_edge_type(t, p->kernel)->dtype, .rank = 2, .shape = {batch, p->cell->units}};
     for (int i = 0; i < state_count(p, 1); i++, s->n++) s->edge[s->n] = cn_trace_state_now(t, l, s->n, &type);
   }
 }
@@ -233,7 +236,7 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
   if (t->status) return;
   if (s->stateful) keep_states(l, t, parts, n_parts, states_reversed, finals);
   if (s->time_major && s->return_sequences) y = swap_leading(t, y);
-  cn_call_return(t, c, y, s->return_sequences ? given_mask : CN_NO_EDGE);
+  cn_call_return(t, c, cn_emit_compute(t, y), s->return_sequences ? given_mask : CN_NO_EDGE);
   if (s->return_state) return_states(t, c, parts, n_parts, states_reversed, finals);
 }
 

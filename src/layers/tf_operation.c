@@ -38,12 +38,12 @@ static cn_edge plain_input(const arguments *a, int i) {
 }
 
 /* A list of numbers, nested or not, as a constant of its shape. */
-static cn_edge constant_list(const arguments *a, const char *name, const cn_value *v) {
+static cn_edge constant_list(const arguments *a, const char *name, const cn_value *v, cornu_dtype like) {
   int64_t shape[CN_MAX_RANK];
   int rank = 0;
   for (const cn_value *p = v; cn_value_is(p, CORNU_LIST) && rank < CN_MAX_RANK; p = p->count ? p->items[0] : NULL)
     shape[rank++] = p->count;
-  cn_edge flat = cn_emit_numbers(a->t, name, v);
+  cn_edge flat = cn_emit_numbers(a->t, name, v, like);
   if (rank < 2) return flat;
   cn_reshape_attrs to = {.shape = {.n = rank}};
   memcpy(to.shape.v, shape, sizeof *shape * (size_t)rank);
@@ -57,7 +57,7 @@ static cn_edge tensor(const arguments *a, const char *name, cornu_dtype like) {
   if (!v) return cn_word_in(a->order, name, &at) ? plain_input(a, at) : CN_NO_EDGE;
   if (cn_call_ref(v, &index)) return a->call->in[index].data;
   if (cn_value_number(v, &number)) return cn_emit_scalar(a->t, like, number);
-  return constant_list(a, name, v);
+  return constant_list(a, name, v, cn_dtype_is_float(like) ? like : CORNU_FLOAT32);
 }
 
 static int64_t integer(const arguments *a, const char *name, int64_t standard) {

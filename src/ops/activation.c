@@ -117,7 +117,7 @@ NAMED(relu, "relu", NULL, CN_ACT_RELU, relu_fields, "max(x, 0), with slope, maxi
       if (isnan(n->b)) n->act.b = INFINITY);
 NAMED(relu6, "relu6", NULL, CN_ACT_RELU, no_fields, "min(max(x, 0), 6)", n->act = ((cn_act){CN_ACT_RELU, 0, 6, 0}));
 NAMED(leaky_relu, "leaky_relu", NULL, CN_ACT_RELU, slope_fields, "x above 0, negative_slope * x below",
-      n->act = ((cn_act){CN_ACT_RELU, n->a, INFINITY, 0}));
+      n->act = ((cn_act){CN_ACT_RELU, (float)n->a, INFINITY, 0})); /* TensorFlow's is float32 */
 NAMED(elu, "elu", NULL, CN_ACT_ELU, alpha_fields, "x above 0, alpha * (exp(x) - 1) below", );
 NAMED(selu, "selu", NULL, CN_ACT_SELU, no_fields, "scaled elu (Klambauer et al. 2017)", );
 NAMED(celu, "celu", NULL, CN_ACT_CELU, alpha_fields, "max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))", );
