@@ -56,6 +56,10 @@ def count(rng, shape):
     return rng.randint(0, 3, shape)
 
 
+def shade(rng, shape):
+    return rng.randint(0, 256, shape)
+
+
 def special(rng, shape):
     """Numbers with NaN, infinities and zeros of both signs among them."""
     x = rng.randn(*shape).reshape(-1)
@@ -340,6 +344,36 @@ def nn():
                     C("dot_product_attention", query, key, key, mask=mask, is_causal=True)]
 
 
+def image():
+    a, first, gray = X(None, 6, 7, 3, make=unit), X(None, 3, 6, 7, make=unit), X(None, 6, 7, 3, dtype="uint8", make=shade)
+    op = keras.ops.image
+    cases = [C(f, x) for f in (op.rgb_to_grayscale, op.rgb_to_hsv, op.hsv_to_rgb)
+             for x in (a, X(2, 5, 3, make=positive))] + [C(op.rgb_to_grayscale, gray)]
+    for method in "bilinear nearest lanczos3 lanczos5 bicubic area".split():
+        cases += [C(op.resize, a, (4, 9), interpolation=method, antialias=b) for b in (False, True)]
+    cases += [C(op.resize, gray, (3, 10), interpolation="nearest"), C(op.resize, a, (8, 4), crop_to_aspect_ratio=True),
+              C(op.resize, first, (4, 9), pad_to_aspect_ratio=True, fill_value=0.5, data_format="channels_first")]
+    matrix = np.array([[1, 0.2, -1, 0.1, 0.9, 0.5, 0.001, -0.002], [0.8, 0, 9, 0.2, 1.3, -11, 0, 0]], "float32")
+    cases += [C(op.affine_transform, a, matrix, interpolation=i, fill_mode=m, fill_value=0.3)
+              for i in ("bilinear", "nearest") for m in ("constant", "nearest", "wrap", "reflect")]
+    corners = [[0, 0], [0, 6], [5, 0], [5, 6]]
+    points = X(2, 4, 2, value=[corners, [[1, 0], [0, 5], [5, 1], [6, 6]]])
+    cases += [C(op.perspective_transform, a, points, X(2, 4, 2, value=[[[1, 1], [0, 5], [4, 1], [5, 6]], corners]))]
+    places = X(3, 4, make=positive)
+    cases += [C(op.map_coordinates, X(4, 3, 2), places, order=o, fill_mode=m, fill_value=0.7)
+              for o in (0, 1) for m in ("constant", "nearest", "wrap", "reflect")]
+    cases += [C(op.extract_patches, a, (2, 3), strides=2, padding=p) for p in ("valid", "same")]
+    cases += [C(op.extract_patches, first, 2, strides=1, dilation_rate=2, data_format="channels_first"),
+              C(op.extract_patches, X(None, 4, 5, 3, 2), (2, 3, 1)),
+              C(op.pad_images, gray, 1, 2, target_height=9, target_width=12), C(op.pad_images, a, 1, 0, 2, 1),
+              C(op.crop_images, gray, 1, 2, target_height=3, target_width=4), C(op.crop_images, a, 1, 0, 2, 1),
+              C(op.gaussian_blur, a, (3, 5), (2.0, 0.7)), C(op.sobel_edges, a),
+              C(op.ssim, a, X(None, 6, 7, 3, make=positive), 2.0, 5, 0.8)]
+    scale, move = np.array([1.6, 0.6], "float32"), np.array([0.3, -0.6], "float32")
+    return cases + [C(op.scale_and_translate, X(2, 6, 7, 3), (2, 9, 5, 3), scale, move, (1, 2), m, b)
+                    for m in ("linear", "cubic", "lanczos3", "lanczos5") for b in (False, True)]
+
+
 def einops():
     return [C("rearrange", X(2, 3, 4, 5), "b h w c -> b c (w h)"), C("rearrange", X(2, 3, 5), "b t c -> c b t"),
             C("rearrange", X(2, 4, 6, 3), "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=3)]
@@ -358,7 +392,7 @@ def core():
 
 
 # What is committed, and what is only drawn to look for differences.
-FAMILIES = {"linalg": linalg, "nn": nn, "einops": einops, "math": math, "core": core}
+FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core}
 SWEEPS = {"linalg": linalg_sweep}
 
 

@@ -204,6 +204,24 @@ extern const cn_op cn_op_patches, cn_op_sum_patches;
 typedef struct cn_block_attrs { int64_t n; } cn_block_attrs;
 extern const cn_op cn_op_depth_to_space, cn_op_space_to_depth;
 
+/* ---- warp.c ---- (images (b, h, w, c) of any dtype, transformations (b or 1, 8)); the points of homography are
+ * (b, 4, 2). What lies outside: a value, or the image continued. */
+typedef enum cn_fill_mode {
+  CN_FILL_CONSTANT, CN_FILL_NEAREST, CN_FILL_WRAP, CN_FILL_REFLECT, CN_FILL_MIRROR
+} cn_fill_mode;
+typedef struct cn_warp_attrs { int fill; bool nearest; double value; } cn_warp_attrs; /* not CN_FILL_MIRROR */
+extern const cn_op cn_op_warp, cn_op_homography;
+/* ---- sample.c ---- (x of any dtype, coordinates float64 (rank of x, …)); whole: values are truncated */
+typedef struct cn_map_attrs { int fill; int64_t order; double value; bool whole; } cn_map_attrs; /* order 0 or 1 */
+extern const cn_op cn_op_map_coordinates;
+typedef enum cn_resample_kernel {
+  CN_RESAMPLE_LINEAR, CN_RESAMPLE_CUBIC, CN_RESAMPLE_LANCZOS3, CN_RESAMPLE_LANCZOS5
+} cn_resample_kernel;
+typedef struct cn_resample_attrs { int64_t from, to; int kernel; bool antialias; } cn_resample_attrs;
+extern const cn_op cn_op_resample_weights; /* (scale (), translation ()) -> (from, to) */
+/* ---- color.c ---- (…, 3) */
+extern const cn_op cn_op_rgb_to_hsv, cn_op_hsv_to_rgb;
+
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates
  * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g
