@@ -303,6 +303,7 @@ typedef struct cornu_symbol cornu_symbol;
  * makes the outputs with cornu_apply (it is traced: tensors are symbolic; see cornu_tensor_is_symbolic), so that they
  * run at full speed, in any plan. With `eager`, call gets tensors with data at each run instead, and output_shape must
  * tell the shapes (NULL: same as the first input). Returned tensors are taken over. `user` must outlive every model. */
+#define CORNU_MAX_STATES 62 /* of a custom cell */
 typedef struct cornu_custom {
   const char *name; /* class name, registered name, or the name of one layer (for Lambda) */
   void *user;
@@ -314,6 +315,11 @@ typedef struct cornu_custom {
   cornu_status (*output_shape)(void *user, cornu_layer *layer, const int64_t *in, int in_rank, int64_t *out,
                                int *out_rank, cornu_error *e);
   void (*release)(void *user); /* when the last model that uses it is gone; may be NULL */
+  /* For a class of cells, which an RNN layer runs step by step: sets how many states it has and their shapes without the
+   * batch. `call` then gets the input of one step, the states, and the constants that the RNN layer is called with; it
+   * makes the output and the new states. NULL: not a cell. */
+  cornu_status (*states)(void *user, cornu_layer *layer, int most, int *count, int *ranks,
+                         int64_t (*shapes)[CORNU_MAX_RANK], cornu_error *e);
 } cornu_custom;
 
 typedef struct cornu_load_options {

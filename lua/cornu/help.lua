@@ -18,7 +18,11 @@ weights: a second file (.h5, .weights.h5, a full model). options:
                           tensor, or a list when there are several. The function runs once, on symbolic
                           tensors, and its operations become part of the model. Or Name = {call = f, build = function(layer, input_shape)
                           layer:add_weight(…) end, output_shape = function(layer, input_shape) return {…} end,
-                          eager = true}: eager calls f with data at each run.
+                          eager = true}: eager calls f with data at each run. A cell of an RNN layer is Name =
+                          {state_size = n, call = function(x, states, layer, constants) return y, new_states end}:
+                          state_size is a number, a list with a number or a shape for each state, or a function of
+                          the layer that gives one; x is one step, states and constants are lists. It runs once for
+                          each step. Its build gets the shape of one step.
   backend = "theano" | "tensorflow", data_format = "channels_first" | "channels_last"
                           for Keras 1 files that do not tell
   seed = n                of the initial weights of a config without weights

@@ -382,15 +382,20 @@ static const char *weight_name(cn_loading *g, const cn_layer *l, const char *tex
   return cn_arena_copy(&g->arena, from, n);
 }
 
+/* Whether `name` is a part of the path. */
+static bool has_part(const char *path, const char *name) {
+  size_t length = strlen(name);
+  for (const char *part = path; (part = strstr(part, name)); part++)
+    if (part[length] == '/' && (part == path || part[-1] == '/')) return true;
+  return false;
+}
+
 /* Arrays in which the custom layer's name is a part of the name, or all of its own group. */
 static cn_status declare_layer(cn_loading *g, cn_layer *l, const file_layer *from, bool own) {
   cn_stored_list mine = {0};
-  size_t length = strlen(l->name);
   for (int i = 0; i < from->arrays.count; i++) {
     cn_stored s = from->arrays.items[i];
-    const char *part = strstr(s.name, l->name);
-    bool named = part && part[length] == '/' && (part == s.name || part[-1] == '/');
-    if (!own && !named) continue;
+    if (!own && !has_part(s.name, l->name)) continue;
     if (!cn_arena_grow(&g->arena, &mine.items, &mine.capacity, mine.count, sizeof *mine.items))
       return cn_no_memory(g->e);
     s.name = weight_name(g, l, s.name);
@@ -400,13 +405,30 @@ static cn_status declare_layer(cn_loading *g, cn_layer *l, const file_layer *fro
   return cn_weights_adopt(g, l, mine.items, mine.count);
 }
 
+/* The arrays that a child of several may have: those that name it, or all where none does. */
+static cn_status arrays_of_child(cn_loading *g, const cn_layer *child, const file_layer *from, file_layer *out) {
+  *out = (file_layer){.name = from->name};
+  for (int i = 0; i < from->arrays.count; i++) {
+    cn_stored_list *list = &out->arrays;
+    if (!has_part(from->arrays.items[i].name, child->name)) continue;
+    if (!cn_arena_grow(&g->arena, &list->items, &list->capacity, list->count, sizeof *list->items))
+      return cn_no_memory(g->e);
+    list->items[list->count++] = from->arrays.items[i];
+  }
+  if (!out->arrays.count) *out = *from;
+  return CORNU_OK;
+}
+
 static cn_status declare_below(cn_loading *g, cn_layer *l, const file_layer *from, bool own, int depth) {
   if (depth > cn_limits.max_depth) return CORNU_OK;
   if (cn_weights_open(l)) return declare_layer(g, l, from, own);
   for (int i = 0; l->model && i < l->model->n_layers; i++)
     CN_TRY(declare_below(g, l->model->layers[i], from, false, depth + 1));
-  for (int i = 0; i < l->n_children; i++)
-    CN_TRY(declare_below(g, l->children[i].layer, from, l->n_children == 1, depth + 1));
+  for (int i = 0; i < l->n_children; i++) {
+    file_layer part = *from;
+    if (l->n_children > 1) CN_TRY(arrays_of_child(g, l->children[i].layer, from, &part));
+    CN_TRY(declare_below(g, l->children[i].layer, &part, l->n_children == 1, depth + 1));
+  }
   return CORNU_OK;
 }
 

@@ -23,7 +23,7 @@ static const cn_field fields[] = {
     {.name = "backward_layer", .kind = CN_F_VALUE, .offset = offsetof(settings, backward_layer), .standard = "null",
      .help = "the backward layer; null: the forward one with go_backwards turned"},
     {.name = "num_constants", .kind = CN_F_INT, .offset = offsetof(settings, num_constants), .standard = "null",
-     .help = "constants for custom cells: only 0"},
+     .help = "constants for custom cells: so many inputs come after the states"},
     {.name = "weights", .kind = CN_F_IGNORED, .standard = "null", .help = "Keras 1: initial weights"},
     {0}};
 
@@ -54,6 +54,13 @@ static bool force_zeros(const cn_layer *l, cn_value *serialized, cn_value *confi
   return put_bool(&((cn_layer *)l)->arena, config, "zero_output_for_mask", flag(config, "return_sequences"));
 }
 
+/* The wrapped layers take as many constants as this one is called with. */
+static bool hand_constants(cn_layer *l, cn_value *config) {
+  const cn_value *number = cn_value_find(l->config, "num_constants");
+  cn_value *copy = cn_value_copy(&l->arena, number);
+  return copy && cn_value_put(&l->arena, config, "num_constants", copy);
+}
+
 static cn_status make_child(cn_layer *l, const cn_value *from, bool backward, bool turn, cn_error *e) {
   cn_value *serialized = cn_value_copy(&l->arena, from), *config = cn_value_find(serialized, "config");
   if (!serialized) return cn_no_memory(e);
@@ -61,6 +68,7 @@ static cn_status make_child(cn_layer *l, const cn_value *from, bool backward, bo
     return cn_fail(e, CORNU_ERR_FORMAT, "%s has no config", backward ? "backward_layer" : "layer");
   bool made = put_name(&l->arena, config, backward ? "backward_" : "forward_") && force_zeros(l, serialized, config);
   if (made && turn) made = put_bool(&l->arena, config, "go_backwards", !flag(config, "go_backwards"));
+  if (made && ((const settings *)l->settings)->num_constants) made = hand_constants(l, config);
   if (!made) return cn_no_memory(e);
   cn_layer *child;
   CN_TRY(cn_layer_new(serialized, &l->origin, l->customs, &child, e));
@@ -69,9 +77,10 @@ static cn_status make_child(cn_layer *l, const cn_value *from, bool backward, bo
 
 static cn_status check(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
-  if (s->num_constants != CN_NULL_INT && s->num_constants != 0)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "constants (num_constants %lld) go to custom cells, which RNN cannot run",
-        (long long)s->num_constants);
+  if (s->num_constants == CN_NULL_INT) s->num_constants = 0;
+  if (s->num_constants < 0 || s->num_constants > CN_RNN_MAX_STATES)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "\"num_constants\" is %lld, expected 0 to %d", (long long)s->num_constants,
+        CN_RNN_MAX_STATES);
   bool own_backward = !cn_value_is_null(s->backward_layer);
   CN_TRY(make_child(l, s->layer, false, false, e));
   CN_TRY(make_child(l, own_backward ? s->backward_layer : s->layer, true, !own_backward, e));
@@ -99,22 +108,30 @@ static cn_edge merge(cn_trace *t, int mode, cn_edge y, cn_edge z) {
   }
 }
 
-/* The child on the sequence and its states; returns the number of outputs in out (room: 1 + CN_RNN_MAX_STATES). */
-static int call_child(cn_layer *child, cn_trace *t, cn_sym x, const cn_edge *states, int n_states, cn_sym *out) {
-  cn_sym in[1 + CN_RNN_MAX_STATES] = {x};
-  for (int i = 0; i < n_states; i++) in[1 + i] = (cn_sym){states[i], CN_NO_EDGE};
-  return cn_layer_call_on(child, t, in, 1 + n_states, out, 1 + CN_RNN_MAX_STATES);
+/* The child on the sequence, its states and all constants; returns the number of outputs in out (room: 1 +
+ * CN_RNN_MAX_STATES). */
+static int call_child(cn_layer *child, cn_trace *t, const cn_call *c, int n_constants, const cn_edge *states,
+                      int n_states, cn_sym *out) {
+  cn_sym in[1 + 2 * CN_RNN_MAX_STATES] = {c->in[0]};
+  int n = 1;
+  for (int i = 0; i < n_states; i++) in[n++] = (cn_sym){states[i], CN_NO_EDGE};
+  for (int i = 0; i < n_constants; i++) in[n++] = c->in[c->n_positional - n_constants + i];
+  return cn_layer_call_on(child, t, in, n, out, 1 + CN_RNN_MAX_STATES);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   cn_edge states[CN_RNN_MAX_STATES];
   cn_sym forward[1 + CN_RNN_MAX_STATES], backward[1 + CN_RNN_MAX_STATES];
-  int given = cn_rnn_initial_states(t, c, states, CN_RNN_MAX_STATES), half = given / 2;
+  int constants = (int)s->num_constants, given = cn_rnn_initial_states(t, c, constants, states, CN_RNN_MAX_STATES);
+  int half = given / 2;
+  if (c->n_positional <= constants)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "is called with %d inputs, %d of them constants", c->n_positional, constants);
   if (given % 2) cn_trace_fail(t, CORNU_ERR_SHAPE, "%d initial states are given: both directions need the same number",
       given);
-  int n = call_child(l->children[0].layer, t, c->in[0], states, half, forward);
-  int m = call_child(l->children[1].layer, t, c->in[0], states + half, half, backward);
+  if (t->status) return;
+  int n = call_child(l->children[0].layer, t, c, constants, states, half, forward);
+  int m = call_child(l->children[1].layer, t, c, constants, states + half, half, backward);
   if (t->status || n < 1 || m < 1) return;
   cn_edge y = cn_emit_compute(t, forward[0].data), z = cn_emit_compute(t, backward[0].data);
   cn_edge mask = s->return_sequences ? c->in[0].mask : CN_NO_EDGE;

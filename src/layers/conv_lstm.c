@@ -146,11 +146,6 @@ typedef struct steps {
   cn_edge h, c, output;            /* CN_NO_EDGE: zeros */
 } steps;
 
-static cn_edge at_time(cn_trace *t, cn_edge x, int64_t i) {
-  cn_slice_attrs range = {.axes = {1, {1}}, .begin = {1, {i}}, .end = {1, {i + 1}}, .step = {1, {1}}};
-  return cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {1}}}, cn_emit1(t, &cn_op_slice, &range, x));
-}
-
 static cn_edge act(cn_trace *t, const cn_activation *a, cn_edge x) {
   return cn_emit1(t, &cn_op_activation, &(cn_act_attrs){.act = cn_activation_epilogue(a)}, x);
 }
@@ -164,13 +159,13 @@ static cn_edge keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
 
 static cn_edge mask_at(cn_trace *t, const steps *p, int64_t i) {
   if (p->mask == CN_NO_EDGE) return CN_NO_EDGE;
-  cn_edge mask = at_time(t, p->mask, i);
+  cn_edge mask = cn_rnn_step_of(t, p->mask, i);
   for (int d = 0; d <= p->spatial; d++) mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){-1}, mask);
   return mask;
 }
 
 static void one_step(cn_trace *t, steps *p, int64_t i) {
-  cn_edge gates = at_time(t, p->inputs, i), gate;
+  cn_edge gates = cn_rnn_step_of(t, p->inputs, i), gate;
   if (p->h != CN_NO_EDGE) {
     cn_conv_attrs conv = {.spatial = p->spatial, .groups = 1};
     for (int d = 0; d < p->spatial; d++) {
@@ -228,7 +223,8 @@ static cn_edge convolve_inputs(cn_layer *l, cn_trace *t, cn_edge x, int spatial,
 /* Given states, or those that a stateful layer kept. */
 static void begin_states(cn_layer *l, cn_trace *t, cn_call *c, steps *p, bool first) {
   cn_edge given[2];
-  int n = cn_rnn_initial_states(t, c, given, 2);
+  int n = cn_rnn_initial_states(t, c, 0, given, 2);
+  p->mask = cn_rnn_mask(l, c, n);
   if (n == 1 || t->status) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "1 initial state is given, the layer has 2");
     return;

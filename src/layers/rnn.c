@@ -103,12 +103,17 @@ static void add_states_in(cn_trace *t, const cn_call *c, const cn_value *v, cn_e
   }
 }
 
-int cn_rnn_initial_states(cn_trace *t, const cn_call *c, cn_edge *out, int cap) {
+int cn_rnn_initial_states(cn_trace *t, const cn_call *c, int n_constants, cn_edge *out, int cap) {
   int n = 0;
-  for (int i = 1; i < c->n_positional; i++) add_state(t, c->in[i].data, out, &n, cap);
+  for (int i = 1; i < c->n_positional - n_constants; i++) add_state(t, c->in[i].data, out, &n, cap);
   const cn_value *given = n ? NULL : cn_call_kwarg(c, "initial_state");
   if (given) add_states_in(t, c, given, out, &n, cap);
   return n;
+}
+
+cn_edge cn_rnn_mask(const cn_layer *l, const cn_call *c, int n_initial) {
+  bool given = cn_call_tensor(c, "mask").data != CN_NO_EDGE;
+  return l->origin.keras >= 3 && n_initial && !given ? CN_NO_EDGE : c->in[0].mask;
 }
 
 static int state_count(const cn_rnn_part *parts, int n_parts) {
@@ -123,21 +128,20 @@ static int state_offset(const cn_rnn_part *parts, int n_parts, int i, bool rever
 }
 
 static void initial_states(cn_trace *t, const cn_call *c, int expected, states *s) {
-  s->n = cn_rnn_initial_states(t, c, s->edge, CN_RNN_MAX_STATES);
+  s->n = cn_rnn_initial_states(t, c, 0, s->edge, CN_RNN_MAX_STATES);
   if (s->n && s->n != expected)
     cn_trace_fail(t, CORNU_ERR_SHAPE, "%d initial states are given, the layer has %d states", s->n, expected);
 }
 
 /* ---- Lowering ---- */
 
-static cn_edge swap_leading(cn_trace *t, cn_edge x) {
+cn_edge cn_rnn_swap_leading(cn_trace *t, cn_edge x) {
   if (x == CN_NO_EDGE || cn_edge_type(t, x)->rank < 2) return x;
   cn_ints_attrs a = {{cn_edge_type(t, x)->rank, {1, 0, 2, 3, 4, 5, 6, 7}}};
   return cn_emit1(t, &cn_op_transpose, &a, x);
 }
 
-/* (batch, time) as the op wants it; (batch, time, 1) is accepted as Keras does. */
-static cn_edge time_mask(cn_trace *t, cn_edge mask) {
+cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask) {
   if (mask == CN_NO_EDGE) return mask;
   const cn_type *type = cn_edge_type(t, mask);
   if (type->rank == 3 && type->shape[2] == 1) return cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {2}}},
@@ -224,18 +228,18 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
                   s->time_major ? "time, batch" : "batch, time");
     return;
   }
-  cn_edge mask = given_mask;
-  if (s->time_major) x = swap_leading(t, x), mask = swap_leading(t, mask);
-  mask = time_mask(t, mask);
   states initial = {.n = 0};
   initial_states(t, c, state_count(parts, n_parts), &initial);
+  cn_edge mask = cn_rnn_mask(l, c, initial.n);
+  if (s->time_major) x = cn_rnn_swap_leading(t, x), mask = cn_rnn_swap_leading(t, mask);
+  mask = cn_rnn_time_mask(t, mask);
   states kept = {.n = 0};
   if (s->stateful) kept_states(l, t, parts, n_parts, states_reversed, cn_edge_type(t, x)->shape[0], &kept);
   if (initial.n == 0) initial = kept;
   cn_edge y = run_stack(t, s, parts, n_parts, states_reversed, x, mask, &initial, finals);
   if (t->status) return;
   if (s->stateful) keep_states(l, t, parts, n_parts, states_reversed, finals);
-  if (s->time_major && s->return_sequences) y = swap_leading(t, y);
+  if (s->time_major && s->return_sequences) y = cn_rnn_swap_leading(t, y);
   cn_call_return(t, c, cn_emit_compute(t, y), s->return_sequences ? given_mask : CN_NO_EDGE);
   if (s->return_state) return_states(t, c, parts, n_parts, states_reversed, finals);
 }

@@ -105,9 +105,14 @@ typedef struct cn_rnn_part {
   cn_edge kernel, recurrent, bias;
 } cn_rnn_part;
 
-/* Initial states of a call, flattened: further positional inputs (Keras 2), or the argument initial_state (Keras 3).
- * Returns their number. */
-int cn_rnn_initial_states(cn_trace *t, const cn_call *c, cn_edge *out, int cap);
+/* Initial states of a call, flattened: further positional inputs but the last n_constants (Keras 2), or the argument
+ * initial_state (Keras 3). Returns their number. */
+int cn_rnn_initial_states(cn_trace *t, const cn_call *c, int n_constants, cn_edge *out, int cap);
+/* The mask to use: Keras 3 hands the sequence's own on where no states are given beside it. */
+cn_edge cn_rnn_mask(const cn_layer *l, const cn_call *c, int n_initial);
+/* (batch, time) of a mask that may be (batch, time, 1), too. */
+cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask);
+cn_edge cn_rnn_swap_leading(cn_trace *t, cn_edge x);   /* (time, batch, …) and back */
 /* The layer's own weights as the op wants them. */
 cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn);
 /* A stack of cells (often one) over a sequence; states of the last cell come first when states_reversed. */
@@ -115,8 +120,15 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
 /* A cell called on its own: (x (b, in), states) -> (h, states). */
 void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
 
+/* Types of a cell's states for the input x of one step. Returns their number, -1 after an error. */
+int cn_cell_states(cn_layer *cell, const cn_type *x, cn_type *out, int cap, cn_error *e);
+/* Any cell over a sequence, step by step: cells that are no ops of their own. */
+void cn_rnn_lower_steps(cn_layer *l, cn_layer *cell, cn_trace *t, cn_call *c);
+cn_edge cn_rnn_step_of(cn_trace *t, cn_edge x, int64_t i);   /* (batch, time, …) -> (batch, …) */
+
 enum { CN_RNN_MAX_CELLS = 64, CN_RNN_MAX_STATES = 2 * CN_RNN_MAX_CELLS };
 
-extern const cn_layer_type cn_layer_simple_rnn_cell, cn_layer_lstm_cell, cn_layer_gru_cell, cn_layer_stacked_rnn_cells;
+extern const cn_layer_type cn_layer_simple_rnn_cell, cn_layer_lstm_cell, cn_layer_gru_cell, cn_layer_stacked_rnn_cells,
+    cn_layer_cell_wrapper;
 
 #endif

@@ -1,5 +1,7 @@
 /* Custom layers written in Lua: custom_objects = {Name = function(x, layer) … end}, or
- * {Name = {call = f, build = f(layer, input_shape), output_shape = f(layer, input_shape), eager = true}}.
+ * {Name = {call = f, build = f(layer, input_shape), output_shape = f(layer, input_shape), eager = true}}. A cell of a
+ * recurrent layer has state_size, too: a number, a list with a number or a shape for each state, or a function of the
+ * layer that gives one; its call is f(x, states, layer, constants) and returns the output and the new states.
  *
  * A handler's functions stay in the registry until the library releases it. The library calls back on the thread and
  * in the coroutine that made the library call; any other thread is refused. */
@@ -11,7 +13,7 @@
 
 typedef struct handler {
   cn_lua_state *s;
-  int call, build, output_shape; /* registry references; LUA_NOREF: none */
+  int call, build, output_shape, state_size; /* registry references; LUA_NOREF: none */
   bool in_box, in_library;       /* who holds it */
   char name[];
 } handler;
@@ -31,6 +33,7 @@ static void drop_handler(handler *h) {
     luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->call);
     luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->build);
     luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->output_shape);
+    luaL_unref(h->s->main, LUA_REGISTRYINDEX, h->state_size);
   }
   cn_lua_state_drop(h->s);
   free(h);
@@ -80,6 +83,8 @@ typedef struct job {
   int *n_outputs;
   int64_t *out;
   int *out_rank;
+  int most, *count, *ranks; /* states */
+  int64_t (*shapes)[CORNU_MAX_RANK];
 } job;
 
 /* Runs `body` protected; a Lua error becomes the message. */
@@ -172,6 +177,106 @@ static int body_call(lua_State *L) {
   return 0;
 }
 
+/* ---- cells ---- */
+
+static void push_list(lua_State *L, cornu_tensor *const *t, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_tensor(L, t[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static int bad_states(lua_State *L, const job *j) {
+  return luaL_error(L, "state_size of \"%s\": a number, a list with a number or a shape for each state, or a function "
+                    "that gives one expected", j->h->name);
+}
+
+/* One state's shape at the top of the stack, which is popped: a number, or a list of numbers. */
+static void read_shape(lua_State *L, const job *j, int state) {
+  int64_t *shape = j->shapes[state];
+  int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : 1;
+  if (n > CORNU_MAX_RANK) bad_states(L, j);
+  for (int i = 0; i < n; i++) {
+    if (lua_istable(L, -1)) lua_rawgeti(L, -1, i + 1);
+    else lua_pushvalue(L, -1);
+    if (!cn_lua_whole(L, -1, &shape[i]) || shape[i] < 1) bad_states(L, j);
+    lua_pop(L, 1);
+  }
+  j->ranks[state] = n;
+  lua_pop(L, 1);
+}
+
+/* The states of a cell, from its state_size. */
+static void read_states(lua_State *L, job *j) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->h->state_size);
+  if (lua_isfunction(L, -1)) {
+    cn_lua_push_layer(L, j->layer, NULL);
+    lua_call(L, 1, 1);
+  }
+  int list = lua_istable(L, -1), n = list ? (int)cn_lua_rawlen(L, -1) : 1;
+  if (n < 1 || n > j->most) bad_states(L, j);
+  for (int i = 0; i < n; i++) {
+    if (list) lua_rawgeti(L, -1, i + 1);
+    else lua_pushvalue(L, -1);
+    read_shape(L, j, i);
+  }
+  *j->count = n;
+  lua_pop(L, 1);
+}
+
+static int body_states(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  luaL_checkstack(L, 24, "too many calls");
+  read_states(L, j);
+  return 0;
+}
+
+static cornu_tensor *cell_result(lua_State *L, const job *j, const char *what) {
+  cn_lua_tensor *b = cn_lua_test_tensor(L, -1);
+  if (b && b->t) return b->t;
+  luaL_error(L, "the cell \"%s\" returned %s for its %s: a tensor expected", j->h->name, cn_lua_kind(L, -1), what);
+  return NULL;
+}
+
+/* Checks, then hands out, the output at `result` and the new states behind it: a list, or the one. */
+static int take_states(lua_State *L, job *j, int result, int n) {
+  bool list = lua_istable(L, result + 1);
+  int given = list ? (int)cn_lua_rawlen(L, result + 1) : 1;
+  if (given != n || n + 1 > *j->n_outputs)
+    return luaL_error(L, "the cell \"%s\" returned %d states, its state_size has %d", j->h->name, given, n);
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i <= n; i++) {
+      if (i && list) lua_rawgeti(L, result + 1, i);
+      else lua_pushvalue(L, i ? result + 1 : result);
+      cornu_tensor *t = cell_result(L, j, i ? "states" : "output");
+      if (pass) j->outputs[i] = cornu_tensor_retain(t);
+      lua_pop(L, 1);
+    }
+  *j->n_outputs = n + 1;
+  return 0;
+}
+
+static int body_cell(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  int ranks[CORNU_MAX_STATES], n = 0;
+  int64_t shapes[CORNU_MAX_STATES][CORNU_MAX_RANK];
+  luaL_checkstack(L, 24, "too many calls");
+  j->most = CORNU_MAX_STATES, j->count = &n, j->ranks = ranks, j->shapes = shapes;
+  read_states(L, j);
+  if (j->n_inputs < n + 1)
+    return luaL_error(L, "the cell \"%s\" is called with %d states, its state_size has %d: it runs in an RNN layer",
+                      j->h->name, j->n_inputs - 1, n);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->function);
+  int base = lua_gettop(L);
+  cn_lua_push_tensor(L, j->inputs[0]);
+  push_list(L, j->inputs + 1, n);
+  cn_lua_push_layer(L, j->layer, NULL);
+  push_list(L, j->inputs + 1 + n, j->n_inputs - 1 - n);
+  lua_call(L, 4, 2);
+  return take_states(L, j, base, n);
+}
+
 static int body_build(lua_State *L) {
   job *j = begin(L);
   cn_lua_push_layer(L, j->layer, NULL);
@@ -206,13 +311,21 @@ static cornu_status on_call(void *user, cornu_layer *layer, cornu_tensor *const 
   handler *h = user;
   job j = {.h = h, .function = h->call, .layer = layer, .inputs = inputs, .n_inputs = n_inputs, .outputs = outputs,
            .n_outputs = n_outputs};
-  return protect(&j, body_call, e);
+  return protect(&j, h->state_size == LUA_NOREF ? body_call : body_cell, e);
+}
+
+static cornu_status on_states(void *user, cornu_layer *layer, int most, int *count, int *ranks,
+                              int64_t (*shapes)[CORNU_MAX_RANK], cornu_error *e) {
+  handler *h = user;
+  job j = {.h = h, .layer = layer, .most = most, .count = count, .ranks = ranks, .shapes = shapes};
+  return protect(&j, body_states, e);
 }
 
 static cornu_status on_build(void *user, cornu_layer *layer, cornu_tensor *const *inputs, int n_inputs,
                              cornu_error *e) {
   handler *h = user;
-  job j = {.h = h, .function = h->build, .layer = layer, .inputs = inputs, .n_inputs = n_inputs};
+  int n = h->state_size == LUA_NOREF ? n_inputs : 1; /* of a cell its input alone */
+  job j = {.h = h, .function = h->build, .layer = layer, .inputs = inputs, .n_inputs = n};
   return protect(&j, body_build, e);
 }
 
@@ -241,8 +354,10 @@ static int function_ref(lua_State *L, int i, const char *key, const char *name) 
 static void check_keys(lua_State *L, int i, const char *name) {
   for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (strcmp(key, "call") && strcmp(key, "build") && strcmp(key, "output_shape") && strcmp(key, "eager"))
-      cn_lua_error(L, "custom_objects.%s has no field \"%s\" (there are: call build output_shape eager)", name, key);
+    if (strcmp(key, "call") && strcmp(key, "build") && strcmp(key, "output_shape") && strcmp(key, "eager") &&
+        strcmp(key, "state_size"))
+      cn_lua_error(L, "custom_objects.%s has no field \"%s\" (there are: call build output_shape eager state_size)", name,
+                   key);
   }
 }
 
@@ -260,7 +375,7 @@ static void add_handler(lua_State *L, customs_box *b) {
   if (!h) cn_lua_error(L, "out of memory");
   h->s = cn_lua_state_of(L);
   h->s->references++;
-  h->call = h->build = h->output_shape = LUA_NOREF;
+  h->call = h->build = h->output_shape = h->state_size = LUA_NOREF;
   h->in_box = h->in_library = true;
   memcpy(h->name, name, length);
   cornu_custom *c = &b->items[b->count++]; /* from here the box frees it */
@@ -280,6 +395,14 @@ static void add_handler(lua_State *L, customs_box *b) {
   lua_pop(L, 1);
   if (h->build != LUA_NOREF) c->build = on_build;
   if (h->output_shape != LUA_NOREF) c->output_shape = on_output_shape;
+  lua_getfield(L, value, "state_size");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  h->state_size = luaL_ref(L, LUA_REGISTRYINDEX);
+  c->states = on_states;
+  if (c->eager) cn_lua_error(L, "custom_objects.%s: a cell cannot be eager", name);
 }
 
 const cornu_custom *cn_lua_customs(lua_State *L, int i, int *count) {
