@@ -59,6 +59,20 @@ static cn_edge turned(cn_trace *t, cn_edge x, bool last) {
   return cn_emit1(t, &cn_op_transpose, last ? &to_last : &to_first, x);
 }
 
+cn_image_batch cn_image_enter(cn_trace *t, cn_edge x, bool channels_first) {
+  cn_image_batch b = {.x = x, .first = channels_first};
+  if (cn_image_axis(t, x, channels_first) < 0) return b;
+  b.single = cn_edge_type(t, x)->rank == 3;
+  if (b.single) b.x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){0}, b.x);
+  if (b.first) b.x = turned(t, b.x, true);
+  return b;
+}
+
+cn_edge cn_image_leave(cn_trace *t, const cn_image_batch *b, cn_edge y) {
+  if (b->first) y = turned(t, y, false);
+  return b->single ? cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {0}}}, y) : y;
+}
+
 cn_edge cn_image_resized(cn_trace *t, cn_edge x, const cn_image_resize *r) {
   int axis = cn_image_axis(t, x, r->channels_first);
   if (axis < 0) return CN_NO_EDGE;

@@ -21,6 +21,10 @@ cn_edge cn_image_cropped(cn_trace *t, cn_edge image, bool channels_first, int64_
                          int64_t width);
 /* The axis of the height; the width's is the next. -1 after failure: the rank is neither 3 nor 4. */
 int cn_image_axis(cn_trace *t, cn_edge x, bool channels_first);
+/* A batch with the channels last, and the way back. */
+typedef struct cn_image_batch { cn_edge x; bool single, first; } cn_image_batch;
+cn_image_batch cn_image_enter(cn_trace *t, cn_edge x, bool channels_first);
+cn_edge cn_image_leave(cn_trace *t, const cn_image_batch *b, cn_edge y);
 /* A key that holds [lowest, highest] of the images' values; null: 0, 255. */
 cn_status cn_image_range(const cn_value *v, double range[2], cn_error *e);
 /* The values of one range in another, computed in the dtype of x; equal ranges leave x as it is. */

@@ -56,6 +56,7 @@ static double value_at(const cn_step *s, const state *st, int64_t i) {
       int64_t k = fold_in(low + up, st->axes[d].n, a->fill);
       at = at < 0 || k < 0 ? -1 : at + k * st->axes[d].stride;
     }
+    if (weight == 0) continue;
     if (at >= 0)
       cn_convert(&v, CORNU_FLOAT64, (const char *)x->data + (size_t)at * cornu_dtype_bytes(x->dtype), x->dtype, 1);
     if (a->whole) v = trunc(v);
