@@ -104,8 +104,8 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
 #define KEPT .lower = lower_kept, .help = "the identity at inference: (…) -> (…)"
 #define LAYER(id, class_name, in_versions, table, ...) \
   const cn_layer_type cn_layer_##id = { \
-      .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY, .min_in = 1, \
-      .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, __VA_ARGS__};
+      .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
+      .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, __VA_ARGS__};
 
 LAYER(random_brightness, "RandomBrightness", "2 3", factor_fields, KEPT)
 LAYER(random_contrast, "RandomContrast", "2 3", factor_fields, KEPT)

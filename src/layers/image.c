@@ -79,9 +79,11 @@ cn_edge cn_image_resized(cn_trace *t, cn_edge x, const cn_image_resize *r) {
   x = fit(t, x, r, axis);
   const cn_type *type = cn_edge_type(t, x);
   bool single = type->rank == 3;
-  if (type->shape[axis] == r->height && type->shape[axis + 1] == r->width) return x;
+  bool same = type->shape[axis] == r->height && type->shape[axis + 1] == r->width;
+  bool blurs = r->method == CN_RESIZE_GAUSSIAN || r->method == CN_RESIZE_MITCHELLCUBIC;
   if (r->method != CN_RESIZE_NEAREST && type->dtype != CORNU_FLOAT32)
     x = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
+  if (same && !blurs) return x;
   if (single) x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){0}, x);
   if (r->channels_first) x = turned(t, x, true);
   cn_resize_attrs a = {.size = {r->height, r->width}, .method = r->method, .antialias = r->antialias};

@@ -14,7 +14,7 @@ typedef struct cn_image_resize {
   double fill_value; /* of the filling */
 } cn_image_resize;
 
-/* As keras.ops.image.resize: nearest keeps the dtype, and so does an image that has the size; else float32. */
+/* As keras.ops.image.resize: nearest keeps the dtype, else float32. */
 cn_edge cn_image_resized(cn_trace *t, cn_edge x, const cn_image_resize *r);
 /* The part that begins at (y, x). */
 cn_edge cn_image_cropped(cn_trace *t, cn_edge image, bool channels_first, int64_t y, int64_t x, int64_t height,

@@ -46,7 +46,7 @@ struct cornu_layer {
   cn_value *config;             /* as read, every key kept */
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
-  cornu_dtype compute;          /* float32, or float64 where the dtype policy says so: weights and results */
+  cornu_dtype compute;          /* float32, or what the dtype policy says: weights and results */
   bool policy, casts;           /* the config names a policy; calls cast float inputs to `compute` */
   cn_weight *weights;           /* its own; children have theirs */
   int n_weights, cap_weights;
@@ -92,7 +92,8 @@ enum {
   CN_LAYER_MODEL = 16,   /* nested model */
   CN_LAYER_UNCAST = 64, /* takes its inputs in whatever dtype they come */
   CN_LAYER_OWN_CONFIG = 128, /* reads its config itself: any key may be there */
-  CN_LAYER_CONSTANTS = 256 /* may be called with numbers beside tensors */
+  CN_LAYER_CONSTANTS = 256, /* may be called with numbers beside tensors */
+  CN_LAYER_INTEGERS = 512 /* a policy of integers makes those of what comes out */
 };
 
 struct cn_layer_type {

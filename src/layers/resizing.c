@@ -111,18 +111,18 @@ static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
 #define COMMON .versions = "2 3", .min_in = 1, .max_in = 1, .settings_size = sizeof(settings)
 
 const cn_layer_type cn_layer_resizing = {
-    .name = "Resizing", COMMON, .fields = resizing_fields, .upgrade = upgrade, .check = check,
+    .name = "Resizing", COMMON, .flags = CN_LAYER_INTEGERS, .fields = resizing_fields, .upgrade = upgrade, .check = check,
     .lower = lower_resizing,
     .help = "images of another size, as tf.image.resize makes them; integers stay integers in Keras 3\n"
             "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
 };
 const cn_layer_type cn_layer_center_crop = {
-    .name = "CenterCrop", COMMON, .fields = center_crop_fields, .lower = lower_center_crop,
+    .name = "CenterCrop", COMMON, .flags = CN_LAYER_INTEGERS, .fields = center_crop_fields, .lower = lower_center_crop,
     .help = "the middle of images; of smaller ones the largest part with that aspect ratio, resized\n"
             "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
 };
 const cn_layer_type cn_layer_random_crop = {
-    .name = "RandomCrop", COMMON, .flags = CN_LAYER_UNCAST, .fields = random_crop_fields, .lower = lower_random_crop,
+    .name = "RandomCrop", COMMON, .flags = CN_LAYER_UNCAST | CN_LAYER_INTEGERS, .fields = random_crop_fields, .lower = lower_random_crop,
     .help = "at inference the identity in Keras 3; in tf.keras the largest part in the middle that has the aspect "
             "ratio, resized\n(batch, h, w, channels) -> (batch, height, width, channels)",
 };

@@ -26,7 +26,7 @@ static int64_t mirrored(int64_t i, int64_t n) { return i < n ? i : 2 * n - 1 - i
 
 static int bin_of(int32_t v) { return v < 0 ? 0 : v >= BINS ? BINS - 1 : v; }
 
-static void count(const cn_step *s, const int32_t *picture, int64_t row, int64_t column, double *bins) {
+static void count(const cn_step *s, const int32_t *picture, int64_t row, int64_t column, float *bins) {
   const state *st = s->state;
   const int64_t *in = s->in[0]->shape;
   memset(bins, 0, BINS * sizeof *bins);
@@ -35,16 +35,17 @@ static void count(const cn_step *s, const int32_t *picture, int64_t row, int64_t
       bins[bin_of(picture[(mirrored(y, in[1]) * in[2] + mirrored(x, in[2])) * in[3]])]++;
 }
 
-/* From counts to the values that take the place of 0 … 255. */
-static void make_map(double *bins, double pixels, double clip_limit, float *map) {
-  double limit = (double)(float)(clip_limit * pixels / BINS), excess = 0, sum = 0;
+/* From counts to the values that take the place of 0 … 255; in single precision, as the result may be truncated. */
+static void make_map(float *bins, float pixels, double clip_limit, float *map) {
+  float limit = (float)(clip_limit * (double)pixels / BINS), excess = 0, sum = 0;
   for (int i = 0; i < BINS && clip_limit > 0; i++)
     if (bins[i] > limit) excess += bins[i] - limit, bins[i] = limit;
   for (int i = 0; i < BINS; i++) bins[i] = sum += bins[i] + excess / BINS;
-  double rest = pixels - bins[0];
-  for (int i = BINS - 1; i >= 0; i--) {
-    double v = (bins[i] - bins[0]) * 255 / (rest == 0 ? 1 : rest);
-    map[i] = (float)(v < 0 ? 0 : v > 255 ? 255 : v);
+  float rest = pixels - bins[0];
+  const float least = bins[0];
+  for (int i = 0; i < BINS; i++) {
+    float v = (bins[i] - least) * 255 / (rest == 0 ? 1 : rest);
+    map[i] = v < 0 ? 0 : v > 255 ? 255 : v;
   }
 }
 
@@ -89,13 +90,13 @@ static void pictures(void *context, int i) {
   const cn_clahe_attrs *a = s->attrs;
   const int64_t channels = s->in[0]->shape[3], image = s->in[0]->shape[1] * s->in[0]->shape[2] * channels;
   float *maps = (float *)(void *)((char *)s->scratch + (size_t)i * map_bytes(a));
-  double bins[BINS];
+  float bins[BINS];
   for (int64_t k = st->pictures * i / st->tasks; k < st->pictures * (i + 1) / st->tasks; k++) {
     const int64_t at = k / channels * image + k % channels;
     const int32_t *picture = (const int32_t *)s->in[0]->data + at;
     for (int64_t tile = 0; tile < a->tiles.v[0] * a->tiles.v[1]; tile++) {
       count(s, picture, tile / a->tiles.v[1], tile % a->tiles.v[1], bins);
-      make_map(bins, (double)(st->tile[0] * st->tile[1]), a->clip_limit, maps + tile * BINS);
+      make_map(bins, (float)(st->tile[0] * st->tile[1]), a->clip_limit, maps + tile * BINS);
     }
     map_picture(s, picture, maps, (float *)s->out[0]->data + at);
   }

@@ -75,58 +75,58 @@ static void fill_area(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, i
 
 /* ---- Filters: weights by the distance from the output element's centre, made to sum to 1 ---- */
 
-static double triangle(double x) { return 1 - x; }
-static double gaussian(double x) { return exp(-2 * x * x); } /* deviation 1.5 / 3 */
+/* In single precision, as TensorFlow computes them: integers are rounded afterwards. */
+static float triangle(float x) { return 1 - x; }
+static float gaussian(float x) { return expf(-2 * x * x); } /* deviation 1.5 / 3 */
 
-static double keys(double x) {
-  const double a = -0.5;
-  return x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+static float keys(float x) {
+  return x < 1 ? (1.5f * x - 2.5f) * x * x + 1 : ((-0.5f * x + 2.5f) * x - 4) * x + 2;
 }
 
-static double mitchell(double x) {
-  if (x < 1) return (7.0 / 6 * x - 2) * x * x + 8.0 / 9;
-  return ((-7.0 / 18 * x + 2) * x - 10.0 / 3) * x + 16.0 / 9;
+static float mitchell(float x) {
+  if (x < 1) return (7 / 6.0f * x - 2) * x * x + 8 / 9.0f;
+  return ((-7 / 18.0f * x + 2) * x - 10 / 3.0f) * x + 16 / 9.0f;
 }
 
-static double lanczos(double x, double radius) {
-  const double pi = 3.14159265358979323846;
-  return x < 1e-3 ? 1 : radius * sin(pi * x) * sin(pi * x / radius) / (pi * pi * x * x);
+static float lanczos(float x, float radius) {
+  const float pi = 3.14159265359f;
+  return x <= 1e-3f ? 1 : radius * sinf(pi * x) * sinf(pi * x / radius) / (pi * pi * x * x);
 }
-static double lanczos3(double x) { return lanczos(x, 3); }
-static double lanczos5(double x) { return lanczos(x, 5); }
+static float lanczos3(float x) { return lanczos(x, 3); }
+static float lanczos5(float x) { return lanczos(x, 5); }
 
-typedef struct filter { double radius; double (*weight)(double distance); } filter;
+typedef struct filter { float radius; float (*weight)(float distance); } filter;
 static const filter filters[] = {
     [CN_RESIZE_BILINEAR] = {1, triangle},   [CN_RESIZE_BICUBIC] = {2, keys},
-    [CN_RESIZE_GAUSSIAN] = {1.5, gaussian}, [CN_RESIZE_LANCZOS3] = {3, lanczos3},
+    [CN_RESIZE_GAUSSIAN] = {1.5f, gaussian}, [CN_RESIZE_LANCZOS3] = {3, lanczos3},
     [CN_RESIZE_LANCZOS5] = {5, lanczos5},   [CN_RESIZE_MITCHELLCUBIC] = {2, mitchell},
 };
 
 /* When an image shrinks with antialias its filters widen. */
-static double stretch(const cn_resize_attrs *a, int64_t n, int64_t m) {
-  return a->antialias && n > m ? (double)n / (double)m : 1;
+static float stretch(const cn_resize_attrs *a, int64_t n, int64_t m) {
+  return a->antialias && n > m ? 1 / ((float)m / (float)n) : 1;
 }
 
-/* The element around which output i lies. TensorFlow's bicubic kernel takes its weights from a table of 1024 places
- * between two elements; its other filters divide by the scale. */
-static double centre(const cn_resize_attrs *a, int64_t i, int64_t n, int64_t m) {
-  if (a->method != CN_RESIZE_BICUBIC || a->antialias) return ((float)i + 0.5f) * (1 / ((float)m / (float)n)) - 0.5;
+/* The place around which output i lies; element k is at k + 0.5. TensorFlow's bicubic kernel takes its weights from a
+ * table of 1024 places between two elements; its other filters divide by the scale. */
+static float centre(const cn_resize_attrs *a, int64_t i, int64_t n, int64_t m) {
+  if (a->method != CN_RESIZE_BICUBIC || a->antialias) return ((float)i + 0.5f) * (1 / ((float)m / (float)n));
   float p = position(a, i, n, m), low = floorf(p);
-  return low + rintf((p - low) * 1024) / 1024;
+  return low + rintf((p - low) * 1024) / 1024 + 0.5f;
 }
 
 static void fill_filtered(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m) {
   const filter *f = &filters[a->method];
-  double wide = stretch(a, n, m), p = centre(a, i, n, m), sum = 0, w[MOST_TAPS];
-  int64_t first = (int64_t)ceil(p - f->radius * wide);
+  float wide = stretch(a, n, m), p = centre(a, i, n, m), sum = 0, *w = t->weight + i * t->taps;
+  int64_t first = (int64_t)ceilf(p - f->radius * wide - 0.5f);
   for (int k = 0; k < t->taps; k++) {
     int64_t at = first + k;
-    double distance = fabs(p - (double)at) / wide;
+    float distance = fabsf(((float)at + 0.5f - p) * (1 / wide));
     w[k] = at < 0 || at >= n || distance >= f->radius ? 0 : f->weight(distance);
     sum += w[k];
     t->from[i * t->taps + k] = clamp(at, n);
   }
-  for (int k = 0; k < t->taps; k++) t->weight[i * t->taps + k] = (float)(w[k] / sum);
+  for (int k = 0; k < t->taps; k++) w[k] *= 1 / sum;
 }
 
 typedef void (*fill)(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, int64_t m);
@@ -134,8 +134,8 @@ typedef void (*fill)(const cn_resize_attrs *a, axis *t, int64_t i, int64_t n, in
 static fill choose(const cn_resize_attrs *a, int64_t n, int64_t m, double *taps) {
   if (a->method == CN_RESIZE_NEAREST) return *taps = 1, fill_nearest;
   if (a->method == CN_RESIZE_AREA) return *taps = ceil((double)n / (double)m) + 1, fill_area;
-  if (a->method == CN_RESIZE_BILINEAR && stretch(a, n, m) == 1) return *taps = 2, fill_linear;
-  return *taps = 2 * ceil(filters[a->method].radius * stretch(a, n, m)) + 1, fill_filtered;
+  if (a->method == CN_RESIZE_BILINEAR && !a->antialias) return *taps = 2, fill_linear;
+  return *taps = 2 * ceilf(filters[a->method].radius * stretch(a, n, m)) + 1, fill_filtered;
 }
 
 static cn_status make_axis(struct cn_planner *p, const cn_resize_attrs *a, axis *t, int64_t n, int64_t m, cn_error *e) {
@@ -181,6 +181,28 @@ static void mix_row(const cn_step *s, int64_t r, float *line) {
   }
 }
 
+/* Between two pixels, then between two rows, rounded as TensorFlow does. */
+static void linear_row(const cn_step *s, int64_t r) {
+  const state *st = s->state;
+  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3], pitch = in[2] * channels;
+  const int64_t *rows = st->y.from + r % to[1] * 2;
+  const float *image = (const float *)s->in[0]->data + r / to[1] * in[1] * pitch, wy = st->y.weight[r % to[1] * 2 + 1];
+  float *out = (float *)s->out[0]->data + r * to[2] * channels;
+  for (int64_t x = 0; x < to[2]; x++, out += channels) {
+    const int64_t left = st->x.from[x * 2] * channels, right = st->x.from[x * 2 + 1] * channels;
+    const float *top = image + rows[0] * pitch, *bottom = image + rows[1] * pitch, wx = st->x.weight[x * 2 + 1];
+    for (int64_t v = 0; v < channels; v++) {
+      float a = top[left + v] + (top[right + v] - top[left + v]) * wx;
+      float b = bottom[left + v] + (bottom[right + v] - bottom[left + v]) * wx;
+      out[v] = a + (b - a) * wy;
+    }
+  }
+}
+
+static void linear_rows(void *context, int64_t begin, int64_t end) {
+  for (int64_t r = begin; r < end; r++) linear_row(context, r);
+}
+
 static void mix_rows(void *context, int i) {
   const cn_step *s = context;
   const state *st = s->state;
@@ -208,6 +230,10 @@ static void run_nearest(const cn_step *s) {
   cn_parallel_range(((const state *)s->state)->rows, 4096 / s->out[0]->shape[2] + 1, pick_rows, (void *)s);
 }
 
+static void run_linear(const cn_step *s) {
+  cn_parallel_range(((const state *)s->state)->rows, 4096 / s->out[0]->shape[2] + 1, linear_rows, (void *)s);
+}
+
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const cn_resize_attrs *a = s->attrs;
   state *st = s->state = cn_plan_memory(p, sizeof *st);
@@ -215,8 +241,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   CN_TRY(make_axis(p, a, &st->y, s->in[0]->shape[1], s->out[0]->shape[1], e));
   CN_TRY(make_axis(p, a, &st->x, s->in[0]->shape[2], s->out[0]->shape[2], e));
   st->rows = s->out[0]->size > 0 ? s->out[0]->shape[0] * s->out[0]->shape[1] : 0;
-  s->run = a->method == CN_RESIZE_NEAREST ? run_nearest : run;
-  if (a->method == CN_RESIZE_NEAREST) return CORNU_OK;
+  s->flops = 8 * (double)s->out[0]->size;
+  s->run = a->method == CN_RESIZE_NEAREST ? run_nearest : run_linear;
+  if (a->method == CN_RESIZE_NEAREST || (a->method == CN_RESIZE_BILINEAR && !a->antialias)) return CORNU_OK;
+  s->run = run;
   st->tasks = st->rows < MOST_TASKS ? (int)st->rows : MOST_TASKS;
   int64_t line = s->in[0]->shape[2] * s->in[0]->shape[3];
   s->scratch_bytes = (size_t)st->tasks * (size_t)line * sizeof(float);
