@@ -387,13 +387,58 @@ def math():
 
 
 def core():
-    x = X(None, 3, 4)
-    return [C("cast", x, dtype) for dtype in ("float64", "int32", "bool", "float16")] + [C("stop_gradient", x)]
+    x, cube, i = X(None, 3, 4), X(4, 3, 2), X(3, dtype="int32", make=count)
+    big = X(None, 5, value=[[-1e10, -1.5, 0.7, 300.2, 1e10], [-inf, 70000, -70000, 2.5, inf]])
+    cases = [C("cast", x, dtype) for dtype in ("float64", "int32", "bool", "float16")] + [C("stop_gradient", x)]
+    cases += [C("saturate_cast", big, dtype) for dtype in ("uint8", "int16", "float16", "bool")]
+    cases += [C("saturate_cast", X(None, 2, dtype="int32", value=[[-5, 300], [70000, 7]]), "int8")]
+    cases += [C("convert_to_tensor", x), C("convert_to_tensor", x, dtype="int32"), C("unstack", cube, axis=1)]
+    cases += [C("unstack", cube, num=2, axis=-1)]
+    cases += [C("scatter", [[0], [2], [0]], X(3, 4), [5, 4]), C("scatter", X(4, 2, dtype="int32", make=count), X(4), (3, 3))]
+    cases += [C("scatter_update", X(3, 4), X(5, 2, dtype="int32", make=count), X(5), reduction=r)
+              for r in (None, "add", "max", "min", "mul")]
+    cases += [C("scatter_update", cube, [[1], [3]], X(2, 3, 2)), C("scatter_update", X(3, 4), [[0, 1], [1, 1]], [1, 2])]
+    return cases + [C("slice", cube, [1, 0, 1], [2, -1, 1]), C("slice", cube, i, [2, 1, 0]), C("slice", cube, np.array([1, 1, 0]), [1, 2, 2]),
+                    C("slice_update", cube, [1, 2, 0], X(2, 1, 2)), C("slice_update", cube, i, X(3, 2, 2)),
+                    C("slice", cube, [1, X(dtype="int32", make=count), 0], [2, 1, 2])]
+
+
+def core_sweep():
+    dtypes = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",
+              "uint64", "bool")
+    numbers = [-1e20, -3e9, -70000.0, -200.5, -1.5, -0.5, 0.0, 0.5, 1.5, 130.0, 254.9, 40000.0, 70000.0, 3e9, 5e9, 1e20]
+    cases = [C(op, X(16, dtype=a, value=np.clip(numbers, 0 if a[0] == "u" else -100, 127) if "int" in a else numbers), b)
+             for op in ("cast", "saturate_cast") for a in dtypes for b in dtypes]
+    cases += [C("saturate_cast", X(4, dtype="int64", value=[-2**40, 2**40, 2**33, 7]), b) for b in dtypes]
+    for dtype in dtypes:
+        x, i = X(3, 4, dtype=dtype), X(5, 2, dtype="int32", make=count)
+        cases += [C("scatter_update", x, i, X(5, dtype=dtype), reduction=r) for r in (None, "add", "max", "min", "mul")]
+        cases += [C("scatter", i, X(5, dtype=dtype), (4, 4)), C("slice_update", x, [1, 1], X(2, 2, dtype=dtype)),
+                  C("slice", x, [0, 1], [-1, 2]), C("unstack", x), C("convert_to_tensor", x, dtype="float32")]
+    x, cube = X(None, 3, 4), X(4, 3, 2)
+    cases += [C("unstack", x, axis=a) for a in (1, 2, -1, -2, 0)] + [C("unstack", x, num=2), C("unstack", X(0, 3))]
+    cases += [C("unstack", X(3, 0), axis=1), C("unstack", X(3, 70), axis=1), C("convert_to_tensor", x, dtype="bool")]
+    cases += [C("convert_to_tensor", x, sparse=False, ragged=False)]
+    for begin in ([1, 2, 0], [5, 0, 0], [-1, 0, 1], [0, 0, 0], [3, 2, 1], np.array([1, 1, 1], "int64"), (2, 1, 0)):
+        cases += [C("slice_update", cube, begin, X(2, 2, 1)), C("slice", cube, begin, [1, 1, 1]), C("slice", cube, begin, [2, -1, 0])]
+    i64 = X(3, dtype="int64", make=count)
+    cases += [C("slice_update", cube, i64, X(4, 3, 2)), C("slice", cube, i64, [2, 1, 0]), C("slice", cube, i64, [-1, 1, 0]),
+              C("slice_update", x, [0, 1, 1], X(2, 2, 2)), C("slice", x, [0, 1, 1], [2, 2, 2]), C("slice", x, [1, 1, 1], [-1, 2, 2]),
+              C("slice_update", cube, [0, 0, 0], np.ones((1, 2, 2), "float32")),
+              C("slice_update", X(4, 3), [0, X(dtype="int32", make=count)], X(2, 2))]
+    j = X(2, 3, 1, dtype="int64", make=count)
+    cases += [C("scatter_update", X(3, 4), j, X(2, 3, 4), reduction=r) for r in (None, "add", "max", "min")]
+    cases += [C("scatter", j, X(2, 3, 4), (3, 4)), C("scatter", X(0, 1, dtype="int32"), X(0, 4), (3, 4)),
+              C("scatter", [[7]], X(1, 4), (3, 4)), C("scatter", [[-1]], X(1, 4), (3, 4)),
+              C("scatter_update", X(3), [[0], [2]], [1.5, 2.5], reduction="MAX"), C("scatter_update", X(3, dtype="int32"), [[0], [2]], [1, 2]),
+              C("scatter_update", x, [[0, 1, 1]], [9.0]), C("scatter_update", X(3, 4), [[0, 1]], X(1, dtype="int32")),
+              C("scatter", np.array([[1], [0]]), X(2, dtype="int64"), [4]), C("scatter_update", X(3, 4), [[0]], np.ones((1, 4), "float32"))]
+    return cases
 
 
 # What is committed, and what is only drawn to look for differences.
 FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core}
-SWEEPS = {"linalg": linalg_sweep}
+SWEEPS = {"core": core_sweep, "linalg": linalg_sweep}
 
 
 def main():

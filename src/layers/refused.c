@@ -16,8 +16,9 @@ static const struct { const char *names, *why; } refused[] = {
     {"DynamicLookup DynamicEmbedding", "its table changes while it runs"},
     {"Distiller SharpnessAwareMinimization", "it wraps a model for training; save that model"},
     {"Eig", "it gives complex numbers, which Cornu does not have; symmetric matrices have Eigh"},
-    {"JVP", "it is called with a Python function"},
     {"Polar", "it gives complex numbers, which Cornu does not have; multiply by the cosine and the sine"},
+    {"JVP Map VectorizedMap Scan AssociativeScan Switch Cond WhileLoop ForiLoop",
+     "it is called with Python functions, of which the file has names or code"},
 };
 
 const char *cn_refusal(const char *class_name) {

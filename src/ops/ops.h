@@ -151,6 +151,21 @@ extern const cn_op cn_op_pad;
 /* (table, indices of any number type, truncated) cn_axis_attrs; an index out of range gives NaN rows for floats, zero
  * for others */
 extern const cn_op cn_op_gather;
+/* ---- scatter.c ---- (x, indices (i…, d), updates): at each index, in their order */
+typedef enum cn_scatter_reduction {
+  CN_SCATTER_SET, CN_SCATTER_ADD, CN_SCATTER_MUL, CN_SCATTER_MAX, CN_SCATTER_MIN
+} cn_scatter_reduction;
+typedef struct cn_scatter_attrs { int reduction; } cn_scatter_attrs;
+extern const cn_op cn_op_scatter;
+extern const cn_op cn_op_slice_at;     /* (x, begin) cn_ints_attrs: v = size of the block */
+extern const cn_op cn_op_slice_update; /* (x, block, begin), begin moved so that the block fits */
+/* (x (n, …), ids (n)) -> (count, …) */
+typedef struct cn_segment_attrs { int64_t count; int reduction; bool zero_empty; } cn_segment_attrs;
+extern const cn_op cn_op_segment;
+/* ---- frames.c ---- */
+typedef struct cn_frames_attrs { int64_t length, stride; } cn_frames_attrs;
+extern const cn_op cn_op_frames;       /* (…, t) -> (…, n, length) */
+extern const cn_op cn_op_overlap_add;  /* (…, n, length) -> (…, (n - 1) * stride + length); length is unused */
 typedef struct cn_one_hot_attrs { int64_t depth; cornu_dtype dtype; } cn_one_hot_attrs;
 extern const cn_op cn_op_one_hot;
 typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */

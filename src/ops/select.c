@@ -206,11 +206,35 @@ static cn_status cast_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+/* A float cut to a whole number as x86 processors and with them TensorFlow do it: what int32 does not hold (for 64-bit
+ * results int64) becomes its lowest number, and narrower dtypes keep the low bits of that. */
+static int64_t cut(double v, cornu_dtype to) {
+  bool wide = to == CORNU_INT64 || to == CORNU_UINT64;
+  if (to == CORNU_UINT32 && v >= 0x1p31 && v < 0x1p32) return (int64_t)v;
+  if (to == CORNU_UINT64 && v >= 0x1p63 && v < 0x1p64) return (int64_t)(uint64_t)v;
+  if (wide) return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN;
+  return v > -0x1p31 - 1 && v < 0x1p31 ? (int64_t)v : INT32_MIN;
+}
+
 static void cast_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
-  cn_convert((char *)s->out[0]->data + (size_t)begin * cornu_dtype_bytes(s->out[0]->dtype), s->out[0]->dtype,
-             (const char *)s->in[0]->data + (size_t)begin * cornu_dtype_bytes(s->in[0]->dtype), s->in[0]->dtype,
-             end - begin);
+  const cn_operand *x = s->in[0], *y = s->out[0];
+  size_t in_size = cornu_dtype_bytes(x->dtype), out_size = cornu_dtype_bytes(y->dtype);
+  const char *from = (const char *)x->data + (size_t)begin * in_size;
+  char *to = (char *)y->data + (size_t)begin * out_size;
+  if (!cn_dtype_is_float(x->dtype) || !cn_dtype_is_integer(y->dtype)) {
+    cn_convert(to, y->dtype, from, x->dtype, end - begin);
+    return;
+  }
+  enum { PIECE = 128 };
+  double values[PIECE];
+  int64_t whole[PIECE];
+  for (int64_t left = end - begin, n; left > 0; left -= n, from += (size_t)n * in_size, to += (size_t)n * out_size) {
+    n = left < PIECE ? left : PIECE;
+    cn_convert(values, CORNU_FLOAT64, from, x->dtype, n);
+    for (int64_t i = 0; i < n; i++) whole[i] = cut(values[i], y->dtype);
+    cn_convert(to, y->dtype, whole, CORNU_INT64, n);
+  }
 }
 
 static void cast_run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, cast_range, (void *)s); }
@@ -226,7 +250,7 @@ static const cn_field cast_fields[] = {
     {0}};
 const cn_op cn_op_cast = {
     .name = "cast",
-    .help = "another dtype; floats to integers truncate\n(…) -> (…)",
+    .help = "another dtype; floats to integers truncate, those out of range as x86 processors do\n(…) -> (…)",
     .flags = CN_OP_ELEMENTWISE,
     .min_in = 1,
     .max_in = 1,
