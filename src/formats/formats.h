@@ -22,6 +22,8 @@ typedef struct cn_source {
   const cn_value *training;    /* NULL: none */
   const char *version, *backend; /* as the file says, else "" */
   bool keras_archive, json;    /* .keras (zip or folder); JSON text; neither: HDF5 */
+  cn_zip *zip;                 /* of a .keras archive … */
+  const char *folder;          /* … or an unzipped one: for assets */
   cn_h5 *h5;                   /* NULL: no weights here */
   cn_weights_layout layout;
   const char *group;           /* where the weights are: "" or "model_weights" */
@@ -33,6 +35,9 @@ enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2, CN_SOURCE_TRUSTED = 4 };
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e);
 void cn_source_close(cn_source *s);
 const char *cn_base_name(const char *path);
+/* The text at "assets/<path>/<name>" of a .keras archive or folder, within the limit of texts; NULL: it has none. The
+ * caller frees *text with cn_free. */
+cn_status cn_source_asset(cn_source *s, const char *path, const char *name, char **text, size_t *length, cn_error *e);
 
 /* Where the config of `source` comes from; weights: the file of the weights (may be source itself, or NULL). */
 cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_load_options *options, cn_origin *out,
@@ -41,8 +46,9 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
 cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options,
                                cn_origin *out, cn_error *e);
 
-/* Declares the weights of custom layers from the file's arrays; before the model is built. */
-cn_status cn_weights_declare(cn_model *m, cn_source *s, cn_error *e);
+/* Declares the weights of custom layers from the file's arrays, and lets layers take what decides shapes from it and from
+ * the assets of the model's own file; before the model is built. */
+cn_status cn_weights_declare(cn_model *m, cn_source *assets, cn_source *weights, cn_error *e);
 /* Puts the arrays of the file into a built model. */
 cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options,
                           cn_error *e);

@@ -52,7 +52,7 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
   cn_status status = cn_origin_of(source, weights, options, &origin, e);
   if (!status) status = cn_model_from_config(source->config, &origin, customs, &m, e);
   if (!status && !set_texts(m, source, path)) status = cn_no_memory(e);
-  if (!status && weights) status = cn_weights_declare(m, weights, e);
+  if (!status && weights) status = cn_weights_declare(m, source, weights, e);
   if (!status) status = cn_model_build(m, e);
   if (status) cn_at(e, status, "%s", source->name);
   else if (weights) status = load_from(m, weights, options, e);

@@ -285,11 +285,33 @@ static cn_status open_members(cn_source *s, const members *m, int parts, cn_erro
 }
 
 static cn_status open_zip(const char *path, int parts, cn_source *s, cn_error *e) {
-  members m = {.folder = path};
-  CN_TRY(cn_zip_open(path, &m.zip, e));
-  cn_status status = open_members(s, &m, parts, e);
-  cn_zip_close(m.zip);
-  return status;
+  CN_TRY(cn_zip_open(path, &s->zip, e));
+  return open_members(s, &(members){.folder = path, .zip = s->zip}, parts, e);
+}
+
+static cn_status open_folder(const char *path, int parts, cn_source *s, cn_error *e) {
+  s->folder = cn_arena_string(&s->tree.arena, path);
+  return s->folder ? open_members(s, &(members){.folder = path}, parts, e) : cn_no_memory(e);
+}
+
+/* Names of layers come into the path of an asset: none of them may lead out of the folder. */
+static bool stays_inside(const char *path) {
+  for (const char *part = path;; part = strchr(part, '/') + 1) {
+    size_t n = strcspn(part, "/");
+    if (n == 0 || (part[0] == '.' && (n == 1 || (n == 2 && part[1] == '.'))) || memchr(part, '\\', n)) return false;
+    if (!part[n]) return true;
+  }
+}
+
+cn_status cn_source_asset(cn_source *s, const char *path, const char *name, char **text, size_t *length, cn_error *e) {
+  char at[4096];
+  *text = NULL;
+  if (snprintf(at, sizeof at, "assets/%s/%s", path, name) >= (int)sizeof at || !stays_inside(at)) return CORNU_OK;
+  int entry = s->zip ? cn_zip_find(s->zip, at) : -1;
+  if (entry >= 0) return cn_zip_read(s->zip, entry, cn_limits.max_text_bytes, text, length, e);
+  if (!s->folder || !has_file(s->folder, at)) return CORNU_OK;
+  cn_status status = read_member(&(members){.folder = s->folder}, at, cn_limits.max_text_bytes, text, length, e);
+  return status ? cn_at(e, status, "%s", at) : CORNU_OK;
 }
 
 /* ---- All ---- */
@@ -304,7 +326,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
   switch (what) {
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;
-    case KERAS_FOLDER: status = open_members(s, &(members){.folder = path}, parts, e); break;
+    case KERAS_FOLDER: status = open_folder(path, parts, s, e); break;
     default: status = open_json(path, s, e); break;
   }
   if (!status) return CORNU_OK;
@@ -315,6 +337,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
 
 void cn_source_close(cn_source *s) {
   cn_h5_close(s->h5);
+  cn_zip_close(s->zip);
   cn_arena_free(&s->tree.arena);
   *s = (cn_source){0};
 }

@@ -217,6 +217,35 @@ cn_status cn_weights_adopt(cn_loading *g, cn_layer *l, const cn_stored *arrays, 
   return CORNU_OK;
 }
 
+/* ---- What is no weight ---- */
+
+typedef struct store { cn_loading *g; const char *path; const cn_stored_list *arrays; } store;
+
+static cn_status store_text(void *user, const char *name, char **text, size_t *length, cn_error *e) {
+  const store *s = user;
+  *text = NULL;
+  return *s->path ? cn_source_asset(s->g->assets, s->path, name, text, length, e) : CORNU_OK;
+}
+
+static cn_status store_array(void *user, const char *name, int number, cn_tensor **out, cn_error *e) {
+  const store *s = user;
+  cn_h5 *h5 = s->g->source->h5;
+  *out = NULL;
+  if (s->arrays)
+    return number < s->arrays->count ? cn_h5_array_read(h5, s->arrays->items[number].path, out, e) : CORNU_OK;
+  const char *named = cn_arena_printf(&s->g->arena, "%s/vars/%s", s->path, name),
+             *numbered = cn_arena_printf(&s->g->arena, "%s/vars/%d", s->path, number);
+  if (!named || !numbered) return cn_no_memory(e);
+  const char *at = cn_h5_find(h5, named) == CN_H5_ARRAY ? named : numbered;
+  return cn_h5_find(h5, at) == CN_H5_ARRAY ? cn_h5_array_read(h5, at, out, e) : CORNU_OK;
+}
+
+cn_status cn_weights_restore(cn_loading *g, cn_layer *l, const char *path, const cn_stored_list *arrays) {
+  store s = {g, path, arrays};
+  cn_status status = l->type->restore(l, &(cn_layer_store){&s, store_text, store_array}, g->e);
+  return status ? cn_at(g->e, status, "layer \"%s\" (%s)", l->name, l->class_name) : CORNU_OK;
+}
+
 /* ---- All ---- */
 
 static cn_status finish(cn_loading *g, cn_status status) {
@@ -231,10 +260,19 @@ static cn_status finish(cn_loading *g, cn_status status) {
   return status;
 }
 
-cn_status cn_weights_declare(cn_model *m, cn_source *s, cn_error *e) {
-  cn_loading g = {.model = m, .source = s, .origin = m->origin, .e = e};
-  if (!m->customs || !m->customs->count || !s->layout) return CORNU_OK;
-  return finish(&g, s->layout == CN_WEIGHTS_OBJECTS ? cn_objects_declare(&g) : cn_legacy_declare(&g));
+static bool takes_part(const cn_layer *l) {
+  bool any = cn_weights_open(l) || (l->type && l->type->restore);
+  for (int i = 0; l->model && i < l->model->n_layers && !any; i++) any = takes_part(l->model->layers[i]);
+  for (int i = 0; i < l->n_children && !any; i++) any = takes_part(l->children[i].layer);
+  return any;
+}
+
+cn_status cn_weights_declare(cn_model *m, cn_source *assets, cn_source *weights, cn_error *e) {
+  cn_loading g = {.model = m, .source = weights, .assets = assets, .origin = m->origin, .e = e};
+  bool any = false;
+  for (int i = 0; i < m->n_layers && !any; i++) any = takes_part(m->layers[i]);
+  if (!any || !weights->layout) return CORNU_OK;
+  return finish(&g, weights->layout == CN_WEIGHTS_OBJECTS ? cn_objects_declare(&g) : cn_legacy_declare(&g));
 }
 
 cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options,

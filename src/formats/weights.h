@@ -12,6 +12,7 @@ typedef struct cn_stored_list { cn_stored *items; int count, capacity; } cn_stor
 typedef struct cn_loading {
   cn_model *model;
   cn_source *source;
+  cn_source *assets;      /* the model's own file, before the build */
   cn_origin origin;       /* of the weights */
   bool by_name, skip_mismatch;
   cn_arena arena;
@@ -41,6 +42,10 @@ cn_status cn_slots_of(cn_loading *g, cn_layer *l, cn_slots *out);
 /* A custom layer that wants the file's own arrays for weights. */
 bool cn_weights_open(const cn_layer *l);
 cn_status cn_weights_adopt(cn_loading *g, cn_layer *l, const cn_stored *arrays, int n);
+
+/* Lets the layer take what the file keeps for it: `path` leads to its group and assets ("": it has none), `arrays` are
+ * those of its own where the file lists them (NULL: it does not). */
+cn_status cn_weights_restore(cn_loading *g, cn_layer *l, const char *path, const cn_stored_list *arrays);
 
 cn_status cn_legacy_load(cn_loading *g);
 cn_status cn_legacy_declare(cn_loading *g);

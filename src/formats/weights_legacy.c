@@ -284,7 +284,7 @@ static cn_status put_layer(cn_loading *g, cn_layer *l, const file_layer *from) {
   cn_slots weights;
   CN_TRY(cn_slots_of(g, l, &weights));
   if (weights.count == 0) {
-    if (from->arrays.count && !g->skip_mismatch)
+    if (from->arrays.count && !g->skip_mismatch && !(l->type && l->type->restore))
       cn_loading_problem(g, "layer \"%s\" (%s): %d arrays in the file, the config needs none", l->name, l->class_name,
                          from->arrays.count);
     return CORNU_OK;
@@ -422,6 +422,7 @@ static cn_status arrays_of_child(cn_loading *g, const cn_layer *child, const fil
 static cn_status declare_below(cn_loading *g, cn_layer *l, const file_layer *from, bool own, int depth) {
   if (depth > cn_limits.max_depth) return CORNU_OK;
   if (cn_weights_open(l)) return declare_layer(g, l, from, own);
+  if (l->type && l->type->restore) return cn_weights_restore(g, l, "", own ? &from->arrays : &(cn_stored_list){0});
   for (int i = 0; l->model && i < l->model->n_layers; i++)
     CN_TRY(declare_below(g, l->model->layers[i], from, false, depth + 1));
   for (int i = 0; i < l->n_children; i++) {

@@ -101,6 +101,7 @@ static cn_status put_own(walker *w, cn_layer *l, const cn_layer *top, const char
     arrays = (cn_stored_list){0}; /* its weights are those of its parts, too */
     CN_TRY(list_below(w, path, "", 0, &arrays));
   }
+  if (arrays.count == 0 && l->type && l->type->restore) return CORNU_OK; /* it has taken what there is */
   if (arrays.count == 0) return note_missing(w, l, vars);
   CN_TRY(cn_weights_put(w->g, l, cn_loading_layer(w->g, top, l), arrays.items, arrays.count));
   return note_seen(w, l);
@@ -118,6 +119,8 @@ static cn_status walk_layer(walker *w, cn_layer *l, const cn_layer *top, const c
     cn_stored_list arrays = {0};
     if (cn_h5_find(w->g->source->h5, path) == CN_H5_GROUP) status = list_below(w, path, "", 0, &arrays);
     if (!status) status = cn_weights_adopt(w->g, l, arrays.items, arrays.count);
+  } else if (w->declaring && l->type && l->type->restore) {
+    status = cn_weights_restore(w->g, l, path, NULL);
   } else if (!w->declaring) {
     status = put_own(w, l, top, path);
   }

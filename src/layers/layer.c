@@ -116,6 +116,7 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
   atomic_init(&l->references, 1);
   l->type = type;
   l->compute = CORNU_FLOAT32;
+  l->named = CORNU_DTYPES;
   l->origin = *origin;
   l->customs = customs ? cn_custom_set_share(customs) : NULL;
   l->custom = cn_custom_find(customs, class_name, name);
@@ -212,12 +213,23 @@ void cn_layer_drop(cn_layer *l) {
   for (int i = 0; i < l->n_weights; i++) cornu_tensor_release(l->weights[i].value);
   for (int i = 0; i < l->n_children; i++) cn_layer_drop(l->children[i].layer);
   for (int i = 0; i < l->n_states; i++) cornu_tensor_release(l->states[i]);
+  for (int i = 0; i < CN_COUNT(l->kept); i++) cornu_tensor_release(l->kept[i]);
   cornu_model_release(l->model);
   cn_custom_set_drop(l->customs);
   cn_arena_free(&l->arena);
   cn_arena_free(&l->path_arena);
   cn_free(l);
 }
+
+cn_status cn_layer_keep(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
+  cn_tensor *plain;
+  CN_TRY(cornu_tensor_contiguous(value, &plain, e));
+  cornu_tensor_release(l->kept[index]);
+  l->kept[index] = plain;
+  return CORNU_OK;
+}
+
+cn_tensor *cn_layer_kept(const cn_layer *l, int index) { return l->kept[index]; }
 
 cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn_error *e) {
   const char *name = cn_arena_string(&l->arena, attribute);

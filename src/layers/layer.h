@@ -47,6 +47,7 @@ struct cornu_layer {
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
   cornu_dtype compute;          /* float32, or what the dtype policy says: weights and results */
+  cornu_dtype named;            /* as the policy names it, integers, too; CORNU_DTYPES: it does not */
   bool policy, casts;           /* the config names a policy; calls cast float inputs to `compute` */
   cn_weight *weights;           /* its own; children have theirs */
   int n_weights, cap_weights;
@@ -55,6 +56,7 @@ struct cornu_layer {
   struct cornu_model *model;    /* a nested model: type is the model's descriptor */
   const cornu_custom *custom;   /* handler of an unknown class or Lambda */
   struct cn_custom_set *customs;/* keeps it alive */
+  cn_tensor *kept[2];           /* what restore() found that is no weight: a vocabulary, boundaries */
   cn_tensor **states;           /* what a stateful layer carries from run to run; model/states.c guards them */
   int n_states, cap_states;
   atomic_uint revision;         /* raised when weights change: plans made before are stale */
@@ -96,6 +98,15 @@ enum {
   CN_LAYER_INTEGERS = 512 /* a policy of integers makes those of what comes out */
 };
 
+/* What a file keeps for a layer beside its weights. */
+typedef struct cn_layer_store {
+  void *user;
+  /* A text ("vocabulary.txt"); NULL when it is not there. The caller frees *text with cn_free. */
+  cn_status (*text)(void *user, const char *name, char **text, size_t *length, cn_error *e);
+  /* An array by its name, or by its number where the file has no such names; NULL when it is not there. */
+  cn_status (*array)(void *user, const char *name, int number, cn_tensor **out, cn_error *e);
+} cn_layer_store;
+
 struct cn_layer_type {
   const char *name;         /* Keras's current class name */
   const char *aliases;      /* other class names that mean the same, separated by spaces */
@@ -110,6 +121,8 @@ struct cn_layer_type {
   cn_status (*upgrade)(cn_layer *l, cn_value *config, cn_error *e);
   /* Rules between fields; derives settings; creates further children. NULL: nothing. */
   cn_status (*check)(cn_layer *l, cn_error *e);
+  /* Takes from the file, before build, what decides shapes: cn_layer_keep. NULL: nothing. */
+  cn_status (*restore)(cn_layer *l, const cn_layer_store *store, cn_error *e);
   /* Declares weights (cn_layer_add_weight) from the types of the positional inputs. NULL: none. */
   cn_status (*build)(cn_layer *l, const cn_type *in, int n_in, cn_error *e);
   /* Emits ops and returns outputs. */
@@ -158,6 +171,9 @@ cn_status cn_layer_policy_of(const cn_layer *l, const cn_value **out, cn_error *
 void cn_layer_infer(cn_layer *l, const cn_type *in, int n_in); /* from the inputs, where the config is too old to tell */
 /* For check(): a wrapped layer under its Keras attribute name; takes the reference over. */
 cn_status cn_layer_adopt(cn_layer *l, const char *attribute, cn_layer *child, cn_error *e);
+/* For restore(): keeps the tensor (borrowed; retained) in place `index` of l->kept; kept: borrowed, or NULL. */
+cn_status cn_layer_keep(cn_layer *l, int index, cn_tensor *value, cn_error *e);
+cn_tensor *cn_layer_kept(const cn_layer *l, int index);
 /* For build(). */
 cn_status cn_layer_add_weight(cn_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
                               const cn_value *initializer, cn_error *e);

@@ -97,6 +97,7 @@ cn_status cn_layer_policy(cn_layer *l, cn_error *e) {
     name += 6;
   if (strcmp(name, "string") == 0) return CORNU_OK;
   if (!cornu_dtype_parse(name, &dtype)) return unknown(v, e);
+  l->named = dtype;
   bool integer = l->type->flags & CN_LAYER_INTEGERS && cn_dtype_is_integer(dtype);
   l->compute = dtype == CORNU_FLOAT64 || integer ? dtype : CORNU_FLOAT32;
   l->casts = (l->origin.keras >= 3 || (l->origin.tf && !integer)) && (cn_dtype_is_float(dtype) || integer) &&

@@ -249,6 +249,22 @@ typedef struct cn_rnn_attrs {
 } cn_rnn_attrs;
 extern const cn_op cn_op_simple_rnn, cn_op_lstm, cn_op_gru;
 
+/* ---- hash.c: strings and whole numbers (as decimal text) into buckets: int64 ---- */
+typedef struct cn_hash_attrs { int64_t bins; cn_ints key; } cn_hash_attrs; /* key: two numbers for SipHash; n = -1 */
+extern const cn_op cn_op_hash_bucket;  /* (x, mask?): the mask alone has bucket 0 */
+extern const cn_op cn_op_hash_cross;   /* (x, y, …); no key */
+/* ---- lookup.c ---- */
+typedef struct cn_lookup_attrs { int64_t first, missing; } cn_lookup_attrs;
+/* (x, vocabulary): position + first, or missing; int64. The vocabulary is constant and repeats nothing. */
+extern const cn_op cn_op_lookup;
+extern const cn_op cn_op_refuse_missing; /* (positions, values): fails where a position is negative */
+/* ---- encode.c ---- */
+extern const cn_op cn_op_bucketize; /* (x, rising boundaries): how many are not above x; int64 */
+enum { CN_RANGE_ANY, CN_RANGE_POSITIVE, CN_RANGE_ALL }; /* which categories may come: others fail, or are left out */
+typedef struct cn_encode_attrs { int64_t depth; bool count; int range; cornu_dtype dtype; } cn_encode_attrs;
+/* (indices (…, n), weights?) -> (…, depth): 1 where the category is in the row, or how often, or the sum of weights */
+extern const cn_op cn_op_encode_categories;
+
 /* ---- host_call.c: an eager custom layer ---- */
 typedef struct cn_host_call_attrs {
   void *user;
