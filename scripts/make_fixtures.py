@@ -340,6 +340,27 @@ def spectral():
          inputs=[np.arange(80, dtype="float32").reshape(2, 5, 4, 2) / 40 - 1, np.array([[1, 2, 0], [6, 3, 3]], "float32")])
 
 
+def doubles():
+    """float64 in every family of layers; then layers with policies of their own."""
+    i, j, d = Input((6, 5, 4)), Input((5, 3)), {"dtype": "float64"}
+    x = L.BatchNormalization(**d)(L.Conv2D(6, 3, padding="same", activation="elu", **d)(i))
+    x = L.MaxPooling2D(2, padding="same", **d)(L.DepthwiseConv2D(2, depth_multiplier=2, activation="softplus", **d)(x))
+    x = L.AveragePooling2D(2, strides=1, **d)(L.Conv2DTranspose(3, 3, strides=2, **d)(x))
+    y = L.Bidirectional(L.LSTM(4, return_sequences=True, **d), **d)(L.Conv1D(4, 2, activation="hard_sigmoid", **d)(j))
+    y = L.LayerNormalization(**d)(L.MultiHeadAttention(2, 3, **d)(y, y))
+    z = L.GRU(3, reset_after=False, **d)(L.PReLU(**d)(L.SimpleRNN(5, return_sequences=True, **d)(y)))
+    last = L.Dense(3, activation="softmax", **d)(L.Multiply(**d)([z, L.GlobalAveragePooling2D(**d)(x)]))
+    save("doubles", Model([i, j], [x, y, last]), rtol=1e-11, atol=1e-13, dtypes=["float64"] * 3)
+
+    i, policy = Input((4,)), getattr(keras, "DTypePolicy", None) or keras.mixed_precision.Policy
+    x = L.Dense(5, activation="gelu", dtype="float64")(L.Dense(6, activation="tanh", dtype=policy("mixed_float16"))(i))
+    half = L.Dense(3, dtype="bfloat16")(L.Concatenate(dtype="float32")([x, L.Dense(2, dtype="float16")(x)]))
+    inner = Input((3,), dtype="float64")
+    nested = Model(inner, L.Dense(4, activation="sigmoid", dtype="float64")(inner))
+    y = nested(L.Activation("linear", dtype="float32")(half))
+    save("policies", Model(i, [x, y]), rtol=2e-2, atol=2e-2, dtypes=["float64"] * 2)
+
+
 def quantised():
     """Dense, EinsumDense and the two embeddings in every mode that Keras reads back itself, and low-rank weights."""
     q, ids = keras.quantizers, [np.array([[1, 2, 0, 6], [6, 3, 3, 5]], "float32")]
@@ -434,7 +455,7 @@ def main():
                  activations, normalised, nested, siamese, orders]
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
-        cases += [spectral] if SUITE in ("tfkeras2", "keras3") else []
+        cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else []
     for case in cases:
         if sys.argv[2:] and case.__name__ not in sys.argv[2:]:
             continue

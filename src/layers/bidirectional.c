@@ -133,7 +133,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   int n = call_child(l->children[0].layer, t, c, constants, states, half, forward);
   int m = call_child(l->children[1].layer, t, c, constants, states + half, half, backward);
   if (t->status || n < 1 || m < 1) return;
-  cn_edge y = cn_emit_compute(t, forward[0].data), z = cn_emit_compute(t, backward[0].data);
+  cn_edge y = forward[0].data, z = backward[0].data;
+  if (l->origin.keras >= 3) y = cn_emit_compute(t, y), z = cn_emit_compute(t, z);
   cn_edge mask = s->return_sequences ? c->in[0].mask : CN_NO_EDGE;
   /* Outputs are in processing order: the backward ones are turned to match. */
   if (s->return_sequences) z = cn_emit1(t, &cn_op_reverse, &(cn_ints_attrs){{1, {s->time_major ? 0 : 1}}}, z);

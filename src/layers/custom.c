@@ -83,7 +83,7 @@ static void lower_eager(cn_layer *l, cn_trace *t, cn_call *c) {
     attrs.out.rank = rank;
     memcpy(attrs.out.shape, shape, sizeof *shape * (size_t)rank);
   }
-  attrs.out.dtype = CORNU_FLOAT32;
+  attrs.out.dtype = l->compute;
   eager *g = cn_arena_alloc(&l->arena, sizeof *g);
   cn_edge *in = cn_arena_array(&t->graph->arena, (size_t)c->n_positional, sizeof *in);
   if (!g || !in) {

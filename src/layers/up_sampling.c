@@ -56,7 +56,8 @@ static void interpolate(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_resize_attrs a = {.scale = {s->size.v[0], s->size.v[1]}, .method = s->interpolation,
                        .grid = old ? CN_GRID_ASYMMETRIC : CN_GRID_HALF_PIXEL};
   x = cn_spatial_leave(t, cn_emit1(t, &cn_op_resize, &a, x), 2, first);
-  cn_call_return(t, c, cn_emit_compute(t, x), CN_NO_EDGE); /* TensorFlow resizes in float32 */
+  if (l->origin.keras >= 3) x = cn_emit_compute(t, x); /* before, TensorFlow's float32 stays */
+  cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
 static void lower1(cn_layer *l, cn_trace *t, cn_call *c) { repeat(l, t, c, 1); }
