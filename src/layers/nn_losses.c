@@ -122,16 +122,18 @@ static void binary(cn_operation_call *c) {
 static const cn_field psnr_fields[] = {
     {.name = "max_val", .kind = CN_F_FLOAT, MEMBER(max_val), .help = "the largest value that can be"}, {0}};
 
-/* 20 log10(max_val) - 10 log10(mean((x1 - x2)²)) */
+/* 20 log10(max_val) - 10 log10(mean((x1 - x2)²)), the mean of whole numbers cut off. */
 static void psnr(cn_operation_call *c) {
   cornu_dtype dtype;
   cn_edge a = cn_argument_floats(c, "x1", &dtype), b = cn_argument_floats(c, "x2", NULL);
   cn_edge off = cn_emit2(c->t, &cn_op_squared_difference, NULL, a, b);
   cn_edge mean = cn_emit1(c->t, &cn_op_mean, &(cn_reduce_attrs){.axes = {.n = -1}}, off);
-  cn_edge noise = cn_emit1(c->t, &cn_op_log10, NULL, mean);
+  bool whole = !cn_dtype_is_float(dtype);
+  cn_edge noise = cn_emit1(c->t, &cn_op_log10, NULL, whole ? cn_emit1(c->t, &cn_op_trunc, NULL, mean) : mean);
   cn_edge scaled = cn_emit2(c->t, &cn_op_mul, NULL, noise, cn_emit_like(c->t, noise, 10));
   double peak = 20 * log10(((const options *)c->options)->max_val);
-  cn_operation_return_as(c, cn_emit2(c->t, &cn_op_sub, NULL, cn_emit_like(c->t, scaled, peak), scaled), dtype);
+  cn_operation_return_as(c, cn_emit2(c->t, &cn_op_sub, NULL, cn_emit_like(c->t, scaled, peak), scaled),
+                         whole ? CORNU_FLOAT32 : dtype);
 }
 
 /* ---- Codes of classes ---- */

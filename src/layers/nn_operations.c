@@ -22,6 +22,11 @@ static bool is_whole(const cn_operation_call *c, const char *name) {
 static void clip_whole(cn_operation_call *c, double min, double max) {
   cn_operation_return(c, cn_emit1(c->t, &cn_op_clip, &(cn_clip_attrs){min, max}, cn_argument_tensor(c, "x")));
 }
+static void soft_shrink(cn_operation_call *c) {
+  cornu_dtype dtype;
+  cn_edge x = cn_argument_floats(c, "x", &dtype);
+  cn_operation_return_as(c, cn_emit1(c->t, cn_op_find("soft_shrink"), c->options, x), dtype);
+}
 static void relu(cn_operation_call *c) { is_whole(c, "x") ? clip_whole(c, 0, NAN) : activate(c); }
 static void relu6(cn_operation_call *c) { is_whole(c, "x") ? clip_whole(c, 0, 6) : activate(c); }
 
@@ -109,7 +114,7 @@ const cn_operation cn_operations_nn_activation[] = {
     ACT("SparseSigmoid", "sparse_sigmoid"),
     ACT("Softplus", "softplus"),
     ACT("Softsign", "softsign"),
-    ACT("SoftShrink", "soft_shrink"),
+    {.name = "SoftShrink", .arguments = "x", .op = "soft_shrink", .emit = soft_shrink},
     ACT("SparsePlus", "sparse_plus"),
     ACT("Silu", "silu"),
     ACT("Squareplus", "squareplus"),

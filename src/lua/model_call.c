@@ -112,14 +112,25 @@ void cn_lua_model_inputs(lua_State *L, cornu_model *m, int arg, cornu_tensor **i
   in[0] = as_input(L, lua_gettop(L), &port);
 }
 
+/* Whether each output has a name of its own: those of one dict have, those of a list with a dict in it may not. */
+static bool all_named(const cornu_model *m, int n) {
+  cornu_port port, other;
+  for (int k = 0; k < n; k++) {
+    if (!cornu_model_output(m, k, &port) || !port.key) return false;
+    for (int i = 0; i < k; i++)
+      if (cornu_model_output(m, i, &other) && !strcmp(port.key, other.key)) return false;
+  }
+  return true;
+}
+
 int cn_lua_model_outputs(lua_State *L, cornu_model *m, int n) {
   cornu_port port;
+  bool named = all_named(m, n);
   if (n == 1 && cornu_model_output(m, 0, &port) && !port.key) return 1;
   lua_createtable(L, n, 0);
   lua_insert(L, -n - 1);
   for (int k = n - 1; k >= 0; k--) {
-    bool named = cornu_model_output(m, k, &port) && port.key;
-    if (named) lua_setfield(L, -k - 2, port.key);
+    if (named && cornu_model_output(m, k, &port)) lua_setfield(L, -k - 2, port.key);
     else lua_rawseti(L, -k - 2, k + 1);
   }
   return 1;
