@@ -409,6 +409,40 @@ CORNU_API cornu_status cornu_model_slice(cornu_model *m, cornu_layer *const *fro
 /* First..last layer of the model's order, 0-based, inclusive. */
 CORNU_API cornu_status cornu_model_range(cornu_model *m, int first, int last, cornu_model **out, cornu_error *e);
 
+/* Composing models. A layer by its class and Keras's arguments (config: a dict or NULL; the newest Keras that has the
+ * class says what they mean); without a name it gets one, which changes where it would be there twice. The caller
+ * releases what these make. */
+CORNU_API cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, cornu_layer **out,
+                                       cornu_error *e);
+CORNU_API cornu_status cornu_model_as_layer(cornu_model *m, cornu_layer **out, cornu_error *e); /* shares m */
+/* shape: with the batch; -1: unknown. name: NULL for one by its number. */
+CORNU_API cornu_status cornu_input_new(const char *name, cornu_dtype dtype, int rank, const int64_t *shape,
+                                       cornu_symbol **out, cornu_error *e);
+/* Calls a layer on symbols. At its first call it builds: weights are declared and take initial values by `seed`.
+ * *n_out: the room on entry, the number on return. */
+CORNU_API cornu_status cornu_layer_apply(cornu_layer *l, cornu_symbol *const *in, int n_in, uint64_t seed,
+                                         cornu_symbol **out, int *n_out, cornu_error *e);
+/* The model between symbols; layers and weights are shared with every other model that has them. Inputs may be values in
+ * the middle of a graph. keys: names in dicts, or NULL. */
+CORNU_API cornu_status cornu_model_new(const char *name, cornu_symbol *const *inputs, const char *const *input_keys,
+                                       int n_inputs, cornu_symbol *const *outputs, const char *const *output_keys,
+                                       int n_outputs, cornu_model **out, cornu_error *e);
+/* Layers one after the other. input: NULL where the first layer tells its shape, or the first run shall. */
+CORNU_API cornu_status cornu_model_sequential(const char *name, cornu_layer *const *layers, int n,
+                                              const cornu_symbol *input, uint64_t seed, cornu_model **out,
+                                              cornu_error *e);
+/* m with after[i] in the place of before[i] for all that take it; later layers are called again. name: NULL: m's. */
+CORNU_API cornu_status cornu_model_rewire(cornu_model *m, cornu_symbol *const *before, cornu_symbol *const *after,
+                                          int n, const char *name, cornu_model **out, cornu_error *e);
+/* Layers, weights, nested models anew, with equal values. name: NULL: m's. */
+CORNU_API cornu_status cornu_model_clone(cornu_model *m, const char *name, cornu_model **out, cornu_error *e);
+/* m: in which no other layer may have that name, or NULL. */
+CORNU_API cornu_status cornu_layer_rename(cornu_layer *l, const cornu_model *m, const char *name, cornu_error *e);
+CORNU_API cornu_status cornu_model_rename(cornu_model *m, const char *name, cornu_error *e);
+/* For the layer or model and all layers within. */
+CORNU_API cornu_status cornu_layer_set_trainable(cornu_layer *l, bool trainable, cornu_error *e);
+CORNU_API cornu_status cornu_model_set_trainable(cornu_model *m, bool trainable, cornu_error *e);
+
 /* Keras's table of layers, output shapes and parameters. The caller frees with cornu_free. width 0: 80. */
 CORNU_API cornu_status cornu_model_summary(cornu_model *m, int width, char **out, cornu_error *e);
 
@@ -427,6 +461,7 @@ CORNU_API const cornu_value *cornu_layer_config(const cornu_layer *l);     /* bo
 CORNU_API cornu_model *cornu_layer_model(const cornu_layer *l);            /* of a nested model, borrowed; else NULL */
 CORNU_API bool cornu_layer_trainable(const cornu_layer *l);
 CORNU_API int cornu_layer_weights(const cornu_layer *l);
+CORNU_API int cornu_layer_trainable_weights(const cornu_layer *l);         /* how many; they come first */
 CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "kernel", "forward_layer/kernel" */
 CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
 /* copied */

@@ -47,7 +47,33 @@ slice begins or ends is taken apart. model[{a, b}] is the slice between the a-th
 A model that gives the outputs of many layers in one run: outputs_of{"conv1", "encoder/fc"}(x) is a list in that order,
 outputs_of{a = "conv1", b = "encoder/fc"}(x) a table {a =, b =}, outputs_of "conv1"(x) a tensor. Layers are named as in
 model:slice.]] },
-  { "model:layers", "model:layers() → {layer, …}", "All layers in the model's order." },
+  { "model:layers", "model.layers, model:layers() → {layer, …}",
+    'All layers in the model\'s order; model.layers.conv1 is the one of that name.' },
+  { "model:add", "model:add(layer) → model", [[
+Puts a layer or a model at the end of a Sequential, the same object afterwards; cornu.Input as the first thing.]] },
+  { "model:pop", "model:pop() → layer",
+    "Takes the last layer off a Sequential. Of other models model[{1, -2}] is the part without the last layer." },
+  { "model:replace", "model:replace(layer, with) → model", [[
+A new model with something else in the place of a layer (a name, number or layer of the model itself): a layer, a model, a
+list of them, or a function that gets the layer's input and returns what takes the place of its output. Everything else
+is shared with the old model, which stays as it is; shapes that do not fit the layers behind are errors.]] },
+  { "model:insert", "model:insert(layer, with) → model",
+    "A new model with something behind a layer; the arguments are those of model:replace." },
+  { "model:clone", "model:clone([name]) → model", [[
+A copy whose layers are its own: their weights have equal values and change without those of the first model.]] },
+  { "model:as_layer", "model:as_layer() → layer", [[
+The model as a layer of another; cornu.Sequential{model, …} and model(symbol) do it themselves. Weights are shared.]] },
+  { "model:rename", "model:rename(name) → model", "The same as model.name = name." },
+  { "model:weights", "model:weights() → {tensor, …}",
+    "Of all layers, in their order; read-only views. model:weight_names() tells their names." },
+  { "model:trainable_weights", "model:trainable_weights() → {tensor, …}",
+    "Those that training changes: not statistics, not those of frozen layers." },
+  { "model:non_trainable_weights", "model:non_trainable_weights() → {tensor, …}", "The others." },
+  { "model:weight_names", "model:weight_names() → {name, …}", '"conv1/kernel", in the order of model:weights().' },
+  { "model:get_weights", "model:get_weights() → {tensor, …}", "Copies, in the order of model:weights()." },
+  { "model:set_weights", "model:set_weights{w, …} → model", [[
+Copies tensors (or tables) into the layers: a list in the order of model:weights(), or some by name:
+model:set_weights{["conv1/bias"] = cornu.zeros(16)}. All or none are set.]] },
   { "model:layer", "model:layer(name_or_number) → layer", '"outer/inner" goes into nested models.' },
   { "model:summary", "model:summary([width]) → text",
     "Keras's table of layers, output shapes and parameters; also tostring(model)." },
@@ -73,12 +99,21 @@ that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in th
   { "plan:close", "plan:close()", "Frees the plan now." },
   -- layers
   { "layer", "layer(x) → y", [[
-Runs the layer alone. Fields: name class_name config trainable model (of a nested model). config holds Keras's own keys
+Runs the layer alone; on symbols (or a list), adds a call of the layer and gives its outputs as symbols.
+layer.name = "x" renames, layer.trainable = false freezes the layer and all within. Fields: name class_name config trainable model (of a nested model). config holds Keras's own keys
 with Keras's meaning (axes count from 0 there). #layer is the number of weights.]] },
   { "layer:weights", "layer:weights() → {tensor, …}",
     "In Keras's order; read-only views: change a clone() and set_weights it." },
   { "layer:weight_names", "layer:weight_names() → {name, …}", "In the order of layer:weights()." },
-  { "layer:set_weights", "layer:set_weights{w, …} → layer", "Copies tensors (or tables) into the layer." },
+  { "layer:set_weights", "layer:set_weights{w, …} → layer", [[
+Copies tensors (or tables) into the layer: a list in the order of layer:weights(), or some by name,
+layer:set_weights{bias = {0, 0}}. Every model that has the layer sees them.]] },
+  { "layer:get_weights", "layer:get_weights() → {tensor, …}", "Copies, in the order of layer:weights()." },
+  { "layer:weight", "layer:weight(name) → tensor", "A read-only view by name." },
+  { "layer:rename", "layer:rename(name) → layer", [[
+The same as layer.name = name. Another layer of that name in the model is an error.]] },
+  { "layer:count_trainable", "layer:count_trainable() → number",
+    "How many of layer:weights() training changes; they come first." },
   { "layer:add_weight", "layer:add_weight(name, shape [, trainable = true]) → layer",
     "Declares a weight, in the build function of a custom layer." },
   { "layer:states", "layer:states() → {tensor, …}",
@@ -93,6 +128,20 @@ slice may begin or end at it. model:layer "encoder/conv1":output() is the value 
   { "symbol", "symbol", [[
 A value in the graph of a model: model.inputs, model.outputs, layer:input(), layer:output(). Fields: name (of the layer
 that makes it, or of the input), shape (-1: unknown), dtype, layer, key (where a model's inputs or outputs have names).]] },
+  { "Input", 'cornu.Input{shape = {28, 28, 1} [, batch_size =, dtype =, name =]} → symbol', [[
+An input of a model, to call layers and models on. shape is without the batch, batch_shape with it; nil holes cannot be in
+Lua's lists: -1 is an unknown size.]] },
+  { "Model", "cornu.Model{inputs = symbols, outputs = symbols [, name =]} → model", [[
+The model between symbols: one, a list, or a table by name. They may come from cornu.Input, from layers called on symbols,
+from model.inputs, model.outputs and layer:output() of any model. Layers and their weights are shared, never copied:
+model:clone() copies. An input that the outputs need and that is not there is an error, which names it.]] },
+  { "Sequential", "cornu.Sequential{layer, … [, name =]} → model", [[
+Layers and models one after the other. The first may be cornu.Input or have an input_shape; else the first run
+tells the shape. model:add(layer) and model:pop() change it.]] },
+  { "layers", "cornu.layers.NAME{…} → layer", [[
+Makes a layer of Keras with Keras's own arguments: cornu.layers.Dense{units = 10, activation = "relu", name = "fc"}, or
+in their order, Dense{10, "relu"}. Axes count from 0 here, as in Keras. Weights come at the first call, with random
+values by cornu.manual_seed. help "Dense" tells the arguments of one.]] },
   { "symbol:close", "symbol:close()", "Lets go of the symbol now." },
   { "layer:calls", "layer:calls() → number", "Shared layers have several calls." },
   { "layer:count_params", "layer:count_params() → number", "Elements of all weights." },
@@ -299,6 +348,9 @@ return function(cornu)
       local topic = add(prefix .. entry.name, #short > 60 and short:sub(1, 57) .. "…" or short, registry.describe(entry))
       by_name[entry.name] = by_name[entry.name] or topic
       for _, alias in ipairs(entry.aliases) do by_name[alias] = by_name[alias] or topic end
+      local f = entry.kind == "layer" and rawget(cornu.layers, entry.name)
+      if f then by_function[f] = topic end
+      for _, alias in ipairs(f and entry.aliases or {}) do by_function[rawget(cornu.layers, alias) or f] = topic end
     end
   end
 
@@ -382,7 +434,9 @@ return function(cornu)
     if name == "ops" then
       return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))
     end
-    if name == "layers" then return list_of("Layers:", names_in(registry.layers())) end
+    if name == "layers" then
+      return by_name.layers.full .. "\n" .. list_of("Layers:", names_in(registry.layers()))
+    end
     if name == "keras.ops" or name == "operations" then
       return list_of("Operations of keras.ops that may be nodes of a model:", names_in(registry.operations()))
     end
@@ -399,6 +453,8 @@ return function(cornu)
     prepare()
     if x == nil then return overview:format(cornu.version) end
     if type(x) == "string" then return by_word(x) end
+    local meta = type(x) == "table" and getmetatable(x)
+    if type(meta) == "table" and meta.__help then return by_word(meta.__help) end
     if by_function[x] then return by_function[x].full end
     local class = core.type(x)
     if class == "layer" then return tostring(x) .. "\n" .. by_word(x.class_name) end

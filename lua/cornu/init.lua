@@ -17,6 +17,9 @@ end
 
 require "cornu.tensor"(cornu)
 require "cornu.model"(cornu)
+local compose = require "cornu.compose"
+cornu.layers, cornu.Input = compose.layers(), compose.input
+cornu.Sequential, cornu.Model = compose.sequential, compose.model
 cornu.image = require "cornu.image"(cornu)
 cornu.help = require "cornu.help"(cornu)
 

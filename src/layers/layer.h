@@ -46,6 +46,7 @@ struct cornu_layer {
   cn_value *config;             /* as read, every key kept */
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
+  bool auto_named;              /* made without a name: may get another one where two layers have the same */
   cornu_dtype compute;          /* float32, or what the dtype policy says: weights and results */
   cornu_dtype named;            /* as the policy names it, integers, too; CORNU_DTYPES: it does not */
   bool policy, casts;           /* the config names a policy; calls cast float inputs to `compute` */

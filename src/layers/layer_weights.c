@@ -110,6 +110,13 @@ int cornu_layer_weights(const cornu_layer *l) {
   return f.at;
 }
 
+int cornu_layer_trainable_weights(const cornu_layer *l) {
+  finder f = {.wanted = -1};
+  walk w = {find, &f, true, NULL};
+  walk_layer(&w, (cn_layer *)l, "", false);
+  return f.at;
+}
+
 /* Paths of weights further down are made once and kept with the layer that was asked. */
 static const char *keep_path(cn_layer *l, const char *path) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

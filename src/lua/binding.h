@@ -136,6 +136,7 @@ typedef struct cn_lua_model {
   const void *tag;
   cornu_model *m;
   bool listed;        /* one output comes as a list, too */
+  cornu_layer *layer; /* the model as a layer; made at its first use as one */
 } cn_lua_model;
 extern const char cn_lua_model_key, cn_lua_model_methods;
 void cn_lua_open_model(lua_State *L);
@@ -158,10 +159,12 @@ typedef struct cn_lua_layer {
   cornu_layer *l;
   cornu_model *m;     /* NULL in handlers, where no model is there yet */
   cornu_model *alone; /* made by the first layer(x) */
+  bool made;          /* by hand: no model needs to be there */
 } cn_lua_layer;
 extern const char cn_lua_layer_key, cn_lua_layer_methods;
 void cn_lua_open_layer(lua_State *L);
 void cn_lua_push_layer(lua_State *L, cornu_layer *l, cornu_model *m); /* retains both; nil for NULL */
+cn_lua_layer *cn_lua_new_layer(lua_State *L);                     /* pushes an empty one */
 cn_lua_layer *cn_lua_test_layer(lua_State *L, int i);
 
 /* ---- symbol.c ---- */
@@ -184,6 +187,12 @@ void cn_lua_tray_add(lua_State *L, cn_lua_symbols *t, cornu_symbol *s); /* retai
 /* What goes into (every call), or comes out of (the last call), what the value at i names in m: a layer, its number, its
  * path; or the symbol itself. */
 void cn_lua_tray_name(lua_State *L, cn_lua_symbols *t, cornu_model *m, int i, bool outputs);
+
+/* ---- compose.c ---- */
+extern const luaL_Reg cn_lua_compose_functions[], cn_lua_compose_methods[]; /* of the module; of models */
+bool cn_lua_is_symbolic(lua_State *L, int i);                      /* a symbol, or a list of them */
+int cn_lua_apply_layer(lua_State *L, cornu_layer *l, cornu_model *m, int arg); /* on symbols at arg; pushes the result: 1 */
+void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg);   /* makes b->alone for tensors like those at arg */
 
 /* ---- plan.c ---- */
 extern const char cn_lua_plan_key, cn_lua_plan_methods;

@@ -128,6 +128,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_setfuncs(L, cn_lua_model_functions);
   cn_lua_setfuncs(L, cn_lua_file_functions);
   cn_lua_setfuncs(L, cn_lua_describe_functions);
+  cn_lua_setfuncs(L, cn_lua_compose_functions);
   cn_lua_open_value(L);
   cn_lua_open_files(L);
   cn_lua_open_custom(L);

@@ -16,12 +16,14 @@ static cn_lua_layer *check_layer(lua_State *L, int arg) {
   return b;
 }
 
+cn_lua_layer *cn_lua_new_layer(lua_State *L) { return cn_lua_box(L, &cn_lua_layer_key, sizeof(cn_lua_layer)); }
+
 void cn_lua_push_layer(lua_State *L, cornu_layer *l, cornu_model *m) {
   if (!l) {
     lua_pushnil(L);
     return;
   }
-  cn_lua_layer *b = cn_lua_box(L, &cn_lua_layer_key, sizeof *b);
+  cn_lua_layer *b = cn_lua_new_layer(L);
   b->l = cornu_layer_retain(l);
   b->m = m ? cornu_model_retain(m) : NULL;
 }
@@ -182,13 +184,16 @@ static int calls(lua_State *L) {
   return 1;
 }
 
-/* layer(x): the layer alone, as a slice of its model that is made once */
+/* layer(x): on symbols, another call of the layer; on data, the layer alone, as a slice of its model that is made once
+ */
 static int call(lua_State *L) {
   cornu_error e;
   cn_lua_layer *b = check_layer(L, 1);
   if (lua_gettop(L) != 2) return cn_lua_error(L, "a layer takes one argument: several inputs go into a list {…}");
-  if (!b->m)
+  if (cn_lua_is_symbolic(L, 2)) return cn_lua_apply_layer(L, b->l, b->m, 2);
+  if (!b->m && !b->made)
     return cn_lua_error(L, "layer \"%s\" belongs to no model yet: it cannot run alone", cornu_layer_name(b->l));
+  if (!b->alone && !b->m) cn_lua_layer_alone(L, b, 2);
   if (!b->alone) {
     cn_lua_state *s = cn_lua_state_of(L);
     cn_lua_frame before = cn_lua_enter(s, L);
@@ -223,9 +228,44 @@ static int get_trainable(lua_State *L) {
 
 static int get_model(lua_State *L) { /* of a nested model; else nil */
   cornu_model *m = cornu_layer_model(check_layer(L, 1)->l);
-  if (m) cn_lua_push_model(L, m);
-  else lua_pushnil(L);
+  if (!m) {
+    lua_pushnil(L);
+    return 1;
+  }
+  cn_lua_push_model(L, m);
+  cn_lua_model *b = lua_touserdata(L, -1);
+  b->layer = cornu_layer_retain(check_layer(L, 1)->l);
   return 1;
+}
+
+static int count_trainable(lua_State *L) {
+  lua_pushinteger(L, cornu_layer_trainable_weights(check_layer(L, 1)->l));
+  return 1;
+}
+
+static int rename_layer(lua_State *L) {
+  cornu_error e;
+  cn_lua_layer *b = check_layer(L, 1);
+  cn_lua_check(L, cornu_layer_rename(b->l, b->m, cn_lua_check_string(L, 2), &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* layer.name = "x", layer.trainable = false */
+static int layer_newindex(lua_State *L) {
+  cornu_error e;
+  cn_lua_layer *b = check_layer(L, 1);
+  const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (!strcmp(field, "name")) {
+    if (lua_type(L, 3) != LUA_TSTRING) return cn_lua_error(L, "a name is text, not a %s", cn_lua_kind(L, 3));
+    cn_lua_check(L, cornu_layer_rename(b->l, b->m, lua_tostring(L, 3), &e), &e);
+  } else if (!strcmp(field, "trainable")) {
+    if (!lua_isboolean(L, 3)) return cn_lua_error(L, "trainable is true or false, not a %s", cn_lua_kind(L, 3));
+    cn_lua_check(L, cornu_layer_set_trainable(b->l, lua_toboolean(L, 3), &e), &e);
+  } else {
+    return cn_lua_error(L, "field \"%s\" of a layer cannot be set (name and trainable can)", field);
+  }
+  return 0;
 }
 
 static int layer_index(lua_State *L) {
@@ -264,12 +304,14 @@ void cn_lua_open_layer(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight},
     {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls},
-    {"states", states}, {"reset_states", reset_states}, {NULL, NULL}};
+    {"states", states}, {"reset_states", reset_states}, {"rename", rename_layer}, {"count_trainable", count_trainable},
+    {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"class_name", get_class_name}, {"config", get_config}, {"trainable", get_trainable},
     {"model", get_model}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-    {"__len", length}, {"__tostring", layer_tostring}, {"__call", call}, {"__eq", same}, {NULL, NULL}};
+    {"__len", length}, {"__tostring", layer_tostring}, {"__call", call}, {"__eq", same},
+    {"__newindex", layer_newindex}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.layer", .key = &cn_lua_layer_key,
     .methods_key = &cn_lua_layer_methods,
     .metamethods = metamethods, .methods = methods, .getters = getters,

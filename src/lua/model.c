@@ -27,7 +27,10 @@ static int close_model(lua_State *L) {
   cn_lua_model *b = test_model(L, 1);
   if (!b) return cn_lua_type_error(L, 1, "cornu.model");
   cornu_model *m = b->m;
+  cornu_layer *layer = b->layer;
   b->m = NULL;
+  b->layer = NULL;
+  cornu_layer_release(layer);
   cornu_model_release(m);
   return 0;
 }
@@ -384,6 +387,89 @@ static int get_training_config(lua_State *L) {
   return 1;
 }
 
+static int get_trainable(lua_State *L) {
+  cornu_model *m = cn_lua_check_model(L, 1);
+  bool any = false;
+  for (int i = 0; i < cornu_model_layers(m); i++) any |= cornu_layer_trainable(cornu_model_layer(m, i));
+  lua_pushboolean(L, any);
+  return 1;
+}
+
+static int rename_model(lua_State *L) {
+  cornu_error e;
+  cn_lua_check(L, cornu_model_rename(cn_lua_check_model(L, 1), cn_lua_check_string(L, 2), &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* model.name = "x", model.trainable = false */
+static int model_newindex(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  cn_lua_model *b = lua_touserdata(L, 1);
+  const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (!strcmp(field, "name")) {
+    if (lua_type(L, 3) != LUA_TSTRING) return cn_lua_error(L, "a name is text, not a %s", cn_lua_kind(L, 3));
+    cn_lua_check(L, b->layer ? cornu_layer_rename(b->layer, NULL, lua_tostring(L, 3), &e)
+                             : cornu_model_rename(m, lua_tostring(L, 3), &e), &e);
+  } else if (!strcmp(field, "trainable")) {
+    if (!lua_isboolean(L, 3)) return cn_lua_error(L, "trainable is true or false, not a %s", cn_lua_kind(L, 3));
+    cn_lua_check(L, cornu_model_set_trainable(m, lua_toboolean(L, 3), &e), &e);
+  } else {
+    return cn_lua_error(L, "field \"%s\" of a model cannot be set (name and trainable can)", field);
+  }
+  return 0;
+}
+
+/* ---- the list of layers: model.layers, model:layers(), model.layers.conv1 ---- */
+
+static const char list_key = 0;
+
+static int list_call(lua_State *L) {
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int list_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  for (int i = 1; i <= (int)cn_lua_rawlen(L, 1); i++) {
+    lua_rawgeti(L, 1, i);
+    cn_lua_layer *b = cn_lua_test_layer(L, -1);
+    if (b && b->l && !strcmp(cornu_layer_name(b->l), lua_tostring(L, 2))) return 1;
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+static int list_names(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 1; i <= (int)cn_lua_rawlen(L, 1); i++) {
+    lua_rawgeti(L, 1, i);
+    cn_lua_layer *b = cn_lua_test_layer(L, -1);
+    lua_pop(L, 1);
+    lua_pushstring(L, b && b->l ? cornu_layer_name(b->l) : "");
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+static void open_list(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"__call", list_call}, {"__index", list_index}, {"__names", list_names}, {NULL, NULL}};
+  lua_newtable(L);
+  cn_lua_setfuncs(L, functions);
+  lua_pushliteral(L, "model:layers");
+  lua_setfield(L, -2, "__help");
+  cn_lua_registry_set(L, &list_key);
+}
+
+static int get_layers(lua_State *L) {
+  layers(L);
+  cn_lua_registry_get(L, &list_key);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 static int model_index(lua_State *L) {
   lua_settop(L, 2);
   switch (lua_type(L, 2)) {
@@ -411,17 +497,22 @@ static int model_index(lua_State *L) {
 
 void cn_lua_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"layer", layer}, {"layers", layers}, {"slice", slice}, {"outputs_of", outputs_of}, {"summary", summary}, {"count_params", count_params},
+    {"layer", layer}, {"rename", rename_model}, {"slice", slice}, {"outputs_of", outputs_of}, {"summary", summary}, {"count_params", count_params},
     {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},
     {"path", get_path}, {"config", get_config}, {"training_config", get_training_config}, {"inputs", get_inputs},
-    {"outputs", get_outputs}, {NULL, NULL}};
+    {"outputs", get_outputs}, {"layers", get_layers}, {"trainable", get_trainable}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-    {"__len", length}, {"__tostring", model_tostring}, {"__call", cn_lua_model_call}, {"__eq", same}, {NULL, NULL}};
+    {"__len", length}, {"__tostring", model_tostring}, {"__call", cn_lua_model_call}, {"__eq", same},
+    {"__newindex", model_newindex}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.model", .key = &cn_lua_model_key,
     .methods_key = &cn_lua_model_methods,
     .metamethods = metamethods, .methods = methods, .getters = getters,
     .index = model_index, .close = close_model, .in_use = true};
   cn_lua_open_class(L, &class);
+  open_list(L);
+  cn_lua_registry_get(L, &cn_lua_model_methods);
+  cn_lua_setfuncs(L, cn_lua_compose_methods);
+  lua_pop(L, 1);
 }

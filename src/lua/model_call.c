@@ -167,6 +167,12 @@ int cn_lua_model_call(lua_State *L) {
   cornu_model *m = cn_lua_check_model(L, 1);
   if (lua_gettop(L) < 2 || lua_isnil(L, 2)) return cn_lua_error(L, "the model was called without input");
   if (lua_gettop(L) > 2) return cn_lua_error(L, "the model takes one argument: several inputs go into a list {…}");
+  if (cn_lua_is_symbolic(L, 2)) {
+    lua_getfield(L, 1, "as_layer");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return cn_lua_apply_layer(L, ((cn_lua_layer *)lua_touserdata(L, -1))->l, NULL, 2);
+  }
   cn_lua_run_model(L, m, 2);
   if (((cn_lua_model *)lua_touserdata(L, 1))->listed && cn_lua_test_tensor(L, -1)) {
     lua_createtable(L, 1, 0);

@@ -193,23 +193,31 @@ static int place_of(const assembler *s, const cn_symbol_call *c) {
 /* The layer's place in the model. Two layers of one name are an error, but not in a slice, which keeps the names. */
 static cn_status place_layer(assembler *s, const cn_symbol_call *c, int *out) {
   cn_model *m = s->m;
-  const char *label = layer_label(c);
   if ((*out = place_of(s, c)) >= 0) return CORNU_OK;
-  intptr_t other = (intptr_t)cn_map_get(&s->labels, label);
-  if (other && !s->a->part_of)
-    return cn_fail(s->e, CORNU_ERR_ARGUMENT, "two layers are named \"%s\" (%s and %s): rename one of them", label,
-                   m->layers[other - 1]->class_name, c->layer->class_name);
+  if (!s->a->part_of) CN_TRY(cn_name_apart(&s->labels, c->layer, layer_label(c), m, s->e));
+  const char *label = layer_label(c);
   CN_TRY(cn_model_add_layer(m, c->layer, s->e));
   *out = m->n_layers - 1;
-  if (!other && !cn_map_set(&s->labels, label, (void *)(intptr_t)m->n_layers)) return cn_no_memory(s->e);
+  bool kept = s->a->part_of && cn_map_get(&s->labels, label);
+  if (!kept && !cn_map_set(&s->labels, label, (void *)(intptr_t)m->n_layers)) return cn_no_memory(s->e);
   return c->label && !c->input ? cn_model_set_label(m, *out, c->label, s->e) : CORNU_OK;
+}
+
+/* Values of one layer that become inputs: "shared", "shared_2". */
+static const char *input_name(assembler *s, int i) {
+  const char *label = cn_symbol_label(s->inputs[i]);
+  int same = 1;
+  for (int k = 0; k < i; k++) same += strcmp(cn_symbol_label(s->inputs[k]), label) == 0;
+  return same > 1 ? cn_arena_printf(&s->arena, "%s_%d", label, same) : label;
 }
 
 static cn_status write_input(assembler *s, int i, cn_symbol_call **calls) {
   cornu_symbol *symbol = s->inputs[i];
   int layer = -1;
   if (symbol->call->input && symbol->call->layer) CN_TRY(place_layer(s, symbol->call, &layer));
-  CN_TRY(cn_model_add_input(s->m, layer, cn_symbol_label(symbol), &symbol->type, s->e));
+  const char *name = input_name(s, i);
+  if (!name) return cn_no_memory(s->e);
+  CN_TRY(cn_model_add_input(s->m, layer, name, &symbol->type, s->e));
   s->m->input_keys[i] = s->keys[i] ? cn_arena_string(&s->m->arena, s->keys[i]) : NULL;
   if (symbol->call->input) calls[s->m->n_nodes - 1] = symbol->call;
   return CORNU_OK;
@@ -285,7 +293,8 @@ static cn_status describe(assembler *s) {
   cn_model *m = s->m, *from = s->a->part_of;
   m->name = cn_arena_string(&m->arena, s->a->name);
   m->class_name = "Functional";
-  m->origin = from ? from->origin : (cn_origin){.keras = 3, .minor = 15};
+  m->origin = from ? from->origin : s->a->n_outputs && s->a->outputs[0]->call->layer
+              ? s->a->outputs[0]->call->layer->origin : (cn_origin){.keras = 3, .minor = 15};
   m->customs = from && from->customs ? cn_custom_set_share(from->customs) : NULL;
   if (from) {
     m->path = cn_arena_string(&m->arena, from->path);
@@ -326,7 +335,7 @@ cn_status cn_model_assemble(const cn_assembly *a, cn_model **out, cn_error *e) {
   if (!status) status = gather(&s);
   if (!status) status = write(&s);
   if (!status) {
-    s.m->sequential = a->part_of && a->part_of->sequential && is_chain(s.m);
+    s.m->sequential = (a->sequential || (a->part_of && a->part_of->sequential)) && is_chain(s.m);
     s.m->built = true;
     *out = s.m;
   } else {

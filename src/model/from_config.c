@@ -39,7 +39,7 @@ static bool first_input(const cn_layer *l, cn_type *out) {
   return true;
 }
 
-static cn_status add_sequential_input(cn_model *m, const cn_value *serialized, const cn_layer *first, cn_error *e) {
+cn_status cn_model_add_sequential_input(cn_model *m, const cn_value *serialized, const cn_layer *first, cn_error *e) {
   cn_type type = {.dtype = CORNU_FLOAT32, .rank = 1, .shape = {-1}};
   bool known =
       first && (first_input(first, &type) || (first->n_children && cn_declared_input(first->children[0].layer, &type)));
@@ -64,7 +64,7 @@ static cn_status add_sequential_layer(cn_model *m, const cn_value *serialized, c
   CN_TRY(cn_layer_new(entry, &m->origin, m->customs, &l, e));
   cn_status status = CORNU_OK;
   if (last->node < 0) {
-    status = add_sequential_input(m, serialized, l, e);
+    status = cn_model_add_sequential_input(m, serialized, l, e);
     *last = (cn_model_ref){m->n_nodes - 1, 0};
   }
   if (!status && !(l->type && (l->type->flags & CN_LAYER_INPUT))) {
@@ -93,7 +93,7 @@ static cn_status build_sequential(cn_model *m, const cn_value *serialized, cn_er
     }
   }
   if (last.node < 0) {
-    CN_TRY(add_sequential_input(m, serialized, NULL, e));
+    CN_TRY(cn_model_add_sequential_input(m, serialized, NULL, e));
     last = (cn_model_ref){m->n_nodes - 1, 0};
   }
   return cn_model_add_output(m, last, NULL, e);

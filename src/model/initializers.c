@@ -189,6 +189,12 @@ static cn_status init_weight(void *user, cn_layer *owner, int index, const char 
   return status ? cn_at(e, status, "layer \"%s\", weight \"%s\"", owner->name, path) : CORNU_OK;
 }
 
+cn_status cn_layer_init_weights(cn_layer *l, uint64_t seed, cn_error *e) {
+  cornu_random r;
+  cornu_random_seed(&r, seed);
+  return cn_layer_each_weight(l, init_weight, &r, e);
+}
+
 cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e) {
   cornu_random r;
   cornu_random_seed(&r, seed);

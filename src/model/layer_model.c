@@ -1,7 +1,7 @@
 /* A nested model as a layer of another. */
 #include <string.h>
 
-#include "model/model.h"
+#include "model/build.h"
 #include "ops/ops.h"
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -42,6 +42,30 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_model_lower(m, t, in, out);
   t->label = label;
   for (int i = 0; i < m->n_outputs; i++) cn_call_return(t, c, out[i].data, out[i].mask);
+}
+
+cn_status cn_layer_of_model(cn_model *m, cn_layer **out, cn_error *e) {
+  *out = NULL;
+  cn_layer *l = cn_calloc(1, sizeof *l);
+  if (!l) return cn_no_memory(e);
+  atomic_init(&l->references, 1);
+  l->type = &cn_layer_model;
+  l->origin = m->origin;
+  l->trainable = true;
+  l->compute = CORNU_FLOAT32;
+  l->named = CORNU_DTYPES;
+  l->model = cornu_model_retain(m);
+  l->name = cn_arena_string(&l->arena, m->name);
+  l->class_name = m->sequential ? "Sequential" : "Functional";
+  l->config = m->config ? cn_value_copy(&l->arena, cn_value_find(m->config, "config"))
+                        : cn_value_new(&l->arena, CORNU_DICT);
+  if (l->name && l->config) *out = l;
+  else cn_layer_drop(l);
+  return *out ? CORNU_OK : cn_no_memory(e);
+}
+
+cornu_status cornu_model_as_layer(cornu_model *m, cornu_layer **out, cornu_error *e) {
+  return cn_layer_of_model(m, out, e);
 }
 
 const cn_layer_type cn_layer_model = {

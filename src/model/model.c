@@ -146,7 +146,7 @@ int64_t cornu_model_parameters(const cornu_model *m, bool trainable_only) {
 
 static void fill_port(const cn_model *m, cn_model_ref ref, const char *key, const cn_type *t, cornu_port *out) {
   const cn_model_node *n = &m->nodes[ref.node];
-  *out = (cornu_port){.name = n->input >= 0 ? n->input_name : cn_model_label(m, n->layer), .key = key};
+  *out = (cornu_port){.name = n->layer < 0 ? n->input_name : cn_model_label(m, n->layer), .key = key};
   if (!t) {
     out->rank = -1;
     out->dtype = CORNU_FLOAT32;

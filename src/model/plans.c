@@ -105,7 +105,25 @@ static void drop_oldest(struct cn_plan_cache *c) {
   free_cached(p);
 }
 
+/* A model made by hand without an input shape builds at its first run. */
+static cn_status build_first(cn_model *m, const cn_type *types, cn_error *e) {
+  static pthread_mutex_t building = PTHREAD_MUTEX_INITIALIZER;
+  cn_type *any = cn_calloc((size_t)m->n_inputs + 1, sizeof *any);
+  if (!any) return cn_no_memory(e);
+  for (int i = 0; i < m->n_inputs; i++) {
+    any[i] = types[i];
+    if (any[i].rank) any[i].shape[0] = -1;
+  }
+  pthread_mutex_lock(&building);
+  cn_status status = cn_model_build_for(m, any, e);
+  if (!status) status = cn_model_init_weights(m, 0, e);
+  pthread_mutex_unlock(&building);
+  cn_free(any);
+  return status;
+}
+
 static cn_status acquire(cn_model *m, const cn_type *types, cached **out, cn_error *e) {
+  if (!m->built) CN_TRY(build_first(m, types, e));
   struct cn_plan_cache *c = cache_of(m);
   if (!c) return cn_no_memory(e);
   unsigned revision = revision_of(m);

@@ -85,7 +85,7 @@ void cornu_symbol_port(const cornu_symbol *s, cornu_port *out) {
 static bool fill_call(cn_region *r, cn_symbol_call *c, const cn_model *m, const cn_model_node *n) {
   c->layer = n->layer >= 0 ? cn_layer_share(m->layers[n->layer]) : NULL;
   c->input = n->input >= 0;
-  if (c->input && !(c->label = cn_arena_string(&r->arena, n->input_name))) return false;
+  if (c->input && !c->layer && !(c->label = cn_arena_string(&r->arena, n->input_name))) return false;
   c->n_in = n->n_in;
   c->n_positional = n->n_positional;
   c->in = cn_arena_array(&r->arena, (size_t)n->n_in + 1, sizeof *c->in);
@@ -160,7 +160,7 @@ static bool fill_inside(cn_region *r, const cn_model *inner) {
     cn_symbol_call *c = &r->calls[i];
     if (!fill_call(r, c, inner, n)) return false;
     if (n->layer >= 0 && n->input < 0) c->label = cn_arena_printf(&r->arena, "%s/%s", outer, cn_model_label(inner, n->layer));
-    if (!c->label && n->layer >= 0) return false;
+    if (!c->label && n->layer >= 0 && n->input < 0) return false;
     for (int k = 0; k < n->n_in; k++) c->in[k] = inner_value(r, inner, n->in[k]);
   }
   r->results = cn_arena_array(&r->arena, (size_t)inner->n_outputs + 1, sizeof *r->results);

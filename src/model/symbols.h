@@ -67,6 +67,7 @@ typedef struct cn_assembly {
   cn_model *part_of;  /* a slice of this model: inputs that are not reached are left out, its own are added where they
                        * are; its texts are taken over */
   bool all_inputs;    /* of part_of */
+  bool sequential;    /* it is one where it is a chain */
 } cn_assembly;
 cn_status cn_model_assemble(const cn_assembly *a, cn_model **out, cn_error *e);
 

@@ -7,7 +7,7 @@ for _, root in ipairs { "/usr/local", "/usr" } do
 end
 
 local lu = require "luaunit"
-local files = { "tensor", "index", "ops", "json", "files", "image", "model", "custom", "cells", "dtype", "help", "life",
+local files = { "compose", "tensor", "index", "ops", "json", "files", "image", "model", "custom", "cells", "dtype", "help", "life",
                 "misuse", "stateful", "strings", "bad_input", "layers", "parts" }
 for _, name in ipairs(files) do
   require("test_" .. name)
