@@ -11,15 +11,18 @@ PKG      ?= pkg-config
 LUA_PC   ?= lua5.4
 
 # The Debian packages, named here alone.
-PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libzip-dev libpng-dev libjpeg-dev libopenblas-dev \
+PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libzip-dev libyaml-dev libpng-dev libjpeg-dev libopenblas-dev \
             liblua5.4-dev lua5.4 libluajit-5.1-dev luajit libedit-dev libcmocka-dev lua-unit
 CI_PACKAGES := clang
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 OPT      ?= -O2 -g
 comma    := ,
-SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-PCS      := hdf5-serial libcjson libzip libpng libjpeg openblas
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
+            $(if $(COVER),-fsanitize=fuzzer-no-link)
+# clang takes minutes to put checks of undefined behaviour and of coverage into the unrolled kernels.
+PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
+PCS      := hdf5-serial libcjson libzip yaml-0.1 libpng libjpeg openblas
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -fvisibility=hidden -pthread $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)
 LIBS     = $(shell $(PKG) --libs $(PCS)) -lm -pthread
@@ -75,7 +78,7 @@ $(O)/cli/%.o: override CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DI
 define ISA_RULE
 $(O)/kernels/isa/%.$(1).o: src/kernels/isa/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $$(ISA_$(1)) -O3 -DCN_ISA=$(1) -DCN_ISA_$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(CFLAGS_ALL) $$(ISA_$(1)) -O3 $$(PLAIN_KERNELS) -DCN_ISA=$(1) -DCN_ISA_$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
@@ -102,6 +105,29 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcornu.a
 .PHONY: unit
 unit: $(UNIT)
 	@sh tests/run.sh $(BUILD) unit
+
+# Fuzz targets: with libFuzzer (clang), and as programs that replay the inputs which once failed.
+FUZZ     := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))
+REPLAYS  := $(FUZZ:%=$(BUILD)/replay/%)
+FUZZ_SUPPORT := tests/fuzz/common/support.c
+SECONDS  ?= 60
+TARGET   ?= $(FUZZ)
+FUZZ_DIR := $(BUILD)/fuzz
+FUZZ_CC  ?= clang
+FUZZ_OPTIONS := -rss_limit_mb=1500 -malloc_limit_mb=600 -timeout=20 -print_final_stats=1
+$(BUILD)/replay/%: tests/fuzz/%.c $(FUZZ_SUPPORT) tests/fuzz/common/replay.c $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/fuzzer/%: tests/fuzz/%.c $(FUZZ_SUPPORT) $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+.PHONY: fuzz fuzzers replays
+replays: $(REPLAYS)
+fuzzers: $(TARGET:%=$(BUILD)/fuzzer/%)
+fuzz: ci-deps all
+	@$(MAKE) -s BUILD=$(FUZZ_DIR) CC="$(FUZZ_CC)" SAN=1 COVER=1 OPT="-O1 -g" WARN= TARGET="$(TARGET)" fuzzers
+	@for t in $(TARGET); do sh scripts/fuzz.sh $(BUILD) $(FUZZ_DIR) $$t $(CASES) -max_total_time=$(SECONDS) $(FUZZ_OPTIONS) || exit 1; done
 
 # ---- setting up ----
 
@@ -131,7 +157,7 @@ test: ready
 	@sh tests/run.sh $(BUILD)
 
 .PHONY: test-programs luajit
-test-programs: $(UNIT) luajit
+test-programs: $(UNIT) $(REPLAYS) luajit
 luajit: $(BUILD)/luajit/lib/cornu/core.so
 
 LUAJIT_OBJ := $(LUA_SRC:src/%.c=$(O)/luajit/%.o)
@@ -151,8 +177,8 @@ conformance: all
 
 # Tests under the address and undefined-behaviour sanitizers. Plain lua and luajit cannot load a sanitized module.
 asan:
-	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs
-	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua models cli readme
+	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs replays
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua models cli fuzz readme
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
@@ -193,6 +219,7 @@ help:
 	@echo 'make test          set up, build, run all tests'
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
 	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
+	@echo 'make fuzz          look for inputs that crash: TARGET="$(FUZZ)", SECONDS=60 for each, seeds from CASES=dir'
 	@echo 'make bench         time kernels and the bundled model'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'

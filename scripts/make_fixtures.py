@@ -63,7 +63,7 @@ def flat(y):
 
 
 def save(name, model, inputs=None, formats=None, prepare=None, **more):
-    """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights); prepare(model): after weights are random."""
+    """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights), "yaml" (YAML and weights); prepare(model): after weights are random."""
     rng = np.random.RandomState(sum(map(ord, name)))
     randomise(model, rng)
     if prepare:
@@ -83,13 +83,14 @@ def save(name, model, inputs=None, formats=None, prepare=None, **more):
             case["input_names"] = keyed
         if names:
             case["output_names"] = names
-        if kind != "parts":
+        if kind not in ("parts", "yaml"):
             case["model"] = "model.keras" if MAJOR == 3 and kind == "full" else "model.h5"
             model.save(os.path.join(folder, case["model"]))
         else:
-            case["model"], case["weights"] = "config.json", "model.weights.h5"
-            with open(os.path.join(folder, "config.json"), "w") as f:
-                f.write(model.to_json())
+            case["model"] = "config.yaml" if kind == "yaml" else "config.json"
+            case["weights"] = "model.weights.h5"
+            with open(os.path.join(folder, case["model"]), "w") as f:
+                f.write(model.to_yaml() if kind == "yaml" else model.to_json())
             model.save_weights(os.path.join(folder, "model.weights.h5"))
         np.savez_compressed(os.path.join(folder, "io.npz"), **{k: v for k, v in zip(case["inputs"] + case["outputs"],
                                                                                     xs + list(ys))})
@@ -445,6 +446,17 @@ def keras1_movies():
         save("movies_" + order, Model(i, outs))
 
 
+def yaml():
+    """What PyYAML marks: tuples, aliases, NumPy's numbers, words that would be bools."""
+    one = MAJOR == 1
+    x = i = Input((5, 4, 2))
+    x = L.Convolution2D(3, 2, 2, subsample=(2, 2), dim_ordering="tf")(x) if one else L.Conv2D(3, 2, strides=(2, 2))(x)
+    x = L.LeakyReLU(0.1)(x) if one else L.ReLU(6.0, 0.1, 0.05)(x)
+    x = L.BatchNormalization(name="yes")(x)
+    x = L.Dense(2, name="off" if one else "1_0")(L.Flatten()(x))
+    save("words", Model(i, x), formats=("yaml",), **({"backend": "tensorflow"} if one else {}))
+
+
 def main():
     if THEANO:
         cases = [keras1_movies]
@@ -456,6 +468,7 @@ def main():
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
         cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else []
+    cases += [yaml] if SUITE in ("keras1", "keras2") else []
     for case in cases:
         if sys.argv[2:] and case.__name__ not in sys.argv[2:]:
             continue

@@ -335,7 +335,7 @@ typedef struct cornu_load_options {
                               * stand files that are made to harm */
 } cornu_load_options;
 
-/* path: .h5/.hdf5, .keras, .json, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,
+/* path: .h5/.hdf5, .keras, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,
  * .weights.h5, a full model. The caller releases the model. */
 CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
                                         cornu_model **out, cornu_error *e);

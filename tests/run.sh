@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows unit lua lua54 luajit models damage cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows unit lua lua54 luajit models damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows unit lua lua54 luajit models damage cli terminal readme demo}
+which=${*:-arrows unit lua lua54 luajit models damage fuzz cli terminal readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -44,6 +44,10 @@ for suite in $which; do
     models) run models "$build/cornu" scripts/conformance.lua tests/models ;;
     damage) run damage sh scripts/damage.sh --build "$build" --cuts 8 --flips 20 tests/formats/two.h5 \
       tests/formats/two.json lua/examples/digits/digits.keras ;;
+    fuzz)
+      for t in "$build"/replay/*; do
+        [ -x "$t" ] && set -- tests/fuzz/regressions/"$(basename "$t")"/* && [ -e "$1" ] && run "fuzz/$(basename "$t")" "$t" "$@"
+      done ;;
     cli) run cli sh tests/cli.sh "$build" ;;
     terminal) run terminal sh tests/terminal.sh "$build" ;;
     demo) run demo "$build/cornu" lua/examples/digits/check.lua ;;

@@ -21,20 +21,20 @@ cn_value *cn_value_new(cn_arena *a, cornu_kind kind) {
   return v;
 }
 
-static cn_value *text_value(cn_arena *a, const char *s, size_t length) {
+cn_value *cn_value_bytes(cn_arena *a, const char *s, size_t length) {
   cn_value *v = length < INT32_MAX ? cn_value_new(a, CORNU_STRING) : NULL;
   if (!v || !(v->s = cn_arena_copy(a, s, length))) return NULL;
   v->count = (int)length;
   return v;
 }
 
-cn_value *cn_value_text(cn_arena *a, const char *s) { return text_value(a, s, strlen(s)); }
+cn_value *cn_value_text(cn_arena *a, const char *s) { return cn_value_bytes(a, s, strlen(s)); }
 
 cornu_value *cornu_value_null(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_NULL); }
 cornu_value *cornu_value_list(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_LIST); }
 cornu_value *cornu_value_dict(cornu_tree *tree) { return cn_value_new(&tree->arena, CORNU_DICT); }
 cornu_value *cornu_value_string(cornu_tree *tree, const char *s, size_t length) {
-  return text_value(&tree->arena, s, length);
+  return cn_value_bytes(&tree->arena, s, length);
 }
 
 cornu_value *cornu_value_bool(cornu_tree *tree, bool b) {
@@ -79,6 +79,25 @@ bool cn_value_put(cn_arena *a, cn_value *dict, const char *key, cn_value *item) 
   return true;
 }
 
+/* The map holds indexes + 1, from 32 members on. */
+static int find_indexed(const cn_value *dict, const cn_map *index, const char *key) {
+  if (index->count) return (int)(intptr_t)cn_map_get(index, key) - 1;
+  return find_key(dict, key);
+}
+
+bool cn_value_add(cn_arena *a, cn_value *dict, cn_map *index, const char *key, cn_value *item) {
+  int at = find_indexed(dict, index, key), capacity = dict->capacity;
+  if (at >= 0) return dict->items[at] = item, true;
+  if (!cn_arena_grow(a, &dict->items, &capacity, dict->count, sizeof *dict->items)) return false;
+  if (!cn_arena_grow(a, &dict->keys, &dict->capacity, dict->count, sizeof *dict->keys)) return false;
+  dict->items[dict->count] = item;
+  dict->keys[dict->count++] = key;
+  if (dict->count < 32) return true;
+  for (int i = index->count ? dict->count - 1 : 0; i < dict->count; i++)
+    if (!cn_map_set(index, dict->keys[i], (void *)(intptr_t)(i + 1))) return false;
+  return true;
+}
+
 bool cornu_value_append(cornu_tree *tree, cornu_value *list, cornu_value *item) {
   return cn_value_push(&tree->arena, list, item);
 }
@@ -103,7 +122,7 @@ bool cn_value_rename(cn_arena *a, cn_value *dict, const char *old_key, const cha
 
 cn_value *cn_value_copy(cn_arena *a, const cn_value *v) {
   if (!v) return NULL;
-  if (v->kind == CORNU_STRING) return text_value(a, v->s, (size_t)v->count);
+  if (v->kind == CORNU_STRING) return cn_value_bytes(a, v->s, (size_t)v->count);
   cn_value *copy = cn_value_new(a, v->kind);
   if (!copy) return NULL;
   if (v->kind != CORNU_LIST && v->kind != CORNU_DICT) {

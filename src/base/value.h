@@ -3,7 +3,7 @@
 #ifndef CN_BASE_VALUE_H
 #define CN_BASE_VALUE_H
 
-#include "base/memory.h"
+#include "base/text.h"
 
 typedef cornu_value cn_value;
 
@@ -25,8 +25,11 @@ struct cornu_value {
 
 cn_value *cn_value_new(cn_arena *a, cornu_kind kind);
 cn_value *cn_value_text(cn_arena *a, const char *s);
+cn_value *cn_value_bytes(cn_arena *a, const char *s, size_t length); /* may hold NULs */
 bool cn_value_push(cn_arena *a, cn_value *list, cn_value *item);
 bool cn_value_put(cn_arena *a, cn_value *dict, const char *key, cn_value *item); /* replaces; key is copied */
+/* The same for a dict with many members: index is {0} at first and freed by the caller; key is borrowed. */
+bool cn_value_add(cn_arena *a, cn_value *dict, cn_map *index, const char *key, cn_value *item);
 void cn_value_remove(cn_value *dict, const char *key);
 bool cn_value_rename(cn_arena *a, cn_value *dict, const char *old_key, const char *new_key); /* false: no old key */
 cn_value *cn_value_copy(cn_arena *a, const cn_value *v); /* deep; NULL: no memory */

@@ -21,7 +21,7 @@ typedef struct cn_source {
   const cn_value *config;      /* {class_name, config, …}; NULL: the file holds weights alone */
   const cn_value *training;    /* NULL: none */
   const char *version, *backend; /* as the file says, else "" */
-  bool keras_archive, json;    /* .keras (zip or folder); JSON text; neither: HDF5 */
+  bool keras_archive, json, yaml; /* .keras (zip or folder); text; none: HDF5 */
   cn_zip *zip;                 /* of a .keras archive … */
   const char *folder;          /* … or an unzipped one: for assets */
   cn_h5 *h5;                   /* NULL: no weights here */

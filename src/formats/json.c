@@ -179,27 +179,6 @@ static cn_value *text(cn_arena *a, char *s) {
   return v->s ? v : NULL;
 }
 
-/* Where a key is among the members, -1: nowhere. From 32 members on a map finds it; it holds indexes + 1. */
-static int find_member(const cn_value *dict, const cn_map *map, const char *key) {
-  if (map->count) return (int)(intptr_t)cn_map_get(map, key) - 1;
-  for (int i = 0; i < dict->count; i++)
-    if (strcmp(dict->keys[i], key) == 0) return i;
-  return -1;
-}
-
-static bool add_member(cn_arena *a, cn_value *dict, cn_map *map, const char *key, cn_value *item) {
-  int at = find_member(dict, map, key), capacity = dict->capacity;
-  if (at >= 0) return dict->items[at] = item, true;
-  if (!cn_arena_grow(a, &dict->items, &capacity, dict->count, sizeof *dict->items)) return false;
-  if (!cn_arena_grow(a, &dict->keys, &dict->capacity, dict->count, sizeof *dict->keys)) return false;
-  dict->items[dict->count] = item;
-  dict->keys[dict->count++] = key;
-  if (dict->count < 32) return true;
-  for (int i = map->count ? dict->count - 1 : 0; i < dict->count; i++)
-    if (!cn_map_set(map, dict->keys[i], (void *)(intptr_t)(i + 1))) return false;
-  return true;
-}
-
 static cn_status convert(reader *r, cn_arena *a, const cJSON *item, cn_value **out);
 
 static cn_status convert_list(reader *r, cn_arena *a, const cJSON *list, cn_value *out) {
@@ -220,7 +199,7 @@ static cn_status convert_members(reader *r, cn_arena *a, const cJSON *dict, cn_v
     const char *key = cn_arena_copy(a, item->string, length);
     cn_value *v = NULL;
     CN_TRY(convert(r, a, item, &v));
-    if (!key || !add_member(a, out, map, key, v)) return cn_no_memory(r->e);
+    if (!key || !cn_value_add(a, out, map, key, v)) return cn_no_memory(r->e);
   }
   return CORNU_OK;
 }
@@ -252,7 +231,7 @@ static cn_status fail_behind(reader *r, size_t stop, const char *what) {
 
 static cn_status parse(reader *r, cn_arena *a, cn_value **out) {
   CN_TRY(mark_all(r));
-  const char *stop = r->marked.data, *end = stop + r->marked.length;
+  const char *stop = r->marked.data, *end = stop ? stop + r->marked.length : NULL;
   cJSON *root = r->marked.length ? cJSON_ParseWithLengthOpts(stop, r->marked.length, &stop, false) : NULL;
   if (!root) return fail_behind(r, stop ? (size_t)(stop - r->marked.data) : 0, "not valid JSON here");
   while (stop < end && strchr(" \t\r\n", *stop) && *stop) stop++;

@@ -105,7 +105,7 @@ static size_t element_bytes(const cn_npy *a) {
   return a->dtype == CORNU_TEXT ? (size_t)a->width * (a->wide ? 4 : 1) : cornu_dtype_bytes(a->dtype);
 }
 
-static cn_status parse_dtype(const char *text, cn_npy *out, cn_error *e) {
+cn_status cn_npy_dtype(const char *text, cn_npy *out, cn_error *e) {
   static const struct { const char *name; cornu_dtype dtype; } known[] = {
       {"f4", CORNU_FLOAT32}, {"f8", CORNU_FLOAT64}, {"f2", CORNU_FLOAT16}, {"V2", CORNU_BFLOAT16}, /* ml_dtypes */
       {"i1", CORNU_INT8},    {"i2", CORNU_INT16},   {"i4", CORNU_INT32},   {"i8", CORNU_INT64},
@@ -144,7 +144,7 @@ static cn_status parse_member(cursor *c, const char *key, cn_npy *out, int *seen
   if (accept(c, "["))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an array of records (a structured dtype): save each field as an array");
   if (!read_text(c, text, sizeof text)) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header has no proper dtype");
-  return parse_dtype(text, out, e);
+  return cn_npy_dtype(text, out, e);
 }
 
 cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) {

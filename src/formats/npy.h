@@ -17,6 +17,8 @@ typedef struct cn_npy {
 enum { CN_NPY_START = 12, CN_NPY_MOST = 1 << 20 };
 /* From the first 12 bytes: *size is where the data begins. At most CN_NPY_MOST. */
 cn_status cn_npy_start(const void *start, size_t *size, cn_error *e);
+/* "<f4", "|b1", …: sets dtype and swapped. */
+cn_status cn_npy_dtype(const char *text, cn_npy *out, cn_error *e);
 /* The whole header, checked against the limits. */
 cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e);
 /* An array for the data to be read into (bytes, for strings), and what makes it an ordinary one afterwards (replaces

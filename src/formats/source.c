@@ -5,8 +5,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "formats/formats.h"
+#include "formats/yaml.h"
 
-typedef enum content { HDF5, ZIP, JSON, KERAS_FOLDER } content;
+typedef enum content { HDF5, ZIP, JSON, YAML, KERAS_FOLDER } content;
 
 const char *cn_base_name(const char *path) {
   const char *name = path;
@@ -53,6 +54,11 @@ static bool starts(const char *head, size_t got, const char *text) {
   return got >= length && memcmp(head, text, length) == 0;
 }
 
+static bool ends(const char *path, const char *with) {
+  size_t length = strlen(path), n = strlen(with);
+  return length > n && strcmp(path + length - n, with) == 0;
+}
+
 /* Texts and other things that people take for models. */
 static cn_status sniff_other(const char *head, size_t got, content *out, cn_error *e) {
   size_t at = starts(head, got, "\xef\xbb\xbf") ? 3 : 0;
@@ -61,15 +67,14 @@ static cn_status sniff_other(const char *head, size_t got, content *out, cn_erro
   if (got == 0) return cn_fail(e, CORNU_ERR_FORMAT, "the file is empty");
   if (starts(head, got, "version https://git-lfs"))
     return cn_fail(e, CORNU_ERR_FORMAT, "a Git LFS pointer, not the file itself: run `git lfs pull`");
-  if (strstr(head, "class_name:") || strstr(head, "keras_version:"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a model in YAML, which Cornu does not read: save it with to_json()");
+  if (strstr(head, "class_name:") || strstr(head, "keras_version:")) return *out = YAML, CORNU_OK;
   if (starts(head, got, "model_checkpoint_path:"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
   if (starts(head, got, "\x93NUMPY")) return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy array, not a model");
   if (starts(head, got, "\x80\x02") || starts(head, got, "\x80\x03") || starts(head, got, "\x80\x04"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a Python pickle, which is never read: it can run any code");
-  return cn_fail(e, CORNU_ERR_FORMAT, "not a Keras model: neither HDF5, nor a .keras archive, nor JSON");
+  return cn_fail(e, CORNU_ERR_FORMAT, "not a Keras model: neither HDF5, nor a .keras archive, nor JSON or YAML");
 }
 
 static cn_status sniff(const char *path, content *out, cn_error *e) {
@@ -86,16 +91,16 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
   CN_TRY(cn_file_peek(path, 0, head, sizeof head - 1, &got, e));
   if (is_hdf5(path)) return *out = HDF5, CORNU_OK;
   if (starts(head, got, "PK\3\4") || starts(head, got, "PK\5\6")) return *out = ZIP, CORNU_OK;
-  size_t length = strlen(path);
-  if (length > 6 && strcmp(path + length - 6, ".index") == 0)
+  if (got && (ends(path, ".yaml") || ends(path, ".yml"))) return *out = YAML, CORNU_OK;
+  if (ends(path, ".index"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of a TensorFlow checkpoint, which this version does not read");
-  if (length > 3 && strcmp(path + length - 3, ".pb") == 0)
+  if (ends(path, ".pb"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a TensorFlow graph, which this version does not read: save the model as .keras or .h5");
   return sniff_other(head, got, out, e);
 }
 
-/* ---- JSON ---- */
+/* ---- JSON and YAML ---- */
 
 /* Some files hold the JSON text as a JSON string. */
 static cn_status parse_json(cn_source *s, const char *text, size_t length, cn_value **out, cn_error *e) {
@@ -120,19 +125,20 @@ static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
                    "a graph in MMdnn's intermediate format, which this version does not read");
   bool has_config = cn_value_is(config, CORNU_DICT) || cn_value_is(config, CORNU_LIST);
   if (!cn_value_str(cn_value_find(v, "class_name")) || !has_config)
-    return cn_fail(e, CORNU_ERR_FORMAT, "the JSON %s is not a Keras model: \"class_name\" and \"config\" expected",
-                   cn_value_show(v, (char[80]){0}, 80));
+    return cn_fail(e, CORNU_ERR_FORMAT, "the %s %s is not a Keras model: \"class_name\" and \"config\" expected",
+                   s->yaml ? "YAML" : "JSON", cn_value_show(v, (char[80]){0}, 80));
   s->config = v;
   return CORNU_OK;
 }
 
-static cn_status open_json(const char *path, cn_source *s, cn_error *e) {
+static cn_status open_text(const char *path, bool yaml, cn_source *s, cn_error *e) {
   char *text;
   size_t size;
   cn_value *v;
-  s->json = true;
+  s->json = !yaml;
+  s->yaml = yaml;
   CN_TRY(cn_file_read(path, cn_limits.max_text_bytes, &text, &size, e));
-  cn_status status = parse_json(s, text, size, &v, e);
+  cn_status status = yaml ? cn_yaml_read(&s->tree, text, size, &v, e) : parse_json(s, text, size, &v, e);
   cn_free(text);
   CN_TRY(status);
   s->version = text_of(v, "keras_version");
@@ -327,7 +333,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;
     case KERAS_FOLDER: status = open_folder(path, parts, s, e); break;
-    default: status = open_json(path, s, e); break;
+    default: status = open_text(path, what == YAML, s, e); break;
   }
   if (!status) return CORNU_OK;
   cn_at(e, status, "%s", s->name);

@@ -240,7 +240,8 @@ static cn_status make_step(compiler *c, int n, cn_step *s) {
 
 /* Runs a planned step with scratch of its own. */
 static cn_status run_alone(cn_step *s, cn_error *e) {
-  if (s->scratch_bytes && !(s->scratch = cn_alloc_data(s->scratch_bytes))) return cn_no_memory(e);
+  s->scratch = cn_alloc_data(s->scratch_bytes ? s->scratch_bytes : 1);
+  if (!s->scratch) return cn_no_memory(e);
   s->run(s);
   cn_free(s->scratch);
   if (s->failure && s->failure->status) return cn_fail(e, s->failure->status, "%s", s->failure->message);
@@ -342,9 +343,13 @@ static cn_status lay_out(compiler *c) {
     c->blocks[c->n_blocks++] = (cn_block){.bytes = c->plan->steps[s].scratch_bytes, .first = node, .last = node};
   }
   CN_TRY(cn_memory_layout(c->blocks, c->n_blocks, &c->plan->arena_bytes, c->e));
-  if (c->plan->arena_bytes && !(c->plan->arena = cn_alloc_data(c->plan->arena_bytes))) return cn_no_memory(c->e);
-  for (int s = 0; s < c->plan->n_steps; s++)
-    if (c->scratch_block[s] >= 0) c->plan->steps[s].scratch = c->plan->arena + c->blocks[c->scratch_block[s]].offset;
+  /* not NULL when all is empty: kernels add offsets of 0 to it */
+  c->plan->arena = cn_alloc_data(c->plan->arena_bytes ? c->plan->arena_bytes : 1);
+  if (!c->plan->arena) return cn_no_memory(c->e);
+  for (int s = 0; s < c->plan->n_steps; s++) {
+    int block = c->scratch_block[s];
+    c->plan->steps[s].scratch = c->plan->arena + (block >= 0 ? c->blocks[block].offset : 0);
+  }
   return CORNU_OK;
 }
 

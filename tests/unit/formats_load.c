@@ -229,7 +229,7 @@ static void test_errors(void **state) {
 static void test_what_files_are(void **state) {
   (void)state;
   static const struct { const char *name, *content; cn_status status; const char *says; } cases[] = {
-      {"a.yaml", "backend: tensorflow\nclass_name: Sequential\n", CORNU_ERR_UNSUPPORTED, "YAML"},
+      {"a.yaml", "backend: tensorflow\nclass_name: Sequential\n", CORNU_ERR_FORMAT, "YAML"},
       {"checkpoint", "model_checkpoint_path: \"x\"\n", CORNU_ERR_UNSUPPORTED, "TensorFlow checkpoint"},
       {"a.h5", "version https://git-lfs.github.com/spec/v1\n", CORNU_ERR_FORMAT, "git lfs pull"},
       {"a.npy", "\x93NUMPY\1", CORNU_ERR_FORMAT, "NumPy array"},

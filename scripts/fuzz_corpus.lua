@@ -1,0 +1,59 @@
+-- Collects the first inputs of a fuzz target from CASES, tests/models and tests/formats, and a dictionary of the words in their configs.
+-- usage: cornu scripts/fuzz_corpus.lua TARGET CASES OUT      writes OUT/corpus/N.EXTENSION and OUT/words
+local cornu = require "cornu"
+local host = require "cornu.host"
+
+local target, cases, out = arg[1], arg[2], arg[3]
+local MOST = 48 * 1024 -- bytes: mutations of large files rarely hit what matters
+local kinds = { h5 = { h5 = true, hdf5 = true }, keras = { keras = true }, arrays = { npz = true, npy = true },
+                json = { json = true, keras = true, h5 = true }, yaml = { json = true, yaml = true, yml = true } }
+
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local s = f:read "a"
+  f:close()
+  return s
+end
+
+local function write(path, s)
+  local f = assert(io.open(path, "wb"))
+  f:write(s)
+  f:close()
+end
+
+-- The config of a model file as JSON; nil: it has none, or does not load.
+local function config_of(path, extension)
+  if extension == "json" then return read(path) end
+  local ok, model = pcall(cornu.load, path)
+  return ok and cornu.json.encode(model.config) or nil
+end
+
+local count, words = 0, {}
+local function add(path, extension)
+  local content
+  if target == "json" then content = config_of(path, extension) else content = read(path) end
+  if not content or #content > MOST then return end
+  count = count + 1
+  write(("%s/corpus/%05d.%s"):format(out, count, target == "json" and "json" or extension), content)
+  if target == "arrays" then return end
+  for word in content:gmatch '"([%w_]+)"' do
+    if #word > 1 and #word < 40 then words[word] = true end
+  end
+end
+
+local function walk(folder)
+  for _, entry in ipairs(host.list(folder) or {}) do
+    local path, extension = folder .. "/" .. entry, entry:match "%.([^.]*)$"
+    if entry:sub(-1) == "/" then walk(path:sub(1, -2))
+    elseif entry ~= "case.json" and kinds[target][extension] then add(path, extension) end
+  end
+end
+
+walk "tests/formats"
+if cases ~= "tests/models" then walk(cases) end
+walk "tests/models"
+local list = {}
+for word in pairs(words) do list[#list + 1] = '"' .. word .. '"' end
+table.sort(list)
+write(out .. "/words", table.concat(list, "\n") .. "\n")
+print(("%d inputs for the target %s"):format(count, target))

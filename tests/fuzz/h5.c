@@ -1,0 +1,9 @@
+/* Models and weights in HDF5, through Cornu's own reader. */
+#include "common/support.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  const char *path = fuzz_file(data, size);
+  fuzz_model(path, NULL);
+  fuzz_model("tests/formats/two.json", path);
+  return 0;
+}
