@@ -7,9 +7,10 @@
 #define CN_MODES "int one_hot multi_hot count tf_idf binary tf-idf"
 typedef enum cn_mode { CN_MODE_INT, CN_MODE_ONE_HOT, CN_MODE_MULTI_HOT, CN_MODE_COUNT, CN_MODE_TF_IDF } cn_mode;
 
-#define CN_MODE_FIELD(type, initial)                                                                                   \
+#define CN_MODE_FIELD(type, initial) CN_MODE_FIELD_AT(type, mode, initial)
+#define CN_MODE_FIELD_AT(type, member, initial)                                                                                   \
   {                                                                                                                    \
-    .name = "output_mode", .kind = CN_F_ENUM, .offset = offsetof(type, mode), .standard = initial, .choices = CN_MODES, \
+    .name = "output_mode", .kind = CN_F_ENUM, .offset = offsetof(type, member), .standard = initial, .choices = CN_MODES, \
     .help = "int: numbers of categories; one_hot: a row of 0 and 1 for each; multi_hot, count: a row for all along "   \
             "the last axis; tf_idf: counts times weights"                                                              \
   }

@@ -1,0 +1,54 @@
+/* IntegerLookup: whole numbers to their places in a vocabulary, and back. */
+#include "base/text.h"
+#include "layers/lookup.h"
+
+typedef struct settings { cn_lookup lookup; } settings;
+
+static const cn_field fields[] = {
+    CN_LOOKUP_FIELDS(settings),
+    CN_LOOKUP_OWN_FIELDS(settings),
+    {.name = "mask_token", .kind = CN_F_VALUE, .offset = offsetof(settings, lookup.mask), .standard = "null",
+     .help = "a number that has place 0, or is left out of rows"},
+    {.name = "oov_token", .kind = CN_F_VALUE, .offset = offsetof(settings, lookup.oov), .standard = "-1",
+     .help = "what unknown places become with invert"},
+    CN_MODE_FIELD_AT(settings, lookup.mode, "\"int\""),
+    {.name = "vocabulary_dtype", .kind = CN_F_DTYPE, .offset = offsetof(settings, lookup.dtype),
+     .standard = "\"int64\"", .help = "int64 or int32"},
+    {0}};
+
+static cn_status check(cn_layer *l, cn_error *e) {
+  settings *s = l->settings;
+  if (s->lookup.dtype != CORNU_INT64 && s->lookup.dtype != CORNU_INT32)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "\"vocabulary_dtype\" is %s, expected int64 or int32",
+                   cornu_dtype_name(s->lookup.dtype));
+  return cn_lookup_check(l, &s->lookup, e);
+}
+
+static cn_status restore(cn_layer *l, const cn_layer_store *store, cn_error *e) {
+  return cn_lookup_restore(l, &((settings *)l->settings)->lookup, store, e);
+}
+
+static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
+  (void)in, (void)n_in;
+  return cn_lookup_build(l, &((settings *)l->settings)->lookup, e);
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_lookup_lower(l, &((settings *)l->settings)->lookup, t, c);
+}
+
+const cn_layer_type cn_layer_integer_lookup = {
+    .name = "IntegerLookup",
+    .versions = "2 3",
+    .help = "the place of each number: 0 for the mask if there is one, then num_oov_indices for unknown ones, then the "
+            "vocabulary\nwhole numbers (…) -> (…), or rows with another output_mode; with invert back to the numbers",
+    .flags = CN_LAYER_UNCAST,
+    .min_in = 1,
+    .max_in = 1,
+    .settings_size = sizeof(settings),
+    .fields = fields,
+    .check = check,
+    .restore = restore,
+    .build = build,
+    .lower = lower,
+};
