@@ -489,7 +489,8 @@ typedef struct cornu_plan cornu_plan;
  * belong to the plan, so that many plans can serve many agents with one set of weights. */
 CORNU_API cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e);
 CORNU_API void cornu_plan_free(cornu_plan *p);
-/* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. */
+/* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. Results
+ * that are strings are the exception: their bytes are copied into the output's buffer. */
 CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
                                       cornu_error *e);
 CORNU_API void cornu_plan_reset_states(cornu_plan *p); /* the next run begins with zeros */

@@ -11,7 +11,7 @@ static _Thread_local cn_trace *current;
 
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
   static atomic_uint_fast64_t serials;
-  *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
+  *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .measured = CN_NO_EDGE, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
   current = t;
 }
 
@@ -33,6 +33,15 @@ void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) {
 const cn_type *cn_edge_type(const cn_trace *t, cn_edge e) {
   static const cn_type nothing = {.dtype = CORNU_FLOAT32};
   return t->status || e < 0 ? &nothing : &t->graph->edges[e].type;
+}
+
+int64_t cn_trace_measure(cn_trace *t, cn_edge count) {
+  if (t->status || !t->planning) return -1;
+  if (t->next_size < t->sizes.n) return t->sizes.v[t->next_size++];
+  if (t->sizes.n < CN_MAX_SIZES) t->measured = count;
+  cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "the shape of its result depends on the data: a plan cannot have that, and a "
+                "model at most %d such layers; set output_sequence_length, or predict without a plan", CN_MAX_SIZES);
+  return -1;
 }
 
 int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first) {

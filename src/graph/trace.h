@@ -10,6 +10,11 @@
  * (CN_NO_EDGE: the same) what this one leaves. */
 typedef struct cn_trace_state { void *owner; int index; cn_type type; cn_edge in, next; } cn_trace_state;
 
+/* Sizes that the data decides, such as the length of the longest text of a batch, in the order in which a trace asks for
+ * them. A plan for the first unknown one computes it from the inputs; then the model is traced again. */
+#define CN_MAX_SIZES 8
+typedef struct cn_sizes { int n; int64_t v[CN_MAX_SIZES]; } cn_sizes;
+
 typedef struct cn_trace {
   cn_graph *graph;
   cn_error *error;
@@ -21,6 +26,10 @@ typedef struct cn_trace {
   uint64_t serial;
   cn_trace_state *states;    /* in the graph's arena */
   int n_states, cap_states;
+  bool planning;             /* shapes are concrete: a plan is being made */
+  cn_sizes sizes;            /* known … */
+  int next_size;             /* … and how many of them were asked for */
+  cn_edge measured;          /* computes the first that is not known; CN_NO_EDGE: all are */
   struct cn_trace *outer;    /* the trace that this thread had under way before */
 } cn_trace;
 
@@ -45,6 +54,10 @@ cn_edge cn_emit_scalar(cn_trace *t, cornu_dtype dtype, double v);
 cn_edge cn_emit_number(cn_trace *t, double v);                    /* a scalar of the dtype in which the layer computes */
 cn_edge cn_emit_compute(cn_trace *t, cn_edge x);                  /* x cast to that dtype; absent stays absent */
 cn_edge cn_emit_vector(cn_trace *t, cornu_dtype dtype, const double *v, int64_t n);
+
+/* A size that `count`, an int64 scalar of the trace, tells at run time: the size where it is known, -1 while shapes alone
+ * are wanted. Else the trace ends in failure, with `measured` set. */
+int64_t cn_trace_measure(cn_trace *t, cn_edge count);
 
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */
 cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type);

@@ -77,12 +77,26 @@ cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out
   return t->status;
 }
 
-/* A graph of the whole model for these input types; the caller frees it and the list of states (NULL: not wanted). */
-static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out, cn_state_list *states, cn_error *e) {
+static void add_outputs(cn_model *m, cn_trace *t, const cn_sym *results) {
+  for (int i = 0; i < m->n_outputs && !t->status; i++)
+    t->status = cn_graph_add_output(t->graph, results[i].data, t->error);
+  for (int i = 0; i < t->n_states && !t->status; i++) {
+    const cn_trace_state *s = &t->states[i];
+    t->status = cn_graph_add_output(t->graph, s->next == CN_NO_EDGE ? s->in : s->next, t->error);
+  }
+}
+
+/* What a trace is for: shapes alone, or a plan, for which some sizes may be known already. */
+typedef struct purpose { bool plan; const cn_sizes *sizes; bool *measures; cn_state_list *states; } purpose;
+
+/* A graph of the whole model for these input types, or of its next size; the caller frees it and the list of states. */
+static cn_status trace_model(cn_model *m, const cn_type *inputs, const purpose *what, cn_graph **out, cn_error *e) {
   CN_TRY(cn_graph_new(out, e));
   cn_graph *g = *out;
   cn_trace t;
   cn_trace_begin(&t, g, e);
+  t.planning = what->plan;
+  if (what->sizes) t.sizes = *what->sizes;
   cn_sym *in = cn_arena_array(&g->arena, (size_t)m->n_inputs + 1, sizeof *in);
   cn_sym *results = cn_arena_array(&g->arena, (size_t)m->n_outputs + 1, sizeof *results);
   if (!in || !results) t.status = cn_no_memory(e);
@@ -92,12 +106,10 @@ static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out,
     if (t.status) cn_at(e, t.status, "input %d of the model", i + 1);
   }
   if (!t.status) cn_model_lower(m, &t, in, results);
-  for (int i = 0; i < m->n_outputs && !t.status; i++) t.status = cn_graph_add_output(g, results[i].data, e);
-  for (int i = 0; i < t.n_states && !t.status; i++) {
-    const cn_trace_state *s = &t.states[i];
-    t.status = cn_graph_add_output(g, s->next == CN_NO_EDGE ? s->in : s->next, e);
-  }
-  if (states && !t.status) t.status = cn_states_list(&t, states, e);
+  bool measures = what->measures && t.measured != CN_NO_EDGE;
+  if (measures) t.status = cn_graph_add_output(g, t.measured, e), *what->measures = true;
+  else add_outputs(m, &t, results);
+  if (what->states && !measures && !t.status) t.status = cn_states_list(&t, what->states, e);
   cn_status status = cn_trace_end(&t);
   if (status) {
     cn_graph_free(g);
@@ -109,7 +121,7 @@ static cn_status trace_model(cn_model *m, const cn_type *inputs, cn_graph **out,
 cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e) {
   if (m->built) return CORNU_OK;
   cn_graph *g;
-  CN_TRY(trace_model(m, inputs, &g, NULL, e));
+  CN_TRY(trace_model(m, inputs, &(purpose){.plan = false}, &g, e));
   cn_graph_free(g);
   return CORNU_OK;
 }
@@ -128,10 +140,11 @@ cn_status cn_model_build(cn_model *m, cn_error *e) {
   return status;
 }
 
-cn_status cn_model_compile(cn_model *m, const cn_type *inputs, cn_plan **out, cn_state_list *states, cn_error *e) {
+cn_status cn_model_compile(cn_model *m, const cn_type *inputs, const cn_sizes *sizes, bool *measures, cn_plan **out,
+                           cn_state_list *states, cn_error *e) {
   *out = NULL;
   cn_graph *g;
-  CN_TRY(trace_model(m, inputs, &g, states, e));
+  CN_TRY(trace_model(m, inputs, &(purpose){true, sizes, measures, states}, &g, e));
   cn_status status = cn_plan_compile(g, out, e);
   if (status) cn_states_free(states);
   return status;

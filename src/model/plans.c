@@ -13,6 +13,8 @@ typedef struct cached {
   cn_plan *plan;
   cn_state_list states;
   cn_type *inputs;        /* concrete types, n_inputs of them */
+  cn_sizes sizes;         /* those that the data has decided */
+  bool measures;          /* its one output is the next of these sizes */
   unsigned revision;      /* sum over the layers when it was compiled */
   bool busy;
   uint64_t used;          /* a clock of uses */
@@ -73,7 +75,8 @@ static bool same_types(const cn_type *a, const cn_type *b, int n) {
 }
 
 /* An idle plan for these types, marked busy; NULL: none. Stale ones go. */
-static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, unsigned revision) {
+static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, const cn_sizes *sizes,
+                    unsigned revision) {
   for (cached **link = &c->first; *link;) {
     cached *p = *link;
     if (!p->busy && p->revision != revision) {
@@ -81,7 +84,8 @@ static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *t
       free_cached(p);
       continue;
     }
-    if (!p->busy && same_types(p->inputs, types, m->n_inputs)) {
+    if (!p->busy && same_types(p->inputs, types, m->n_inputs) &&
+        cn_shape_equal(p->sizes.n, p->sizes.v, sizes->n, sizes->v)) {
       p->busy = true;
       p->used = ++c->clock;
       return p;
@@ -122,23 +126,26 @@ static cn_status build_first(cn_model *m, const cn_type *types, cn_error *e) {
   return status;
 }
 
-static cn_status acquire(cn_model *m, const cn_type *types, cached **out, cn_error *e) {
+static cn_status acquire(cn_model *m, const cn_type *types, const cn_sizes *sizes, cached **out, cn_error *e) {
   if (!m->built) CN_TRY(build_first(m, types, e));
   struct cn_plan_cache *c = cache_of(m);
   if (!c) return cn_no_memory(e);
   unsigned revision = revision_of(m);
   pthread_mutex_lock(&c->lock);
-  *out = take(c, m, types, revision);
+  *out = take(c, m, types, sizes, revision);
   pthread_mutex_unlock(&c->lock);
   if (*out) return CORNU_OK;
   cached *p = cn_calloc(1, sizeof *p);
   if (p) p->inputs = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->inputs);
-  cn_status status = p && p->inputs ? cn_model_compile(m, types, &p->plan, &p->states, e) : cn_no_memory(e);
+  cn_status status = p && p->inputs
+                         ? cn_model_compile(m, types, sizes, &p->measures, &p->plan, &p->states, e)
+                         : cn_no_memory(e);
   if (status) {
     if (p) free_cached(p);
     return status;
   }
   memcpy(p->inputs, types, sizeof *types * (size_t)m->n_inputs);
+  p->sizes = *sizes;
   p->revision = revision;
   p->busy = true;
   pthread_mutex_lock(&c->lock);
@@ -249,7 +256,26 @@ static cn_status run_plan(cn_model *m, const cached *p, run *r, cornu_tensor **o
   }
   cn_status status = p->states.count ? run_stateful(p, r, m->n_inputs, m->n_outputs, e)
                                      : cn_plan_run(p->plan, r->in_data, r->out_data, e);
+  for (int i = 0; i < m->n_outputs && !status; i++) /* strings point to the inputs' bytes so far */
+    if (outputs[i]->dtype == CORNU_TEXT) status = cn_tensor_own_texts(outputs[i], e);
   return status ? cn_at(e, status, "%s", where(m)) : CORNU_OK;
+}
+
+/* The plan for these inputs, after the sizes are known that the data decides. */
+static cn_status find_plan(cn_model *m, run *r, cached **out, cn_error *e) {
+  cn_sizes sizes = {0};
+  for (;;) {
+    int64_t size = 0;
+    cn_status status = acquire(m, r->types, &sizes, out, e);
+    if (status || !(*out)->measures) return status ? cn_at(e, status, "%s", where(m)) : CORNU_OK;
+    status = prepare_data(r, m->n_inputs, 1, e);
+    for (int i = 0; i < m->n_inputs && !status; i++) r->in_data[i] = r->in[i]->data;
+    if (!status) status = cn_plan_run((*out)->plan, r->in_data, (void *[]){&size}, e);
+    give_back(m, *out);
+    *out = NULL;
+    CN_TRY(status);
+    sizes.v[sizes.n++] = size;
+  }
 }
 
 cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs,
@@ -265,10 +291,7 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
     if (!status) status = convert(inputs[i], r.types[i].dtype, &r.in[i], e);
   }
   cached *p = NULL;
-  if (!status) {
-    status = acquire(m, r.types, &p, e);
-    if (status) cn_at(e, status, "%s", where(m));
-  }
+  if (!status) status = find_plan(m, &r, &p, e);
   if (!status) {
     status = run_plan(m, p, &r, outputs, e);
     give_back(m, p);
@@ -338,7 +361,7 @@ cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_
   cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
   cn_status status = p && types ? plan_types(m, shapes, types, e) : cn_no_memory(e);
   if (p) p->model = cornu_model_retain(m);
-  if (!status) status = cn_model_compile(m, types, &p->plan, &p->states, e);
+  if (!status) status = cn_model_compile(m, types, NULL, NULL, &p->plan, &p->states, e);
   if (!status) status = make_room(p, e);
   cn_free(types);
   if (status) cornu_plan_free(p);
@@ -370,6 +393,8 @@ cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_te
     p->out_data[p->model->n_outputs + i] = p->held[n + i]->data;
   }
   CN_TRY(cn_plan_run(p->plan, p->in_data, p->out_data, e));
+  for (int i = 0; i < p->model->n_outputs; i++)
+    if (outputs[i]->dtype == CORNU_TEXT) CN_TRY(cn_tensor_own_texts(outputs[i], e));
   for (int i = 0; i < n; i++) {
     cn_tensor *before = p->held[i];
     p->held[i] = p->held[n + i];

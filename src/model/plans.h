@@ -7,7 +7,10 @@
 #include "model/states.h"
 
 void cn_plan_cache_free(struct cn_plan_cache *c);
-/* Lowers m for concrete input types into a new plan, whose last inputs and outputs are the states before and after. */
-cn_status cn_model_compile(cn_model *m, const cn_type *inputs, cn_plan **out, cn_state_list *states, cn_error *e);
+/* Lowers m for concrete input types into a new plan, whose last inputs and outputs are the states before and after.
+ * sizes: those known so far that the data decides. *measures: the plan has one output, the next of these sizes; NULL: that
+ * is an error. */
+cn_status cn_model_compile(cn_model *m, const cn_type *inputs, const cn_sizes *sizes, bool *measures, cn_plan **out,
+                           cn_state_list *states, cn_error *e);
 
 #endif

@@ -8,12 +8,20 @@
 #include "ops/lookup.h"
 #include "ops/ops.h"
 
-static uint64_t hash_text(cornu_text x) { return cn_hash_fingerprint(x.bytes, x.length); }
+/* FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo). */
+static uint64_t hash_text(cornu_text x) {
+  uint64_t hash = CN_WORD_HASH;
+  for (size_t i = 0; i < x.length; i++) hash = cn_word_hash(hash, (unsigned char)x.bytes[i]);
+  return hash;
+}
 
-static uint64_t hash_int(int64_t v) { return cn_hash_combine(0, (uint64_t)v); }
+/* The low bits of FNV hashes depend on the low bits of bytes alone. */
+static uint64_t slot_of(const cn_vocabulary *v, uint64_t hash) { return cn_hash_combine(0, hash) & v->mask; }
+
+static uint64_t hash_int(int64_t v) { return (uint64_t)v; }
 
 static void insert(cn_vocabulary *v, uint64_t hash, int64_t i) {
-  uint64_t at = hash & v->mask;
+  uint64_t at = slot_of(v, hash);
   while (v->slots[at]) at = (at + 1) & v->mask;
   v->slots[at] = (int32_t)(i + 1);
 }
@@ -34,14 +42,21 @@ cn_status cn_vocabulary_make(struct cn_planner *p, const cn_operand *keys, cn_vo
   return CORNU_OK;
 }
 
-int64_t cn_vocabulary_find_text(const cn_vocabulary *v, cornu_text x) {
-  for (uint64_t at = hash_text(x) & v->mask; v->slots[at]; at = (at + 1) & v->mask)
-    if (cn_text_equal(cn_operand_text(v->keys, v->slots[at] - 1), x)) return v->slots[at] - 1;
+int64_t cn_vocabulary_probe(const cn_vocabulary *v, uint64_t hash, bool (*same)(const void *word, cornu_text key),
+                            const void *word) {
+  for (uint64_t at = slot_of(v, hash); v->slots[at]; at = (at + 1) & v->mask)
+    if (same(word, cn_operand_text(v->keys, v->slots[at] - 1))) return v->slots[at] - 1;
   return -1;
 }
 
+static bool same_text(const void *word, cornu_text key) { return cn_text_equal(*(const cornu_text *)word, key); }
+
+int64_t cn_vocabulary_find_text(const cn_vocabulary *v, cornu_text x) {
+  return cn_vocabulary_probe(v, hash_text(x), same_text, &x);
+}
+
 int64_t cn_vocabulary_find_int(const cn_vocabulary *v, int64_t x) {
-  for (uint64_t at = hash_int(x) & v->mask; v->slots[at]; at = (at + 1) & v->mask)
+  for (uint64_t at = slot_of(v, hash_int(x)); v->slots[at]; at = (at + 1) & v->mask)
     if (cn_operand_int(v->keys, v->slots[at] - 1) == x) return v->slots[at] - 1;
   return -1;
 }

@@ -258,6 +258,21 @@ typedef struct cn_lookup_attrs { int64_t first, missing; } cn_lookup_attrs;
 /* (x, vocabulary): position + first, or missing; int64. The vocabulary is constant and repeats nothing. */
 extern const cn_op cn_op_lookup;
 extern const cn_op cn_op_refuse_missing; /* (positions, values): fails where a position is negative */
+/* ---- vectorize.c: texts to numbers of their words ---- */
+enum { CN_MAX_GRAM = 32 };
+typedef enum cn_split { CN_SPLIT_NONE, CN_SPLIT_WHITESPACE, CN_SPLIT_CHARACTER } cn_split;
+typedef struct cn_vectorize_attrs {
+  bool lower, strip;               /* ASCII letters; ASCII punctuation */
+  int split;
+  cn_ints widths;                  /* of n-grams, one kind after the other; n = -1: words alone */
+  int64_t length;                  /* columns of numbers, filled up with 0 … */
+  int64_t depth;                   /* … or, when not 0, columns of counts */
+  bool once;                       /* counts stop at 1 */
+  int64_t first, missing, empty;   /* numbers of the first word, of unknown ones, of the empty one (< 0: left out) */
+} cn_vectorize_attrs;
+/* (x, vocabulary): without a split the words of a row are along the last axis; int64 (…, length or depth) */
+extern const cn_op cn_op_vectorize;
+extern const cn_op cn_op_count_words; /* (x), the same attributes: the most words, or n-grams, of a row; int64 scalar */
 /* ---- encode.c ---- */
 extern const cn_op cn_op_bucketize; /* (x, rising boundaries): how many are not above x; int64 */
 enum { CN_RANGE_ANY, CN_RANGE_POSITIVE, CN_RANGE_ALL }; /* which categories may come: others fail, or are left out */
