@@ -436,8 +436,169 @@ def core_sweep():
     return cases
 
 
+def numpy_math():
+    x, i = X(None, 3, 4), X(None, 3, 4, dtype="int32")
+    same = [C(n, x)
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+                                                                                                                        for n in ("abs fabs negative sign signbit square exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh "
+                              "sinc floor ceil trunc isfinite real imag conj angle deg2rad rad2deg "
+                              "zeros_like ones_like").split()]
+    same += [C(n, X(None, 3, 4, make=positive))
+             for n in "sqrt cbrt reciprocal log log2 log10 log1p arccosh i0".split()]
+    same += [C(n, X(None, 3, 4, make=unit)) for n in "arcsin arccos arctanh".split()]
+    same += [C(n, X(None, 7, make=special)) for n in "isnan isinf isposinf isneginf isfinite nan_to_num".split()]
+    same += [C("round", x, d) for d in (0, 2)] + [C("clip", x, -0.5, 0.7), C("nan_to_num", X(None, 7, make=special),
+             1.0, 2.0, -3.0)]
+    pairs = [C(n, x, X(None, 3, 4))
+             for n in ("add subtract multiply divide true_divide floor_divide mod fmod maximum minimum "
+                                              "fmax fmin arctan2 hypot logaddexp logaddexp2 nextafter equal not_equal less "
+                                              "less_equal greater greater_equal heaviside isclose allclose").split()]
+    pairs += [C(n, i, X(None, 3, 4, dtype="int32")) for n in ("gcd lcm bitwise_and bitwise_or bitwise_xor "
+                                                             "equal add").split()]
+    pairs += [C(n, i, X(None, 3, 4, dtype="int32", make=count))
+              for n in "bitwise_left_shift bitwise_right_shift power ldexp".split()]
+    pairs += [C("bitwise_not", i), C("power", X(None, 3, 4, make=positive), 1.5), C("divide_no_nan", x, i)]
+    b = X(None, 3, 4, dtype="bool")
+    return same + pairs + [C(n, b, X(None, 3, 4, dtype="bool"))
+        for n in "logical_and logical_or logical_xor".split()] + [C("logical_not", b)]
+
+
+def numpy_reduce():
+    x = X(None, 3, 4)
+    names = "sum mean prod max min any all var std ptp argmax argmin".split()
+    plain = [C(n, x, axis=1) for n in names] + [C(n, x) for n in names]
+    plain += [C(n, x, axis=-1, keepdims=True) for n in names]
+    plain += [C("count_nonzero", X(None, 3, 4, dtype="int32"), axis=1), C("max", x, axis=1, initial=0.5)]
+    plain += [C("average", x, axis=1), C("average", x, axis=1, weights=X(None, 3, 4, make=positive))]
+    plain += [C(n, x, axis=1) for n in "cumsum cumprod".split()]
+    plain += [C(n, X(None, 3, 4, dtype=d), axis=1) for d in ("int32", "bool", "uint8", "int64")
+              for n in "sum mean prod max min any std argmax cumsum average median ptp".split()]
+    some = X(3, 4, value=[[1, float("nan"), 3, -2], [float("nan")] * 4, [0.5, 2, float("nan"), 7]])
+    return plain + [C("nan" + n, some, axis=1)
+        for n in "sum prod mean var std max min cumsum cumprod median".split()] + [
+        C("nanargmax", some, axis=0), C("nanargmin", some, axis=0)]
+
+
+def numpy_shape():
+    x, y = X(None, 3, 4), X(None, 3, 4)
+    return ([C("reshape", x, (-1, 12)), C("ravel", x), C("transpose", x, (0, 2, 1)), C("transpose", x),
+             C("expand_dims", x, (1, -1)),
+             C("squeeze", X(None, 1, 4), 1), C("broadcast_to", X(1, 4), (3, 4)), C("swapaxes", x, 1, 2),
+             C("moveaxis", x, (1, 2), (2, 1)),
+             C("flip", x), C("flip", x, axis=1), C("fliplr", x), C("flipud", x), C("append", x, y), C("append", x, y,
+             axis=1),
+             C("tile", x, (1, 2, 1)), C("tile", x, 2), C("repeat", x, 2, axis=1), C("repeat", x, 2), C("repeat", x,
+             [1, 0, 2], axis=1),
+             C("roll", x, 1, axis=1), C("roll", x, 5), C("roll", x, (1, 2), axis=(1, 2))]
+            + [C("rot90", X(3, 4, 2), k, axes) for k in (-1, 0, 1, 2, 3) for axes in ((0, 1), (1, 0), (0, 2))]
+            + [C(n, [x, y]) for n in "concatenate stack hstack vstack dstack".split()]
+            + [C(n, [X(3), X(3)]) for n in "vstack dstack".split()]
+            + [C("concatenate", [x, y], axis=-1), C("stack", [x, y], axis=1)]
+            + [C("split", X(None, 6), 3, axis=1), C("split", X(None, 6), [1, 4], axis=1), C("array_split", X(None,
+               7), 3, axis=1),
+               C("hsplit", X(None, 6), 2), C("vsplit", X(4, 3), 2), C("dsplit", X(2, 3, 4), 2)]
+            + [C("pad", x, ((0, 0), (1, 2), (2, 1)), mode=m) for m in ("constant", "reflect", "symmetric")]
+            + [C("pad", x, ((0, 0), (1, 0), (0, 1)), constant_values=3)])
+
+
+def numpy_select():
+    x = X(None, 3, 6)
+    q = [C(n, x, v, axis=a, keepdims=k) for n, v in (("quantile", 0.3), ("percentile", 40.0), ("nanquantile", 0.6),
+         ("nanpercentile", 75.0))
+         for a, k in ((None, False), (1, True), ((1, 2), False))]
+    methods = [C("percentile", x, [10.0, 35.0, 80.0], axis=2, method=m) for m in ("linear", "lower", "higher",
+               "midpoint", "nearest")]
+    return ([C("where", X(None, 3, dtype="bool"), X(None, 3), X(None, 3)), C("where", X(None, 3, dtype="bool"), 1.0,
+             X(None, 3)),
+             C("select", [X(None, 3, dtype="bool"), X(None, 3, dtype="bool")], [X(None, 3), X(None, 3)], 7.0),
+             C("take", x, [0, -1, 2], axis=1), C("take", x, X(4, dtype="int32", make=count), axis=2), C("take", x,
+             [[1, 2], [3, 0]]),
+             C("take_along_axis", x, X(None, 3, 2, dtype="int32", make=count), axis=2),
+             C("take_along_axis", x, X(None, 1, 6, dtype="int32", make=count), axis=1),
+             C("searchsorted", X(5, value=[-1.0, 0, 0, 0.5, 2]), X(4)), C("searchsorted", X(5, value=[-1.0, 0, 0,
+             0.5, 2]), X(4), side="right"),
+             C("isin", X(None, 4, dtype="int32"), [1, 2, -3]), C("isin", X(None, 4, dtype="int32"), [1, 2],
+             invert=True),
+             C("unravel_index", X(6, dtype="int32", make=count), (2, 3)),
+             C("argpartition", X(7, dtype="int32"), 2)]
+            + [C(n, x, axis=a) for n in ("sort", "argsort") for a in (None, 1, -1)]
+            + [C("sort", X(None, 7, dtype="int32")), C("argsort", X(None, 7, dtype="int32"))]
+            + [C("median", x, axis=a, keepdims=k) for a in (None, 1, (1, 2)) for k in (False, True)] + q + methods)
+
+
+def numpy_product():
+    a, b = X(None, 3, 4), X(None, 4, 2)
+    return ([C("matmul", a, b), C("matmul", X(None, 3, 4, dtype="int32"), X(None, 4, 2, dtype="int32")), C("matmul",
+             X(4), X(4)), C("matmul", a, X(4)),
+             C("dot", X(3, 4), X(4, 2)), C("dot", X(4), X(4)), C("dot", X(2, 3, 4), X(5, 4, 2)), C("dot", X(3, 4),
+             2.0), C("inner", X(3, 4), X(2, 4)),
+             C("vdot", X(3, 4), X(3, 4)), C("outer", X(3), X(2, 2)), C("kron", X(2, 3), X(3, 2)), C("kron", X(2),
+             X(3, 2)),
+             C("tensordot", X(3, 4, 2), X(4, 2, 5)), C("tensordot", X(3, 4), X(4, 5), axes=1), C("tensordot", X(3,
+             4), X(5, 3), axes=[[0], [1]]),
+             C("tensordot", X(3), X(4), axes=0), C("tensordot", X(3, 4, 2), X(2, 5, 3), axes=[[0, 2], [2, 0]])]
+            + [C("einsum", e, *t) for e, t in (("bij,bjk->bik", (a, b)), ("...ij,jk", (a, X(4, 5))), ("ij->ji", (X(3,
+               4),)), ("ii->i", (X(3, 3),)),
+                                               ("ii", (X(3, 3),)), ("ij,jk,kl->il", (X(2, 3), X(3, 4), X(4, 2))),
+                                                   ("i,j->ij", (X(3), X(4))),
+                                               ("bij->b", (a,)), ("b...->...b", (X(2, 3, 4),)), ("ij,ij->i", (X(3,
+                                                   4), X(3, 4))), ("iij->j", (X(3, 3, 2),)))]
+            + [C("cross", X(None, 3), X(None, 3)), C("cross", X(None, 2), X(None, 2)), C("cross", X(None, 2), X(None,
+               3)), C("cross", X(3, 4), X(3, 4), axis=0),
+               C("diff", a), C("diff", a, n=2, axis=1), C("trapezoid", a), C("trapezoid", a, dx=0.5, axis=1),
+               C("trapezoid", X(3, 4), x=[0.0, 1, 3, 4]),
+               C("corrcoef", X(3, 5))]
+            + [C("correlate", X(7), X(4), mode=m) for m in ("valid", "same", "full")])
+
+
+def numpy_make():
+    x = X(None, 3, 4)
+    return ([C("full_like", x, 2.5), C("full_like", x, 2, dtype="int32"), C("array", x, dtype="float16"), C("size",
+             x),
+             C("view", X(None, 4), dtype="int32"), C("view", X(2, 4), dtype="int16"), C("view", X(2, 4,
+             dtype="int16"), dtype="int32"),
+             C("full", (2, 3), X()), C("linspace", X(3), X(3), 5), C("linspace", X(3), 4.0, 5, endpoint=False,
+             axis=-1),
+             C("logspace", X(3), X(3), 4), C("logspace", X(3), 2.0, 4, base=2.0, endpoint=False), C("geomspace", X(3,
+             make=positive), X(3, make=positive), 4),
+             C("meshgrid", X(3), X(4)), C("meshgrid", X(3), X(4), X(2), indexing="ij"),
+             C("vander", X(4)), C("vander", X(4), 3, increasing=True), C("vander", X(3, dtype="int32"))]
+            + [C("diag", v, k) for v in (X(3), X(3, 4)) for k in (0, 1, -2)] + [C("diagflat", X(2, 2), 1)]
+            + [C("diagonal", X(2, 3, 4), o, a, b) for o, a, b in ((0, 0, 1), (1, 1, 2), (-1, 2, 0))]
+            + [C("trace", X(3, 3)), C("trace", X(3, 4, dtype="int32"), 1), C("trace", X(3, 3, 3), 0, 1, 2)]
+            + [C(n, x, k) for n in ("tril", "triu") for k in (-1, 0, 2)])
+
+
 # What is committed, and what is only drawn to look for differences.
-FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core}
+FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core,
+            "numpy_math": numpy_math, "numpy_reduce": numpy_reduce, "numpy_shape": numpy_shape,
+            "numpy_select": numpy_select, "numpy_product": numpy_product, "numpy_make": numpy_make}
 SWEEPS = {"core": core_sweep, "linalg": linalg_sweep}
 
 

@@ -24,8 +24,7 @@ static bool check(cn_trace *t, const char *letters, cn_edge x) {
   return false;
 }
 
-/* x with its axes in another order; letters of x that `order` lacks are summed away. */
-static cn_edge arrange(cn_trace *t, const char *letters, cn_edge x, const char *order) {
+cn_edge cn_emit_arranged(cn_trace *t, const char *letters, cn_edge x, const char *order) {
   cn_reduce_attrs sum = {.axes = {.n = 0}};
   axes left = {.n = 0};
   for (int i = 0; letters[i]; i++) {
@@ -92,8 +91,8 @@ cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b
     if (has(b_axes, *p) && !has(out_axes, *p)) add(&left, *p), add(&right, *p), summed++;
   for (const char *p = out_axes; *p; p++)
     if (!has(a_axes, *p)) add(&right, *p), add(&result, *p), columns++;
-  a = arrange(t, a_axes, a, left.of);
-  b = arrange(t, b_axes, b, right.of);
+  a = cn_emit_arranged(t, a_axes, a, left.of);
+  b = cn_emit_arranged(t, b_axes, b, right.of);
   const cn_type a_type = *cn_edge_type(t, a), b_type = *cn_edge_type(t, b);
   /* Without a batch the rows keep their axes: any number of them may have an unknown size. */
   bool flat = batch == 0 && rows > 0;
@@ -103,5 +102,5 @@ cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b
   cn_edge y = cn_emit2(t, &cn_op_matmul, NULL, a, b);
   if (flat && columns != 1) y = split(t, y, rows, &a_type, 0, &b_type, columns, summed);
   else if (!flat && (rows != 1 || columns != 1)) y = split(t, y, batch, &a_type, rows, &b_type, columns, batch + summed);
-  return arrange(t, result.of, y, out_axes);
+  return cn_emit_arranged(t, result.of, y, out_axes);
 }

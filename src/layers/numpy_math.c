@@ -12,10 +12,8 @@ static cn_edge with_number(cn_operation_call *c, const cn_op *op, cn_edge x, dou
   return cn_emit2(c->t, op, NULL, x, cn_emit_like(c->t, x, v));
 }
 
-/* Whole numbers as float32. */
 static cn_edge floating(cn_operation_call *c, const char *name) {
-  cn_edge x = cn_argument_tensor(c, name);
-  return cn_dtype_is_float(cn_operation_type(c, x)->dtype) ? x : cn_emit_cast(c->t, x, CORNU_FLOAT32);
+  return cn_emit_floating(c->t, cn_argument_tensor(c, name));
 }
 
 static void identity(cn_operation_call *c) { cn_operation_return(c, cn_argument_tensor(c, "x")); }

@@ -65,16 +65,19 @@ static cn_edge argument_of(cn_operation_call *c, const cn_op *op, cn_edge x) {
   const options *o = c->options;
   int rank = cn_operation_type(c, x)->rank;
   if (o->axis.n >= 0) return reduce(c, op, x);
-  cn_edge line = cn_emit1(c->t, &cn_op_reshape, &(cn_reshape_attrs){{1, {CN_DIM_INFER}}}, x);
+  cn_edge line = cn_emit_flat(c->t, x);
   cn_edge y = cn_emit1(c->t, op, &(cn_reduce_attrs){.axes = {1, {0}}}, line);
   cn_reshape_attrs ones = {.shape = {.n = rank, .v = {1, 1, 1, 1, 1, 1, 1, 1}}};
   return o->keepdims ? cn_emit1(c->t, &cn_op_reshape, &ones, y) : y;
 }
+static void return_index(cn_operation_call *c, cn_edge index) {
+  cn_operation_return(c, cn_emit_cast(c->t, index, CORNU_INT32));
+}
 static void arg_max(cn_operation_call *c) {
-  cn_operation_return(c, argument_of(c, &cn_op_argmax, cn_argument_tensor(c, "x")));
+  return_index(c, argument_of(c, &cn_op_argmax, cn_argument_tensor(c, "x")));
 }
 static void arg_min(cn_operation_call *c) {
-  cn_operation_return(c, argument_of(c, &cn_op_argmin, cn_argument_tensor(c, "x")));
+  return_index(c, argument_of(c, &cn_op_argmin, cn_argument_tensor(c, "x")));
 }
 
 /* -1 where all is NaN. */
@@ -82,18 +85,30 @@ static void nan_argument(cn_operation_call *c, const cn_op *op, double worst) {
   cn_edge x = cn_argument_tensor(c, "x"), y = argument_of(c, op, without_nan(c, x, worst));
   if (cn_dtype_is_float(cn_operation_type(c, x)->dtype))
     y = cn_emit3(c->t, &cn_op_where, NULL, all_nan(c, x), cn_emit_like(c->t, y, -1), y);
-  cn_operation_return(c, y);
+  return_index(c, y);
 }
 static void nan_arg_max(cn_operation_call *c) { nan_argument(c, &cn_op_argmax, -INFINITY); }
 static void nan_arg_min(cn_operation_call *c) { nan_argument(c, &cn_op_argmin, INFINITY); }
 
+/* ---- Sums and products ---- */
+
+/* In the dtype of the elements; small integers in 32 bits. */
+static void total(cn_operation_call *c, const cn_op *op, cn_edge x) {
+  cornu_dtype d = cn_operation_type(c, x)->dtype;
+  if (d == CORNU_BOOL8 || d == CORNU_INT8 || d == CORNU_INT16) d = CORNU_INT32;
+  if (d == CORNU_UINT8 || d == CORNU_UINT16) d = CORNU_UINT32;
+  cn_operation_return(c, cn_emit_cast(c->t, reduce(c, op, x), d));
+}
+static void sum_of(cn_operation_call *c) { total(c, &cn_op_sum, cn_argument_tensor(c, "x")); }
+static void prod_of(cn_operation_call *c) { total(c, &cn_op_prod, cn_argument_tensor(c, "x")); }
+
 /* ---- Sums and moments without NaN ---- */
 
 static void nan_sum(cn_operation_call *c) {
-  cn_operation_return(c, reduce(c, &cn_op_sum, without_nan(c, cn_argument_tensor(c, "x"), 0)));
+  total(c, &cn_op_sum, without_nan(c, cn_argument_tensor(c, "x"), 0));
 }
 static void nan_prod(cn_operation_call *c) {
-  cn_operation_return(c, reduce(c, &cn_op_prod, without_nan(c, cn_argument_tensor(c, "x"), 1)));
+  total(c, &cn_op_prod, without_nan(c, cn_argument_tensor(c, "x"), 1));
 }
 
 /* How many are numbers, as floats. */
@@ -110,10 +125,7 @@ static cn_edge mean_of_numbers(cn_operation_call *c, cn_edge x, bool keepdims) {
   return cn_emit2(c->t, &cn_op_div, NULL, sum, count_numbers(c, x, keepdims));
 }
 
-static cn_edge floating(cn_operation_call *c) {
-  cn_edge x = cn_argument_tensor(c, "x");
-  return cn_dtype_is_float(cn_operation_type(c, x)->dtype) ? x : cn_emit_cast(c->t, x, CORNU_FLOAT32);
-}
+static cn_edge floating(cn_operation_call *c) { return cn_emit_floating(c->t, cn_argument_tensor(c, "x")); }
 
 static void nan_mean(cn_operation_call *c) {
   cn_operation_return(c, mean_of_numbers(c, floating(c), ((const options *)c->options)->keepdims));
@@ -132,7 +144,7 @@ static void nan_std(cn_operation_call *c) {
 static void count_nonzero(cn_operation_call *c) {
   cn_edge x = cn_argument_tensor(c, "x");
   cn_edge not_zero = cn_emit2(c->t, &cn_op_not_equal, NULL, x, cn_emit_like(c->t, x, 0));
-  cn_operation_return(c, reduce(c, &cn_op_sum, cn_emit_cast(c->t, not_zero, CORNU_INT32)));
+  return_index(c, reduce(c, &cn_op_sum, cn_emit_cast(c->t, not_zero, CORNU_INT32)));
 }
 
 /* Weights of one axis are a vector along it. */
@@ -166,8 +178,11 @@ static void cumulate(cn_operation_call *c, const cn_op *op, cn_edge x) {
   const cn_value *dtype = cn_argument(c, "dtype");
   cornu_dtype wanted;
   if (cn_value_str(dtype) && cornu_dtype_parse(dtype->s, &wanted)) x = cn_emit_cast(c->t, x, wanted);
-  if (o->axis.n < 0) x = cn_emit1(c->t, &cn_op_reshape, &(cn_reshape_attrs){{1, {CN_DIM_INFER}}}, x);
-  cn_operation_return(c, cn_emit1(c->t, op, &(cn_cumulate_attrs){.axis = o->axis.n < 0 ? 0 : o->axis.v[0]}, x));
+  cornu_dtype given = cn_operation_type(c, x)->dtype, result = given == CORNU_BOOL8 ? CORNU_INT32 : given;
+  if (!cn_dtype_is_float(given)) x = cn_emit_cast(c->t, x, CORNU_INT64); /* small integers wrap round at the end */
+  if (o->axis.n < 0) x = cn_emit_flat(c->t, x);
+  x = cn_emit1(c->t, op, &(cn_cumulate_attrs){.axis = o->axis.n < 0 ? 0 : o->axis.v[0]}, x);
+  cn_operation_return(c, cn_emit_cast(c->t, x, result));
 }
 static void cumsum(cn_operation_call *c) { cumulate(c, &cn_op_cumsum, cn_argument_tensor(c, "x")); }
 static void cumprod(cn_operation_call *c) { cumulate(c, &cn_op_cumprod, cn_argument_tensor(c, "x")); }
@@ -183,9 +198,9 @@ static void nan_cumprod(cn_operation_call *c) {
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 
 const cn_operation cn_operations_numpy_reduce[] = {
-    REDUCE("Sum", "sum"),
+    WITH("Sum", "x", sum_of, fields),
     REDUCE("Mean", "mean"),
-    REDUCE("Prod", "prod"),
+    WITH("Prod", "x", prod_of, fields),
     REDUCE("Any", "any"),
     REDUCE("All", "all"),
     REDUCE("Var", "var"),

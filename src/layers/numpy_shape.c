@@ -19,17 +19,13 @@ typedef struct options {
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 
 static const cn_type *type_of(cn_operation_call *c, cn_edge x) { return cn_operation_type(c, x); }
-static cn_edge flat(cn_trace *t, cn_edge x) {
-  return cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{1, {CN_DIM_INFER}}}, x);
-}
 static bool axis_of(cn_operation_call *c, int64_t axis, int rank, int *out) {
-  if (!c->t->status) c->t->status = cn_axis(axis, rank, out, c->t->error);
-  return !c->t->status;
+  return cn_trace_axis(c->t, axis, rank, out);
 }
 
 /* ---- Shapes ---- */
 
-static void ravel(cn_operation_call *c) { cn_operation_return(c, flat(c->t, cn_argument_tensor(c, "x"))); }
+static void ravel(cn_operation_call *c) { cn_operation_return(c, cn_emit_flat(c->t, cn_argument_tensor(c, "x"))); }
 
 /* Dimensions of the batch that the config keeps as null are the input's. */
 static const cn_field shape_fields[] = {
@@ -65,17 +61,11 @@ static void expand_dims(cn_operation_call *c) {
   for (int i = 0; i < axes->n; i++)
     if (axis_of(c, axes->v[i], rank, &axis)) added[axis] = true;
   for (int i = 0; i < rank && !c->t->status; i++)
-    if (added[i]) x = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){i}, x);
+    if (added[i]) x = cn_emit_new_axis(c->t, x, i);
   cn_operation_return(c, x);
 }
 
 /* ---- Orders of axes ---- */
-
-static cn_edge permute(cn_operation_call *c, cn_edge x, const int *order) {
-  cn_ints_attrs a = {.v = {.n = type_of(c, x)->rank}};
-  for (int i = 0; i < a.v.n; i++) a.v.v[i] = order[i];
-  return cn_emit1(c->t, &cn_op_transpose, &a, x);
-}
 
 static const cn_field swap_fields[] = {INT(one, "axis1", NULL, "one"), INT(other, "axis2", NULL, "the other"), {0}};
 
@@ -86,7 +76,7 @@ static void swap_axes(cn_operation_call *c) {
   if (!axis_of(c, o->one, rank, &a) || !axis_of(c, o->other, rank, &b)) return;
   order[a] = b;
   order[b] = a;
-  cn_operation_return(c, permute(c, x, order));
+  cn_operation_return(c, cn_emit_permute(c->t, x, order));
 }
 
 static const cn_field move_fields[] = {INTS(source, "source", NULL, "axes"),
@@ -110,26 +100,39 @@ static void move_axis(cn_operation_call *c) {
     while (next < rank && moved[next]) next++;
     order[i] = next++;
   }
-  cn_operation_return(c, permute(c, x, order));
+  cn_operation_return(c, cn_emit_permute(c->t, x, order));
 }
 
 static const cn_field turn_fields[] = {INT(number, "k", "1", "quarter turns"),
                                        INTS(axis, "axes", "[0, 1]", "the plane"), {0}};
 
+/* Keras's TensorFlow turns (…, h, w) as a stack and, after more than one turn, gives every one the final shape: for two
+ * turns of what is not square that deals the elements out anew. */
 static void rot90(cn_operation_call *c) {
   const options *o = c->options;
   cn_edge x = cn_argument_tensor(c, "array");
-  int rank = type_of(c, x)->rank, order[CN_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7}, a, b;
+  const cn_type type = *type_of(c, x);
+  int order[CN_MAX_RANK], back[CN_MAX_RANK], n = 0, a, b;
   if (o->axis.n != 2) cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "\"axes\" has %d entries, expected 2", o->axis.n);
-  if (!axis_of(c, o->axis.v[0], rank, &a) || !axis_of(c, o->axis.v[1], rank, &b)) return;
+  if (!axis_of(c, o->axis.v[0], type.rank, &a) || !axis_of(c, o->axis.v[1], type.rank, &b)) return;
+  for (int i = 0; i < type.rank; i++)
+    if (i != a && i != b) order[n++] = i;
+  order[n] = a;
+  order[n + 1] = b;
+  for (int i = 0; i < type.rank; i++) back[order[i]] = i;
+  x = cn_emit_permute(c->t, x, order);
   int64_t turns = (o->number % 4 + 4) % 4;
-  cn_ints_attrs first = {{1, {a}}}, second = {{1, {b}}}, both = {{2, {a, b}}};
-  order[a] = b;
-  order[b] = a;
-  if (turns == 2) x = cn_emit1(c->t, &cn_op_reverse, &both, x);
-  if (turns == 1) x = permute(c, cn_emit1(c->t, &cn_op_reverse, &second, x), order);
-  if (turns == 3) x = permute(c, cn_emit1(c->t, &cn_op_reverse, &first, x), order);
-  cn_operation_return(c, x);
+  cn_reshape_attrs final = {.shape = {.n = type.rank}};
+  for (int i = 0; i < n; i++) final.shape.v[i] = CN_DIM_COPY;
+  final.shape.v[n] = type.shape[turns % 2 ? b : a];
+  final.shape.v[n + 1] = type.shape[turns % 2 ? a : b];
+  for (int64_t i = 0; i < turns; i++) {
+    x = cn_emit1(c->t, &cn_op_reverse, &(cn_ints_attrs){{1, {-1}}}, x);
+    x = cn_emit_move_axis(c->t, x, -1, -2);
+    if (i == 0 && turns > 1) x = cn_emit1(c->t, &cn_op_reshape, &final, x);
+  }
+  if (turns > 1 && turns % 2 == 0) x = cn_emit1(c->t, &cn_op_reshape, &final, x);
+  cn_operation_return(c, cn_emit_permute(c->t, x, back));
 }
 
 static const cn_field flip_fields[] = {INTS(axis, "axis", "null", "axes to turn round; null: all"), {0}};
@@ -149,31 +152,35 @@ static void flip_rows(cn_operation_call *c) { flip_at(c, 0); }
 
 /* ---- Joining ---- */
 
-static void join(cn_operation_call *c, const cn_op *op, int64_t axis, int least) {
-  cn_edge in[CN_MAX_OUT];
-  int n = cn_argument_tensors(c, "xs", in, CN_MAX_OUT);
-  for (int i = 0; i < n; i++) {
-    while (type_of(c, in[i])->rank < least && !c->t->status) { /* as NumPy: 1-D becomes a row, then a slab */
-      bool front = least == 3 ? type_of(c, in[i])->rank < 2 : true;
-      in[i] = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){front ? 0 : -1}, in[i]);
-    }
-  }
-  cn_operation_return(c, cn_emit(c->t, op, &(cn_axis_attrs){axis}, in, n));
-}
 static void hstack(cn_operation_call *c) {
   cn_edge in[CN_MAX_OUT];
-  int n = cn_argument_tensors(c, "xs", in, CN_MAX_OUT);
-  join(c, &cn_op_concat, n && type_of(c, in[0])->rank <= 1 ? 0 : 1, 1);
+  int n = cn_argument_tensors(c, "xs", in, CN_MAX_OUT), axis = n && type_of(c, in[0])->rank > 1;
+  cn_operation_return(c, cn_emit(c->t, &cn_op_concat, &(cn_axis_attrs){axis}, in, n));
 }
-static void vstack(cn_operation_call *c) { join(c, &cn_op_concat, 0, 2); }
-static void dstack(cn_operation_call *c) { join(c, &cn_op_concat, 2, 3); }
+
+/* Unlike NumPy's, Keras's leaves vectors as they are. */
+static void vstack(cn_operation_call *c) {
+  cn_edge in[CN_MAX_OUT];
+  int n = cn_argument_tensors(c, "xs", in, CN_MAX_OUT);
+  cn_operation_return(c, cn_emit(c->t, &cn_op_concat, &(cn_axis_attrs){0}, in, n));
+}
+
+/* A vector becomes a row, a matrix a slab. */
+static void dstack(cn_operation_call *c) {
+  cn_edge in[CN_MAX_OUT];
+  int n = cn_argument_tensors(c, "xs", in, CN_MAX_OUT);
+  for (int i = 0; i < n; i++)
+    for (int rank; (rank = type_of(c, in[i])->rank) < 3 && !c->t->status;)
+      in[i] = cn_emit_new_axis(c->t, in[i], rank < 2 ? 0 : -1);
+  cn_operation_return(c, cn_emit(c->t, &cn_op_concat, &(cn_axis_attrs){2}, in, n));
+}
 
 static const cn_field append_fields[] = {INTS(axis, "axis", "null", "the axis; null: as one line"), {0}};
 
 static void append(cn_operation_call *c) {
   const cn_ints *axis = &((const options *)c->options)->axis;
   cn_edge in[] = {cn_argument_tensor(c, "x1"), cn_argument_tensor(c, "x2")};
-  for (int i = 0; i < 2 && axis->n < 0; i++) in[i] = flat(c->t, in[i]);
+  for (int i = 0; i < 2 && axis->n < 0; i++) in[i] = cn_emit_flat(c->t, in[i]);
   cn_operation_return(c, cn_emit(c->t, &cn_op_concat, &(cn_axis_attrs){axis->n < 0 ? 0 : axis->v[0]}, in, 2));
 }
 
@@ -184,11 +191,6 @@ static const cn_field split_fields[] = {
      .help = "how many equal parts, or where the parts after the first begin"},
     INT(one, "axis", "0", "the axis"), {0}};
 
-static cn_edge range(cn_operation_call *c, cn_edge x, int axis, int64_t begin, int64_t end) {
-  cn_slice_attrs a = {.axes = {1, {axis}}, .begin = {1, {begin}}, .end = {1, {end}}, .step = {1, {1}}};
-  return cn_emit1(c->t, &cn_op_slice, &a, x);
-}
-
 static void split_at(cn_operation_call *c, cn_edge x, int axis, const cn_value *at) {
   int64_t begin = 0, end;
   if (at->count >= CN_MAX_OUT)
@@ -198,7 +200,7 @@ static void split_at(cn_operation_call *c, cn_edge x, int axis, const cn_value *
     if (i < at->count && !cn_value_integer(at->items[i], &end))
       cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "\"indices_or_sections\" is %s, expected integers",
                     cn_value_show(at, (char[80]){0}, 80));
-    cn_operation_return(c, range(c, x, axis, begin, end));
+    cn_operation_return(c, cn_emit_range(c->t, x, axis, begin, end));
   }
 }
 
@@ -220,7 +222,7 @@ static void split_along(cn_operation_call *c, cn_edge x, int64_t at, bool uneven
   int64_t n = type.shape[axis], more = uneven && n > 0 ? n % parts : 0, begin = 0;
   for (int64_t i = 0; i < parts && more; i++) { /* the first parts are one longer */
     int64_t end = begin + n / parts + (i < more);
-    cn_operation_return(c, range(c, x, axis, begin, end));
+    cn_operation_return(c, cn_emit_range(c->t, x, axis, begin, end));
     begin = end;
   }
   cn_edge first;
@@ -250,7 +252,7 @@ static void tile(cn_operation_call *c) {
   const cn_ints *repeats = &((const options *)c->options)->repeats;
   cn_edge x = cn_argument_tensor(c, "x");
   int rank = type_of(c, x)->rank;
-  for (; rank < repeats->n && !c->t->status; rank++) x = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){0}, x);
+  for (; rank < repeats->n && !c->t->status; rank++) x = cn_emit_new_axis(c->t, x, 0);
   cn_ints_attrs a = {.v = {.n = rank, .v = {1, 1, 1, 1, 1, 1, 1, 1}}};
   for (int i = 0; i < repeats->n; i++) a.v.v[rank - repeats->n + i] = repeats->v[i];
   cn_operation_return(c, cn_emit1(c->t, &cn_op_tile, &a, x));
@@ -263,14 +265,14 @@ static void repeat(cn_operation_call *c) {
   const options *o = c->options;
   cn_edge x = cn_argument_tensor(c, "x"), parts[CN_MAX_INTS];
   int axis = 0;
-  if (o->axis.n < 0) x = flat(c->t, x);
+  if (o->axis.n < 0) x = cn_emit_flat(c->t, x);
   else if (!axis_of(c, o->axis.v[0], type_of(c, x)->rank, &axis)) return;
   if (o->repeats.n == 1) {
     cn_operation_return(c, cn_emit1(c->t, &cn_op_repeat, &(cn_repeat_attrs){axis, o->repeats.v[0]}, x));
     return;
   }
   for (int i = 0; i < o->repeats.n; i++)
-    parts[i] = cn_emit1(c->t, &cn_op_repeat, &(cn_repeat_attrs){axis, o->repeats.v[i]}, range(c, x, axis, i, i + 1));
+    parts[i] = cn_emit1(c->t, &cn_op_repeat, &(cn_repeat_attrs){axis, o->repeats.v[i]}, cn_emit_range(c->t, x, axis, i, i + 1));
   if (!c->t->status && !cn_dims_agree(type_of(c, x)->shape[axis], o->repeats.n))
     cn_trace_fail(c->t, CORNU_ERR_SHAPE, "has %d repeats for %lld elements", o->repeats.n,
                   (long long)type_of(c, x)->shape[axis]);
@@ -288,7 +290,7 @@ static cn_edge roll_axis(cn_operation_call *c, cn_edge x, int64_t at, int64_t sh
   if (n < 0) return x; /* shapes alone */
   int64_t by = n ? (shift % n + n) % n : 0;
   if (by == 0) return x;
-  cn_edge halves[] = {range(c, x, axis, n - by, n), range(c, x, axis, 0, n - by)};
+  cn_edge halves[] = {cn_emit_range(c->t, x, axis, n - by, n), cn_emit_range(c->t, x, axis, 0, n - by)};
   return cn_emit(c->t, &cn_op_concat, &(cn_axis_attrs){axis}, halves, 2);
 }
 
@@ -296,7 +298,7 @@ static void roll(cn_operation_call *c) {
   const options *o = c->options;
   cn_edge x = cn_argument_tensor(c, "x");
   if (o->axis.n < 0) {
-    cn_edge like = x, line = roll_axis(c, flat(c->t, x), 0, o->shift.v[0]);
+    cn_edge like = x, line = roll_axis(c, cn_emit_flat(c->t, x), 0, o->shift.v[0]);
     cn_reshape_attrs back = {.shape = {.n = type_of(c, like)->rank}};
     memcpy(back.shape.v, type_of(c, like)->shape, sizeof(int64_t) * (size_t)back.shape.n);
     cn_operation_return(c, cn_emit1(c->t, &cn_op_reshape, &back, line));

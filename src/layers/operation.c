@@ -270,13 +270,6 @@ int cn_argument_tensors(cn_operation_call *c, const char *name, cn_edge *out, in
 
 const cn_type *cn_operation_type(const cn_operation_call *c, cn_edge x) { return cn_edge_type(c->t, x); }
 
-cn_edge cn_emit_cast(cn_trace *t, cn_edge x, cornu_dtype dtype) {
-  if (t->status || cn_edge_type(t, x)->dtype == dtype) return x;
-  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){dtype}, x);
-}
-
-cn_edge cn_emit_like(cn_trace *t, cn_edge x, double v) { return cn_emit_scalar(t, cn_edge_type(t, x)->dtype, v); }
-
 /* ---- Emitting ---- */
 
 void cn_operation_return(cn_operation_call *c, cn_edge result) {

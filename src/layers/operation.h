@@ -6,6 +6,7 @@
 #ifndef CN_LAYERS_OPERATION_H
 #define CN_LAYERS_OPERATION_H
 
+#include "layers/emit.h"
 #include "layers/layer.h"
 #include "ops/ops.h"
 
@@ -55,9 +56,6 @@ int cn_argument_tensors(cn_operation_call *c, const char *name, cn_edge *out, in
 cn_edge cn_argument_floats(cn_operation_call *c, const char *name, cornu_dtype *dtype);
 void cn_operation_return(cn_operation_call *c, cn_edge result); /* CN_NO_EDGE after failure */
 void cn_operation_return_as(cn_operation_call *c, cn_edge result, cornu_dtype dtype); /* cast */
-/* A number in the dtype of x. */
-cn_edge cn_emit_like(cn_trace *t, cn_edge x, double v);
-cn_edge cn_emit_cast(cn_trace *t, cn_edge x, cornu_dtype dtype); /* as it is when it has the dtype */
 /* Numbers that a config holds: nested lists, {"class_name": "__numpy__" | "__tensor__", …}, one number. dtype
  * CORNU_DTYPES: int32 for whole numbers, bool, else float32. */
 cn_edge cn_emit_array(cn_trace *t, const char *what, const cn_value *v, cornu_dtype dtype);

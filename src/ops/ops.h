@@ -126,6 +126,7 @@ extern const cn_op cn_op_adaptive_pool;
 typedef struct cn_reshape_attrs { cn_ints shape; } cn_reshape_attrs;  /* at most one CN_DIM_INFER */
 extern const cn_op cn_op_reshape;
 extern const cn_op cn_op_expand_dims; /* cn_axis_attrs: where the new axis will be */
+extern const cn_op cn_op_bitcast;     /* cn_cast_attrs: the bytes as they are */
 extern const cn_op cn_op_squeeze;     /* cn_reduce_attrs: axes of size 1 (n = -1: all such); keepdims is unused */
 /* ---- fold.c: views ---- (a, b, …) -> (a * b, …) and back: unfold(x, like) takes a and b from `like`. */
 extern const cn_op cn_op_fold, cn_op_unfold;
@@ -170,6 +171,23 @@ typedef struct cn_one_hot_attrs { int64_t depth; cornu_dtype dtype; } cn_one_hot
 extern const cn_op cn_op_one_hot;
 typedef struct cn_fill_attrs { double value; cornu_dtype dtype; } cn_fill_attrs; /* CORNU_DTYPES: the input's */
 extern const cn_op cn_op_full_like;    /* the input's shape, filled with value */
+/* ---- sort.c: along an axis; NaN after all numbers. argsort and top_k's second output are int32. ---- */
+typedef struct cn_sort_attrs { int64_t axis, k; bool descending; } cn_sort_attrs; /* k: top_k alone */
+extern const cn_op cn_op_sort, cn_op_argsort, cn_op_top_k;
+/* ---- quantile.c: (x (…, n), q (k…)) -> (k…, …) ---- */
+#define CN_QUANTILE_CHOICES "linear lower higher midpoint nearest"
+typedef enum cn_quantile_method {
+  CN_QUANTILE_LINEAR, CN_QUANTILE_LOWER, CN_QUANTILE_HIGHER, CN_QUANTILE_MIDPOINT, CN_QUANTILE_NEAREST
+} cn_quantile_method;
+typedef struct cn_quantile_attrs { int method; bool skip_nan; } cn_quantile_attrs;
+extern const cn_op cn_op_quantile;
+/* ---- search.c ---- */
+extern const cn_op cn_op_take_along_axis; /* (x, indices) of one shape, the axis apart; cn_axis_attrs */
+typedef struct cn_search_attrs { int side; } cn_search_attrs; /* 0: before equal elements, 1: behind them */
+extern const cn_op cn_op_searchsorted;    /* (sequence (n), values): int32 */
+/* ---- triangle.c: of the last two axes ---- */
+typedef struct cn_offset_attrs { int64_t offset; } cn_offset_attrs;
+extern const cn_op cn_op_diagonal, cn_op_diag, cn_op_tril, cn_op_triu;
 /* ---- resize.c: (b, h, w, c), float32, nearest of any dtype. Either size or scale (scale[i] = 0: size). ---- */
 #define CN_RESIZE_CHOICES "nearest bilinear bicubic area gaussian lanczos3 lanczos5 mitchellcubic"
 typedef enum cn_resize_method {

@@ -118,3 +118,34 @@ const cn_op cn_op_squeeze = {
     .fields = squeeze_fields,
     .shape = squeeze_shape,
 };
+
+static cn_status bitcast_shape(cn_typing *t, cn_error *e) {
+  cornu_dtype to = ((const cn_cast_attrs *)t->attrs)->dtype;
+  const cn_type *x = &t->in[0];
+  int64_t from_size = (int64_t)cornu_dtype_bytes(x->dtype), to_size = (int64_t)cornu_dtype_bytes(to);
+  t->out[0] = *x;
+  t->out[0].dtype = to;
+  if (x->dtype != to && (x->dtype == CORNU_BOOL8 || to == CORNU_BOOL8))
+    return cn_fail(e, CORNU_ERR_DTYPE, "bitcast: %s as %s", cornu_dtype_name(x->dtype), cornu_dtype_name(to));
+  if (from_size == to_size) return CORNU_OK;
+  int64_t *last = &t->out[0].shape[x->rank - 1];
+  if (x->rank < 1 || (*last >= 0 && *last * from_size % to_size))
+    return cn_fail(e, CORNU_ERR_SHAPE, "bitcast: the last axis of %s holds no whole number of %s elements",
+                   CN_SHAPE(x->rank, x->shape), cornu_dtype_name(to));
+  if (*last >= 0) *last = *last * from_size / to_size;
+  return CORNU_OK;
+}
+
+static const cn_field bitcast_fields[] = {
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "of the result"}, {0}};
+const cn_op cn_op_bitcast = {
+    .name = "bitcast",
+    .help = "the same bytes under another dtype; the last axis grows or shrinks with the size of an element",
+    .flags = CN_OP_VIEW,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_cast_attrs),
+    .fields = bitcast_fields,
+    .shape = bitcast_shape,
+};
