@@ -11,7 +11,7 @@ enum { MOST_STEPS = 4096, GATES = 4 };
 typedef struct settings {
   cn_conv_settings conv; /* of the input; its activation is that of the candidate and the output */
   cn_activation recurrent_activation;
-  bool return_sequences, return_state, go_backwards, stateful, time_major;
+  bool return_sequences, return_state, go_backwards, stateful, time_major, zero_output_for_mask;
 } settings;
 
 #define FLAG(key, text) \
@@ -28,7 +28,8 @@ typedef struct settings {
    FLAG(stateful, "a run begins with the states that the last one left"),                                              \
    FLAG(time_major, "true is refused"), CN_CELL_DROPOUT_ROWS,                                                          \
    CN_RNN_IGNORED("unit_forget_bias", "forget_bias_init", "the initial bias"),                                         \
-   CN_RNN_IGNORED("unroll", "zero_output_for_mask", "same result without a mask"),                                     \
+   FLAG(zero_output_for_mask, "Keras 3: masked steps give zeros, else the output before them"),                        \
+   CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                      \
    CN_RNN_IGNORED("implementation", "consume_less", "how it is computed"), {0}}
 
 static const cn_field fields1[] = FIELDS(1, NULL, NULL);
@@ -181,7 +182,8 @@ static void one_step(cn_trace *t, steps *p, int64_t i) {
   cn_edge forget = act(t, squash, gate + 1), out = act(t, squash, gate + 3), mask = mask_at(t, p, i);
   if (p->c != CN_NO_EDGE) fresh = cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, forget, p->c), fresh);
   cn_edge h = cn_emit2(t, &cn_op_mul, NULL, out, act(t, bend, fresh));
-  p->output = keep(t, mask, h, p->output);
+  bool zeros = p->s->zero_output_for_mask && p->l->origin.keras >= 3;
+  p->output = keep(t, mask, h, zeros ? CN_NO_EDGE : p->output);
   p->h = keep(t, mask, h, p->h);
   p->c = keep(t, mask, fresh, p->c);
 }

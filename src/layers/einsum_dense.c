@@ -231,14 +231,13 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge bias = cn_quantised_bias(l, t, &s->quantised);
   if (delta != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, cn_emit_einsum(t, p.in, x, p.kernel, delta, p.out));
   if (bias != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, bias);
-  cn_call_return(t, c, cn_activation_emit(t, &s->activation, y), c->in[0].mask);
+  cn_call_return(t, c, cn_activation_emit(t, &s->activation, y), CN_NO_EDGE);
 }
 
 const cn_layer_type cn_layer_einsum_dense = {
     .name = "EinsumDense",
     .versions = "2 3",
     .help = "activation(einsum(equation, x, kernel) + bias)",
-    .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

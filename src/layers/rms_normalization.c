@@ -41,14 +41,13 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge x = cn_emit_compute(t, c->in[0].data);
   cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = CN_NORM_RMS};
   if (!t->status) t->status = find_axes(s, cn_edge_type(t, x), &a.axes, t->error);
-  cn_call_return(t, c, cn_emit2(t, &cn_op_layer_norm, &a, x, cn_layer_weight_edge(l, t, "scale")), c->in[0].mask);
+  cn_call_return(t, c, cn_emit2(t, &cn_op_layer_norm, &a, x, cn_layer_weight_edge(l, t, "scale")), CN_NO_EDGE);
 }
 
 const cn_layer_type cn_layer_rms_normalization = {
     .name = "RMSNormalization",
     .versions = "3",
     .help = "scale * x / sqrt(mean(x^2) + epsilon) over axis: (…) -> (…)",
-    .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),
