@@ -55,8 +55,9 @@ static cn_status by_name(const char *name, const cn_origin *origin, cn_activatio
   char nearest[80];
   bool near = all.data && cn_nearest_name(name, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "unknown activation \"%s\"%s%s%s", name, near ? ": did you mean \"" : "",
-                 near ? nearest : "", near ? "\"?" : "");
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "unknown activation \"%s\"%s%s%s; if it is a function of your own, "
+                 "give a handler: custom_objects = { %s = function(x, layer) … end }", name,
+                 near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "", name);
 }
 
 cn_status cn_activation_parse(const cn_value *v, const cn_origin *origin, cn_activation *out, cn_error *e) {

@@ -98,13 +98,18 @@ static void lower_eager(cn_layer *l, cn_trace *t, cn_call *c) {
 
 /* ---- traced ---- */
 
+/* A mask passes a layer of the host's, but not a Lambda, unless that came with a function for it. */
+static bool stops_mask(const cn_layer *l) {
+  return strcmp(l->class_name, "Lambda") == 0 && cn_value_is_null(cn_value_find(l->config, "mask"));
+}
+
 static cn_status trace_handler(cn_layer *l, cn_trace *t, cn_call *c, cn_tensor **in, cn_tensor **out, int *n_out) {
   CN_TRY(symbols(t, c->in, c->n_positional, in, t->error));
   CN_TRY(l->custom->call(l->custom->user, l, in, c->n_positional, out, n_out, t->error));
   for (int i = 0; i < *n_out; i++) {
     cn_edge edge;
     CN_TRY(cn_trace_edge(t, out[i], &edge, t->error));
-    cn_call_return(t, c, edge, i == 0 ? c->in[0].mask : CN_NO_EDGE);
+    cn_call_return(t, c, edge, i == 0 && !stops_mask(l) ? c->in[0].mask : CN_NO_EDGE);
   }
   return t->status;
 }

@@ -22,10 +22,10 @@ static const cn_field fields3[] = UP_FIELDS(3, NULL, );
 static cn_status check2(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
   if (s->interpolation == CN_RESIZE_AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: the same */
-  if (s->interpolation == CN_RESIZE_NEAREST || !l->origin.theano) return CORNU_OK;
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED,
-                 "\"interpolation\" as Theano computes it is not supported: save the model with "
-                 "TensorFlow's backend");
+  bool doubled = s->interpolation == CN_RESIZE_BILINEAR && s->size.v[0] == 2 && s->size.v[1] == 2;
+  if (s->interpolation == CN_RESIZE_NEAREST || !l->origin.theano || doubled) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"interpolation\" is not nearest: Theano knows bilinear with size (2, 2) alone, "
+                 "so that the model cannot have run there");
 }
 
 static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
@@ -44,7 +44,7 @@ static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
-/* Keras 2 and tf.keras before TensorFlow 1.13 resized as TensorFlow 1 did: position i of the result is i / factor of
+/* Keras 2 and tf.keras before TensorFlow 1.13 resized as TensorFlow 1 and Theano did: position i of the result is i / factor of
  * the input. Later tf.keras of TensorFlow 1 names the same version as TensorFlow 2.0 and counts as that. */
 static bool first_grid(const cn_origin *o) { return o->keras == 2 && (!o->tf || !cn_origin_at_least(o, 2, 2, 4)); }
 
