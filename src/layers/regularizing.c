@@ -40,7 +40,15 @@ RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", rate_fields)
 RANDOM(alpha_dropout, "AlphaDropout", "2 3", rate_fields)
 RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", noise_fields)
 IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity", penalty_fields, NULL)
-IDENTITY(identity, "Identity", "2 3", "the identity", no_fields, NULL)
+
+/* tf.keras's hands no mask on. */
+static void lower_identity(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_call_return(t, c, c->in[0].data, l->origin.keras < 3 ? CN_NO_EDGE : c->in[0].mask);
+}
+
+const cn_layer_type cn_layer_identity = {
+    .name = "Identity", .versions = "2 3", .help = "the identity: (…) -> (…)", .flags = CN_MASK_OWN, .min_in = 1,
+    .max_in = 1, .fields = no_fields, .lower = lower_identity};
 
 static cn_status check_lambda(cn_layer *l, cn_error *e) {
   return cn_fail(e, CORNU_ERR_UNSUPPORTED, "Python code is never run; give a handler in Lua: "

@@ -41,17 +41,19 @@ static cn_edge relu(cn_trace *t, cn_edge x) {
   return cn_emit1(t, &cn_op_activation, &(cn_act_attrs){.act = {.kind = CN_ACT_RELU, .b = INFINITY}}, x);
 }
 
-/* y = t_l + min(relu(x - t_l), |t_r|) - a_l relu(t_l - x) + a_r relu(x - t_l - |t_r|) */
+/* y = t_l + min(relu(x - t_l), |t_r|) - a_l relu(t_l - x) + a_r relu(x - t_l - |t_r|); Theano holds the part below t_l
+ * under |t_r|, too, which counts where a_l is negative. */
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge x = c->in[0].data, left = cn_layer_weight_edge(l, t, "t_left");
   cn_edge width = cn_emit1(t, &cn_op_abs, NULL, cn_layer_weight_edge(l, t, "t_right"));
-  cn_edge over = cn_emit2(t, &cn_op_sub, NULL, x, left);
-  cn_edge centre = cn_emit2(t, &cn_op_minimum, NULL, relu(t, over), width);
+  cn_edge over = cn_emit2(t, &cn_op_sub, NULL, x, left), y = relu(t, over);
   cn_edge below = cn_emit2(t, &cn_op_mul, NULL, cn_layer_weight_edge(l, t, "a_left"),
       relu(t, cn_emit1(t, &cn_op_neg, NULL, over)));
   cn_edge above = cn_emit2(t, &cn_op_mul, NULL, cn_layer_weight_edge(l, t, "a_right"),
       relu(t, cn_emit2(t, &cn_op_sub, NULL, over, width)));
-  cn_edge y = cn_emit2(t, &cn_op_sub, NULL, cn_emit2(t, &cn_op_add, NULL, left, centre), below);
+  if (l->origin.theano) y = cn_emit2(t, &cn_op_minimum, NULL, cn_emit2(t, &cn_op_sub, NULL, y, below), width);
+  else y = cn_emit2(t, &cn_op_sub, NULL, cn_emit2(t, &cn_op_minimum, NULL, y, width), below);
+  y = cn_emit2(t, &cn_op_add, NULL, left, y);
   cn_call_return(t, c, cn_emit2(t, &cn_op_add, NULL, y, above), CN_NO_EDGE);
 }
 
