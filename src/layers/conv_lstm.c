@@ -38,11 +38,18 @@ static const cn_field fields3[] = FIELDS(3, NULL, NULL);
 
 /* ---- Weights ---- */
 
+/* Where the keys of the cell are: ConvRNN2D has a serialized one. */
+static const cn_value *cell_config(const cn_layer *l) {
+  const cn_value *own = cn_value_find(cn_value_find(l->config, "cell"), "config");
+  return own ? own : l->config;
+}
+
 static cn_status check(cn_layer *l, int spatial, cn_error *e) {
   settings *s = l->settings;
-  bool named = !cn_value_is_null(cn_value_find(l->config, "activation"));
-  bool gates = cn_value_find(l->config, "recurrent_activation") || cn_value_find(l->config, "inner_activation");
-  if (!named && !cn_value_find(l->config, "activation")) s->conv.activation.act = (cn_act){.kind = CN_ACT_TANH};
+  const cn_value *config = cell_config(l);
+  bool named = !cn_value_is_null(cn_value_find(config, "activation"));
+  bool gates = cn_value_find(config, "recurrent_activation") || cn_value_find(config, "inner_activation");
+  if (!named && !cn_value_find(config, "activation")) s->conv.activation.act = (cn_act){.kind = CN_ACT_TANH};
   if (!gates)
     s->recurrent_activation.act = l->origin.keras >= 3 ? (cn_act){.kind = CN_ACT_SIGMOID}
                                                        : (cn_act){.kind = CN_ACT_HARD_SIGMOID, .a = 0.2, .b = 0.5};
@@ -272,7 +279,25 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
 
 /* ---- One to three dimensions ---- */
 
+/* Keras 2's ConvRNN2D over a ConvLSTM2DCell is a ConvLSTM2D whose keys are in two places. */
+static cn_status join_cell(cn_layer *l, cn_value *config, cn_error *e) {
+  const cn_value *cell = cn_value_find(config, "cell"), *keys = cn_value_find(cell, "config");
+  const char *class_name = cn_value_str(cn_value_find(cell, "class_name"));
+  if (!cell) return CORNU_OK;
+  if (!class_name || strcmp(class_name, "ConvLSTM2DCell") != 0 || !cn_value_is(keys, CORNU_DICT))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the cell is %s: ConvRNN2D runs a ConvLSTM2DCell; give a handler for the "
+                   "layer in custom_objects", class_name ? class_name : cn_value_show(cell, (char[80]){0}, 80));
+  for (int i = 0; i < keys->count; i++) {
+    cn_value *v = keys->items[i];
+    if (!cn_value_find(config, cornu_value_key(keys, i)) && !cn_value_put(&l->arena, config, cornu_value_key(keys, i), v))
+      return cn_no_memory(e);
+  }
+  cn_value_remove(config, "cell");
+  return CORNU_OK;
+}
+
 static cn_status upgrade2(cn_layer *l, cn_value *config, cn_error *e) {
+  CN_TRY(join_cell(l, config, e));
   return cn_spatial_join(l, config, "kernel_size", 2, (const char *const[]){"nb_row", "nb_col"}, e);
 }
 
@@ -299,7 +324,7 @@ const cn_layer_type cn_layer_conv_lstm1d = {
     .help = "LSTM by convolutions: (batch, time, steps, channels) -> (batch, steps, filters), or with the time",
 };
 const cn_layer_type cn_layer_conv_lstm2d = {
-    .name = "ConvLSTM2D", COMMON, .versions = "1 2 3", .fields = fields2, .upgrade = upgrade2, .check = check2,
+    .name = "ConvLSTM2D", .aliases = "ConvRNN2D", COMMON, .versions = "1 2 3", .fields = fields2, .upgrade = upgrade2, .check = check2,
     .build = build2, .lower = lower2, .import = import2, .keras1_arrays = keras1_arrays,
     .help = "LSTM by convolutions: (batch, time, height, width, channels) -> images, or with the time",
 };
