@@ -241,6 +241,7 @@ static cn_status write_call(assembler *s, needed *n, cn_symbol_call **calls) {
   cn_model_node *node = cn_model_add_node(s->m, layer, c->n_in);
   if (!node) return cn_no_memory(s->e);
   node->n_positional = c->n_positional;
+  node->call = c->call;
   node->args = cn_value_copy(&s->m->arena, c->args);
   node->kwargs = cn_value_copy(&s->m->arena, c->kwargs);
   node->n_out = c->n_out;

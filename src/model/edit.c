@@ -132,6 +132,7 @@ static cn_status copy_node(cn_model *to, const cn_model_node *from, cn_error *e)
   if (!n) return cn_no_memory(e);
   memcpy(n->in, from->in, sizeof *n->in * (size_t)from->n_in);
   n->n_positional = from->n_positional;
+  n->call = from->call;
   n->args = cn_value_copy(&to->arena, from->args);
   n->kwargs = cn_value_copy(&to->arena, from->kwargs);
   return (from->args && !n->args) || (from->kwargs && !n->kwargs) ? cn_no_memory(e) : CORNU_OK;

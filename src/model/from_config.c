@@ -114,7 +114,7 @@ cn_status cn_model_inline(cn_model *m, const cn_model *sub, cn_model_ref *out, c
       cn_model_node *n = cn_model_add_node(m, layer, from->n_in);
       if (!n) status = cn_no_memory(e);
       for (int k = 0; n && k < from->n_in; k++) n->in[k] = (cn_model_ref){moved[from->in[k].node], from->in[k].tensor};
-      if (n) n->args = from->args, n->kwargs = from->kwargs, n->n_positional = from->n_positional;
+      if (n) n->args = from->args, n->kwargs = from->kwargs, n->n_positional = from->n_positional, n->call = from->call;
     }
     moved[i] = m->n_nodes - 1;
   }
@@ -254,6 +254,7 @@ static cn_status place(functional *f, raw_node *r) {
   }
   cn_model_node *n = cn_model_add_node(m, r->layer, r->call.n_refs);
   if (!n) return cn_no_memory(f->e);
+  n->call = (int)(r - f->nodes) - f->layers[r->layer].first;
   n->n_positional = r->call.n_positional;
   n->args = r->call.args;
   n->kwargs = r->call.kwargs;

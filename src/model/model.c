@@ -57,7 +57,7 @@ cn_model_node *cn_model_add_node(cn_model *m, int layer, int n_in) {
   cn_model_ref *in = cn_arena_array(&m->arena, (size_t)n_in + 1, sizeof *in);
   if (!in || !cn_arena_grow(&m->arena, &m->nodes, &m->cap_nodes, m->n_nodes, sizeof *m->nodes)) return NULL;
   cn_model_node *n = &m->nodes[m->n_nodes++];
-  *n = (cn_model_node){.layer = layer, .input = -1, .in = in, .n_in = n_in, .n_positional = n_in};
+  *n = (cn_model_node){.layer = layer, .input = -1, .call = -1, .in = in, .n_in = n_in, .n_positional = n_in};
   return n;
 }
 
@@ -169,9 +169,29 @@ bool cornu_model_output(const cornu_model *m, int i, cornu_port *out) {
   return true;
 }
 
-static const cn_model_node *find_call(const cn_model *m, const cn_layer *l, int call) {
+int cn_model_call_number(const cn_model *m, int node) {
+  const cn_model_node *n = &m->nodes[node];
+  int before = 0;
+  for (int i = 0; i < m->n_nodes; i++) {
+    const cn_model_node *other = &m->nodes[i];
+    if (other->layer != n->layer || i == node) continue;
+    bool listed = other->call >= 0 && (n->call < 0 || other->call < n->call);
+    before += listed || (other->call == n->call && i < node);
+  }
+  return before;
+}
+
+int cn_model_call_node(const cn_model *m, int layer, int k) {
   for (int i = 0; i < m->n_nodes; i++)
-    if (m->nodes[i].layer >= 0 && m->layers[m->nodes[i].layer] == l && call-- == 0) return &m->nodes[i];
+    if (m->nodes[i].layer == layer && cn_model_call_number(m, i) == k) return i;
+  return -1;
+}
+
+static const cn_model_node *find_call(const cn_model *m, const cn_layer *l, int call) {
+  for (int i = 0; i < m->n_layers; i++) {
+    int node = m->layers[i] == l ? cn_model_call_node(m, i, call) : -1;
+    if (node >= 0) return &m->nodes[node];
+  }
   return NULL;
 }
 

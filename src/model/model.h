@@ -12,6 +12,7 @@ typedef struct cn_model_ref { int node, tensor; } cn_model_ref; /* output `tenso
 typedef struct cn_model_node {
   int layer;                     /* index into layers; -1: an input that no layer stands for */
   int input;                     /* which input of the model it is; -1: a call */
+  int call;                      /* Keras's number of it among the calls of its layer; -1: after those, in their order */
   const char *input_name;
   const cn_value *args, *kwargs; /* tensors as {"@": i}; NULL when plain */
   int n_in, n_positional;
@@ -54,6 +55,9 @@ cn_status cn_model_build_for(cn_model *m, const cn_type *inputs, cn_error *e); /
 /* The type of output `ref.tensor` of a call; NULL before the model is built. */
 const cn_type *cn_model_type(const cn_model *m, cn_model_ref ref);
 const char *cn_model_label(const cn_model *m, int layer); /* under which the model knows its layer */
+/* The k-th call of a layer, a node, as Keras counts them (from 0); -1: it has fewer. And the number of a node. */
+int cn_model_call_node(const cn_model *m, int layer, int k);
+int cn_model_call_number(const cn_model *m, int node);
 /* Emits the calls of m into a trace; in: one per input. */
 cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
 extern const cn_layer_type cn_layer_model; /* nested models */

@@ -38,21 +38,28 @@ static int count_calls(const cn_model *m, int layer) {
   return calls;
 }
 
+static int first_call(const cn_model *m, int layer) {
+  for (int i = 0; i < m->n_nodes; i++)
+    if (m->nodes[i].layer == layer) return i;
+  return -1;
+}
+
 static cn_status search(finder *f, const scope *s, const char *path);
 
 /* Every call of the layer, or the one with this number (from 1, negative from the end; 0: all): it is what is looked
  * for (rest NULL), or the search goes on inside. */
 static cn_status take_calls(finder *f, const scope *s, int layer, long wanted, const char *rest) {
-  int total = count_calls(s->m, layer), at = 0;
+  int total = count_calls(s->m, layer);
   if (wanted < 0) wanted += total + 1;
-  for (int i = 0; i < s->m->n_nodes; i++) {
-    if (s->m->nodes[i].layer != layer || (++at != wanted && wanted)) continue;
+  for (int k = 0; k < total; k++) {
+    if (wanted && k + 1 != wanted) continue;
+    int node = total == 1 ? first_call(s->m, layer) : cn_model_call_node(s->m, layer, k);
     if (!rest) {
-      CN_TRY(add_found(f, s, i));
+      CN_TRY(add_found(f, s, node));
       continue;
     }
     scope inner = {.m = s->m->layers[layer]->model};
-    CN_TRY(cn_model_inside(f->m, call_at(s, i), &inner.inside, f->e));
+    CN_TRY(cn_model_inside(f->m, call_at(s, node), &inner.inside, f->e));
     CN_TRY(search(f, &inner, rest));
   }
   return CORNU_OK;

@@ -109,10 +109,9 @@ static void shapes_cell(const cn_model *m, int layer, cn_text *out) {
 
 /* The call's number among those of its layer, from 1; 0: it is the only one. */
 static int call_number(const cn_model *m, int node) {
-  int at = 0, calls = 0;
-  for (int i = 0; i < m->n_nodes; i++)
-    if (m->nodes[i].layer == m->nodes[node].layer) at += ++calls && i <= node;
-  return calls > 1 ? at : 0;
+  int calls = 0;
+  for (int i = 0; i < m->n_nodes; i++) calls += m->nodes[i].layer == m->nodes[node].layer;
+  return calls > 1 ? cn_model_call_number(m, node) + 1 : 0;
 }
 
 /* Tensors as paths name them: "shared[2]:1" is the first output of the second call. */

@@ -22,7 +22,7 @@ cn_region *cn_region_new(int n_calls) {
   }
   r->n_calls = n_calls;
   uint64_t first = atomic_fetch_add(&serials, (uint64_t)n_calls);
-  for (int i = 0; i < n_calls; i++) r->calls[i].region = r, r->calls[i].serial = first + (uint64_t)i;
+  for (int i = 0; i < n_calls; i++) r->calls[i].region = r, r->calls[i].call = -1, r->calls[i].serial = first + (uint64_t)i;
   return r;
 }
 
@@ -88,6 +88,7 @@ static bool fill_call(cn_region *r, cn_symbol_call *c, const cn_model *m, const 
   if (c->input && !c->layer && !(c->label = cn_arena_string(&r->arena, n->input_name))) return false;
   c->n_in = n->n_in;
   c->n_positional = n->n_positional;
+  c->call = n->call;
   c->in = cn_arena_array(&r->arena, (size_t)n->n_in + 1, sizeof *c->in);
   c->args = n->args ? cn_value_copy(&r->arena, n->args) : NULL;
   c->kwargs = n->kwargs ? cn_value_copy(&r->arena, n->kwargs) : NULL;

@@ -21,6 +21,7 @@ struct cn_symbol_call {
   const char *label;             /* an input's name; the path of a layer inside a nested model; NULL: the layer's name */
   const cn_value *args, *kwargs;
   int n_in, n_positional, n_out;
+  int call;                      /* as in cn_model_node */
   cornu_symbol **in, *out;
   uint64_t serial;               /* later than those of its inputs, and of calls before it in its region */
 };

@@ -83,6 +83,31 @@ function TestParts:test_symbols()
   fails("the symbol is closed", function() return kept.name end)
 end
 
+-- Calls count as Keras saved them, not as they run: the first call of "shared" takes what comes last.
+function TestParts:test_calls_count_in_the_order_of_the_config()
+  local json = cornu.json
+  local function node(name) return json.list { json.list { name, 0, 0, {} } } end
+  local function layer(class, name, config, ...)
+    config.name = name
+    return { class_name = class, name = name, config = config, inbound_nodes = json.list { ... } }
+  end
+  local sum = layer("Add", "sum", {}, json.list { json.list { "shared", 0, 0, {} }, json.list { "shared", 1, 0, {} } })
+  local m = cornu.load(support.file(json.encode { class_name = "Model", keras_version = "2.3.1", backend = "tensorflow",
+    config = { name = "m", input_layers = json.list { json.list { "x", 0, 0 } },
+      output_layers = json.list { json.list { "sum", 0, 0 } }, layers = json.list {
+        layer("InputLayer", "x", { batch_input_shape = json.list { cornu.null, 1 }, dtype = "float32" }),
+        layer("Activation", "shared", { activation = "linear" }, node "late", node "x"),
+        layer("Activation", "late", { activation = "tanh" }, node "x"), sum } } }, ".json"))
+  local shared = m:layer "shared"
+  lu.assertEquals({ shared:input(1).name, shared:input(2).name }, { "late", "x" })
+  lu.assertStrContains(m:summary(), "shared[1], shared[2]")
+  for _, model in ipairs { m, m:clone(), m:slice(nil, "sum") } do
+    support.same(model:outputs_of "shared[2]" { { 3 } }, { { 3 } })
+    support.same(model:outputs_of "shared[1]" { { 0 } }, { { 0 } })
+  end
+  support.clean()
+end
+
 function TestParts:test_errors()
   local m = cases()[1].model
   fails('no layer "shard" in model "siamese": did you mean "shared"?', m.slice, m, "shard")
