@@ -23,22 +23,34 @@ local function serialized(v)
   return copy
 end
 
--- Arguments without a name go to the fields in their order: Dense{10, "relu"}.
+-- Fields that take arguments without a name, where Keras has them first: those that are required, and the activation
+-- behind `units`; where none is required, the first.
+local by_name_alone = { CutMix = true, GroupQueryAttention = true, PReLU = true, Solarization = true }
+
+local function positional(entry)
+  local list = {}
+  if by_name_alone[entry.name] then return list end
+  for _, f in ipairs(entry.fields) do
+    if f.standard == nil then list[#list + 1] = f.name end
+  end
+  if #list == 0 and entry.fields[1] then list[1] = entry.fields[1].name end
+  if #list == 1 and list[1] == "units" then list[2] = "activation" end
+  return list
+end
+
+-- Dense{10, "relu", name = "fc"} -> {units =, activation =, name =}
 local function arguments(entry, given)
   if given == nil then given = {} end
   if type(given) ~= "table" then given = { given } end
-  local config = {}
+  local config, order = {}, positional(entry)
   for k, v in pairs(given) do
-    if type(k) ~= "number" then
-      config[k] = serialized(v)
-    else
-      local field = entry.fields[k]
-      if not field then
-        core.fail(("%s takes %d arguments without a name, not %d"):format(entry.name, #entry.fields, k))
-      end
-      if given[field.name] ~= nil then core.fail(('%s: "%s" is given twice'):format(entry.name, field.name)) end
-      config[field.name] = serialized(v)
+    local name = type(k) == "number" and order[k] or k
+    if type(name) ~= "string" then
+      core.fail(("%s: argument %s needs a name%s"):format(entry.name, tostring(k), #order > 0 and
+        (" (without one: %s)"):format(table.concat(order, ", ")) or ""))
     end
+    if name ~= k and given[name] ~= nil then core.fail(('%s: "%s" is given twice'):format(entry.name, name)) end
+    config[name] = serialized(v)
   end
   return config
 end

@@ -37,12 +37,15 @@ model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first 
   { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
 As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
   { "model:slice", "model:slice(from, to) → model", [[
-The part of the model from what goes into `from` to what comes out of `to`, both included; weights are shared.
-from, to: a layer's name, number or layer; a path into nested models, "encoder/conv1"; a call of a layer that has several,
-"shared[2]" (else: every call of from, the last call of to); one tensor of several, "lstm:2"; a symbol (layer:output()); a list of these; nil: the
-model's own inputs or outputs. to may be a table by name, {features = "conv1"}: then the outputs are one, too. Inputs of
-the model that the slice needs as well, as in a skip connection, become its first inputs. A nested model in which the
-slice begins or ends is taken apart. model[{a, b}] is the slice between the a-th and the b-th layer.]] },
+The part of the model from what goes into `from` to what comes out of `to`, both included; weights are shared. Each is:
+  a layer's name, number or layer; nil: the model's own inputs or outputs
+  "encoder/conv1"     a path into nested models
+  "shared[2]"         a call of a layer that has several (else every call of from, the last call of to)
+  "lstm:2"            one tensor of several
+  a symbol            such as layer:output()
+  a list of these; to may be a table by name, {features = "conv1"}: then the outputs are one, too
+Inputs of the model that the slice needs as well, as in a skip connection, become its first inputs. A nested model in
+which the slice begins or ends is taken apart. model[{a, b}] is the slice between the a-th and the b-th layer.]] },
   { "model:outputs_of", "model:outputs_of{layer, …} → model", [[
 A model that gives the outputs of many layers in one run: outputs_of{"conv1", "encoder/fc"}(x) is a list in that order,
 outputs_of{a = "conv1", b = "encoder/fc"}(x) a table {a =, b =}, outputs_of "conv1"(x) a tensor. Layers are named as in
@@ -139,8 +142,8 @@ model:clone() copies. An input that the outputs need and that is not there is an
 Layers and models one after the other. The first may be cornu.Input or have an input_shape; else the first run
 tells the shape. model:add(layer) and model:pop() change it.]] },
   { "layers", "cornu.layers.NAME{…} → layer", [[
-Makes a layer of Keras with Keras's own arguments: cornu.layers.Dense{units = 10, activation = "relu", name = "fc"}, or
-in their order, Dense{10, "relu"}. Axes count from 0 here, as in Keras. Weights come at the first call, with random
+Makes a layer of Keras with Keras's own arguments: cornu.layers.Dense{units = 10, activation = "relu", name = "fc"}. Those
+that Keras requires, and the activation behind units, may come without a name: Dense{10, "relu"}, Conv2D{8, 3}. Axes count from 0 here, as in Keras. Weights come at the first call, with random
 values by cornu.manual_seed. help "Dense" tells the arguments of one.]] },
   { "symbol:close", "symbol:close()", "Lets go of the symbol now." },
   { "layer:calls", "layer:calls() → number", "Shared layers have several calls." },
