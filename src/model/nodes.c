@@ -47,9 +47,19 @@ static cn_value *replace_tensors(cn_arena *a, cn_raw_call *c, const cn_value *v,
   return out;
 }
 
+static cn_status want_kind(const cn_value *v, cornu_kind kind, const char *what, cn_error *e) {
+  if (cn_value_is_null(v) || cn_value_is(v, kind)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" of an inbound node is %s, expected a %s", what,
+                 cn_value_show(v, (char[80]){0}, 80), kind == CORNU_LIST ? "list" : "dict");
+}
+
 /* Keras 3: {args: […], kwargs: {…}}. */
 static cn_status parse_modern(cn_arena *a, const cn_value *node, cn_raw_call *c, cn_error *e) {
   const cn_value *args = cn_value_find(node, "args"), *kwargs = cn_value_find(node, "kwargs");
+  CN_TRY(want_kind(args, CORNU_LIST, "args", e));
+  CN_TRY(want_kind(kwargs, CORNU_DICT, "kwargs", e));
+  if (cn_value_is_null(args)) args = NULL;
+  if (cn_value_is_null(kwargs)) kwargs = NULL;
   if (args && !(c->args = replace_tensors(a, c, args, NULL, e))) return CORNU_ERR_MEMORY;
   c->n_positional = c->n_refs;
   if (kwargs && !(c->kwargs = replace_tensors(a, c, kwargs, NULL, e))) return CORNU_ERR_MEMORY;
@@ -104,7 +114,8 @@ static cn_status parse_legacy(cn_arena *a, const cn_value *node, const cn_map *n
   c->args = cn_value_new(a, CORNU_LIST);
   if (!c->args || !cn_value_push(a, c->args, first)) return cn_no_memory(e);
   c->n_positional = c->n_refs;
-  if (kwargs && !(c->kwargs = replace_tensors(a, c, kwargs, names, e))) return CORNU_ERR_MEMORY;
+  CN_TRY(want_kind(kwargs, CORNU_DICT, "kwargs", e));
+  if (!cn_value_is_null(kwargs) && !(c->kwargs = replace_tensors(a, c, kwargs, names, e))) return CORNU_ERR_MEMORY;
   return CORNU_OK;
 }
 
