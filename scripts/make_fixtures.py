@@ -63,7 +63,8 @@ def flat(y):
 
 
 def save(name, model, inputs=None, formats=None, prepare=None, **more):
-    """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights), "yaml" (YAML and weights); prepare(model): after weights are random."""
+    """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights), "yaml" (YAML and weights), "shards"
+    (JSON, weights in several files); prepare(model): after weights are random."""
     rng = np.random.RandomState(sum(map(ord, name)))
     randomise(model, rng)
     if prepare:
@@ -83,7 +84,7 @@ def save(name, model, inputs=None, formats=None, prepare=None, **more):
             case["input_names"] = keyed
         if names:
             case["output_names"] = names
-        if kind not in ("parts", "yaml"):
+        if kind not in ("parts", "yaml", "shards"):
             case["model"] = "model.keras" if MAJOR == 3 and kind == "full" else "model.h5"
             model.save(os.path.join(folder, case["model"]))
         else:
@@ -91,7 +92,11 @@ def save(name, model, inputs=None, formats=None, prepare=None, **more):
             case["weights"] = "model.weights.h5"
             with open(os.path.join(folder, case["model"]), "w") as f:
                 f.write(model.to_yaml() if kind == "yaml" else model.to_json())
-            model.save_weights(os.path.join(folder, "model.weights.h5"))
+            if kind == "shards":
+                case["weights"] = "model.weights.json"
+                model.save_weights(os.path.join(folder, case["weights"]), max_shard_size=1e-6)
+            else:
+                model.save_weights(os.path.join(folder, case["weights"]))
         np.savez_compressed(os.path.join(folder, "io.npz"), **{k: v for k, v in zip(case["inputs"] + case["outputs"],
                                                                                     xs + list(ys))})
         with open(os.path.join(folder, "case.json"), "w") as f:
@@ -457,6 +462,13 @@ def yaml():
     save("words", Model(i, x), formats=("yaml",), **({"backend": "tensorflow"} if one else {}))
 
 
+def divided():
+    i = Input((5, 4))
+    x = L.GRU(7)(L.Bidirectional(L.LSTM(6, return_sequences=True))(i))
+    inner = Sequential([Input((7,)), L.Dense(8), L.BatchNormalization(), L.Dense(9)])
+    save("divided", Model(i, inner(x)), formats=("shards",))
+
+
 def main():
     if THEANO:
         cases = [keras1_movies]
@@ -468,6 +480,7 @@ def main():
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
         cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else []
+    cases += [divided] if SUITE == "keras3" else []
     cases += [yaml] if SUITE in ("keras1", "keras2") else []
     for case in cases:
         if sys.argv[2:] and case.__name__ not in sys.argv[2:]:

@@ -74,6 +74,17 @@ cn_status cn_h5_open_memory(cn_mapping *image, bool trusted, cn_h5 **out, cn_err
   return open_any("memory", image, trusted, out, e);
 }
 
+cn_status cn_h5_open_union(const char *const *paths, int n, bool trusted, cn_h5 **out, cn_error *e) {
+  *out = NULL;
+  cn_h5 *f = cn_calloc(1, sizeof *f);
+  if (!f) return cn_no_memory(e);
+  f->reader = &cn_h5_union;
+  cn_status status = cn_h5_union_open(paths, n, trusted, &f->state, e);
+  if (status) cn_free(f);
+  else *out = f;
+  return status;
+}
+
 void cn_h5_close(cn_h5 *f) {
   if (!f) return;
   f->reader->close(f->state);

@@ -19,6 +19,8 @@ bool cn_names_add(cn_arena *a, cn_names *names, const char *text, size_t length)
 cn_status cn_h5_open(const char *path, bool trusted, cn_h5 **out, cn_error *e);
 /* A file in memory; arrays may refer to it. */
 cn_status cn_h5_open_memory(cn_mapping *image, bool trusted, cn_h5 **out, cn_error *e);
+/* Several files as one that has what any of them has. */
+cn_status cn_h5_open_union(const char *const *paths, int n, bool trusted, cn_h5 **out, cn_error *e);
 void cn_h5_close(cn_h5 *f); /* NULL is fine */
 
 typedef enum cn_h5_kind { CN_H5_NONE, CN_H5_GROUP, CN_H5_ARRAY } cn_h5_kind;

@@ -16,11 +16,10 @@ typedef struct scan { const cn_hdf5 *file; uint64_t objects; int depth; } scan;
 
 static cn_status check_message(const cn_hdf5_message *m, cn_error *e) {
   switch (m->type) {
-  case CN_HDF5_FILTERS: return cn_hdf5_outside(e, "packed arrays");
   case CN_HDF5_LINK_INFO:
   case CN_HDF5_LINK: return cn_hdf5_outside(e, "groups of the second format");
   case CN_HDF5_ATTRIBUTES: return cn_hdf5_outside(e, "attributes of the second format");
-  case CN_HDF5_LAYOUT: return m->size > 1 && m->data[1] > 1 ? cn_hdf5_outside(e, "arrays in chunks") : CORNU_OK;
+  case CN_HDF5_LAYOUT: return m->size > 1 && m->data[1] > 2 ? cn_hdf5_outside(e, "virtual arrays") : CORNU_OK;
   default: return CORNU_OK;
   }
 }
@@ -202,10 +201,17 @@ static void let_go(void *mapping, void *data) {
   cn_mapping_drop(mapping);
 }
 
-static cn_status copy_array(const cn_hdf5_array *a, size_t bytes, cn_tensor **out, cn_error *e) {
+static cn_status copy_array(const plain *f, const cn_hdf5_array *a, size_t bytes, cn_tensor **out, cn_error *e) {
+  if (a->chunked) CN_TRY(cn_hdf5_check_chunks(&f->file, a, e));
   CN_TRY(cornu_tensor_new(a->type.dtype, a->space.rank, a->space.shape, out, e));
   char *to = (*out)->data;
-  if (bytes) memcpy(to, a->data, bytes);
+  cn_status status = a->chunked ? cn_hdf5_unpack(&f->file, a, to, e) : CORNU_OK;
+  if (status) {
+    cornu_tensor_release(*out);
+    *out = NULL;
+    return status;
+  }
+  if (bytes && !a->chunked) memcpy(to, a->data, bytes);
   if (a->type.swapped) cn_h5_swap_bytes(to, a->type.size, a->space.count);
   for (int64_t i = 0; a->type.dtype == CORNU_BOOL8 && i < a->space.count; i++) to[i] = to[i] != 0;
   return CORNU_OK;
@@ -215,11 +221,11 @@ static cn_status use_array(const plain *f, const cn_hdf5_array *a, cn_tensor **o
   size_t bytes = (size_t)a->space.count * a->type.size;
   if (bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", bytes, cn_limits.max_tensor_bytes);
-  if (!a->data && bytes)
+  if (!a->data && !a->chunked && bytes)
     return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds 0",
                    CN_SHAPE(a->space.rank, a->space.shape), bytes);
-  bool as_is = !a->type.swapped && a->type.dtype != CORNU_BOOL8 && (uintptr_t)a->data % a->type.size == 0;
-  if (bytes < MAPPED || !as_is) return copy_array(a, bytes, out, e);
+  bool as_is = !a->chunked && !a->type.swapped && a->type.dtype != CORNU_BOOL8 && (uintptr_t)a->data % a->type.size == 0;
+  if (bytes < MAPPED || !as_is) return copy_array(f, a, bytes, out, e);
   cn_status status = cornu_tensor_wrap(a->type.dtype, a->space.rank, a->space.shape, (void *)a->data, let_go,
                                        cn_mapping_share(f->mapping), out, e);
   if (status) cn_mapping_drop(f->mapping);

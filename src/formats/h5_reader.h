@@ -15,11 +15,12 @@ typedef struct cn_h5_reader {
   cn_status (*array_type)(void *state, const char *path, cn_type *out, cn_error *e);
   cn_status (*array_read)(void *state, const char *path, cn_tensor **out, cn_error *e);
 } cn_h5_reader;
-extern const cn_h5_reader cn_h5_plain, cn_h5_library;
+extern const cn_h5_reader cn_h5_plain, cn_h5_library, cn_h5_union;
 
 /* image: the file in memory, NULL: at path. CORNU_ERR_UNSUPPORTED from the plain one: a file for the other. */
 cn_status cn_h5_plain_open(const char *path, cn_mapping *image, void **state, cn_error *e);
 cn_status cn_h5_library_open(const char *path, cn_mapping *image, void **state, cn_error *e);
+cn_status cn_h5_union_open(const char *const *paths, int n, bool trusted, void **state, cn_error *e);
 
 /* One more text of an attribute, checked: UTF-8, no NUL, within the limits. */
 cn_status cn_h5_add_text(const char *attribute, const char *text, size_t length, cn_arena *a, cn_names *out, cn_error *e);

@@ -1,5 +1,5 @@
 /* The part of HDF5 that Keras writes, read strictly: superblock 0 or 1, object headers and groups of the first format,
- * hard links, contiguous or compact arrays, no filters. Every offset and size is checked against the file before it is
+ * hard links, arrays contiguous, compact or in chunks, packed by gzip, shuffle and fletcher32. Every offset and size is checked against the file before it is
  * used, and work is bounded by the file's size. The numbers of sections refer to the HDF5 File Format Specification 3.0.
  *
  * CORNU_ERR_FORMAT: the file is damaged; CORNU_ERR_UNSUPPORTED: it is HDF5 outside of this part. */
@@ -81,11 +81,24 @@ cn_status cn_hdf5_attribute_of(const cn_hdf5 *f, uint64_t object, const char *na
 cn_status cn_hdf5_heap(const cn_hdf5 *f, const uint8_t *element, const uint8_t **data, size_t *length, int64_t *steps,
                        cn_error *e);
 
+typedef struct cn_hdf5_filter { int id; size_t value; } cn_hdf5_filter;
 typedef struct cn_hdf5_array {
   cn_hdf5_type type;
   cn_hdf5_space space;
-  const uint8_t *data; /* inside the file; NULL: never written, so zeros */
+  const uint8_t *data; /* inside the file; NULL: never written, or in chunks */
+  bool chunked;
+  uint64_t tree;       /* of the chunks */
+  int64_t chunk[CN_MAX_RANK], n_chunks;
+  size_t chunk_bytes;
+  cn_hdf5_filter filters[8];
+  int n_filters;
 } cn_hdf5_array;
 cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out, cn_error *e);
+/* Of an array in chunks: whether the file can hold it, to be asked before memory is taken, and its elements. */
+cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_error *e);
+cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e);
+/* What the messages say of chunks and filters; type and space are known. */
+cn_status cn_hdf5_read_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e);
+cn_status cn_hdf5_read_filters(const cn_hdf5_message *m, cn_hdf5_array *out, cn_error *e);
 
 #endif

@@ -183,13 +183,14 @@ cn_status cn_hdf5_heap(const cn_hdf5 *f, const uint8_t *element, const uint8_t *
 
 /* ---- Arrays, section IV.A.2.i ---- */
 
-static cn_status find_data(const cn_hdf5 *f, const cn_hdf5_message *layout, size_t bytes, const uint8_t **out,
+static cn_status find_data(const cn_hdf5 *f, const cn_hdf5_message *layout, size_t bytes, cn_hdf5_array *a,
                            cn_error *e) {
-  const uint8_t *p = layout->data;
+  const uint8_t *p = layout->data, **out = &a->data;
   if (layout->size < 4) return cn_hdf5_damaged(e, "the place of an array");
   if (p[0] != 3 && p[0] != 4) return cn_hdf5_outside(e, "arrays of an older or newer layout");
-  if (p[1] > 1) return cn_hdf5_outside(e, p[1] == 2 ? "arrays in chunks" : "virtual arrays");
-  *out = NULL;
+  if (p[1] == 2) return cn_hdf5_read_chunks(layout, a, e);
+  if (p[1] > 2) return cn_hdf5_outside(e, "virtual arrays");
+  if (a->n_filters) return cn_hdf5_damaged(e, "an array that is packed, but not in chunks");
   uint64_t stored, address = 0;
   if (p[1] == 0) {
     stored = cn_hdf5_number(p + 2, 2);
@@ -217,11 +218,11 @@ cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out
   CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_EXTERNAL, &other, e));
   if (other.data) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its data is in another file, which is never read");
   CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_FILTERS, &other, e));
-  if (other.data) return cn_hdf5_outside(e, "packed arrays");
+  if (other.data) CN_TRY(cn_hdf5_read_filters(&other, out, e));
   CN_TRY(cn_hdf5_read_type(type.data, type.size, &out->type, e));
   CN_TRY(cn_hdf5_read_space(space.data, space.size, &out->space, e));
   size_t bytes;
   if (!cn_mul_size((size_t)out->space.count, out->type.size, &bytes))
     return cn_fail(e, CORNU_ERR_LIMIT, "its shape has more elements than memory can hold");
-  return find_data(f, &layout, bytes, &out->data, e);
+  return find_data(f, &layout, bytes, out, e);
 }

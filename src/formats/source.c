@@ -59,21 +59,59 @@ static bool ends(const char *path, const char *with) {
   return length > n && strcmp(path + length - n, with) == 0;
 }
 
+/* Whether the bytes, which may be NULs, have the text in them. */
+static bool holds(const char *head, size_t got, const char *text) {
+  for (size_t i = 0; i + strlen(text) <= got; i++)
+    if (memcmp(head + i, text, strlen(text)) == 0) return true;
+  return false;
+}
+
+/* Files of others that people take for Keras models; at: where the text stands in them. */
+static cn_status refuse_known(const char *path, const char *head, size_t got, cn_error *e) {
+  static const struct { const char *text; size_t at; const char *what; } known[] = {
+      {"\x93NUMPY", 0, "a NumPy array, not a model"},
+      {"\x80\2", 0, "a Python pickle (PyTorch saved such ones, too), which is never read: it can run any code"},
+      {"\x80\3", 0, "a Python pickle, which is never read: it can run any code"},
+      {"\x80\4", 0, "a Python pickle, which is never read: it can run any code"},
+      {"\x80\5", 0, "a Python pickle, which is never read: it can run any code"},
+      {"\x1f\x8b", 0, "packed by gzip: unpack it first (gunzip, or tar xzf)"},
+      {"BZh", 0, "packed by bzip2: unpack it first (bunzip2)"},
+      {"\xfd" "7zXZ", 0, "packed by xz: unpack it first (unxz)"},
+      {"TFL3", 4, "a TensorFlow Lite model: save the model as .keras or .h5"},
+      {"ustar", 257, "a tar archive: unpack it first (tar xf)"},
+      {"{\"", 8, "a file of safetensors, which holds arrays and no model: save the model as .keras or .h5"}};
+  for (int i = 0; i < CN_COUNT(known); i++)
+    if (got > known[i].at && starts(head + known[i].at, got - known[i].at, known[i].text))
+      return cn_fail(e, *head == '\x93' ? CORNU_ERR_FORMAT : CORNU_ERR_UNSUPPORTED, "%s", known[i].what);
+  if (ends(path, ".onnx") || holds(head, got, "pytorch") || holds(head, got, "tf2onnx"))
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "an ONNX model: save the model with Keras, as .keras or .h5");
+  return CORNU_OK;
+}
+
+static bool is_page(const char *head) {
+  static const char *const tags[] = {"<!doctype", "<!DOCTYPE", "<html", "<HTML", "<?xml"};
+  for (int i = 0; i < CN_COUNT(tags); i++)
+    if (strncmp(head, tags[i], strlen(tags[i])) == 0) return true;
+  return false;
+}
+
 /* Texts and other things that people take for models. */
-static cn_status sniff_other(const char *head, size_t got, content *out, cn_error *e) {
+static cn_status sniff_other(const char *path, const char *head, size_t got, content *out, cn_error *e) {
   size_t at = starts(head, got, "\xef\xbb\xbf") ? 3 : 0;
   while (at < got && strchr(" \t\r\n", head[at]) && head[at]) at++;
   if (at < got && (head[at] == '{' || head[at] == '"')) return *out = JSON, CORNU_OK;
-  if (got == 0) return cn_fail(e, CORNU_ERR_FORMAT, "the file is empty");
+  if (got == 0) return cn_fail(e, CORNU_ERR_FORMAT, "the file is empty: it was not downloaded, or not saved, in full");
+  if (is_page(head + at))
+    return cn_fail(e, CORNU_ERR_FORMAT,
+                   "a web page, not the file itself: take the address of the file (GitHub: \"raw\", Hugging Face: "
+                   "\"resolve\")");
   if (starts(head, got, "version https://git-lfs"))
     return cn_fail(e, CORNU_ERR_FORMAT, "a Git LFS pointer, not the file itself: run `git lfs pull`");
   if (strstr(head, "class_name:") || strstr(head, "keras_version:")) return *out = YAML, CORNU_OK;
   if (starts(head, got, "model_checkpoint_path:"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a TensorFlow checkpoint, which this version does not read: save the weights as .weights.h5");
-  if (starts(head, got, "\x93NUMPY")) return cn_fail(e, CORNU_ERR_FORMAT, "a NumPy array, not a model");
-  if (starts(head, got, "\x80\x02") || starts(head, got, "\x80\x03") || starts(head, got, "\x80\x04"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a Python pickle, which is never read: it can run any code");
+  CN_TRY(refuse_known(path, head, got, e));
   return cn_fail(e, CORNU_ERR_FORMAT, "not a Keras model: neither HDF5, nor a .keras archive, nor JSON or YAML");
 }
 
@@ -97,7 +135,7 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
   if (ends(path, ".pb"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a TensorFlow graph, which this version does not read: save the model as .keras or .h5");
-  return sniff_other(head, got, out, e);
+  return sniff_other(path, head, got, out, e);
 }
 
 /* ---- JSON and YAML ---- */
@@ -117,9 +155,6 @@ static const char *text_of(const cn_value *v, const char *key) {
 
 static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
   const cn_value *config = cn_value_find(v, "config");
-  if (cn_value_find(v, "weight_map"))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of weights in several files, which this version does not read: "
-                                             "save them as one .weights.h5");
   if (cn_value_is(cn_value_find(v, "node"), CORNU_LIST))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                    "a graph in MMdnn's intermediate format, which this version does not read");
@@ -131,7 +166,46 @@ static cn_status set_config(cn_source *s, const cn_value *v, cn_error *e) {
   return CORNU_OK;
 }
 
-static cn_status open_text(const char *path, bool yaml, cn_source *s, cn_error *e) {
+/* ---- Weights in several files: an index tells which objects are where ---- */
+
+typedef struct shards { const char *folder; size_t folder_length; cn_names paths; cn_map known; } shards;
+
+/* Beside the index: a name that leads elsewhere is refused. */
+static cn_status add_shard(cn_source *s, shards *all, const cn_value *v, cn_error *e) {
+  const char *name = cn_value_str(v);
+  if (!name || !*name || strchr(name, '/') || strchr(name, '\\') || *name == '.')
+    return cn_fail(e, CORNU_ERR_FORMAT, "weight_map: %s is not the name of a file beside the index",
+                   cn_value_show(v, (char[80]){0}, 80));
+  if (cn_map_get(&all->known, name)) return CORNU_OK;
+  if (all->paths.count >= cn_limits.max_layers)
+    return cn_fail(e, CORNU_ERR_LIMIT, "weight_map: more than %d files", cn_limits.max_layers);
+  const char *path = cn_arena_printf(&s->tree.arena, "%.*s%s", (int)all->folder_length, all->folder, name);
+  bool added = path && cn_names_add(&s->tree.arena, &all->paths, path, strlen(path)) &&
+      cn_map_set(&all->known, name, (void *)name);
+  return added ? CORNU_OK : cn_no_memory(e);
+}
+
+static cn_status list_shards(cn_source *s, shards *all, const cn_value *map, cn_error *e) {
+  for (int i = 0; i < map->count; i++) {
+    const cn_value *v = map->items[i];
+    if (!cn_value_is(v, CORNU_LIST)) CN_TRY(add_shard(s, all, v, e));
+    for (int k = 0; cn_value_is(v, CORNU_LIST) && k < v->count; k++) CN_TRY(add_shard(s, all, v->items[k], e));
+  }
+  return all->paths.count ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "weight_map names no files");
+}
+
+static cn_status open_shards(const char *path, const cn_value *index, int parts, cn_source *s, cn_error *e) {
+  shards all = {.folder = path, .folder_length = strlen(path) - strlen(cn_base_name(path))};
+  if (!(parts & CN_SOURCE_WEIGHTS)) return CORNU_OK;
+  cn_status status = list_shards(s, &all, cn_value_find(index, "weight_map"), e);
+  if (!status)
+    status = cn_h5_open_union(all.paths.items, all.paths.count, parts & CN_SOURCE_TRUSTED, &s->h5, e);
+  cn_map_free(&all.known);
+  if (!status) s->layout = CN_WEIGHTS_OBJECTS;
+  return status;
+}
+
+static cn_status open_text(const char *path, bool yaml, int parts, cn_source *s, cn_error *e) {
   char *text;
   size_t size;
   cn_value *v;
@@ -141,6 +215,7 @@ static cn_status open_text(const char *path, bool yaml, cn_source *s, cn_error *
   cn_status status = yaml ? cn_yaml_read(&s->tree, text, size, &v, e) : parse_json(s, text, size, &v, e);
   cn_free(text);
   CN_TRY(status);
+  if (cn_value_is(cn_value_find(v, "weight_map"), CORNU_DICT)) return open_shards(path, v, parts, s, e);
   s->version = text_of(v, "keras_version");
   s->backend = text_of(v, "backend");
   return set_config(s, v, e);
@@ -232,6 +307,9 @@ static cn_status check_members(const members *m, cn_error *e) {
     if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "an archive of arrays (.npz), not a model; weights are read from .h5 and .keras files");
+    if (strcmp(cn_base_name(name), "data.pkl") == 0)
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "a PyTorch file, whose weights are Python pickles, which are never read: convert it to Keras first");
     if (strcmp(cn_base_name(name), "saved_model.pb") == 0)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "a zipped TensorFlow SavedModel, which this version does not read: save the model as .keras or "
@@ -333,7 +411,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;
     case KERAS_FOLDER: status = open_folder(path, parts, s, e); break;
-    default: status = open_text(path, what == YAML, s, e); break;
+    default: status = open_text(path, what == YAML, parts, s, e); break;
   }
   if (!status) return CORNU_OK;
   cn_at(e, status, "%s", s->name);

@@ -78,6 +78,21 @@ with h5py.File("large.h5", "w") as f:
 with h5py.File("cycle.h5", "w") as f:
     f.create_group("cycle")["again"] = f["/"]
 
+# What repacking makes of arrays: chunks that do not divide the shape, every filter, and trees of two levels.
+with h5py.File("packed.h5", "w") as f:
+    whole = np.arange(7 * 9 * 5, dtype="float32").reshape(7, 9, 5)
+    ways = {"plain": {}, "gzip": {"compression": "gzip"}, "sum": {"fletcher32": True}, "shuffle": {"shuffle": True},
+            "all": {"compression": "gzip", "shuffle": True, "fletcher32": True}}
+    for name, way in ways.items():
+        f.create_dataset(name, data=whole, chunks=(3, 2, 4), **way)
+    f.create_dataset("big", data=whole.astype(">f4"), chunks=(2, 9, 5), compression="gzip", shuffle=True)
+    f.create_dataset("half", data=np.arange(20, dtype="float16"), chunks=(7,), compression="gzip")
+    f.create_dataset("many", data=np.arange(400, dtype="int32"), chunks=(2,))
+    f.create_dataset("grows", data=np.arange(10, dtype="float64"), chunks=(4,), maxshape=(None,))
+    part = f.create_dataset("part", shape=(8,), dtype="float32", chunks=(4,))
+    part[:4] = 1
+    f.create_dataset("bomb", shape=(1 << 20, 1 << 10), dtype="float32", chunks=(1024, 1024), compression="gzip")
+
 # A file that was cut off.
 with open("plain.h5", "rb") as whole, open("cut.h5", "wb") as cut:
     cut.write(whole.read()[:4000])

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "formats/h5.h"
+#include "tensor/tensor.h"
 
 static cn_h5 *open_file(const char *path) {
   cn_h5 *f = NULL;
@@ -147,6 +148,34 @@ static void test_packed(void **state) {
 }
 
 /* A large array stays in the mapping, which lives as long as the tensor; what is written there stays in memory. */
+/* Elements count from 0, whatever the chunks and filters. */
+static void test_chunks(void **state) {
+  (void)state;
+  cn_h5 *f = open_file("tests/formats/packed.h5");
+  static const char *const names[] = {"plain", "gzip", "sum", "shuffle", "all", "big", "half", "many", "grows"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    cornu_tensor *t;
+    cn_error e;
+    if (cn_h5_array_read(f, names[i], &t, &e)) fail_msg("%s", e.message);
+    double wrong = 0;
+    for (int64_t k = 0; k < cornu_tensor_size(t); k++) {
+      double v;
+      cn_convert(&v, CORNU_FLOAT64, t->data + (size_t)k * cornu_dtype_bytes(t->dtype), t->dtype, 1);
+      wrong += v != (double)k;
+    }
+    assert_true(wrong == 0 && cornu_tensor_size(t) >= 10);
+    cornu_tensor_release(t);
+  }
+  static const char *const bad[][2] = {{"part", "chunk 2 of its 2"}, {"bomb", "more than a file of"}};
+  for (size_t i = 0; i < 2; i++) {
+    cornu_tensor *t;
+    cn_error e;
+    assert_int_not_equal(cn_h5_array_read(f, bad[i][0], &t, &e), CORNU_OK);
+    if (!strstr(e.message, bad[i][1])) fail_msg("%s", e.message);
+  }
+  cn_h5_close(f);
+}
+
 static void test_mapped(void **state) {
   (void)state;
   cn_tensor *t[2];
@@ -250,6 +279,7 @@ int main(void) {
       BOTH(test_limits),
       BOTH(test_memory_and_damage),
       cmocka_unit_test(test_packed),
+      cmocka_unit_test(test_chunks),
       cmocka_unit_test(test_mapped),
       cmocka_unit_test(test_bad_paths),
   };

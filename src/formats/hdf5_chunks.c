@@ -1,0 +1,215 @@
+/* HDF5: arrays in chunks, found through a tree, each packed by filters. Sections III.A.1, IV.A.2.i, IV.A.2.l. */
+#include <string.h>
+#include <zlib.h>
+
+#include "base/text.h"
+#include "formats/hdf5.h"
+
+enum { DEEPEST_TREE = 32, DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, MOST_PACKED = 1040 /* by deflate, to 1 */ };
+
+/* ---- What the messages say ---- */
+
+static cn_status unknown_filter(int id, cn_error *e) {
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                 "it is packed with the HDF5 filter %d; Cornu reads gzip (1), shuffle (2) and fletcher32 (3): repack the "
+                 "file with h5repack -f GZIP=1", id);
+}
+
+/* One filter; *at moves behind it. Names are padded in the first version, and left out for known ones in the second. */
+static cn_status read_filter(const cn_hdf5_message *m, size_t *at, cn_hdf5_filter *out, cn_error *e) {
+  bool first = m->data[0] == 1;
+  size_t left = m->size - *at, name = 0;
+  const uint8_t *p = m->data + *at;
+  if (left < 6) return cn_hdf5_damaged(e, "a list of filters");
+  out->id = (int)cn_hdf5_number(p, 2);
+  bool named = first || out->id >= 256;
+  if (named) name = (size_t)cn_hdf5_number(p + 2, 2);
+  size_t head = named ? 8 : 6;
+  if (left < head) return cn_hdf5_damaged(e, "a list of filters");
+  size_t values = (size_t)cn_hdf5_number(p + head - 2, 2);
+  if (first) name = (name + 7) / 8 * 8;
+  size_t size = head + name + 4 * values + (first && values % 2 ? 4 : 0);
+  if (size > left) return cn_hdf5_damaged(e, "a list of filters");
+  out->value = values ? (size_t)cn_hdf5_number(p + head + name, 4) : 0;
+  *at += size;
+  return out->id >= DEFLATE && out->id <= FLETCHER32 ? CORNU_OK : unknown_filter(out->id, e);
+}
+
+cn_status cn_hdf5_read_filters(const cn_hdf5_message *m, cn_hdf5_array *out, cn_error *e) {
+  if (m->size < 2 || (m->data[0] != 1 && m->data[0] != 2)) return cn_hdf5_damaged(e, "a list of filters");
+  size_t at = m->data[0] == 1 ? 8 : 2;
+  out->n_filters = m->data[1];
+  if (out->n_filters > CN_COUNT(out->filters) || at > m->size) return cn_hdf5_damaged(e, "a list of filters");
+  for (int i = 0; i < out->n_filters; i++) CN_TRY(read_filter(m, &at, &out->filters[i], e));
+  return CORNU_OK;
+}
+
+/* The third version of the layout: the address of the tree, then the chunk's shape, and the size of an element. */
+cn_status cn_hdf5_read_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e) {
+  const uint8_t *p = layout->data;
+  if (p[0] != 3) return cn_hdf5_outside(e, "chunks of the later format");
+  int rank = layout->size > 11 ? p[2] - 1 : 0;
+  if (rank < 1 || layout->size < 11 + 4 * (size_t)(rank + 1)) return cn_hdf5_damaged(e, "the place of an array");
+  if (rank != out->space.rank || cn_hdf5_number(p + 11 + 4 * rank, 4) != out->type.size)
+    return cn_hdf5_damaged(e, "chunks of another shape than the array's");
+  out->chunked = true;
+  out->tree = cn_hdf5_number(p + 3, 8);
+  out->chunk_bytes = out->type.size;
+  out->n_chunks = 1;
+  for (int i = 0; i < rank; i++) {
+    int64_t n = out->chunk[i] = (int64_t)cn_hdf5_number(p + 11 + 4 * i, 4);
+    if (!n) return cn_hdf5_damaged(e, "chunks without elements");
+    if (!cn_mul_size(out->chunk_bytes, (size_t)n, &out->chunk_bytes) ||
+        !cn_mul_i64(out->n_chunks, (out->space.shape[i] + n - 1) / n, &out->n_chunks) ||
+        out->chunk_bytes > UINT32_MAX)
+      return cn_hdf5_damaged(e, "chunks too large");
+  }
+  return CORNU_OK;
+}
+
+/* ---- Filters ---- */
+
+/* Sums of words of two bytes, high byte first, modulo 65535. */
+static uint32_t fletcher32(const uint8_t *p, size_t size) {
+  uint32_t a = 0, b = 0;
+  for (size_t words = (size + 1) / 2, i = 0; i < words;) {
+    for (size_t end = words - i < 360 ? words : i + 360; i < end; i++) {
+      a += (uint32_t)p[2 * i] << 8 | (2 * i + 1 < size ? p[2 * i + 1] : 0);
+      b += a;
+    }
+    a = (a & 0xffff) + (a >> 16);
+    b = (b & 0xffff) + (b >> 16);
+  }
+  a = (a & 0xffff) + (a >> 16);
+  b = (b & 0xffff) + (b >> 16);
+  return b << 16 | a;
+}
+
+/* First bytes of all elements, then second ones, …: back to elements. What is left over stays as it is. */
+static void unshuffle(const uint8_t *from, uint8_t *to, size_t size, size_t element) {
+  size_t count = element ? size / element : 0;
+  for (size_t k = 0; k < element; k++)
+    for (size_t i = 0; i < count; i++) to[i * element + k] = from[k * count + i];
+  memcpy(to + count * element, from + count * element, size - count * element);
+}
+
+typedef struct buffers { uint8_t *data, *other; size_t room, size; } buffers;
+
+static cn_status undo(const cn_hdf5_filter *filter, buffers *b, cn_error *e) {
+  if (filter->id == FLETCHER32) {
+    if (b->size < 4 || fletcher32(b->data, b->size - 4) != cn_hdf5_number(b->data + b->size - 4, 4))
+      return cn_hdf5_damaged(e, "a chunk whose check sum is wrong");
+    b->size -= 4;
+    return CORNU_OK;
+  }
+  uLongf unpacked = (uLongf)b->room;
+  if (filter->id == SHUFFLE) unshuffle(b->data, b->other, b->size, filter->value);
+  else if (uncompress(b->other, &unpacked, b->data, (uLong)b->size) != Z_OK)
+    return cn_hdf5_damaged(e, "a chunk that gzip cannot unpack");
+  if (filter->id == DEFLATE) b->size = (size_t)unpacked;
+  uint8_t *swap = b->data;
+  b->data = b->other;
+  b->other = swap;
+  return CORNU_OK;
+}
+
+/* ---- Chunks ---- */
+
+typedef struct unpacking {
+  const cn_hdf5 *file;
+  const cn_hdf5_array *array;
+  char *to;
+  uint8_t *seen;  /* of each chunk whether it was there */
+  uint64_t nodes; /* that the tree may still have */
+  buffers b;
+  cn_error *e;
+} unpacking;
+
+/* The part of a chunk that is inside of the array, from `axis` on. */
+static void copy_part(const unpacking *u, const int64_t *first, int axis, const uint8_t *from, int64_t to) {
+  const cn_hdf5_array *a = u->array;
+  int64_t count = a->space.shape[axis] - first[axis], step = 1;
+  if (count > a->chunk[axis]) count = a->chunk[axis];
+  to = to * a->space.shape[axis] + first[axis];
+  if (axis + 1 == a->space.rank) {
+    memcpy(u->to + (size_t)to * a->type.size, from, (size_t)count * a->type.size);
+    return;
+  }
+  for (int i = axis + 1; i < a->space.rank; i++) step *= a->chunk[i];
+  for (int64_t i = 0; i < count; i++)
+    copy_part(u, first, axis + 1, from + (size_t)(i * step) * a->type.size, to + i);
+}
+
+/* The chunk's first element, and its number; false: it is none of this array. */
+static bool place_chunk(const cn_hdf5_array *a, const uint8_t *key, int64_t *first, int64_t *number) {
+  *number = 0;
+  for (int i = 0; i < a->space.rank; i++) {
+    uint64_t at = cn_hdf5_number(key + 8 + 8 * i, 8);
+    if (at >= (uint64_t)a->space.shape[i] || at % (uint64_t)a->chunk[i]) return false;
+    first[i] = (int64_t)at;
+    *number = *number * ((a->space.shape[i] + a->chunk[i] - 1) / a->chunk[i]) + first[i] / a->chunk[i];
+  }
+  return true;
+}
+
+static cn_status read_chunk(unpacking *u, const uint8_t *key, uint64_t address) {
+  const cn_hdf5_array *a = u->array;
+  int64_t first[CN_MAX_RANK], number;
+  if (!place_chunk(a, key, first, &number)) return cn_hdf5_damaged(u->e, "a chunk outside of its array");
+  if (u->seen[number]++) return cn_hdf5_damaged(u->e, "a chunk that is there twice");
+  u->b.size = (size_t)cn_hdf5_number(key, 4);
+  const uint8_t *p = cn_hdf5_bytes(u->file, address, u->b.size);
+  if (!p) return cn_hdf5_damaged(u->e, "a chunk outside of the file");
+  if (u->b.size > u->b.room) return cn_hdf5_damaged(u->e, "a chunk larger than its shape says");
+  memcpy(u->b.data, p, u->b.size);
+  for (int i = a->n_filters - 1; i >= 0; i--)
+    if (!(cn_hdf5_number(key + 4, 4) >> i & 1)) CN_TRY(undo(&a->filters[i], &u->b, u->e));
+  if (u->b.size != a->chunk_bytes) return cn_hdf5_damaged(u->e, "a chunk of another size than its shape says");
+  copy_part(u, first, 0, u->b.data, 0);
+  return CORNU_OK;
+}
+
+/* level -1: any, at the root. */
+static cn_status read_node(unpacking *u, uint64_t address, int level) {
+  const uint8_t *p = cn_hdf5_bytes(u->file, address, 24);
+  if (!p || memcmp(p, "TREE", 4) != 0 || p[4] != 1 || (level >= 0 && p[5] != level) || p[5] > DEEPEST_TREE)
+    return cn_hdf5_damaged(u->e, "a node of an array's tree");
+  level = p[5];
+  int count = (int)cn_hdf5_number(p + 6, 2);
+  uint64_t key = 8 + 8 * (uint64_t)(u->array->space.rank + 1);
+  p = cn_hdf5_bytes(u->file, address + 24, (uint64_t)count * (key + 8));
+  if (!p) return cn_hdf5_damaged(u->e, "a node of an array's tree outside of the file");
+  for (int i = 0; i < count; i++, p += key + 8) {
+    if (u->nodes-- == 0) return cn_hdf5_damaged(u->e, "an array's tree that joins itself");
+    uint64_t child = cn_hdf5_number(p + key, 8);
+    CN_TRY(level ? read_node(u, child, level - 1) : read_chunk(u, p, child));
+  }
+  return CORNU_OK;
+}
+
+/* Never more memory than the file can account for: deflate packs at most 1032 to 1. */
+cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_error *e) {
+  uint64_t bytes = (uint64_t)a->space.count * a->type.size;
+  if (bytes / MOST_PACKED <= f->size && a->chunk_bytes / MOST_PACKED <= f->size &&
+      (uint64_t)a->n_chunks <= f->size / 8)
+    return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_LIMIT, "its shape needs %llu bytes, more than a file of %llu bytes can hold",
+                 (unsigned long long)bytes, (unsigned long long)f->size);
+}
+
+cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e) {
+  if (a->space.count == 0) return CORNU_OK;
+  unpacking u = {.file = f, .array = a, .to = to, .nodes = f->size / 24, .e = e};
+  u.b.room = a->chunk_bytes + a->chunk_bytes / 100 + 128; /* what cannot be packed grows a little */
+  u.b.data = cn_alloc(u.b.room);
+  u.b.other = cn_alloc(u.b.room);
+  u.seen = cn_calloc((size_t)a->n_chunks, 1);
+  cn_status status = u.b.data && u.b.other && u.seen ? read_node(&u, a->tree, -1) : cn_no_memory(e);
+  for (int64_t i = 0; i < a->n_chunks && !status; i++)
+    if (!u.seen[i]) status = cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)i + 1,
+                                     (long long)a->n_chunks);
+  cn_free(u.b.data);
+  cn_free(u.b.other);
+  cn_free(u.seen);
+  return status;
+}
