@@ -79,9 +79,11 @@ local function show_progress(progress, done, rows)
   io.stderr:flush()
 end
 
--- nil when the outputs do not go row by row with the inputs.
+-- nil when the outputs do not go row by row with the inputs, and when an input of one axis, which may be a signal, is not
+-- to be cut.
 local function in_batches(cornu, model, list, rows, batch, progress)
   local whole, single, first = {}, false, 1
+  if #list == 1 and list[1]:rank() == 1 and not pcall(model, list[1]:slice(1, 1, batch)) then return nil end
   while first <= rows do
     local last = math.min(first + batch - 1, rows)
     local y = model(rows_between(list, first, last))

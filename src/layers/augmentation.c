@@ -84,16 +84,27 @@ static cn_status check(cn_layer *l, cn_error *e) {
   return CORNU_OK;
 }
 
-static void lower(cn_layer *l, cn_trace *t, cn_call *c, bool casts) {
+static void refuse_training(cn_layer *l, cn_trace *t) {
   if (t->training)
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
                   "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+}
+
+static void lower(cn_layer *l, cn_trace *t, cn_call *c, bool casts) {
+  refuse_training(l, t);
   bool cast = casts || l->origin.keras < 3;
   cn_call_return(t, c, cast ? cn_emit_compute(t, c->in[0].data) : c->in[0].data, c->in[0].mask);
 }
 
 static void lower_cast(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, true); }
 static void lower_kept(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, false); }
+/* tf.keras does not even cast integers. */
+static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_edge x = c->in[0].data;
+  refuse_training(l, t);
+  cn_call_return(t, c, l->origin.keras < 3 ? x : cn_emit_compute(t, x), c->in[0].mask);
+}
+
 static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   (void)l;
   cn_call_return(t, c, c->in[0].data, c->in[0].mask);
@@ -102,6 +113,7 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
 /* CAST: integers become floats in every Keras; KEPT: in tf.keras alone. */
 #define CAST .lower = lower_cast, .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"
 #define KEPT .lower = lower_kept, .help = "the identity at inference: (…) -> (…)"
+#define SIZE .lower = lower_size, .help = "the identity at inference, in Keras 3 in the dtype of the layer: (…) -> (…)"
 #define LAYER(id, class_name, in_versions, table, ...) \
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
@@ -121,8 +133,8 @@ LAYER(equalization, "Equalization", "3", equalization_fields, KEPT)
 LAYER(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, .lower = lower_boxes,
       .help = "images as they are: (…) -> (…)")
 LAYER(random_flip, "RandomFlip", "2 3", flip_fields, CAST)
-LAYER(random_height, "RandomHeight", "2 3", size_fields, CAST)
-LAYER(random_width, "RandomWidth", "2 3", size_fields, CAST)
+LAYER(random_height, "RandomHeight", "2 3", size_fields, SIZE)
+LAYER(random_width, "RandomWidth", "2 3", size_fields, SIZE)
 LAYER(random_rotation, "RandomRotation", "2 3", rotation_fields, CAST)
 LAYER(random_translation, "RandomTranslation", "2 3", move_fields, CAST)
 LAYER(random_zoom, "RandomZoom", "2 3", move_fields, CAST)

@@ -14,8 +14,8 @@ static const char *path_of(cn_layer *l, const cn_layer *layer) {
   int same = 0;
   cn_snake_case(layer->class_name, name, sizeof name);
   for (int i = 0; i < l->n_children; i++) same += l->children[i].layer->type == layer->type;
-  return same ? cn_arena_printf(&l->arena, "_pipeline_layers/%s_%d", name, same)
-              : cn_arena_printf(&l->arena, "_pipeline_layers/%s", name);
+  return same ? cn_arena_printf(&l->arena, "layers/%s_%d", name, same)
+              : cn_arena_printf(&l->arena, "layers/%s", name);
 }
 
 static cn_status adopt(cn_layer *l, const cn_value *serialized, cn_error *e) {

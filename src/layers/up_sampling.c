@@ -3,7 +3,7 @@
 #include "layers/operation.h"
 #include "layers/spatial.h"
 
-typedef struct settings { cn_ints size; int data_format, interpolation; } settings;
+typedef struct settings { cn_ints size; int data_format, interpolation; bool area; } settings;
 
 #define UP_FIELDS(spatial, alias, ...) \
   {{.name = "size", .aliases = alias, .kind = CN_F_INTS, .offset = offsetof(settings, size), .standard = "2", \
@@ -21,7 +21,8 @@ static const cn_field fields3[] = UP_FIELDS(3, NULL, );
 
 static cn_status check2(cn_layer *l, cn_error *e) {
   settings *s = l->settings;
-  if (s->interpolation == CN_RESIZE_AREA) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: the same */
+  s->area = s->interpolation == CN_RESIZE_AREA;
+  if (s->area) s->interpolation = CN_RESIZE_NEAREST; /* whole factors: the same */
   bool doubled = s->interpolation == CN_RESIZE_BILINEAR && s->size.v[0] == 2 && s->size.v[1] == 2;
   if (s->interpolation == CN_RESIZE_NEAREST || !l->origin.theano || doubled) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_ARGUMENT, "\"interpolation\" is not nearest: Theano knows bilinear with size (2, 2) alone, "
@@ -41,6 +42,7 @@ static void repeat(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
     cn_repeat_attrs a = {.axis = i + (cn_channels_first(l, s->data_format, spatial) ? 2 : 1), .count = s->size.v[i]};
     if (a.count > 1) x = cn_emit1(t, &cn_op_repeat, &a, x);
   }
+  if (s->area && l->origin.keras < 3) x = cn_emit_cast(t, x, CORNU_FLOAT32);
   cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
@@ -51,12 +53,15 @@ static bool first_grid(const cn_origin *o) { return o->keras == 2 && (!o->tf || 
 static void interpolate(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   bool first = cn_channels_first(l, s->data_format, 2), old = first_grid(&l->origin);
+  cornu_dtype given = cn_edge_type(t, c->in[0].data)->dtype;
   cn_edge x = cn_spatial_enter(t, c->in[0].data, 2, first, -1);
   if (s->interpolation != CN_RESIZE_NEAREST) x = cn_emit_cast(t, x, CORNU_FLOAT32);
   cn_resize_attrs a = {.scale = {s->size.v[0], s->size.v[1]}, .method = s->interpolation,
                        .grid = old ? CN_GRID_ASYMMETRIC : CN_GRID_HALF_PIXEL};
   x = cn_spatial_leave(t, cn_emit1(t, &cn_op_resize, &a, x), 2, first);
-  if (l->origin.keras >= 3) x = cn_emit_compute(t, x); /* before, TensorFlow's float32 stays */
+  /* before Keras 3, TensorFlow's float32 stays */
+  if (l->origin.keras >= 3 && cn_dtype_is_integer(given)) x = cn_emit1(t, &cn_op_round, NULL, x);
+  if (l->origin.keras >= 3) x = cn_emit_cast(t, x, given);
   cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
