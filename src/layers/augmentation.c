@@ -92,7 +92,7 @@ static void refuse_training(cn_layer *l, cn_trace *t) {
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c, bool casts) {
   refuse_training(l, t);
-  bool cast = casts || l->origin.keras < 3;
+  bool cast = l->origin.keras > 2 ? casts : cn_origin_at_least(&l->origin, 2, 8, 0);
   cn_call_return(t, c, cast ? cn_emit_compute(t, c->in[0].data) : c->in[0].data, c->in[0].mask);
 }
 
@@ -110,7 +110,7 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_call_return(t, c, c->in[0].data, c->in[0].mask);
 }
 
-/* CAST: integers become floats in every Keras; KEPT: in tf.keras alone. */
+/* CAST: integers become floats in Keras 3 and in tf.keras from 2.8 on; KEPT: in tf.keras alone. */
 #define CAST .lower = lower_cast, .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"
 #define KEPT .lower = lower_kept, .help = "the identity at inference: (…) -> (…)"
 #define SIZE .lower = lower_size, .help = "the identity at inference, in Keras 3 in the dtype of the layer: (…) -> (…)"

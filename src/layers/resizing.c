@@ -1,4 +1,6 @@
 /* Resizing, CenterCrop, RandomCrop: images of a given size. */
+#include <math.h>
+
 #include "base/text.h"
 #include "layers/image.h"
 
@@ -56,11 +58,28 @@ static bool channels_first(const cn_layer *l) {
   return cn_channels_first(l, ((const settings *)l->settings)->data_format, 2) && l->origin.keras > 2;
 }
 
-/* tf.keras gives floats; Keras 3 what it was given, integers rounded. */
+/* tf.keras computes in floats from 2.8 on; before, integers go in as they are. */
+static bool takes_integers(const cn_layer *l) { return l->origin.keras < 3 && !cn_origin_at_least(&l->origin, 2, 8, 0); }
+
+static cn_edge entered(const cn_layer *l, cn_trace *t, cn_edge x) {
+  return takes_integers(l) ? x : cn_emit_compute(t, x);
+}
+
+/* Filters may overshoot the range of small integers: it ends there. */
+static cn_edge cast(cn_trace *t, cn_edge x, cornu_dtype dtype) {
+  if (t->status || cn_edge_type(t, x)->dtype == dtype) return x;
+  int bits = 8 * (int)cornu_dtype_bytes(dtype);
+  bool negative = dtype >= CORNU_INT8 && dtype <= CORNU_INT64;
+  if (cn_dtype_is_integer(dtype) && bits <= 16)
+    x = cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){negative ? -ldexp(1, bits - 1) : 0, ldexp(1, bits - negative) - 1}, x);
+  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){dtype}, x);
+}
+
+/* Keras 3 gives the dtype that it was given, integers rounded. */
 static cn_edge as_given(const cn_layer *l, cn_trace *t, cn_edge y, cornu_dtype given) {
-  if (t->status || l->origin.keras < 3 || cn_dtype_is_float(given)) return cn_emit_compute(t, y);
-  if (cn_edge_type(t, y)->dtype == given) return y;
-  return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){given}, cn_emit1(t, &cn_op_round, NULL, y));
+  if (t->status || takes_integers(l)) return y;
+  if (l->origin.keras < 3 || cn_dtype_is_float(given)) return cast(t, y, t->compute);
+  return cn_edge_type(t, y)->dtype == given ? y : cast(t, cn_emit1(t, &cn_op_round, NULL, y), given);
 }
 
 static void lower_resizing(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -70,9 +89,7 @@ static void lower_resizing(cn_layer *l, cn_trace *t, cn_call *c) {
                        .pad = s->pad_to_aspect_ratio, .fill_value = s->fill_value};
   cn_edge x = c->in[0].data;
   cornu_dtype given = cn_edge_type(t, x)->dtype;
-  if (l->origin.keras < 3)
-    x = s->interpolation == CN_RESIZE_NEAREST ? cn_emit_compute(t, x)
-                                              : cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, x);
+  if (l->origin.keras < 3) x = s->interpolation == CN_RESIZE_NEAREST ? entered(l, t, x) : cast(t, x, CORNU_FLOAT32);
   cn_call_return(t, c, as_given(l, t, cn_image_resized(t, x, &r), given), CN_NO_EDGE);
 }
 
@@ -86,16 +103,44 @@ static cn_edge smart(cn_layer *l, cn_trace *t, cn_edge x) {
 
 static void lower_center_crop(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_compute(t, c->in[0].data);
+  cn_edge x = l->origin.keras < 3 ? entered(l, t, c->in[0].data) : cn_emit_compute(t, c->in[0].data);
   int axis = cn_image_axis(t, x, channels_first(l));
   if (axis < 0) return;
-  const cn_type *type = cn_edge_type(t, x);
-  int64_t y = type->shape[axis] - s->height, z = type->shape[axis + 1] - s->width;
-  bool known = type->shape[axis] >= 0 && type->shape[axis + 1] >= 0;
-  if (known && y >= 0 && z >= 0)
-    x = cn_image_cropped(t, x, channels_first(l), y / 2, z / 2, s->height, s->width);
-  else x = smart(l, t, x);
-  cn_call_return(t, c, l->origin.keras < 3 ? cn_emit_compute(t, x) : x, CN_NO_EDGE);
+  cn_type type = *cn_edge_type(t, x);
+  int64_t height = type.shape[axis], width = type.shape[axis + 1];
+  bool known = height >= 0 && width >= 0, fits = known && height >= s->height && width >= s->width;
+  if (known && !fits && l->origin.keras < 3 && !cn_origin_at_least(&l->origin, 2, 7, 0)) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s: before TensorFlow 2.7, images must not be smaller than "
+                  "%lld x %lld", CN_SHAPE(type.rank, type.shape), (long long)s->height, (long long)s->width);
+    return;
+  }
+  x = fits ? cn_image_cropped(t, x, channels_first(l), (height - s->height) / 2, (width - s->width) / 2, s->height,
+                              s->width) : smart(l, t, x);
+  cn_call_return(t, c, l->origin.keras < 3 ? cast(t, x, type.dtype) : x, CN_NO_EDGE);
+}
+
+/* Before TensorFlow 2.7: first resized so that one side fits and the other is not too short, then cut. Which side is
+ * told by the aspect ratio of the size, in TensorFlow 2.2 by 1. */
+static cn_edge resized_first(cn_layer *l, cn_trace *t, cn_edge x) {
+  const settings *s = l->settings;
+  int axis = cn_image_axis(t, x, false);
+  if (axis < 0) return CN_NO_EDGE;
+  cn_type type = *cn_edge_type(t, x);
+  int64_t height = type.shape[axis], width = type.shape[axis + 1];
+  if (height <= 0 || width <= 0) return smart(l, t, x);
+  double limit = cn_origin_at_least(&l->origin, 2, 4, 0) ? (double)s->height / (double)s->width : 1;
+  bool tall = (double)height / (double)width > limit;
+  cn_image_resize r = {.height = s->height, .width = s->width, .method = CN_RESIZE_BILINEAR};
+  if (tall) r.height = (int64_t)((double)s->width * (double)height / (double)width);
+  else r.width = (int64_t)((double)s->height * (double)width / (double)height);
+  if (r.height < s->height || r.width < s->width || r.height > 1 << 24 || r.width > 1 << 24) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s: resized to %lld x %lld it cannot be cut to %lld x %lld",
+                  CN_SHAPE(type.rank, type.shape), (long long)r.height, (long long)r.width, (long long)s->height,
+                  (long long)s->width);
+    return CN_NO_EDGE;
+  }
+  return cn_image_cropped(t, cn_image_resized(t, x, &r), false, (r.height - s->height) / 2, (r.width - s->width) / 2,
+                          s->height, s->width);
 }
 
 /* Keras 3 leaves images as they are at inference, whatever shape it says they will have. */
@@ -104,7 +149,12 @@ static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->training)
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
                   "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
-  if (l->origin.keras < 3) x = cn_emit_compute(t, smart(l, t, cn_emit_compute(t, x)));
+  if (l->origin.keras < 3) {
+    x = entered(l, t, x);
+    cornu_dtype dtype = cn_edge_type(t, x)->dtype;
+    bool old = !cn_origin_at_least(&l->origin, 2, 7, 0);
+    x = old ? resized_first(l, t, x) : cast(t, smart(l, t, x), dtype);
+  }
   cn_call_return(t, c, x, CN_NO_EDGE);
 }
 
