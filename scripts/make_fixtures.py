@@ -399,6 +399,42 @@ def adapted():
          inputs=[np.array([[1, 2, 0, 6], [6, 3, 3, 5]], "float32"), np.arange(20, dtype="float32").reshape(2, 5, 2) / 10])
 
 
+def pictures():
+    """Images resized, cut and changed, of floats and of bytes."""
+    i, j = Input((9, 8, 3)), Input((7, 6, 3), dtype="uint8")
+    three = MAJOR == 3
+    more = {"antialias": True} if three else {}
+    outs = [L.Resizing(4, 11, m, **more)(i) for m in ("bilinear", "bicubic", "lanczos3", "nearest", "area")]
+    outs += [L.Resizing(5, 3, "lanczos5", crop_to_aspect_ratio=True)(k) for k in (i, j)]
+    for k in (i, j):
+        outs += [L.CenterCrop(4, 5)(k), L.CenterCrop(10, 4)(k), L.RandomFlip("horizontal")(k), L.RandomContrast(0.2)(k)]
+        outs += [L.RandomRotation((-0.1, 0.2), fill_mode="wrap")(k), L.RandomZoom(0.1, None)(k)]
+    if three:
+        outs += [L.Resizing(4, 9, pad_to_aspect_ratio=True, fill_value=3, data_format="channels_first")(i)]
+        outs += [L.AutoContrast()(k) for k in (i, j)] + [L.AutoContrast(value_range=(-1, 300))(i)]
+        outs += [L.ContrastLimitedAdaptiveHistogramEqualization(clip_limit=2.0, tile_grid_size=(2, 3))(j),
+                 L.Solarization(0.1, (0.2, 0.3))(j), L.RandAugment()(i), L.RandomColorJitter(hue_factor=0.1)(j),
+                 L.Pipeline([L.Resizing(4, 3), L.Dense(2), L.CutMix()])(i)]
+        outs += [L.AdaptiveAveragePooling2D((4, 3))(i), L.AdaptiveMaxPooling2D((4, 2), data_format="channels_first")(i)]
+    else:
+        outs += [L.RandomCrop(3, 7)(j), L.RandomHeight(0.2)(j), L.Resizing(3, 3, "GAUSSIAN", dtype="uint8")(j)]
+    rng = np.random.RandomState(9)
+    save("pictures", Model([i, j], outs), inputs=[(rng.rand(2, 9, 8, 3) * 255).astype("float32"),
+                                                  (rng.rand(2, 7, 6, 3) ** 2 * 255).astype("uint8")])
+
+
+def sounds():
+    i, j = Input((40, 2)), Input((70,))
+    same = {"frame_length": 7, "frame_step": 3, "padding": "same", "expand_dims": True}
+    outs = [L.STFTSpectrogram(mode, 8, 3)(i) for mode in ("log", "magnitude", "psd", "real")]
+    outs += [L.STFTSpectrogram(mode, **same, data_format=order)(i)
+             for mode in ("imag", "stft") for order in ("channels_first", "channels_last")]
+    outs += [L.MelSpectrogram(16, 5, sampling_rate=1000, num_mel_bins=4)(j),
+             L.MelSpectrogram(17, 4, 9, "hamming", 1000, 5, 0.0, 300.0, False, mag_exp=1.5)(j),
+             L.MelSpectrogram(16, 5, 8, None, 1000, 4, top_db=10.0, ref_power=0.3)(j)]
+    save("sounds", Model([i, j], outs))
+
+
 # ---- Keras 1 ----
 
 def keras1_images():
@@ -479,6 +515,8 @@ def main():
                  activations, normalised, nested, siamese, orders]
         cases += [names] if SUITE != "tfkeras2" else []
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
+        cases += [pictures] if SUITE in ("tfkeras2", "keras3") else []
+        cases += [sounds] if SUITE == "keras3" else []
         cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else []
     cases += [divided] if SUITE == "keras3" else []
     cases += [yaml] if SUITE in ("keras1", "keras2") else []

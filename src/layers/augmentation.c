@@ -90,15 +90,16 @@ static void refuse_training(cn_layer *l, cn_trace *t) {
                   "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
 }
 
-static void lower(cn_layer *l, cn_trace *t, cn_call *c, bool casts) {
+/* Keras 3's graphs, and tf.keras from 2.8 on, make of integers what the layer computes in; called on arrays outside of a
+ * graph, some classes of Keras 3 leave them. */
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+  cn_edge x = c->in[0].data;
   refuse_training(l, t);
-  bool cast = l->origin.keras > 2 ? casts : cn_origin_at_least(&l->origin, 2, 8, 0);
-  cn_call_return(t, c, cast ? cn_emit_compute(t, c->in[0].data) : c->in[0].data, c->in[0].mask);
+  bool casts = l->origin.keras > 2 || cn_origin_at_least(&l->origin, 2, 8, 0);
+  cn_call_return(t, c, casts ? cn_emit_compute(t, x) : x, c->in[0].mask);
 }
 
-static void lower_cast(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, true); }
-static void lower_kept(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, false); }
-/* tf.keras does not even cast integers. */
+/* tf.keras's RandomHeight and RandomWidth never do. */
 static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge x = c->in[0].data;
   refuse_training(l, t);
@@ -107,44 +108,41 @@ static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
 
 static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   (void)l;
-  cn_call_return(t, c, c->in[0].data, c->in[0].mask);
+  cn_call_return(t, c, cn_emit_compute(t, c->in[0].data), c->in[0].mask);
 }
 
-/* CAST: integers become floats in Keras 3 and in tf.keras from 2.8 on; KEPT: in tf.keras alone. */
-#define CAST .lower = lower_cast, .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"
-#define KEPT .lower = lower_kept, .help = "the identity at inference: (…) -> (…)"
-#define SIZE .lower = lower_size, .help = "the identity at inference, in Keras 3 in the dtype of the layer: (…) -> (…)"
-#define LAYER(id, class_name, in_versions, table, ...) \
+#define LAYER_AS(id, class_name, in_versions, table, how) \
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
-      .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, __VA_ARGS__};
+      .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
+      .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"};
+#define LAYER(id, class_name, in_versions, table) LAYER_AS(id, class_name, in_versions, table, lower)
 
-LAYER(random_brightness, "RandomBrightness", "2 3", factor_fields, KEPT)
-LAYER(random_contrast, "RandomContrast", "2 3", factor_fields, KEPT)
-LAYER(random_grayscale, "RandomGrayscale", "3", factor_fields, KEPT)
-LAYER(random_hue, "RandomHue", "3", factor_fields, KEPT)
-LAYER(random_saturation, "RandomSaturation", "3", factor_fields, KEPT)
-LAYER(random_posterization, "RandomPosterization", "3", factor_fields, KEPT)
-LAYER(random_invert, "RandomInvert", "3", factor_fields, KEPT)
-LAYER(random_color_jitter, "RandomColorJitter", "3", jitter_fields, KEPT)
-LAYER(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields, KEPT)
-LAYER(mix_up, "MixUp", "3", mix_fields, KEPT)
-LAYER(equalization, "Equalization", "3", equalization_fields, KEPT)
-LAYER(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, .lower = lower_boxes,
-      .help = "images as they are: (…) -> (…)")
-LAYER(random_flip, "RandomFlip", "2 3", flip_fields, CAST)
-LAYER(random_height, "RandomHeight", "2 3", size_fields, SIZE)
-LAYER(random_width, "RandomWidth", "2 3", size_fields, SIZE)
-LAYER(random_rotation, "RandomRotation", "2 3", rotation_fields, CAST)
-LAYER(random_translation, "RandomTranslation", "2 3", move_fields, CAST)
-LAYER(random_zoom, "RandomZoom", "2 3", move_fields, CAST)
-LAYER(random_shear, "RandomShear", "3", shear_fields, CAST)
-LAYER(random_perspective, "RandomPerspective", "3", perspective_fields, CAST)
-LAYER(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields, CAST)
-LAYER(random_erasing, "RandomErasing", "3", erasing_fields, CAST)
-LAYER(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, CAST)
-LAYER(random_sharpness, "RandomSharpness", "3", factor_fields, CAST)
-LAYER(rand_augment, "RandAugment", "3", rand_augment_fields, CAST)
-LAYER(aug_mix, "AugMix", "3", aug_mix_fields, CAST)
-LAYER(cut_mix, "CutMix", "3", mix_fields, CAST)
-LAYER(solarization, "Solarization", "3", solarization_fields, CAST)
+LAYER(random_brightness, "RandomBrightness", "2 3", factor_fields)
+LAYER(random_contrast, "RandomContrast", "2 3", factor_fields)
+LAYER(random_grayscale, "RandomGrayscale", "3", factor_fields)
+LAYER(random_hue, "RandomHue", "3", factor_fields)
+LAYER(random_saturation, "RandomSaturation", "3", factor_fields)
+LAYER(random_posterization, "RandomPosterization", "3", factor_fields)
+LAYER(random_invert, "RandomInvert", "3", factor_fields)
+LAYER(random_color_jitter, "RandomColorJitter", "3", jitter_fields)
+LAYER(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields)
+LAYER(mix_up, "MixUp", "3", mix_fields)
+LAYER(equalization, "Equalization", "3", equalization_fields)
+LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes)
+LAYER(random_flip, "RandomFlip", "2 3", flip_fields)
+LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_size)
+LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_size)
+LAYER(random_rotation, "RandomRotation", "2 3", rotation_fields)
+LAYER(random_translation, "RandomTranslation", "2 3", move_fields)
+LAYER(random_zoom, "RandomZoom", "2 3", move_fields)
+LAYER(random_shear, "RandomShear", "3", shear_fields)
+LAYER(random_perspective, "RandomPerspective", "3", perspective_fields)
+LAYER(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields)
+LAYER(random_erasing, "RandomErasing", "3", erasing_fields)
+LAYER(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields)
+LAYER(random_sharpness, "RandomSharpness", "3", factor_fields)
+LAYER(rand_augment, "RandAugment", "3", rand_augment_fields)
+LAYER(aug_mix, "AugMix", "3", aug_mix_fields)
+LAYER(cut_mix, "CutMix", "3", mix_fields)
+LAYER(solarization, "Solarization", "3", solarization_fields)

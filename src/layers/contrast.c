@@ -63,7 +63,7 @@ static cn_edge batched(cn_trace *t, cn_edge x, bool single) {
 
 static void lower_clahe(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = c->in[0].data;
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
   bool first = cn_channels_first(l, s->data_format, 2), ranged = s->range[0] != bytes[0] || s->range[1] != bytes[1];
   if (cn_image_axis(t, x, first) < 0) return;
   cn_ints_attrs to_last = {{4, {0, 2, 3, 1}}}, to_first = {{4, {0, 3, 1, 2}}};
@@ -88,7 +88,7 @@ const cn_layer_type cn_layer_auto_contrast = {
             "the channels come first\n(batch, height, width, channels) or (height, width, channels) -> the same",
 };
 const cn_layer_type cn_layer_contrast_limited = {
-    .name = "ContrastLimitedAdaptiveHistogramEqualization", COMMON, .fields = clahe_fields, .lower = lower_clahe,
-    .help = "the contrast made even tile by tile; integers stay integers\n"
+    .name = "ContrastLimitedAdaptiveHistogramEqualization", COMMON, .flags = CN_LAYER_INTEGERS, .fields = clahe_fields, .lower = lower_clahe,
+    .help = "the contrast made even tile by tile\n"
             "(batch, height, width, channels) or (height, width, channels) -> the same",
 };

@@ -58,7 +58,7 @@ static bool channels_first(const cn_layer *l) {
   return cn_channels_first(l, ((const settings *)l->settings)->data_format, 2) && l->origin.keras > 2;
 }
 
-/* tf.keras computes in floats from 2.8 on; before, integers go in as they are. */
+/* tf.keras before 2.8 takes integers as they are; later it casts them, as Keras 3 does in its graphs. */
 static bool takes_integers(const cn_layer *l) { return l->origin.keras < 3 && !cn_origin_at_least(&l->origin, 2, 8, 0); }
 
 static cn_edge entered(const cn_layer *l, cn_trace *t, cn_edge x) {
@@ -75,11 +75,12 @@ static cn_edge cast(cn_trace *t, cn_edge x, cornu_dtype dtype) {
   return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){dtype}, x);
 }
 
-/* Keras 3 gives the dtype that it was given, integers rounded. */
-static cn_edge as_given(const cn_layer *l, cn_trace *t, cn_edge y, cornu_dtype given) {
+/* Results are in the dtype of the layer, in Keras 3 rounded where that is one of integers. */
+static cn_edge left(const cn_layer *l, cn_trace *t, cn_edge y) {
   if (t->status || takes_integers(l)) return y;
-  if (l->origin.keras < 3 || cn_dtype_is_float(given)) return cast(t, y, t->compute);
-  return cn_edge_type(t, y)->dtype == given ? y : cast(t, cn_emit1(t, &cn_op_round, NULL, y), given);
+  if (l->origin.keras > 2 && cn_dtype_is_integer(t->compute) && cn_edge_type(t, y)->dtype != t->compute)
+    y = cn_emit1(t, &cn_op_round, NULL, y);
+  return cast(t, y, t->compute);
 }
 
 static void lower_resizing(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -87,10 +88,9 @@ static void lower_resizing(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_image_resize r = {.height = s->height, .width = s->width, .method = s->interpolation, .antialias = s->antialias,
                        .channels_first = channels_first(l), .crop = s->crop_to_aspect_ratio,
                        .pad = s->pad_to_aspect_ratio, .fill_value = s->fill_value};
-  cn_edge x = c->in[0].data;
-  cornu_dtype given = cn_edge_type(t, x)->dtype;
-  if (l->origin.keras < 3) x = s->interpolation == CN_RESIZE_NEAREST ? entered(l, t, x) : cast(t, x, CORNU_FLOAT32);
-  cn_call_return(t, c, as_given(l, t, cn_image_resized(t, x, &r), given), CN_NO_EDGE);
+  bool floats = l->origin.keras < 3 && s->interpolation != CN_RESIZE_NEAREST;
+  cn_edge x = floats ? cast(t, c->in[0].data, CORNU_FLOAT32) : entered(l, t, c->in[0].data);
+  cn_call_return(t, c, left(l, t, cn_image_resized(t, x, &r)), CN_NO_EDGE);
 }
 
 /* The largest part in the middle with the right aspect ratio, resized. */
@@ -103,7 +103,7 @@ static cn_edge smart(cn_layer *l, cn_trace *t, cn_edge x) {
 
 static void lower_center_crop(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = l->origin.keras < 3 ? entered(l, t, c->in[0].data) : cn_emit_compute(t, c->in[0].data);
+  cn_edge x = entered(l, t, c->in[0].data);
   int axis = cn_image_axis(t, x, channels_first(l));
   if (axis < 0) return;
   cn_type type = *cn_edge_type(t, x);
@@ -149,8 +149,8 @@ static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->training)
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
                   "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+  x = entered(l, t, x);
   if (l->origin.keras < 3) {
-    x = entered(l, t, x);
     cornu_dtype dtype = cn_edge_type(t, x)->dtype;
     bool old = !cn_origin_at_least(&l->origin, 2, 7, 0);
     x = old ? resized_first(l, t, x) : cast(t, smart(l, t, x), dtype);
@@ -163,7 +163,7 @@ static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_resizing = {
     .name = "Resizing", COMMON, .flags = CN_LAYER_INTEGERS, .fields = resizing_fields, .upgrade = upgrade, .check = check,
     .lower = lower_resizing,
-    .help = "images of another size, as tf.image.resize makes them; integers stay integers in Keras 3\n"
+    .help = "images of another size, as tf.image.resize makes them; in the dtype of the layer\n"
             "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
 };
 const cn_layer_type cn_layer_center_crop = {
@@ -172,7 +172,7 @@ const cn_layer_type cn_layer_center_crop = {
             "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
 };
 const cn_layer_type cn_layer_random_crop = {
-    .name = "RandomCrop", COMMON, .flags = CN_LAYER_UNCAST | CN_LAYER_INTEGERS, .fields = random_crop_fields, .lower = lower_random_crop,
+    .name = "RandomCrop", COMMON, .flags = CN_LAYER_INTEGERS, .fields = random_crop_fields, .lower = lower_random_crop,
     .help = "at inference the identity in Keras 3; in tf.keras the largest part in the middle that has the aspect "
             "ratio, resized\n(batch, h, w, channels) -> (batch, height, width, channels)",
 };
