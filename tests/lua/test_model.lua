@@ -199,6 +199,22 @@ function TestModel:test_plans()
   lu.assertEquals(tostring(plan), "plan (closed)")
 end
 
+-- Without a file of weights, the waves of STFTSpectrogram are those of the Fourier transform under its window.
+function TestModel:test_computed_waves()
+  local settings = { mode = "stft", frame_length = 6, frame_step = 2, fft_length = 8, window = "hamming",
+    scaling = cornu.null, expand_dims = true }
+  local m = cornu.load(support.sequential({ 10, 1 }, { { "STFTSpectrogram", settings } }))
+  local x = cornu.randn(1, 10, 1)
+  local y = m(x)
+  lu.assertEquals(y:shape(), { 1, 3, 10, 1 })
+  local window = cornu.arange(6):float():map(function(i) return 0.54 - 0.46 * math.cos(2 * math.pi * i / 5) end)
+  local re, im = (x[{ 1, { 3, 8 }, 1 }] * window):rfft { length = 8 }
+  lu.assertTrue(y[{ 1, 2, { 1, 5 }, 1 }]:allclose(re, 1e-5, 1e-5))
+  lu.assertTrue(y[{ 1, 2, { 6, 10 }, 1 }]:allclose(im, 1e-5, 1e-5))
+  settings.window = "tukey"
+  fails('"tukey" is not known', cornu.load, support.sequential({ 10, 1 }, { { "STFTSpectrogram", settings } }))
+end
+
 function TestModel:test_closing()
   local m, layer = self.model, self.model[1]
   m:close()
