@@ -380,10 +380,60 @@ def einops():
 
 
 def math():
-    x = X(None, 3, 4)
-    return (product("logsumexp", x, axis=[None, 1, -1], keepdims=[False, True])
-            + [C(name, X(None, 5, make=positive)) for name in ("rsqrt", "erf", "erfc")]
-            + [C("erfinv", X(None, 5, make=unit))])
+    x, i, pair = X(None, 3, 4), X(5, dtype="int32", make=count), [X(None, 6), X(None, 6)]
+    cases = product("logsumexp", x, axis=[None, 1, -1], keepdims=[False, True])
+    cases += [C(name, X(None, 5, make=positive)) for name in ("rsqrt", "erf", "erfc")] + [C("erfinv", X(None, 5, make=unit))]
+    for op in ("segment_sum", "segment_max", "segment_min", "segment_prod"):
+        cases += [C(op, X(5, 2), i, num_segments=4), C(op, X(5, 2), np.array([0, 0, 3, 3, 3]), sorted=True)]
+    cases += [C("in_top_k", X(4, dtype="int32", make=count), X(4, 3), k) for k in (1, 2)]
+    cases += [C("top_k", x, 2), C("cdist", x, X(None, 2, 4)), C("logdet", X(None, 3, 3, make=definite))]
+    cases += [C("extract_sequences", X(None, 10), 4, 3), C("fft", pair), C("fft2", [X(None, 3, 4), X(None, 3, 4)])]
+    cases += [C("ifft2", [X(None, 3, 4), X(None, 3, 4)]), C("rfft", X(None, 7)), C("rfft", X(None, 7), fft_length=10)]
+    cases += [C("irfft", pair), C("irfft", pair, fft_length=7), C("stft", X(None, 16), 4, 2, 6)]
+    cases += [C("stft", X(None, 16), 5, 2, 5, window="hamming", center=False), C("istft", [X(None, 5, 4), X(None, 5, 4)], 6, 2, 6)]
+    return cases + [C("istft", [X(None, 5, 4), X(None, 5, 4)], 4, 3, 6, window=None, center=False, length=9)]
+
+
+def math_sweep():
+    cases = []
+    for dtype in ("float16", "bfloat16", "float64", "int32", "int64", "uint8", "bool", "int8"):
+        x, i = X(None, 5, dtype=dtype), X(6, dtype="int32", make=count)
+        cases += [C(op, X(None, 5, dtype=dtype, make=positive)) for op in ("rsqrt", "erf", "erfc", "logsumexp")]
+        cases += [C("erfinv", X(None, 5, dtype=dtype, make=unit)), C("top_k", x, 3), C("in_top_k", X(2, dtype="int64", make=count), X(2, 5, dtype=dtype), 2)]
+        cases += [C(op, X(6, 2, dtype=dtype), i, num_segments=5) for op in ("segment_sum", "segment_max", "segment_min", "segment_prod")]
+        cases += [C(op, X(6, 2, dtype=dtype), [0, 0, 2, 2, 2, 4], sorted=True) for op in ("segment_sum", "segment_max", "segment_min", "segment_prod")]
+        cases += [C("cdist", X(3, 2, dtype=dtype), X(4, 2, dtype=dtype)), C("cdist", X(3, 2, dtype=dtype), X(4, 2)), C("extract_sequences", x, 2, 2)]
+        cases += [C("fft", [x, x]), C("rfft", x), C("irfft", [x, x]), C("fft2", [X(3, 4, dtype=dtype)] * 2), C("ifft2", [X(3, 4, dtype=dtype)] * 2)]
+        cases += [C("stft", x, 2, 1, 4), C("istft", [X(3, 3, dtype=dtype)] * 2, 2, 1, 4), C("logdet", X(3, 3, dtype=dtype, make=definite))]
+        cases += [C("view_as_complex", X(None, 2, dtype=dtype)), C("view_as_real", x)]
+    for n in (2, 3, 5, 8, 11):
+        for length in (None, 1, 5, 8, 13):
+            cases += [C("rfft", X(None, n), fft_length=length), C("irfft", [X(None, n), X(None, n)], fft_length=length)]
+        cases += [C("fft", [X(None, n), X(None, n)]), C("fft2", [X(2, n, 3)] * 2), C("ifft2", [X(2, 5, n)] * 2)]
+    for length, stride, size, window, center in itertools.product((1, 4, 5), (1, 3, 7), (4, 5, 8), ("hann", "hamming", None), (True, False)):
+        if length <= size:
+            cases += [C("stft", X(None, 17), length, stride, size, window=window, center=center),
+                      C("istft", [X(None, 6, size // 2 + 1)] * 2, length, stride, size, window=window, center=center)]
+    cases += [C("istft", [X(None, 6, 5)] * 2, 8, 3, 8, length=k, center=c) for k in (1, 5, 12, 23, 40) for c in (True, False)]
+    cases += [C("stft", X(None, 2, 17), 4, 2, 6, window=[0.5, 1.0, 2.0, 0.25]), C("istft", [X(None, 3, 6, 4)] * 2, 4, 2, 6, window=[0.5, 1.0, 2.0, 0.25])]
+    cases += [C("istft", [X(None, 6, 7)] * 2, 8, 3, 8), C("stft", X(None, 3), 4, 2, 8), C("stft", X(20), 4, 2, 8), C("stft", X(None, 17, dtype="float64"), 4, 2, 8, window=[1.0, 2.0, 3.0, 4.0])]
+    cases += [C("extract_sequences", X(None, 2, 11), n, k) for n in (1, 3, 11, 12) for k in (1, 2, 5, 20)] + [C("extract_sequences", X(7), 3, 2)]
+    for op in ("segment_sum", "segment_max", "segment_min", "segment_prod"):
+        cases += [C(op, X(6, 2), [0, 2, 2, 5, 0, 1]), C(op, X(6), np.array([3, 3, 3, 1, 1, 3])), C(op, X(6, 2, 2), [0, 0, 1, 1, 4, 4], sorted=True),
+                  C(op, X(6, 2), [-1, 0, 1, -1, 1, 2], num_segments=3), C(op, X(6), X(6, dtype="int64", make=count), num_segments=3),
+                  C(op, X(6), X(6, dtype="int32", make=count)), C(op, X(6), X(6, dtype="int32", make=count), sorted=True),
+                  C(op, X(None, 3), X(None, dtype="int32", make=count), num_segments=3), C(op, X(0, 3), X(0, dtype="int32"), num_segments=2),
+                  C(op, X(6, 2), [0, 1, 1, 0, 2, 2], num_segments=2), C(op, X(2), [0, 1], num_segments=3, sorted=True)]
+    cases += [C("top_k", x, k, sorted=s) for x in (X(None, 9), X(4), X(2, 3, 5)) for k in (1, 3, 4) for s in (True, False)]
+    cases += [C("top_k", X(value=[[1.0, 3, 3, 2, 3, 1]]), 4), C("top_k", X(2, 9, make=special), 5), C("top_k", X(3), 0)]
+    cases += [C("in_top_k", X(value=[0, 1, 2, 3, -1], dtype=d), X(5, 3, value=[[1, 1, 0], [0, inf, 1], [2, 1, 0], [1, 2, 3], [1, 2, 3]]), k)
+              for k in (0, 1, 2, 3, 5) for d in ("int32", "int64")]
+    cases += [C("cdist", X(None, 3, 4), X(1, 2, 4)), C("cdist", X(2, 1, 3, 4), X(5, 2, 4)), C("cdist", X(3, 4), X(2, 4))]
+    cases += [C("logsumexp", X(2, 3, 4), axis=a, keepdims=k) for a in (0, [0, 1], [-1, 0], -2, [1]) for k in (True, False)]
+    cases += [C("logsumexp", X(2, 6, make=special), axis=1), C("logsumexp", X(2, 0), axis=1), C("logsumexp", X(value=[[-inf, -inf], [1e4, 1e4]]), axis=1)]
+    cases += [C(op, X(3, 7, make=special)) for op in ("rsqrt", "erf", "erfc", "erfinv")] + [C("logdet", X(2, 2, 3, 3, make=definite))]
+    cases += [C("fft", [X(None, 2, 6), X(None, 2, 6)]), C("fft", [X(5), X(5)]), C("fft", [X(0, 4), X(0, 4)])]
+    return cases
 
 
 def core():
@@ -599,7 +649,7 @@ def numpy_make():
 FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core,
             "numpy_math": numpy_math, "numpy_reduce": numpy_reduce, "numpy_shape": numpy_shape,
             "numpy_select": numpy_select, "numpy_product": numpy_product, "numpy_make": numpy_make}
-SWEEPS = {"core": core_sweep, "linalg": linalg_sweep}
+SWEEPS = {"math": math_sweep, "core": core_sweep, "linalg": linalg_sweep}
 
 
 def main():

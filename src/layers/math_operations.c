@@ -1,11 +1,134 @@
 /* keras.ops: keras.ops.math. */
+#include <math.h>
+
 #include "layers/operation.h"
 
+typedef struct options {
+  int64_t num_segments, k, fft_length;
+  bool sorted;
+} options;
+
+#define KEY(key, field_kind, default_value, text) \
+  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = text}
+#define WITH(class, args, function, keys) \
+  {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
+#define FLOATS(class, op_name) {.name = class, .arguments = "x", .op = op_name, .emit = floats}
+
+/* Half floats are computed as float32. */
+static void floats(cn_operation_call *c) {
+  cornu_dtype dtype;
+  cn_edge x = cn_argument_floats(c, "x", &dtype);
+  cn_edge y = cn_emit1(c->t, cn_op_find(c->operation->op), c->options, x);
+  cn_operation_return_as(c, y, cn_dtype_is_float(dtype) ? dtype : CORNU_FLOAT32);
+}
+
+/* ---- Segments ---- */
+
+/* The ids of a call that the file holds; NULL: a tensor tells them. */
+static const cn_value *known_ids(cn_operation_call *c) {
+  const cn_value *v = cn_argument(c, "segment_ids"), *inner = cn_value_find(cn_value_find(v, "config"), "value");
+  if (inner) v = inner;
+  return cn_value_is(v, CORNU_LIST) ? v : NULL;
+}
+
+static bool is_new(const cn_value *ids, int i) {
+  int64_t id, before;
+  cn_value_integer(ids->items[i], &id);
+  for (int j = 0; j < i; j++)
+    if (cn_value_integer(ids->items[j], &before) && before == id) return false;
+  return true;
+}
+
+/* How many segments there are without num_segments: one more than the largest id; unsorted sums have as many as there
+ * are different ids, as Keras has them with TensorFlow. */
+static int64_t count_segments(cn_operation_call *c, bool different) {
+  const cn_value *ids = known_ids(c);
+  int64_t largest = -1, id, count = 0;
+  if (!ids)
+    cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "gives as many segments as the ids tell, which no plan can know: give it "
+                  "num_segments");
+  for (int i = 0; ids && i < ids->count; i++) {
+    if (cn_value_integer(ids->items[i], &id) && id > largest) largest = id;
+    count += different && is_new(ids, i);
+  }
+  return different ? count : largest + 1;
+}
+
+static void segment(cn_operation_call *c, int reduction) {
+  const options *o = c->options;
+  cn_edge x = cn_argument_tensor(c, "data"), ids = cn_argument_tensor(c, "segment_ids");
+  cn_segment_attrs a = {.count = o->num_segments, .reduction = reduction, .zero_empty = o->sorted};
+  if (o->num_segments == CN_NULL_INT) a.count = count_segments(c, reduction == CN_SCATTER_ADD && !o->sorted);
+  cn_operation_return(c, cn_emit2(c->t, &cn_op_segment, &a, x, ids));
+}
+static void segment_sum(cn_operation_call *c) { segment(c, CN_SCATTER_ADD); }
+static void segment_max(cn_operation_call *c) { segment(c, CN_SCATTER_MAX); }
+static void segment_min(cn_operation_call *c) { segment(c, CN_SCATTER_MIN); }
+static void segment_prod(cn_operation_call *c) { segment(c, CN_SCATTER_MUL); }
+
+/* ---- The best ---- */
+
+static cn_edge along_last(cn_operation_call *c, const cn_op *op, cn_edge x, bool keepdims) {
+  return cn_emit1(c->t, op, &(cn_reduce_attrs){{1, {-1}}, keepdims}, x);
+}
+
+/* Fewer than k predictions are above the target's, and all are finite. A target that is no class has none. */
+static void in_top_k(cn_operation_call *c) {
+  cn_trace *t = c->t;
+  cn_edge targets = cn_argument_tensor(c, "targets"), x = cn_argument_floats(c, "predictions", NULL);
+  const cn_type type = *cn_operation_type(c, x);
+  if (t->status) return;
+  cn_one_hot_attrs a = {.depth = type.rank == 2 ? type.shape[1] : -1, .dtype = CORNU_BOOL8};
+  if (a.depth < 0) cn_trace_fail(t, CORNU_ERR_SHAPE, "takes predictions (batch, classes) with known classes");
+  cn_edge hot = cn_emit1(t, &cn_op_one_hot, &a, targets), zero = cn_emit_like(t, x, 0);
+  cn_edge own = along_last(c, &cn_op_sum, cn_emit3(t, &cn_op_where, NULL, hot, x, zero), true);
+  cn_edge above = cn_emit_cast(t, cn_emit2(t, &cn_op_greater, NULL, x, own), type.dtype);
+  cn_edge few = cn_emit2(t, &cn_op_less, NULL, along_last(c, &cn_op_sum, above, false),
+                         cn_emit_like(t, x, (double)((const options *)c->options)->k));
+  cn_edge finite = along_last(c, &cn_op_all, cn_emit1(t, &cn_op_isfinite, NULL, x), false);
+  cn_edge is_class = along_last(c, &cn_op_any, hot, false);
+  cn_operation_return(c, cn_emit2(t, &cn_op_logical_and, NULL, few,
+                                  cn_emit2(t, &cn_op_logical_and, NULL, finite, is_class)));
+}
+
+/* Distances between all rows of x and all of y; whole numbers wrap as their dtype does until the root. */
+static void cdist(cn_operation_call *c) {
+  cn_edge x = cn_argument_tensor(c, "x"), y = cn_argument_tensor(c, "y");
+  cornu_dtype dtype = cn_promote(cn_operation_type(c, x)->dtype, cn_operation_type(c, y)->dtype), wide = dtype;
+  if (cn_dtype_is_float(dtype) && dtype != CORNU_FLOAT64) wide = CORNU_FLOAT32;
+  x = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){-2}, cn_emit_cast(c->t, x, wide));
+  y = cn_emit1(c->t, &cn_op_expand_dims, &(cn_axis_attrs){-3}, cn_emit_cast(c->t, y, wide));
+  cn_edge square = cn_emit1(c->t, &cn_op_square, NULL, cn_emit2(c->t, &cn_op_sub, NULL, x, y));
+  cn_edge sum = along_last(c, &cn_op_sum, square, false);
+  if (!cn_dtype_is_float(dtype)) sum = cn_emit_cast(c->t, sum, dtype = CORNU_FLOAT32);
+  cn_operation_return_as(c, cn_emit1(c->t, &cn_op_sqrt, NULL, sum), dtype);
+}
+
+/* Real numbers beside zeros. */
+static void view_as_real(cn_operation_call *c) {
+  cn_edge x = cn_argument_tensor(c, "x");
+  cn_edge parts[] = {x, cn_emit1(c->t, &cn_op_full_like, &(cn_fill_attrs){0, cn_operation_type(c, x)->dtype}, x)};
+  cn_operation_return(c, cn_emit(c->t, &cn_op_stack, &(cn_axis_attrs){-1}, parts, 2));
+}
+
+static const cn_field segment_fields[] = {
+    KEY(num_segments, CN_F_INT, "null", "how many; null: as the ids tell, which only ids that the file holds can"),
+    KEY(sorted, CN_F_BOOL, "false", "the ids rise: empty maxima and minima are 0"), {0}};
+static const cn_field k_fields[] = {
+    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = "how many count as the best"}, {0}};
+
 const cn_operation cn_operations_math[] = {
-    {.name = "Logsumexp", .arguments = "x", .op = "logsumexp"},
-    {.name = "Rsqrt", .arguments = "x", .op = "rsqrt"},
-    {.name = "Erf", .arguments = "x", .op = "erf"},
-    {.name = "Erfc", .arguments = "x", .op = "erfc"},
-    {.name = "Erfinv", .arguments = "x", .op = "erfinv"},
+    FLOATS("Logsumexp", "logsumexp"),
+    FLOATS("Rsqrt", "rsqrt"),
+    FLOATS("Erf", "erf"),
+    FLOATS("Erfc", "erfc"),
+    FLOATS("Erfinv", "erfinv"),
     {.name = "Logdet", .arguments = "x", .op = "log_determinant"},
+    WITH("SegmentSum", "data segment_ids", segment_sum, segment_fields),
+    WITH("SegmentMax", "data segment_ids", segment_max, segment_fields),
+    WITH("SegmentMin", "data segment_ids", segment_min, segment_fields),
+    WITH("SegmentProd", "data segment_ids", segment_prod, segment_fields),
+    WITH("InTopK", "targets predictions", in_top_k, k_fields),
+    {.name = "CDist", .arguments = "x y", .emit = cdist},
+    {.name = "ViewAsReal", .arguments = "x", .emit = view_as_real},
     {0}};

@@ -17,6 +17,7 @@ static const struct { const char *names, *why; } refused[] = {
     {"DynamicLookup DynamicEmbedding", "its table changes while it runs"},
     {"Distiller SharpnessAwareMinimization", "it wraps a model for training; save that model"},
     {"Eig", "it gives complex numbers, which Cornu does not have; symmetric matrices have Eigh"},
+    {"ViewAsComplex", "it gives complex numbers, which Cornu does not have"},
     {"Polar", "it gives complex numbers, which Cornu does not have; multiply by the cosine and the sine"},
     {"JVP Map VectorizedMap Scan AssociativeScan Switch Cond WhileLoop ForiLoop",
      "it is called with Python functions, of which the file has names or code"},
