@@ -144,6 +144,8 @@ static void slice_update(cn_operation_call *c) {
   cn_operation_return(c, cn_emit3(c->t, &cn_op_slice_update, NULL, x, updates, begin));
 }
 
+enum { MOST_PARTS = 1 << 16 };
+
 static void unstack(cn_operation_call *c) {
   const options *o = c->options;
   cn_edge x = cn_argument_tensor(c, "x");
@@ -151,7 +153,7 @@ static void unstack(cn_operation_call *c) {
   int axis;
   if (c->t->status || (c->t->status = cn_axis(o->axis, type.rank, &axis, c->t->error))) return;
   int64_t n = o->num == CN_NULL_INT ? type.shape[axis] : o->num;
-  if (n < 0 || (type.shape[axis] >= 0 && type.shape[axis] != n))
+  if (n < 0 || n > MOST_PARTS || (type.shape[axis] >= 0 && type.shape[axis] != n))
     cn_trace_fail(c->t, CORNU_ERR_SHAPE, "unstacks axis %d of %s into %lld parts", axis, CN_SHAPE(type.rank, type.shape),
                   (long long)n);
   for (int64_t i = 0; i < n && !c->t->status; i++) {

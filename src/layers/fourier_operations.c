@@ -109,10 +109,10 @@ static bool fill_window(const options *o, double *w) {
 
 /* What undoes the windows of the frames that reach a sample: the window over the sum of their squares. */
 static void invert_window(const options *o, const double *w, double *inverse) {
-  for (int64_t i = 0; i < o->fft_length; i++) {
+  for (int64_t first = 0; first < o->sequence_stride && first < o->fft_length; first++) {
     double sum = 0;
-    for (int64_t j = i % o->sequence_stride; j < o->fft_length; j += o->sequence_stride) sum += w[j] * w[j];
-    inverse[i] = sum == 0 ? 0 : w[i] / sum;
+    for (int64_t i = first; i < o->fft_length; i += o->sequence_stride) sum += w[i] * w[i];
+    for (int64_t i = first; i < o->fft_length; i += o->sequence_stride) inverse[i] = sum == 0 ? 0 : w[i] / sum;
   }
 }
 

@@ -1,5 +1,5 @@
 /* keras.ops: keras.ops.math. */
-#include <math.h>
+#include <stdlib.h>
 
 #include "layers/operation.h"
 
@@ -31,27 +31,27 @@ static const cn_value *known_ids(cn_operation_call *c) {
   return cn_value_is(v, CORNU_LIST) ? v : NULL;
 }
 
-static bool is_new(const cn_value *ids, int i) {
-  int64_t id, before;
-  cn_value_integer(ids->items[i], &id);
-  for (int j = 0; j < i; j++)
-    if (cn_value_integer(ids->items[j], &before) && before == id) return false;
-  return true;
+static int by_number(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
 }
 
 /* How many segments there are without num_segments: one more than the largest id; unsorted sums have as many as there
  * are different ids, as Keras has them with TensorFlow. */
 static int64_t count_segments(cn_operation_call *c, bool different) {
-  const cn_value *ids = known_ids(c);
-  int64_t largest = -1, id, count = 0;
-  if (!ids)
+  const cn_value *v = known_ids(c);
+  int64_t *ids = v ? cn_arena_alloc(&c->t->graph->arena, (size_t)v->count * sizeof *ids + 1) : NULL, count = 0;
+  if (!v)
     cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "gives as many segments as the ids tell, which no plan can know: give it "
                   "num_segments");
-  for (int i = 0; ids && i < ids->count; i++) {
-    if (cn_value_integer(ids->items[i], &id) && id > largest) largest = id;
-    count += different && is_new(ids, i);
-  }
-  return different ? count : largest + 1;
+  else if (!ids) c->t->status = cn_no_memory(c->t->error);
+  for (int i = 0; ids && i < v->count; i++)
+    if (!cn_value_integer(v->items[i], &ids[i]))
+      cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "\"segment_ids\" are no whole numbers");
+  if (c->t->status || !v->count) return 0;
+  qsort(ids, (size_t)v->count, sizeof *ids, by_number);
+  for (int i = 0; i < v->count; i++) count += i == 0 || ids[i] != ids[i - 1];
+  return different ? count : ids[v->count - 1] + 1;
 }
 
 static void segment(cn_operation_call *c, int reduction) {
@@ -59,6 +59,7 @@ static void segment(cn_operation_call *c, int reduction) {
   cn_edge x = cn_argument_tensor(c, "data"), ids = cn_argument_tensor(c, "segment_ids");
   cn_segment_attrs a = {.count = o->num_segments, .reduction = reduction, .zero_empty = o->sorted};
   if (o->num_segments == CN_NULL_INT) a.count = count_segments(c, reduction == CN_SCATTER_ADD && !o->sorted);
+  if (a.count < 0) cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "has %lld segments", (long long)a.count);
   cn_operation_return(c, cn_emit2(c->t, &cn_op_segment, &a, x, ids));
 }
 static void segment_sum(cn_operation_call *c) { segment(c, CN_SCATTER_ADD); }
