@@ -36,15 +36,32 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* As below, of ids that a tensor tells; -1 while shapes alone are wanted. */
+static int64_t measure_segments(cn_operation_call *c, bool different) {
+  cn_trace *t = c->t;
+  cn_edge ids = cn_emit_cast(t, cn_argument_tensor(c, "segment_ids"), CORNU_INT64), count;
+  cn_edge one = cn_emit_scalar(t, CORNU_INT64, 1);
+  if (different) { /* one more than there are changes in their order */
+    cn_edge order = cn_emit1(t, &cn_op_sort, &(cn_sort_attrs){.axis = 0}, ids);
+    cn_slice_attrs later = {{1, {0}}, {1, {1}}, {1, {CN_NULL_INT}}, {1, {1}}};
+    cn_slice_attrs sooner = {{1, {0}}, {1, {CN_NULL_INT}}, {1, {-1}}, {1, {1}}};
+    count = cn_emit2(t, &cn_op_not_equal, NULL, cn_emit1(t, &cn_op_slice, &later, order),
+                     cn_emit1(t, &cn_op_slice, &sooner, order));
+    count = cn_emit_cast(t, count, CORNU_INT64);
+    count = cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {0}}}, count);
+  } else {
+    count = cn_emit1(t, &cn_op_max, &(cn_reduce_attrs){.axes = {1, {0}}}, ids);
+  }
+  return cn_trace_measure(t, cn_emit2(t, &cn_op_add, NULL, cn_emit_cast(t, count, CORNU_INT64), one));
+}
+
 /* How many segments there are without num_segments: one more than the largest id; unsorted sums have as many as there
  * are different ids, as Keras has them with TensorFlow. */
 static int64_t count_segments(cn_operation_call *c, bool different) {
   const cn_value *v = known_ids(c);
-  int64_t *ids = v ? cn_arena_alloc(&c->t->graph->arena, (size_t)v->count * sizeof *ids + 1) : NULL, count = 0;
-  if (!v)
-    cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "gives as many segments as the ids tell, which no plan can know: give it "
-                  "num_segments");
-  else if (!ids) c->t->status = cn_no_memory(c->t->error);
+  if (!v) return measure_segments(c, different);
+  int64_t *ids = cn_arena_alloc(&c->t->graph->arena, (size_t)v->count * sizeof *ids + 1), count = 0;
+  if (!ids) c->t->status = cn_no_memory(c->t->error);
   for (int i = 0; ids && i < v->count; i++)
     if (!cn_value_integer(v->items[i], &ids[i]))
       cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "\"segment_ids\" are no whole numbers");
@@ -59,7 +76,7 @@ static void segment(cn_operation_call *c, int reduction) {
   cn_edge x = cn_argument_tensor(c, "data"), ids = cn_argument_tensor(c, "segment_ids");
   cn_segment_attrs a = {.count = o->num_segments, .reduction = reduction, .zero_empty = o->sorted};
   if (o->num_segments == CN_NULL_INT) a.count = count_segments(c, reduction == CN_SCATTER_ADD && !o->sorted);
-  if (a.count < 0) cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "has %lld segments", (long long)a.count);
+  else if (a.count < 0) cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "has %lld segments", (long long)a.count);
   cn_operation_return(c, cn_emit2(c->t, &cn_op_segment, &a, x, ids));
 }
 static void segment_sum(cn_operation_call *c) { segment(c, CN_SCATTER_ADD); }
@@ -71,6 +88,14 @@ static void segment_prod(cn_operation_call *c) { segment(c, CN_SCATTER_MUL); }
 
 static cn_edge along_last(cn_operation_call *c, const cn_op *op, cn_edge x, bool keepdims) {
   return cn_emit1(c->t, op, &(cn_reduce_attrs){{1, {-1}}, keepdims}, x);
+}
+
+/* The k largest along the last axis and where they are; sorted or not, the largest comes first. */
+static void top_k(cn_operation_call *c) {
+  cn_sort_attrs a = {.axis = -1, .k = ((const options *)c->options)->k};
+  cn_edge x = cn_argument_tensor(c, "x"), first;
+  int n = cn_emit_many(c->t, &cn_op_top_k, &a, &x, 1, &first);
+  for (int i = 0; i < n; i++) cn_operation_return(c, first + i);
 }
 
 /* Fewer than k predictions are above the target's, and all are finite. A target that is no class has none. */
@@ -113,10 +138,15 @@ static void view_as_real(cn_operation_call *c) {
 }
 
 static const cn_field segment_fields[] = {
-    KEY(num_segments, CN_F_INT, "null", "how many; null: as the ids tell, which only ids that the file holds can"),
+    KEY(num_segments, CN_F_INT, "null", "how many; null: as the ids tell"),
     KEY(sorted, CN_F_BOOL, "false", "the ids rise: empty maxima and minima are 0"), {0}};
 static const cn_field k_fields[] = {
     {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = "how many count as the best"}, {0}};
+
+static const cn_field top_fields[] = {
+    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = "how many"},
+    {.name = "sorted", .kind = CN_F_IGNORED, .standard = "true", .help = "they always are"},
+    {0}};
 
 const cn_operation cn_operations_math[] = {
     FLOATS("Logsumexp", "logsumexp"),
@@ -129,6 +159,7 @@ const cn_operation cn_operations_math[] = {
     WITH("SegmentMax", "data segment_ids", segment_max, segment_fields),
     WITH("SegmentMin", "data segment_ids", segment_min, segment_fields),
     WITH("SegmentProd", "data segment_ids", segment_prod, segment_fields),
+    WITH("TopK", "x", top_k, top_fields),
     WITH("InTopK", "targets predictions", in_top_k, k_fields),
     {.name = "CDist", .arguments = "x y", .emit = cdist},
     {.name = "ViewAsReal", .arguments = "x", .emit = view_as_real},
