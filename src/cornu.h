@@ -511,6 +511,10 @@ typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tens
 CORNU_API cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user, cornu_error *e);
 CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n,
                                       bool compress, cornu_error *e);
+/* The arrays that the model's own file keeps of its optimizer, read now: by the names of weight_names in .h5 (Keras 1 to
+ * 3, "Adam/iter:0"), by number in .keras ("0", "1", … in the order of optimizer.variables). None: visit is not called. */
+CORNU_API cornu_status cornu_model_optimizer_weights(const cornu_model *m, cornu_npz_visit visit, void *user,
+                                                     cornu_error *e);
 /* PNG or JPEG to a uint8 tensor (height, width, channels): channels 1 grey, 3 RGB, 4 RGBA, 0 as in the file. */
 CORNU_API cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out, cornu_error *e);
 /* uint8 (h, w, 1|3|4) to PNG */

@@ -32,7 +32,7 @@ cornu.load(json, weights, input [, options]) runs the model at once and gives it
   { "model", "model(x) → y", [[
 Runs the model. x: a tensor (or nested tables of numbers); a list in the order of model.inputs; a table by input name.
 y: a tensor, a list in the order of model.outputs, or a table by name for models whose outputs are a dict.
-Fields: name type keras_version backend path inputs outputs config training_config. #model is the number of layers,
+Fields: name type keras_version backend path inputs outputs config. #model is the number of layers,
 model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
   { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
 As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
@@ -81,6 +81,12 @@ model:set_weights{["conv1/bias"] = cornu.zeros(16)}. All or none are set.]] },
   { "model:summary", "model:summary([width]) → text",
     "Keras's table of layers, output shapes and parameters; also tostring(model)." },
   { "model:count_params", "model:count_params([trainable_only]) → number", "Parameters in all layers." },
+  { "model:training_config", "model:training_config() → table", [[
+What compile was given, as the file has it: optimizer, loss, metrics …; nil for a model that was not compiled.]] },
+  { "model:optimizer_weights", "model:optimizer_weights() → {name = tensor}", [[
+What the model's own file keeps of its optimizer (steps taken, momenta), read from the file when it is asked for. In .h5
+files the names are those of Keras ("Adam/iter:0"), in .keras files numbers in the optimizer's order: "0", "1" … Empty
+when the file keeps none.]] },
   { "model:load_weights", "model:load_weights(path [, {by_name =, skip_mismatch =, backend =, data_format =}]) → model",
     "Reads weights into the layers." },
   { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[

@@ -198,6 +198,7 @@ void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg);   /* makes b->a
 extern const char cn_lua_plan_key, cn_lua_plan_methods;
 void cn_lua_open_plan(lua_State *L);
 int cn_lua_model_plan(lua_State *L);                              /* model:plan */
+int cn_lua_optimizer_weights(lua_State *L);                       /* model:optimizer_weights */
 
 /* ---- custom.c ---- */
 /* The table of handlers at i (nil: none) for a load: pushes a userdata that holds them. Say cn_lua_customs_taken with

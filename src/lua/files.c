@@ -44,12 +44,8 @@ static cornu_status collect(void *user, const char *name, cornu_tensor *t, cornu
   return CORNU_OK;
 }
 
-/* load_npz(path) → {name = tensor} */
-static int load_npz(lua_State *L) {
-  cornu_error e;
-  const char *path = cn_lua_check_string(L, 1);
-  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
-  cn_lua_check(L, cornu_npz_load(path, collect, b, &e), &e);
+/* Pushes the bag's arrays as {name = tensor}. */
+static int push_bag(lua_State *L, bag *b) {
   lua_createtable(L, 0, (int)b->count);
   for (size_t i = 0; i < b->count; i++) {
     cn_lua_push_tensor(L, b->items[i].t);
@@ -58,6 +54,24 @@ static int load_npz(lua_State *L) {
     lua_setfield(L, -2, b->items[i].name);
   }
   return 1;
+}
+
+/* load_npz(path) → {name = tensor} */
+static int load_npz(lua_State *L) {
+  cornu_error e;
+  const char *path = cn_lua_check_string(L, 1);
+  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
+  cn_lua_check(L, cornu_npz_load(path, collect, b, &e), &e);
+  return push_bag(L, b);
+}
+
+/* model:optimizer_weights() → {name = tensor} */
+int cn_lua_optimizer_weights(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
+  cn_lua_check(L, cornu_model_optimizer_weights(m, collect, b, &e), &e);
+  return push_bag(L, b);
 }
 
 /* core.save_npz(path, names, tensors, compress): the Lua part sorts the names */

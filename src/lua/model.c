@@ -380,7 +380,8 @@ static int get_config(lua_State *L) {
   return 1;
 }
 
-static int get_training_config(lua_State *L) {
+/* model:training_config() → the table that the file has, nil: none */
+static int training_config(lua_State *L) {
   const cornu_value *v = cornu_model_training_config(cn_lua_check_model(L, 1));
   if (v) cn_lua_push_value(L, v);
   else lua_pushnil(L);
@@ -498,10 +499,11 @@ static int model_index(lua_State *L) {
 void cn_lua_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"layer", layer}, {"rename", rename_model}, {"slice", slice}, {"outputs_of", outputs_of}, {"summary", summary}, {"count_params", count_params},
-    {"load_weights", load_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
+    {"load_weights", load_weights},
+    {"training_config", training_config}, {"optimizer_weights", cn_lua_optimizer_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},
-    {"path", get_path}, {"config", get_config}, {"training_config", get_training_config}, {"inputs", get_inputs},
+    {"path", get_path}, {"config", get_config}, {"inputs", get_inputs},
     {"outputs", get_outputs}, {"layers", get_layers}, {"trainable", get_trainable}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
     {"__len", length}, {"__tostring", model_tostring}, {"__call", cn_lua_model_call}, {"__eq", same},

@@ -232,3 +232,6 @@ both = sequential([{"class_name": "Bidirectional", "config": {"name": "bi", "lay
 parts = lambda part, first: [("bi/%s_l/lstm_cell/%s:0" % (part, n), ramp(first + i, *s)) for i, (n, s) in
                              enumerate([("kernel", (1, 4)), ("recurrent_kernel", (1, 4)), ("bias", (4,))])]
 legacy("bidirectional.h5", both, {"bi": parts("backward", 20) + parts("forward", 10)}, version="2.11.0")
+
+# compiled2.h5 (Dense(3), Dense(2) on 4 numbers) is from Keras 2.3.1, compiled3.keras (Dense(2)) from 3.15.1: compile("adam",
+# "mse"), fit with ones in two epochs of one batch, save.

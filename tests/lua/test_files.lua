@@ -32,6 +32,21 @@ function TestFiles:test_npz()
   end
 end
 
+-- Two steps of Adam, by Keras 2.3 and 3.15.
+function TestFiles:test_optimizer()
+  local old, new = cornu.load "tests/formats/compiled2.h5", cornu.load "tests/formats/compiled3.keras"
+  lu.assertEquals(old:training_config().optimizer_config.class_name, "Adam")
+  lu.assertEquals(new:training_config().loss, "mse")
+  local names = {}
+  for name in pairs(old:optimizer_weights()) do names[#names + 1] = name end
+  lu.assertEquals(#names, 13)
+  same(old:optimizer_weights()["Adam/iterations:0"], 2, "int64")
+  same(new:optimizer_weights()["0"], 2, "int64")
+  lu.assertEquals(new:optimizer_weights()["2"]:shape(), { 4, 2 })
+  lu.assertEquals(cornu.load "tests/formats/three.keras":optimizer_weights(), {})
+  lu.assertNil(cornu.load "tests/formats/two.json":training_config())
+end
+
 function TestFiles:test_errors()
   fails("no-such-file.npz", cornu.load_npz, "no-such-file.npz")
   fails("no-such-file.npy", cornu.load_npy, "no-such-file.npy")
