@@ -13,12 +13,12 @@
 
 static void skip_blanks(const char **s) { while (**s == ' ') ++*s; }
 
-static cn_value *parse_default(cn_arena *a, const char **s) {
+cn_value *cn_value_standard(cn_arena *a, const char **s) {
   skip_blanks(s);
   if (**s == '[') {
     cn_value *list = cn_value_new(a, CORNU_LIST);
     for (++*s, skip_blanks(s); list && **s && **s != ']'; skip_blanks(s)) {
-      if (!cn_value_push(a, list, parse_default(a, s))) return NULL;
+      if (!cn_value_push(a, list, cn_value_standard(a, s))) return NULL;
       skip_blanks(s);
       if (**s == ',') ++*s;
     }
@@ -248,7 +248,7 @@ cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *ou
     if (!v && !f->standard) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is missing", f->name);
     if (!v) {
       const char *s = f->standard;
-      if (!(v = parse_default(arena, &s))) return cn_no_memory(e);
+      if (!(v = cn_value_standard(arena, &s))) return cn_no_memory(e);
     }
     CN_TRY(parse_member(f, v, (char *)out + f->offset, hooks, e));
   }

@@ -46,6 +46,8 @@ typedef struct cn_field_hooks {
  * no word of `also_known` names are an error with the nearest name. Defaults that need parsing are put into `arena`. */
 cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *out, const char *also_known,
                           const cn_field_hooks *hooks, cn_arena *arena, cn_error *e);
+/* Reads a default from its text, up to the next blank, comma or bracket; NULL: no memory. */
+cn_value *cn_value_standard(cn_arena *a, const char **text);
 const cn_field *cn_field_find(const cn_field *fields, const char *name); /* by name or alias; NULL */
 bool cn_field_info(const cn_field *fields, int i, cornu_field_info *out);
 int cn_field_count(const cn_field *fields);

@@ -147,3 +147,47 @@ cornu_status cornu_apply(const char *name, cornu_tensor *const *inputs, int n_in
   cn_arena_free(&r.arena);
   return status;
 }
+
+/* ---- Values that a trace knows ---- */
+
+enum { FOLD_SIZE = 4096, FOLD_DEPTH = 64 };
+
+static cn_status fold_node(cn_trace *t, const cn_graph_node *node, int which, int depth, cn_tensor **out);
+
+static cn_status fold(cn_trace *t, cn_edge edge, int depth, cn_tensor **out) {
+  const cn_graph_edge *e = &t->graph->edges[edge];
+  *out = NULL;
+  if (e->constant) {
+    *out = cornu_tensor_retain(e->constant);
+    return CORNU_OK;
+  }
+  int64_t size = cn_shape_size(e->type.rank, e->type.shape);
+  if (e->producer < 0 || depth > FOLD_DEPTH || size < 0 || size > FOLD_SIZE) return CORNU_OK;
+  const cn_graph_node *node = &t->graph->nodes[e->producer];
+  return fold_node(t, node, edge - node->out, depth, out);
+}
+
+static cn_status fold_node(cn_trace *t, const cn_graph_node *node, int which, int depth, cn_tensor **out) {
+  cn_tensor *in[CN_MAX_OUT] = {0};
+  bool known = node->n_in > 0 && node->n_in <= CN_MAX_OUT;
+  cn_status status = CORNU_OK;
+  for (int i = 0; i < node->n_in && known && !status; i++) {
+    if (node->in[i] == CN_NO_EDGE) continue;
+    status = fold(t, node->in[i], depth + 1, &in[i]);
+    known = in[i] != NULL;
+  }
+  eager r = {0};
+  if (known && !status) status = run_eager(node->op, node->attrs, &r, in, node->n_in, t->error);
+  if (known && !status) *out = cornu_tensor_retain(r.out[which]);
+  for (int i = 0; i < r.n_in && r.in; i++) cornu_tensor_release(r.in[i]);
+  for (int i = 0; i < r.n_out && r.out; i++) cornu_tensor_release(r.out[i]);
+  for (int i = 0; i < node->n_in && i < CN_MAX_OUT; i++) cornu_tensor_release(in[i]);
+  cn_arena_free(&r.arena);
+  return status;
+}
+
+cn_tensor *cn_trace_value(cn_trace *t, cn_edge edge) {
+  cn_tensor *value = NULL;
+  if (!t->status && edge != CN_NO_EDGE) t->status = fold(t, edge, 0, &value);
+  return value;
+}

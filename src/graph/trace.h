@@ -59,6 +59,10 @@ cn_edge cn_emit_vector(cn_trace *t, cornu_dtype dtype, const double *v, int64_t 
  * are wanted. Else the trace ends in failure, with `measured` set. */
 int64_t cn_trace_measure(cn_trace *t, cn_edge count);
 
+/* What a small value computed from constants alone is, such as a part of a shape; the caller releases it. NULL: it
+ * depends on the inputs, or failure. */
+cn_tensor *cn_trace_value(cn_trace *t, cn_edge edge);
+
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */
 cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type);
 void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next);

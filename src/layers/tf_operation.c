@@ -1,328 +1,204 @@
-/* TFOpLambda and SlicingOpLambda: TensorFlow's functions as nodes of a functional model of tf.keras. Most are ops under
- * another name; a table tells how their arguments are called. */
+/* TFOpLambda, and TensorFlowOpLayer of TensorFlow 2.0 to 2.3: functions of TensorFlow as nodes of a functional model.
+ * Their arguments are given the names of the operation that computes them (tf_functions.c). */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "layers/layer.h"
-#include "ops/ops.h"
+#include "layers/tf_functions.h"
+
+/* ---- Names ---- */
+
+static const char *without_version(const char *function) {
+  static const char v1[] = "compat.v1.";
+  return strncmp(function, v1, sizeof v1 - 1) == 0 ? function + sizeof v1 - 1 : function;
+}
+
+static const cn_tf_function *find_function(const char *name) {
+  for (const cn_tf_function *f = cn_tf_functions; f->names; f++)
+    if (cn_word_in(f->names, name, NULL)) return f;
+  return NULL;
+}
+
+/* One word of `arguments`, in parts. */
+typedef struct parameter {
+  char theirs[48], ours[48], standard[24];
+  bool refused, rest;
+} parameter;
+
+static size_t copy_part(char *out, size_t size, const char *s, const char *stops) {
+  size_t n = strcspn(s, stops), kept = n < size ? n : size - 1;
+  memcpy(out, s, kept);
+  out[kept] = 0;
+  return n;
+}
+
+static bool next_parameter(const char **list, parameter *p) {
+  const char *s = *list;
+  while (*s == ' ') s++;
+  if (!*s) return false;
+  *p = (parameter){.refused = false};
+  s += copy_part(p->theirs, sizeof p->theirs, s, " =:!*");
+  strcpy(p->ours, p->theirs);
+  if (*s == '=') s++, s += copy_part(p->ours, sizeof p->ours, s, " :!*");
+  if (*s == ':') s++, s += copy_part(p->standard, sizeof p->standard, s, " ");
+  p->refused = *s == '!';
+  p->rest = *s == '*';
+  *list = s + strcspn(s, " ");
+  return true;
+}
+
+/* ---- Arguments under the names of the operation ---- */
+
+typedef struct binding {
+  cn_trace *t;
+  const cn_call *call;
+  const cn_tf_function *function;
+  cn_value *bound;
+} binding;
+
+static void put(binding *b, const char *name, const cn_value *v) {
+  cn_arena *a = &b->t->graph->arena;
+  cn_value *copy = b->t->status ? NULL : cn_value_copy(a, v);
+  if (!b->t->status && (!copy || !cn_value_put(a, b->bound, name, copy))) b->t->status = cn_no_memory(b->t->error);
+}
+
+static const cn_value *reference(binding *b, int index) {
+  cn_arena *a = &b->t->graph->arena;
+  cn_value *ref = cn_value_new(a, CORNU_DICT), *n = cn_value_new(a, CORNU_INT);
+  if (n) n->i = index;
+  if (!ref || !n || !cn_value_put(a, ref, "@", n)) b->t->status = cn_no_memory(b->t->error);
+  return b->t->status ? NULL : ref;
+}
+
+/* The i-th positional argument; NULL: there is none. A plain call has its tensors alone. */
+static const cn_value *positional(binding *b, int i) {
+  const cn_value *args = b->call->args;
+  if (cn_value_is(args, CORNU_LIST)) return i < args->count ? args->items[i] : NULL;
+  return !args && i < b->call->n_positional ? reference(b, i) : NULL;
+}
+
+static void put_rest(binding *b, const parameter *p, int from) {
+  cn_arena *a = &b->t->graph->arena;
+  cn_value *list = cn_value_new(a, CORNU_LIST);
+  const cn_value *v;
+  for (int i = from; list && (v = positional(b, i)); i++) {
+    cn_value *copy = cn_value_copy(a, v);
+    if (!copy || !cn_value_push(a, list, copy)) list = NULL;
+  }
+  if (!list) b->t->status = cn_no_memory(b->t->error);
+  else put(b, p->ours, list);
+}
+
+static void put_standard(binding *b, const parameter *p) {
+  const char *text = p->standard;
+  const cn_value *v = cn_value_standard(&b->t->graph->arena, &text);
+  if (v) put(b, p->ours, v);
+  else b->t->status = cn_no_memory(b->t->error);
+}
+
+static void refuse(binding *b, const char *name, const cn_value *v) {
+  double number;
+  bool harmless = cn_value_is_null(v) || (cn_value_number(v, &number) && number == 0);
+  if (!harmless)
+    cn_trace_fail(b->t, CORNU_ERR_UNSUPPORTED, "the argument \"%s\" = %s is not supported", name,
+                  cn_value_show(v, (char[80]){0}, 80));
+}
+
+static bool is_parameter(const cn_tf_function *f, const char *name) {
+  parameter p;
+  for (const char *s = f->arguments; next_parameter(&s, &p);)
+    if (strcmp(p.theirs, name) == 0) return true;
+  return false;
+}
+
+static void bind(binding *b) {
+  const cn_value *kwargs = b->call->kwargs;
+  parameter p;
+  int at = 0;
+  for (const char *s = b->function->arguments; next_parameter(&s, &p) && !b->t->status; at++) {
+    const cn_value *v = positional(b, at), *named = cn_value_find(kwargs, p.theirs);
+    if (named) v = named;
+    if (p.refused) refuse(b, p.theirs, v);
+    else if (p.rest) put_rest(b, &p, at);
+    else if (v && !cn_value_is_null(v)) put(b, p.ours, v);
+    else if (*p.standard) put_standard(b, &p);
+  }
+  if (positional(b, at) && !p.rest)
+    cn_trace_fail(b->t, CORNU_ERR_ARGUMENT, "is called with more than %d arguments", at);
+  for (int i = 0; kwargs && i < kwargs->count && !b->t->status; i++)
+    if (!is_parameter(b->function, kwargs->keys[i]) && strcmp(kwargs->keys[i], "name") != 0)
+      refuse(b, kwargs->keys[i], kwargs->items[i]);
+}
+
+/* ---- Calls ---- */
+
+static const cn_operation *find_operation(const char *name) {
+  static const cn_operation *const own[] = {cn_tf_operations, NULL};
+  const cn_operation *o = cn_operation_find(own, name);
+  return o ? o : cn_operation_find(cn_operation_tables, name);
+}
+
+/* Arguments of an op are its inputs and attributes, in the order of the function. */
+static const char *own_names(cn_arena *a, const cn_tf_function *f) {
+  char *names = cn_arena_alloc(a, 2 * strlen(f->arguments) + 1);
+  parameter p;
+  size_t n = 0;
+  for (const char *s = f->arguments; names && next_parameter(&s, &p);) {
+    if (p.refused) continue;
+    if (n) names[n++] = ' ';
+    memcpy(names + n, p.ours, strlen(p.ours) + 1);
+    n += strlen(p.ours);
+  }
+  return names;
+}
+
+/* A function of one tensor whose last name is an op's: "math.exp". */
+static bool elementwise(const char *function, cn_tf_function *out) {
+  const char *dot = strrchr(function, '.'), *name = dot ? dot + 1 : function;
+  const cn_op *op = cn_op_find(name);
+  if (!op || op->min_in != 1 || op->max_in != 1 || !(op->flags & CN_OP_ELEMENTWISE)) return false;
+  *out = (cn_tf_function){.names = function, .arguments = "x", .operation = name};
+  return true;
+}
+
+static void call_function(cn_layer *l, cn_trace *t, cn_call *c, const char *function) {
+  cn_arena *a = &t->graph->arena;
+  cn_tf_function simple;
+  const cn_tf_function *f = find_function(without_version(function));
+  if (t->status) return;
+  if (!f && elementwise(function, &simple)) {
+    f = &simple;
+    if (cn_value_find(c->kwargs, "features")) simple.arguments = "features";
+  }
+  if (!f) {
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "tf.%s is not supported: give a handler: custom_objects = { [\"%s\"] = "
+                  "function(x, layer) … end }", function, l->name);
+    return;
+  }
+  binding b = {t, c, f, cn_value_new(a, CORNU_DICT)};
+  cn_value *none = cn_value_new(a, CORNU_LIST);
+  cn_operation op = {.name = function, .arguments = own_names(a, f), .op = f->operation};
+  const cn_operation *o = find_operation(f->operation);
+  if (!b.bound || !none || !op.arguments) t->status = cn_no_memory(t->error);
+  if (!t->status) bind(&b);
+  const cn_value *args = c->args, *kwargs = c->kwargs;
+  c->args = none;
+  c->kwargs = b.bound;
+  cn_operation_lower(o ? o : &op, function, l, t, c, NULL);
+  c->args = args;
+  c->kwargs = kwargs;
+}
+
+/* ---- TFOpLambda ---- */
 
 typedef struct settings { const char *function; } settings;
-
 static const cn_field fields[] = {
     {.name = "function", .kind = CN_F_STRING, .offset = offsetof(settings, function),
      .help = "the name of a TensorFlow function, such as math.reduce_sum"},
     {0}};
 
-/* ---- Arguments ---- */
-
-typedef struct arguments {
-  cn_layer *layer;
-  cn_trace *t;
-  cn_call *call;
-  const char *order;     /* names of the arguments, in the order in which they may come without one */
-} arguments;
-
-/* An argument by its name or its place in the order; NULL: it is not given. */
-static const cn_value *argument(const arguments *a, const char *name) {
-  int at;
-  const cn_value *given = cn_call_kwarg(a->call, name);
-  if (given) return given;
-  if (!cn_word_in(a->order, name, &at) || !cn_value_is(a->call->args, CORNU_LIST)) return NULL;
-  return at < a->call->args->count && !cn_value_is_null(a->call->args->items[at]) ? a->call->args->items[at] : NULL;
-}
-
-/* A plain call has no list of arguments: then the tensors are they. */
-static cn_edge plain_input(const arguments *a, int i) {
-  return !a->call->args && i < a->call->n_positional ? a->call->in[i].data : CN_NO_EDGE;
-}
-
-/* A list of numbers, nested or not, as a constant of its shape. */
-static cn_edge constant_list(const arguments *a, const char *name, const cn_value *v, cornu_dtype like) {
-  int64_t shape[CN_MAX_RANK];
-  int rank = 0;
-  for (const cn_value *p = v; cn_value_is(p, CORNU_LIST) && rank < CN_MAX_RANK; p = p->count ? p->items[0] : NULL)
-    shape[rank++] = p->count;
-  cn_edge flat = cn_emit_numbers(a->t, name, v, like);
-  if (rank < 2) return flat;
-  cn_reshape_attrs to = {.shape = {.n = rank}};
-  memcpy(to.shape.v, shape, sizeof *shape * (size_t)rank);
-  return cn_emit1(a->t, &cn_op_reshape, &to, flat);
-}
-
-static cn_edge tensor(const arguments *a, const char *name, cornu_dtype like) {
-  const cn_value *v = argument(a, name);
-  int index, at;
-  double number;
-  if (!v) return cn_word_in(a->order, name, &at) ? plain_input(a, at) : CN_NO_EDGE;
-  if (cn_call_ref(v, &index)) return a->call->in[index].data;
-  if (cn_value_number(v, &number)) return cn_emit_scalar(a->t, like, number);
-  return constant_list(a, name, v, cn_dtype_is_float(like) ? like : CORNU_FLOAT32);
-}
-
-static int64_t integer(const arguments *a, const char *name, int64_t standard) {
-  int64_t n = standard;
-  const cn_value *v = argument(a, name);
-  if (v && !cn_value_integer(v, &n))
-    cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "\"%s\" is %s, expected an integer", name,
-                  cn_value_show(v, (char[80]){0}, 80));
-  return n;
-}
-
-/* ---- Functions that are an op: its name, the arguments that are tensors, other names of options ---- */
-
-typedef struct direct { const char *function, *op, *tensors, *options; } direct;
-
-/* Each pair of options is TensorFlow's name and the op's. */
-static const direct table[] = {
-    {"math.add __operators__.add", "add", "x y", ""},
-    {"math.subtract __operators__.sub", "sub", "x y", ""},
-    {"math.multiply __operators__.mul", "mul", "x y", ""},
-    {"math.truediv math.divide __operators__.truediv realdiv", "div", "x y", ""},
-    {"math.floordiv __operators__.floordiv", "floordiv", "x y", ""},
-    {"math.floormod math.mod __operators__.mod", "mod", "x y", ""},
-    {"math.pow __operators__.pow", "pow", "x y", ""},
-    {"math.maximum", "maximum", "x y", ""},
-    {"math.minimum", "minimum", "x y", ""},
-    {"math.squared_difference", "squared_difference", "x y", ""},
-    {"math.atan2", "atan2", "y x", ""},
-    {"math.greater __operators__.gt", "greater", "x y", ""},
-    {"math.greater_equal __operators__.ge", "greater_equal", "x y", ""},
-    {"math.less __operators__.lt", "less", "x y", ""},
-    {"math.less_equal __operators__.le", "less_equal", "x y", ""},
-    {"math.equal __operators__.eq", "equal", "x y", ""},
-    {"math.not_equal __operators__.ne", "not_equal", "x y", ""},
-    {"math.logical_and __operators__.and", "logical_and", "x y", ""},
-    {"math.logical_or __operators__.or", "logical_or", "x y", ""},
-    {"math.logical_xor __operators__.xor", "logical_xor", "x y", ""},
-    {"math.logical_not __operators__.invert", "logical_not", "x", ""},
-    {"math.reduce_sum", "sum", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_mean", "mean", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_max", "max", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_min", "min", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_prod", "prod", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_std", "std", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_variance", "var", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_any", "any", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_all", "all", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.reduce_logsumexp", "logsumexp", "input_tensor", "axis axis keepdims keepdims"},
-    {"math.argmax compat.v1.argmax", "argmax", "input", "axis axis"},
-    {"math.argmin compat.v1.argmin", "argmin", "input", "axis axis"},
-    {"math.cumsum", "cumsum", "x", "axis axis exclusive exclusive reverse reverse"},
-    {"math.cumprod", "cumprod", "x", "axis axis exclusive exclusive reverse reverse"},
-    {"nn.softmax compat.v1.nn.softmax", "softmax", "logits", "axis axis"},
-    {"nn.log_softmax compat.v1.nn.log_softmax math.log_softmax", "log_softmax", "logits", "axis axis"},
-    {"nn.leaky_relu", "leaky_relu", "features", "alpha negative_slope"},
-    {"nn.gelu", "gelu", "features", "approximate approximate"},
-    {"nn.bias_add", "add", "value bias", ""},
-    {"linalg.matmul", "matmul", "a b", "transpose_a transpose_a transpose_b transpose_b"},
-    {"cast", "cast", "x", "dtype dtype"},
-    {"clip_by_value", "clip", "t", "clip_value_min min clip_value_max max"},
-    {"compat.v1.transpose transpose", "transpose", "a", "perm axes"},
-    {"reverse", "reverse", "tensor", "axis axes"},
-    {"repeat", "repeat", "input", "repeats count axis axis"},
-    {"tile", "tile", "input", "multiples repeats"},
-    {"expand_dims", "expand_dims", "input", "axis axis"},
-    {"squeeze compat.v1.squeeze", "squeeze", "input", "axis axes"},
-    {"where compat.v1.where", "where", "condition x y", ""},
-    {"one_hot", "one_hot", "indices", "depth depth"},
-};
-
-/* Arguments that do not change what is computed, when they have these values. */
-static bool harmless(const char *name, const cn_value *v) {
-  double number;
-  if (cn_value_is_null(v) || cn_word_in("name", name, NULL)) return true;
-  return cn_word_in("conjugate adjoint_a adjoint_b a_is_sparse b_is_sparse", name, NULL) && cn_value_number(v, &number) &&
-         number == 0;
-}
-
-/* Every argument must be a tensor of the function, an option of the op, or harmless. */
-static void check_names(const arguments *a, const direct *d) {
-  for (int i = 0; a->call->kwargs && i < a->call->kwargs->count && !a->t->status; i++) {
-    const char *name = a->call->kwargs->keys[i];
-    const cn_value *v = a->call->kwargs->items[i];
-    bool type = strcmp(name, "output_type") == 0 && cn_value_str(v) && strcmp(v->s, "int64") == 0;
-    if (cn_word_in(d->tensors, name, NULL) || cn_word_in(d->options, name, NULL) || harmless(name, v) || type) continue;
-    cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "the argument \"%s\" = %s of tf.%s is not supported", name,
-                  cn_value_show(v, (char[80]){0}, 80), ((const settings *)a->layer->settings)->function);
-  }
-}
-
-static bool next_word(const char **list, char *word, size_t size) {
-  while (**list == ' ') ++*list;
-  size_t n = strcspn(*list, " ");
-  if (!n || n >= size) return false;
-  memcpy(word, *list, n);
-  word[n] = 0;
-  *list += n;
-  return true;
-}
-
-static void *options_of(const arguments *a, const direct *d, const cn_op *op) {
-  cn_arena *arena = &a->t->graph->arena;
-  cn_value *options = cn_value_new(arena, CORNU_DICT);
-  void *attrs = cn_arena_alloc(arena, op->attrs_size + 1);
-  static const cn_field none[] = {{0}};
-  char theirs[64], ours[64];
-  bool good = options && attrs;
-  for (const char *p = d->options; good && next_word(&p, theirs, sizeof theirs) && next_word(&p, ours, sizeof ours);) {
-    const cn_value *v = argument(a, theirs);
-    if (v) good = cn_value_put(arena, options, ours, cn_value_copy(arena, v));
-  }
-  if (!good) a->t->status = cn_no_memory(a->t->error);
-  else a->t->status = cn_fields_parse(op->fields ? op->fields : none, options, attrs, NULL, NULL, arena, a->t->error);
-  if (!a->t->status && op->check) a->t->status = op->check(attrs, a->t->error);
-  return attrs;
-}
-
-static cornu_dtype common_dtype(const arguments *a) {
-  return a->call->n_in ? cn_edge_type(a->t, a->call->in[0].data)->dtype : CORNU_FLOAT32;
-}
-
-static cn_edge emit_direct(const arguments *a, const direct *d) {
-  const cn_op *op = cn_op_find(d->op);
-  cn_edge in[3];
-  int n = 0;
-  char name[64];
-  arguments own = *a;
-  char order[256];
-  snprintf(order, sizeof order, "%s %s", d->tensors, strcmp(d->op, "sum") == 0 ? "axis keepdims" : "axis");
-  own.order = order;
-  check_names(a, d);
-  for (const char *p = d->tensors; n < 3 && next_word(&p, name, sizeof name); n++)
-    in[n] = tensor(&own, name, common_dtype(a));
-  void *attrs = a->t->status ? NULL : options_of(&own, d, op);
-  return cn_emit(a->t, op, op->attrs_size ? attrs : NULL, in, n);
-}
-
-/* ---- The others ---- */
-
-static cn_edge l2_normalize(const arguments *a) {
-  cn_edge x = tensor(a, "x", CORNU_FLOAT32);
-  cn_reduce_attrs over = {.axes = {1, {integer(a, "axis", -1)}}, .keepdims = true};
-  cn_edge square = cn_emit1(a->t, &cn_op_sum, &over, cn_emit1(a->t, &cn_op_square, NULL, x));
-  cn_edge bounded = cn_emit2(a->t, &cn_op_maximum, NULL, square, cn_emit_number(a->t, 1e-12));
-  return cn_emit2(a->t, &cn_op_mul, NULL, x, cn_emit1(a->t, &cn_op_rsqrt, NULL, bounded));
-}
-
-static cn_edge norm(const arguments *a) {
-  const cn_value *order = argument(a, "ord"), *keep = argument(a, "keepdims");
-  double number;
-  if (order && !(cn_value_str(order) && strcmp(order->s, "euclidean") == 0))
-    cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "\"ord\" is %s: only the euclidean norm is supported",
-                  cn_value_show(order, (char[80]){0}, 80));
-  cn_reduce_attrs over = {.axes = {.n = -1}, .keepdims = keep && cn_value_number(keep, &number) && number != 0};
-  if (argument(a, "axis")) over.axes = (cn_ints){1, {integer(a, "axis", -1)}};
-  cn_edge x = tensor(a, "tensor", CORNU_FLOAT32);
-  cn_edge sum = cn_emit1(a->t, &cn_op_sum, &over, cn_emit1(a->t, &cn_op_square, NULL, x));
-  return cn_emit1(a->t, &cn_op_sqrt, NULL, sum);
-}
-
-static cn_edge pad(const arguments *a) {
-  const cn_value *pairs = argument(a, "paddings"), *mode = argument(a, "mode");
-  const cn_value *filler = argument(a, "constant_values");
-  cn_pad_attrs p = {.before = {.n = 0}};
-  bool good = cn_value_is(pairs, CORNU_LIST) && pairs->count <= CN_MAX_RANK;
-  for (int i = 0; good && i < pairs->count; i++) {
-    const cn_value *pair = pairs->items[i];
-    good = cn_value_is(pair, CORNU_LIST) && pair->count == 2 &&
-           cn_value_integer(pair->items[0], &p.before.v[i]) && cn_value_integer(pair->items[1], &p.after.v[i]);
-  }
-  if (filler) good = good && cn_value_number(filler, &p.value);
-  if (mode && cn_value_str(mode)) {
-    if (cn_word_in("REFLECT reflect", mode->s, NULL)) p.mode = CN_PAD_REFLECT;
-    else if (cn_word_in("SYMMETRIC symmetric", mode->s, NULL)) p.mode = CN_PAD_SYMMETRIC;
-    else good = good && cn_word_in("CONSTANT constant", mode->s, NULL);
-  }
-  if (!good) cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "its paddings, mode or constant_values are not supported");
-  p.before.n = p.after.n = good ? pairs->count : 0;
-  return cn_emit1(a->t, &cn_op_pad, &p, tensor(a, "tensor", CORNU_FLOAT32));
-}
-
-static cn_edge stack(const arguments *a) {
-  const cn_value *list = argument(a, "values");
-  cn_edge in[CN_MAX_OUT];
-  int n = 0, index;
-  for (int i = 0; cn_value_is(list, CORNU_LIST) && i < list->count && n < CN_MAX_OUT; i++)
-    if (cn_call_ref(list->items[i], &index)) in[n++] = a->call->in[index].data;
-  for (int i = 0; !list && i < a->call->n_in && n < CN_MAX_OUT; i++) in[n++] = a->call->in[i].data;
-  return cn_emit(a->t, &cn_op_stack, &(cn_axis_attrs){integer(a, "axis", 0)}, in, n);
-}
-
-static void unstack(const arguments *a) {
-  cn_edge x = tensor(a, "value", CORNU_FLOAT32), first;
-  int axis;
-  const cn_type type = *cn_edge_type(a->t, x);
-  if (!a->t->status) a->t->status = cn_axis(integer(a, "axis", 0), type.rank, &axis, a->t->error);
-  if (a->t->status) return;
-  if (type.shape[axis] < 1 || type.shape[axis] > CN_MAX_OUT) {
-    cn_trace_fail(a->t, CORNU_ERR_SHAPE, "the input has shape %s: its axis %d must be known, up to %d",
-                  CN_SHAPE(type.rank, type.shape), axis, CN_MAX_OUT);
-    return;
-  }
-  int n = cn_emit_many(a->t, &cn_op_split, &(cn_split_attrs){axis, type.shape[axis]}, &x, 1, &first);
-  for (int i = 0; i < n; i++) {
-    cn_reduce_attrs which = {.axes = {1, {axis}}};
-    cn_call_return(a->t, a->call, cn_emit1(a->t, &cn_op_squeeze, &which, first + i), CN_NO_EDGE);
-  }
-}
-
-static cn_edge tensordot(const arguments *a) {
-  if (integer(a, "axes", 0) != 1)
-    cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "tf.tensordot is supported over one axis alone: axes = 1");
-  return cn_emit2(a->t, &cn_op_matmul, NULL, tensor(a, "a", CORNU_FLOAT32), tensor(a, "b", CORNU_FLOAT32));
-}
-
-static cn_edge unary(const arguments *a, const char *function) {
-  const char *dot = strrchr(function, '.');
-  const cn_op *op = cn_op_find(dot ? dot + 1 : function);
-  bool known = op && op->min_in == 1 && op->max_in == 1 && (op->flags & CN_OP_ELEMENTWISE);
-  for (int i = 0; known && a->call->kwargs && i < a->call->kwargs->count; i++)
-    known = harmless(a->call->kwargs->keys[i], a->call->kwargs->items[i]) ||
-            cn_word_in("x features", a->call->kwargs->keys[i], NULL);
-  if (!known || a->call->n_in < 1) {
-    cn_trace_fail(a->t, CORNU_ERR_UNSUPPORTED, "tf.%s is not supported: give a handler: custom_objects = { [\"%s\"] = "
-                  "function(x, layer) … end }", function, a->layer->name);
-    return CN_NO_EDGE;
-  }
-  void *attrs = NULL;
-  if (op->attrs_size) attrs = options_of(a, &(direct){.options = ""}, op);
-  return cn_emit1(a->t, op, attrs, a->call->in[0].data);
-}
-
-typedef struct special { const char *functions, *order; cn_edge (*emit)(const arguments *a); } special;
-static const special specials[] = {
-    {"math.l2_normalize nn.l2_normalize compat.v1.math.l2_normalize", "x axis", l2_normalize},
-    {"norm compat.v1.norm", "tensor ord axis", norm},
-    {"pad compat.v1.pad", "tensor paddings mode constant_values", pad},
-    {"stack", "values axis", stack},
-    {"tensordot", "a b axes", tensordot},
-};
-
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
-  const char *function = ((const settings *)l->settings)->function;
-  arguments a = {l, t, c, "x"};
-  if (t->status) return;
-  if (strcmp(function, "unstack") == 0) {
-    a.order = "value num axis";
-    unstack(&a);
-    return;
-  }
-  if (cn_word_in("stop_gradient identity", function, NULL)) {
-    cn_call_return(t, c, c->n_in ? c->in[0].data : CN_NO_EDGE, CN_NO_EDGE);
-    return;
-  }
-  cn_edge y = CN_NO_EDGE;
-  bool found = false;
-  for (int i = 0; i < CN_COUNT(specials) && !found; i++)
-    if ((found = cn_word_in(specials[i].functions, function, NULL))) {
-      a.order = specials[i].order;
-      y = specials[i].emit(&a);
-    }
-  for (int i = 0; i < CN_COUNT(table) && !found; i++)
-    if ((found = cn_word_in(table[i].function, function, NULL))) y = emit_direct(&a, &table[i]);
-  if (!found) y = unary(&a, function);
-  cn_call_return(t, c, y, CN_NO_EDGE);
+  call_function(l, t, c, ((const settings *)l->settings)->function);
 }
 
 const cn_layer_type cn_layer_tf_op_lambda = {
@@ -335,4 +211,89 @@ const cn_layer_type cn_layer_tf_op_lambda = {
     .settings_size = sizeof(settings),
     .fields = fields,
     .lower = lower,
+};
+
+/* ---- TensorFlowOpLayer ---- */
+
+typedef struct raw_settings { const cn_value *node, *constants; } raw_settings;
+static const cn_field raw_fields[] = {
+    {.name = "node_def", .kind = CN_F_VALUE, .offset = offsetof(raw_settings, node), .help = "op, inputs, attributes"},
+    {.name = "constants", .kind = CN_F_VALUE, .offset = offsetof(raw_settings, constants), .standard = "null",
+     .help = "inputs that are numbers, by their place"},
+    {0}};
+
+static const char *raw_op(const cn_layer *l) {
+  return cn_value_str(cn_value_find(((const raw_settings *)l->settings)->node, "op"));
+}
+
+static const cn_tf_raw *find_raw(const char *op) {
+  for (const cn_tf_raw *r = cn_tf_raws; op && r->ops; r++)
+    if (cn_word_in(r->ops, op, NULL)) return r;
+  return NULL;
+}
+
+static cn_status check_raw(cn_layer *l, cn_error *e) {
+  const char *op = raw_op(l);
+  if (find_raw(op)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "TensorFlow's op %s is not supported: give a handler: custom_objects = { "
+                 "[\"%s\"] = function(x, layer) … end }", op ? op : "(none)", l->name);
+}
+
+/* {"b": true}, {"f": 0.2}, {"type": "DT_INT32"}, {"list": {"i": ["1"]}}, and integers as text: protobuf's JSON. */
+static const cn_value *attribute(cn_arena *a, const cn_value *v) {
+  const cn_value *list = cn_value_find(v, "list");
+  if (list) v = list;
+  v = v && v->count ? v->items[0] : NULL;
+  const char *text = cn_value_str(v);
+  if (!text) return v;
+  if (strncmp(text, "DT_", 3) != 0) return cn_value_standard(a, &text);
+  static const char *const names[][2] = {{"DT_FLOAT", "float32"}, {"DT_DOUBLE", "float64"}, {"DT_HALF", "float16"},
+                                         {"DT_INT32", "int32"},   {"DT_INT64", "int64"},    {"DT_BOOL", "bool"},
+                                         {"DT_UINT8", "uint8"},   {"DT_INT8", "int8"}};
+  for (int i = 0; i < CN_COUNT(names); i++)
+    if (strcmp(names[i][0], text) == 0) return cn_value_text(a, names[i][1]);
+  return v;
+}
+
+static void lower_raw(cn_layer *l, cn_trace *t, cn_call *c) {
+  const raw_settings *s = l->settings;
+  const cn_tf_raw *raw = find_raw(raw_op(l));
+  cn_arena *a = &t->graph->arena;
+  cn_value *args = cn_value_new(a, CORNU_LIST), *kwargs = cn_value_new(a, CORNU_DICT);
+  binding b = {t, c, NULL, kwargs};
+  int total = c->n_in + (s->constants ? s->constants->count : 0);
+  char place[16];
+  if (!args || !kwargs) t->status = cn_no_memory(t->error);
+  for (int i = 0, fed = 0; i < total && !t->status; i++) {
+    snprintf(place, sizeof place, "%d", i);
+    const cn_value *v = cn_value_find(s->constants, place);
+    if (!v && fed < c->n_in) v = reference(&b, fed++);
+    if (!v || !cn_value_push(a, args, cn_value_copy(a, v))) t->status = cn_no_memory(t->error);
+  }
+  parameter p;
+  const cn_value *attributes = cn_value_find(s->node, "attr");
+  for (const char *list = raw->attributes; next_parameter(&list, &p) && !t->status;) {
+    const cn_value *v = attribute(a, cn_value_find(attributes, p.theirs));
+    if (v) put(&b, p.ours, v);
+  }
+  cn_call named = *c;
+  named.args = args;
+  named.kwargs = kwargs;
+  call_function(l, t, &named, raw->function);
+  c->out = named.out;
+  c->n_out = named.n_out;
+  c->cap_out = named.cap_out;
+}
+
+const cn_layer_type cn_layer_tensorflow_op_layer = {
+    .name = "TensorFlowOpLayer",
+    .versions = "2",
+    .help = "an op of TensorFlow as a node of a functional model of TensorFlow 2.0 to 2.3",
+    .flags = CN_MASK_OWN | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
+    .min_in = 0,
+    .max_in = -1,
+    .settings_size = sizeof(raw_settings),
+    .fields = raw_fields,
+    .check = check_raw,
+    .lower = lower_raw,
 };

@@ -123,10 +123,12 @@ extern const cn_op cn_op_adaptive_pool;
 /* ---- shape.c: views ---- */
 #define CN_DIM_INFER (-1)
 #define CN_DIM_COPY (-2)     /* the input's dimension at the same place */
+#define CN_DIM_OPEN (-4)     /* not known in this trace: no plan is made with it */
 typedef struct cn_reshape_attrs { cn_ints shape; } cn_reshape_attrs;  /* at most one CN_DIM_INFER */
 extern const cn_op cn_op_reshape;
 extern const cn_op cn_op_expand_dims; /* cn_axis_attrs: where the new axis will be */
 extern const cn_op cn_op_bitcast;     /* cn_cast_attrs: the bytes as they are */
+extern const cn_op cn_op_shape;       /* int32 vector; see also cn_trace_value */
 extern const cn_op cn_op_squeeze;     /* cn_reduce_attrs: axes of size 1 (n = -1: all such); keepdims is unused */
 /* ---- fold.c: views ---- (a, b, …) -> (a * b, …) and back: unfold(x, like) takes a and b from `like`. */
 extern const cn_op cn_op_fold, cn_op_unfold;

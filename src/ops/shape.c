@@ -16,6 +16,7 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
   for (int i = 0; i < want->n; i++) {
     int64_t d = want->v[i];
     if (d == CN_DIM_COPY) d = i < x->rank ? x->shape[i] : 1;
+    if (d == CN_DIM_OPEN) d = -1;
     if (want->v[i] == CN_DIM_INFER) {
       if (open >= 0)
         return cn_fail(e, CORNU_ERR_SHAPE, "reshape: more than one open dimension in %s", CN_SHAPE(want->n, want->v));
@@ -148,4 +149,30 @@ const cn_op cn_op_bitcast = {
     .attrs_size = sizeof(cn_cast_attrs),
     .fields = bitcast_fields,
     .shape = bitcast_shape,
+/* ---- shape ---- */
+
+static cn_status shape_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = (cn_type){.dtype = CORNU_INT32, .rank = 1, .shape = {t->in[0].rank}};
+  return CORNU_OK;
+}
+
+static void shape_run(const cn_step *s) {
+  for (int i = 0; i < s->in[0]->rank; i++) ((int32_t *)s->out[0]->data)[i] = (int32_t)s->in[0]->shape[i];
+}
+
+static cn_status shape_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = shape_run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_shape = {
+    .name = "shape",
+    .help = "the dimensions as an int32 vector",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .shape = shape_shape,
+    .plan = shape_plan,
 };
