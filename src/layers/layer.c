@@ -188,7 +188,8 @@ cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_c
   if (cn_value_is_null(config)) config = &no_config;
   char standard[160];
   cn_snake_case(bare_name(class_name), standard, sizeof standard);
-  const char *name = text_or(cn_value_find(config, "name"), text_or(cn_value_find(serialized, "name"), standard));
+  /* The graph's name counts where both are there: TensorFlowOpLayer keeps its op's in the config. */
+  const char *name = text_or(cn_value_find(serialized, "name"), text_or(cn_value_find(config, "name"), standard));
   const char *registered = cn_value_str(cn_value_find(serialized, "registered_name"));
   const char *handled = handled_class(customs, class_name, registered, name);
   const cn_layer_type *type = cn_layer_type_find(class_name);

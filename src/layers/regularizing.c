@@ -10,11 +10,15 @@ static const cn_field rate_fields[] = {
 static const cn_field noise_fields[] = {IGNORED("stddev", "sigma", "deviation of the noise in training"), {0}};
 static const cn_field penalty_fields[] = {
     IGNORED("l1", NULL, "training alone"), IGNORED("l2", NULL, "training alone"), {0}};
+static const cn_field depth_fields[] = {IGNORED("drop_path_rate", NULL, "share of paths dropped in training"), {0}};
+static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "training alone"), {0}};
+static const cn_field metric_fields[] = {
+    IGNORED("aggregation", NULL, "training alone"), IGNORED("metric_name", NULL, "training alone"), {0}};
 static const cn_field no_fields[] = {{0}};
 
 /* A call with training=true draws random numbers at inference, too. */
 static void lower_random(cn_layer *l, cn_trace *t, cn_call *c) {
-  static const char *const amounts[] = {"rate", "p", "stddev", "sigma"};
+  static const char *const amounts[] = {"rate", "p", "stddev", "sigma", "drop_path_rate"};
   double amount = 0;
   for (int i = 0; i < CN_COUNT(amounts) && amount == 0; i++)
     cn_value_number(cn_value_find(l->config, amounts[i]), &amount);
@@ -39,6 +43,9 @@ RANDOM(spatial_dropout3d, "SpatialDropout3D", "1 2 3", rate_fields)
 RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", rate_fields)
 RANDOM(alpha_dropout, "AlphaDropout", "2 3", rate_fields)
 RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", noise_fields)
+RANDOM(stochastic_depth, "StochasticDepth", "2 3", depth_fields)
+IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is a loss in training", loss_fields, NULL)
+IDENTITY(add_metric, "AddMetric", "2", "the identity: its input is a metric in training", metric_fields, NULL)
 IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity", penalty_fields, NULL)
 
 /* tf.keras's hands no mask on. */

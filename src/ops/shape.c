@@ -1,4 +1,4 @@
-/* Views: other shapes of the same elements. */
+/* Views: other shapes of the same elements; and what is about shapes. */
 #include <string.h>
 
 #include "base/text.h"
@@ -120,13 +120,16 @@ const cn_op cn_op_squeeze = {
     .shape = squeeze_shape,
 };
 
+/* ---- bitcast ---- */
+
 static cn_status bitcast_shape(cn_typing *t, cn_error *e) {
   cornu_dtype to = ((const cn_cast_attrs *)t->attrs)->dtype;
   const cn_type *x = &t->in[0];
   int64_t from_size = (int64_t)cornu_dtype_bytes(x->dtype), to_size = (int64_t)cornu_dtype_bytes(to);
   t->out[0] = *x;
   t->out[0].dtype = to;
-  if (x->dtype != to && (x->dtype == CORNU_BOOL8 || to == CORNU_BOOL8))
+  bool odd = x->dtype == CORNU_BOOL8 || to == CORNU_BOOL8 || x->dtype == CORNU_TEXT || to == CORNU_TEXT;
+  if (x->dtype != to && odd)
     return cn_fail(e, CORNU_ERR_DTYPE, "bitcast: %s as %s", cornu_dtype_name(x->dtype), cornu_dtype_name(to));
   if (from_size == to_size) return CORNU_OK;
   int64_t *last = &t->out[0].shape[x->rank - 1];
@@ -137,18 +140,31 @@ static cn_status bitcast_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+/* A copy: views keep the dtype. */
+static void bitcast_run(const cn_step *s) {
+  memcpy(s->out[0]->data, s->in[0]->data, (size_t)s->in[0]->size * cornu_dtype_bytes(s->in[0]->dtype));
+}
+
+static cn_status bitcast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->run = bitcast_run;
+  return CORNU_OK;
+}
+
 static const cn_field bitcast_fields[] = {
     {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "of the result"}, {0}};
 const cn_op cn_op_bitcast = {
     .name = "bitcast",
     .help = "the same bytes under another dtype; the last axis grows or shrinks with the size of an element",
-    .flags = CN_OP_VIEW,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
     .attrs_size = sizeof(cn_cast_attrs),
     .fields = bitcast_fields,
     .shape = bitcast_shape,
+    .plan = bitcast_plan,
+};
+
 /* ---- shape ---- */
 
 static cn_status shape_shape(cn_typing *t, cn_error *e) {
