@@ -248,7 +248,7 @@ def linalg():
     a, b, wide, tall = X(None, 3, 3), X(None, 3), X(None, 2, 4), X(None, 4, 2)
     good, even, plain = X(None, 3, 3, make=definite), X(None, 4, 4, make=symmetric), X(5, 3)
     return (product("cholesky", good, upper=[False, True]) + product("cholesky_inverse", a, upper=[False, True])
-            + [C("det", a), C("inv", a), C("solve", a, b), C("solve", a, X(None, 3, 2)), C("lu_factor", X(4, 4))]
+            + [C("det", a), C("slogdet", a), C("inv", a), C("solve", a, b), C("solve", a, X(None, 3, 2)), C("lu_factor", X(4, 4))]
             + product("solve_triangular", a, b, lower=[False, True])
             + [C("qr", x, mode=mode) for x in (a, wide, tall) for mode in ("reduced", "complete")]
             + [C("svd", x, full_matrices=f) for x in (a, wide, tall) for f in (False, True)]
@@ -281,7 +281,8 @@ def linalg_sweep():
         rank = len(shape)
         if axis is None or all(a < rank for a in np.ravel(axis)):
             cases.append(C("norm", X(*shape), ord=ord, axis=axis, keepdims=keepdims))
-    cases += [C("svd", X(0, 3, 3)), C("qr", X(0, 3, 2)), C("det", X(0, 3, 3)), C("inv", X(2, 0, 0)), C("det", X(2, 0, 0)),
+    cases += [C("slogdet", X(2, 0, 0)), C("slogdet", X(value=np.ones((2, 2)))), C("slogdet", X(2, 2, 5, 5, dtype="float64")),
+              C("svd", X(0, 3, 3)), C("qr", X(0, 3, 2)), C("det", X(0, 3, 3)), C("inv", X(2, 0, 0)), C("det", X(2, 0, 0)),
               C("solve", X(2, 3, 3), X(1, 3, 3)), C("solve", X(3, 3), X(2, 3)), C("solve_triangular", X(2, 3, 3), X(1, 3, 2)),
               C("solve_triangular", X(3, 3), X(2, 3, 2)), C("solve", X(2, 2, 3, 3), X(2, 2, 3)),
               C("lstsq", X(3, 5), X(3)), C("lstsq", X(3, 5), X(3, 2), rcond=-1.0), C("matrix_rank", X(2, 4, 3), tol=1.5),

@@ -190,6 +190,7 @@ const cn_operation cn_operations_linalg[] = {
     {.name = "Cholesky", .arguments = "x", .op = "cholesky"},
     {.name = "CholeskyInverse", .arguments = "x", .op = "cholesky_inverse"},
     {.name = "Det", .arguments = "x", .op = "determinant"},
+    {.name = "Slogdet", .arguments = "x", .op = "slogdet"},
     {.name = "Inv", .arguments = "x", .op = "inverse"},
     {.name = "Solve", .arguments = "a b", .op = "solve"},
     WITH("SolveTriangular", "a b", solve_triangular, lower_fields),

@@ -3,7 +3,8 @@
 #include "layers/layer.h"
 
 static const struct { const char *names, *why; } refused[] = {
-    {"Layer InputSpec Wrapper Recurrent ConvRecurrent2D AbstractRNNCell PreprocessingLayer",
+    {"Layer InputSpec Wrapper Recurrent ConvRecurrent2D AbstractRNNCell PreprocessingLayer "
+     "SegmentReduction",
      "a base class, which Keras saves in no file"},
     {"ConvLSTMCell ConvLSTM2DCell", "one step of a convolutional LSTM, which Keras runs inside ConvLSTM2D and ConvRNN2D"},
     {"Function", "a part of Keras's own machinery, which it saves in no file"},

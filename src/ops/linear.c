@@ -89,6 +89,19 @@ static bool log_determinant(const cn_matrix_job *j) {
   return good;
 }
 
+/* The sign, and the logarithm of the absolute value: 0 and minus infinity of a singular matrix. */
+static bool slogdet(const cn_matrix_job *j) {
+  double sign = cn_lu(j->n, j->in[0], (int64_t *)j->work), sum = 0;
+  for (int64_t i = 0; i < j->n; i++) {
+    double v = j->in[0][i * (j->n + 1)];
+    sign = v < 0 ? -sign : sign;
+    sum += log(fabs(v));
+  }
+  j->out[0][0] = isnan(sum) ? NAN : sign;
+  j->out[1][0] = sum;
+  return true;
+}
+
 static bool lu(const cn_matrix_job *j) {
   int64_t *order = (int64_t *)j->work;
   bool good = cn_lu(j->n, j->in[0], order) != 0;
@@ -108,6 +121,12 @@ static cn_status shape_same(cn_typing *t, cn_error *e) {
 static cn_status shape_number(cn_typing *t, cn_error *e) {
   CN_TRY(shape_same(t, e));
   t->out[0].rank -= 2;
+  return CORNU_OK;
+}
+
+static cn_status shape_slogdet(cn_typing *t, cn_error *e) {
+  CN_TRY(shape_number(t, e));
+  t->out[1] = t->out[0];
   return CORNU_OK;
 }
 
@@ -144,6 +163,7 @@ PLAN(solve, n, "is singular")
 PLAN(inverse, n * n + n, "is singular")
 PLAN(determinant, n, NULL)
 PLAN(log_determinant, 0 * n, "is not positive definite")
+PLAN(slogdet, n, NULL)
 PLAN(lu, n, "is singular")
 
 static const cn_field triangle_fields[] = {
@@ -168,6 +188,8 @@ MATRIX(inverse, 1, 1, shape_same, .help = "inverses of matrices\n(…, n, n) -> 
 MATRIX(determinant, 1, 1, shape_number, .help = "determinants\n(…, n, n) -> (…)");
 MATRIX(log_determinant, 1, 1, shape_number,
        .help = "logarithms of the determinants of symmetric positive definite matrices\n(…, n, n) -> (…)");
+MATRIX(slogdet, 1, 2, shape_slogdet,
+       .help = "signs of determinants, and logarithms of their absolute values\n(…, n, n) -> (…), (…)");
 MATRIX(lu, 1, 2, shape_lu,
        .help = "L (below the diagonal, which counts as ones) and U with pivots: row i of x is row p[i] of L U\n"
                "(…, n, n) -> (…, n, n), int32 (…, n)");

@@ -68,6 +68,7 @@ extern const cn_op cn_op_cholesky, cn_op_cholesky_inverse; /* cn_triangle_attrs;
 extern const cn_op cn_op_solve_triangular; /* cn_triangle_attrs; (a (…, n, n), b (…, n) or (…, n, k)) -> b's shape */
 extern const cn_op cn_op_solve;            /* as above */
 extern const cn_op cn_op_inverse, cn_op_determinant, cn_op_log_determinant; /* of a positive definite matrix */
+extern const cn_op cn_op_slogdet;          /* -> sign, logarithm of the absolute value */
 extern const cn_op cn_op_lu;               /* -> (…, n, n), int32 (…, n): row i of x is that row of L U */
 typedef struct cn_full_attrs { bool full; } cn_full_attrs;
 extern const cn_op cn_op_qr;               /* cn_full_attrs -> q, r */
