@@ -26,7 +26,7 @@ static cn_edge for_heads(cn_operation_call *c, cn_edge x, int64_t heads) {
 
 static cn_edge scores_of(cn_operation_call *c, cn_edge query, cn_edge key) {
   cornu_dtype dtype = cn_operation_type(c, query)->dtype;
-  double root = sqrt((double)cn_operation_type(c, key)->shape[3]);
+  float root = sqrtf((float)cn_operation_type(c, key)->shape[3]); /* as Keras does for every dtype */
   cn_edge scale = cn_argument_optional(c, "scale"), bias = cn_argument_optional(c, "bias");
   cn_edge scores = cn_emit2(c->t, &cn_op_matmul, &(cn_matmul_attrs){false, true}, query, key);
   scale = scale == CN_NO_EDGE ? cn_emit_scalar(c->t, dtype, 1 / root) : cn_emit_cast(c->t, scale, dtype);

@@ -222,10 +222,17 @@ cn_edge cn_emit_array(cn_trace *t, const char *what, const cn_value *v, cornu_dt
   return edge;
 }
 
+/* Some operations of keras.ops make a tensor of a number before they look at the other side. */
+static bool has_own_dtype(const cn_operation_call *c) {
+  static const char names[] = "Allclose AllClose Arctan2 Equal Fmod Greater GreaterEqual Heaviside Hypot Isclose Less "
+                              "LessEqual Logaddexp Logaddexp2 Mod NextAfter Nextafter NotEqual";
+  return c->layer->type == &cn_layer_operation && cn_word_in(names, c->name, NULL);
+}
+
 /* A number takes the dtype of the tensors, a fraction beside whole numbers makes them floats: as in Keras. */
 static cornu_dtype number_dtype(const cn_operation_call *c, const cn_value *number) {
   cornu_dtype dtype = c->call->n_in ? cn_edge_type(c->t, c->call->in[0].data)->dtype : CORNU_DTYPES;
-  if (dtype == CORNU_DTYPES) return dtype;
+  if (dtype == CORNU_DTYPES || has_own_dtype(c)) return CORNU_DTYPES;
   if (cn_dtype_is_float(dtype) || cn_value_is(number, CORNU_BOOL)) return dtype;
   if (cn_value_is(number, CORNU_FLOAT)) return CORNU_FLOAT32;
   return dtype == CORNU_BOOL8 ? CORNU_INT32 : dtype;
