@@ -1,5 +1,5 @@
-/* BatchNormalization: gamma * (x - mean) / sqrt(variance + epsilon) + beta along one axis. Keras 1 has two more modes
- * that normalise by what they are given. */
+/* BatchNormalization: gamma * (x - mean) / sqrt(variance + epsilon) + beta along one axis, in tf.keras also along
+ * several. Keras 1 has two more modes that normalise by what they are given. */
 #include "base/text.h"
 #include "layers/spatial.h"
 
@@ -19,8 +19,7 @@ static const cn_field fields[] = {
      .standard = "-1",
      .min = -CN_MAX_RANK,
      .max = CN_MAX_RANK - 1,
-     .count = 1,
-     .help = "the axis that keeps statistics of its own: a number or a list of one"},
+     .help = "the axis that keeps statistics of its own: a number or a list; of several axes each place has its own"},
     {.name = "epsilon",
      .kind = CN_F_FLOAT,
      .offset = offsetof(settings, epsilon),
@@ -68,19 +67,40 @@ static int find_axis(const cn_layer *l, int rank) {
   return axis > 0 && axis < rank ? (int)axis : -1;
 }
 
-static cn_status add(cn_layer *l, const char *name, int64_t n, bool trainable, const cn_value *init, cn_error *e) {
-  return cn_layer_add_weight(l, name, 1, &n, trainable, init, e);
+/* The shape of the statistics: one axis gives a vector, several the rank of the input with ones at all others. */
+static cn_status statistics(const cn_layer *l, const cn_type *in, int *rank, int64_t *shape, cn_error *e) {
+  const settings *s = l->settings;
+  int axis = s->axis.n ? find_axis(l, in->rank) : -1;
+  bool fits = axis >= 0;
+  *rank = 1;
+  if (fits) shape[0] = in->shape[axis];
+  if (s->axis.n > 1) {
+    *rank = in->rank;
+    for (int i = 0; i < in->rank; i++) shape[i] = 1;
+    for (int i = 0; i < s->axis.n && fits; i++) {
+      int64_t at = s->axis.v[i] < 0 ? s->axis.v[i] + in->rank : s->axis.v[i];
+      fits = at > 0 && at < in->rank && s->mode == MODE_MOVING;
+      if (fits) shape[at] = in->shape[at];
+    }
+  }
+  if (fits) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_SHAPE, "\"axis\" begins with %lld, the input has shape %s",
+                 (long long)(s->axis.n ? s->axis.v[0] : 0), CN_SHAPE(in->rank, in->shape));
+}
+
+typedef struct place { int rank; int64_t shape[CN_MAX_RANK]; } place;
+
+static cn_status add(cn_layer *l, const char *name, const place *p, bool trainable, const cn_value *init,
+                     cn_error *e) {
+  return cn_layer_add_weight(l, name, p->rank, p->shape, trainable, init, e);
 }
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)n_in;
   static const cn_value ones = {.kind = CORNU_STRING, .count = 4, .s = "ones"};
   const settings *s = l->settings;
-  int axis = find_axis(l, in->rank);
-  if (axis < 0)
-    return cn_fail(e, CORNU_ERR_SHAPE, "\"axis\" is %lld, the input has shape %s", (long long)s->axis.v[0],
-                   CN_SHAPE(in->rank, in->shape));
-  int64_t n = in->shape[axis];
+  place one, *n = &one;
+  CN_TRY(statistics(l, in, &one.rank, one.shape, e));
   const cn_value *init = cn_spatial_initializer(l, "gamma_initializer", "gamma_init");
   if (s->scale) CN_TRY(add(l, "gamma", n, true, init ? init : &ones, e));
   if (s->center) CN_TRY(add(l, "beta", n, true, cn_spatial_initializer(l, "beta_initializer", "beta_init"), e));
@@ -120,10 +140,25 @@ static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis
   return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
 }
 
+/* Over several axes, where the statistics broadcast as they are. */
+static cn_edge by_places(cn_layer *l, cn_trace *t, cn_edge x) {
+  cn_edge variance = cn_emit2(t, &cn_op_add, NULL, cn_layer_weight_edge(l, t, "moving_variance"),
+                              cn_emit_number(t, ((const settings *)l->settings)->epsilon));
+  cn_edge y = cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_sub, NULL, x, cn_layer_weight_edge(l, t, "moving_mean")),
+                       cn_emit1(t, &cn_op_rsqrt, NULL, variance));
+  cn_edge gamma = cn_layer_weight_edge(l, t, "gamma"), beta = cn_layer_weight_edge(l, t, "beta");
+  if (gamma != CN_NO_EDGE) y = cn_emit2(t, &cn_op_mul, NULL, y, gamma);
+  return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
+}
+
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
+  if (s->axis.n > 1) {
+    cn_call_return(t, c, by_places(l, t, x), c->in[0].mask);
+    return;
+  }
   int axis = find_axis(l, type.rank);
   const cn_weight *mean = &l->weights[cn_layer_find_weight(l, "moving_mean")];
   if (axis < 0 || !cn_dims_agree(type.shape[axis], mean->shape[0])) {
@@ -163,7 +198,7 @@ const cn_layer_type cn_layer_batch_normalization = {
     .name = "BatchNormalization",
     .aliases = "BatchNormalizationV1 BatchNormalizationV2 SyncBatchNormalization",
     .versions = "1 2 3",
-    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta, along one axis of any shape",
+    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta, along one axis of any shape, or several",
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
