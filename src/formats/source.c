@@ -127,8 +127,9 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
     return cn_fail(e, CORNU_ERR_NOT_FOUND, "no such file");
   }
   CN_TRY(cn_file_peek(path, 0, head, sizeof head - 1, &got, e));
-  if (is_hdf5(path)) return *out = HDF5, CORNU_OK;
+  /* An archive first: the weights in it may begin where a user block could end. */
   if (starts(head, got, "PK\3\4") || starts(head, got, "PK\5\6")) return *out = ZIP, CORNU_OK;
+  if (is_hdf5(path)) return *out = HDF5, CORNU_OK;
   if (got && (ends(path, ".yaml") || ends(path, ".yml"))) return *out = YAML, CORNU_OK;
   if (ends(path, ".index"))
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "the index of a TensorFlow checkpoint, which this version does not read");
