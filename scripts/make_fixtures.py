@@ -435,6 +435,27 @@ def sounds():
     save("sounds", Model([i, j], outs))
 
 
+def mask_ends():
+    """Layers that hand no mask on, and an initial state, beside which Keras 3 ignores the mask."""
+    i, j, h = Input((5, 3)), Input((5, 12)), Input((2,))
+    x = L.Masking()(i)
+    outs = [L.SimpleRNN(2)(L.EinsumDense("abc,cd->abd", (None, 3))(x)), L.SimpleRNN(2)(L.RMSNormalization()(x)),
+            L.SimpleRNN(2, return_sequences=True)(x, initial_state=h)]
+    y = L.TimeDistributed(L.Reshape((6, 2)))(L.Masking()(j))
+    outs.append(L.Bidirectional(L.ConvLSTM1D(2, 2, return_sequences=True))(y))
+    x = np.random.RandomState(0).randn(2, 5, 15) * (np.arange(10).reshape(2, 5, 1) % 3 > 0)
+    save("mask_ends", Model([i, j, h], outs), inputs=[x[..., :3].astype("float32"), x[..., 3:].astype("float32"),
+                                                      np.array([[1, -1], [2, 0]], "float32")])
+
+
+def movie_cells():
+    """Keras 2 alone has cells of convolutional LSTMs."""
+    from keras.layers.convolutional_recurrent import ConvLSTM2DCell, ConvRNN2D
+    i = Input((3, 4, 5, 2))
+    cell = ConvLSTM2DCell(2, (2, 3), padding="same", recurrent_activation="sigmoid", activation="relu")
+    save("movie_cells", Model(i, ConvRNN2D(cell, return_sequences=True, go_backwards=True)(i)))
+
+
 # ---- Keras 1 ----
 
 def keras1_images():
@@ -514,10 +535,10 @@ def main():
         cases = [images, even_kernels, sequences, volumes, recurrent, cells, masks, embedded, merges, shapes,
                  activations, normalised, nested, siamese, orders]
         cases += [names] if SUITE != "tfkeras2" else []
-        cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted]
+        cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted, mask_ends]
         cases += [pictures] if SUITE in ("tfkeras2", "keras3") else []
         cases += [sounds] if SUITE == "keras3" else []
-        cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else []
+        cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else [movie_cells]
     cases += [divided] if SUITE == "keras3" else []
     cases += [yaml] if SUITE in ("keras1", "keras2") else []
     for case in cases:
