@@ -62,6 +62,13 @@ def flat(y):
     return [leaf for part in y for leaf in flat(part)] if isinstance(y, (list, tuple)) else [y]
 
 
+def strings(model, xs):
+    """Outputs of a model with string inputs, which predict does not take."""
+    import tensorflow as tf
+    ys = [np.asarray(y) for y in flat(model([tf.constant(x) for x in xs]))]
+    return [np.vectorize(lambda s: s.decode("utf-8"))(y) if y.dtype == object else y for y in ys]
+
+
 def save(name, model, inputs=None, formats=None, prepare=None, **more):
     """formats: "full" (.keras or .h5), "h5", "parts" (JSON and weights), "yaml" (YAML and weights), "shards"
     (JSON, weights in several files); prepare(model): after weights are random."""
@@ -71,7 +78,10 @@ def save(name, model, inputs=None, formats=None, prepare=None, **more):
         prepare(model)
     xs = data(model, rng, inputs)
     keyed = more.pop("input_names", None)
-    y = model.predict(dict(zip(keyed, xs)) if keyed else xs if len(xs) > 1 else xs[0])
+    if any(x.dtype.kind == "U" for x in xs):
+        y = strings(model, xs)
+    else:
+        y = model.predict(dict(zip(keyed, xs)) if keyed else xs if len(xs) > 1 else xs[0])
     names = sorted(y) if isinstance(y, dict) else None
     ys = [y[k] for k in names] if names else flat(y)
     for kind in formats or ("full",):
@@ -456,6 +466,51 @@ def movie_cells():
     save("movie_cells", Model(i, ConvRNN2D(cell, return_sequences=True, go_backwards=True)(i)))
 
 
+def texts():
+    """Strings and categories, vocabularies from configs and, in Keras 3, from assets."""
+    lines = np.array([["Hello, World! hello"], ["the Quick  brown\tfox"], ["\u00dcn\u00efcode \u00c0\u00c9 don't !!! a-b"], [""]])
+    words = np.array([["a", "b", "zz"], ["c", "", "\u65e5\u672c"], ["a", "a", "a"], ["q", "c", "b"]])
+    numbers = np.array([[12, 7, -4], [36, 0, 5], [12, 12, 1], [2 ** 40, 9, 7]])
+    known = ["hello", "brown fox", "\u00fcn\u00efcode", "dont", "ab"]
+    i, j, k = Input((1,), dtype="string"), Input((3,), dtype="string"), Input((3,), dtype="int64")
+    vocabulary = ["a", "b", "c"]
+    outs = [L.TextVectorization(vocabulary=known)(i),
+            L.TextVectorization(vocabulary=known, ngrams=2, output_mode="tf_idf", idf_weights=[.1, .2, .3, .4, .5])(i),
+            L.TextVectorization(vocabulary=["h", " ", "\u00ef"], split="character", output_sequence_length=5)(i),
+            L.StringLookup(vocabulary=vocabulary, num_oov_indices=2, mask_token="")(j),
+            L.StringLookup(vocabulary=vocabulary, output_mode="count", max_tokens=6, pad_to_max_tokens=True)(j),
+            L.StringLookup(vocabulary=vocabulary, invert=True)(L.StringLookup(vocabulary=vocabulary)(j)),
+            L.IntegerLookup(vocabulary=[12, 7], num_oov_indices=3, output_mode="multi_hot")(k),
+            L.Hashing(7, mask_value="")(j), L.Hashing(7, salt=[137, 133], output_mode="multi_hot")(k),
+            L.HashedCrossing(31)([i, i]),
+            L.Discretization([0., 5., 10.], output_mode="count")(L.Rescaling(1. / 2)(k)),
+            L.CategoryEncoding(8, output_mode="count")(L.Hashing(8)(j), count_weights=L.Rescaling(1. / 4)(L.Hashing(3)(j)))]
+    save("texts", Model([i, j, k], outs), inputs=[lines, words, numbers], formats=("full", "h5")[:MAJOR - 1])
+
+
+def vocabularies():
+    """Learned ones, which Keras 3 keeps as assets; the archive, and the same as a folder."""
+    import zipfile
+    words = np.array([["a", "b", "b"], ["c", "c", "\u65e5\u672c"]])
+    i, j = Input((3,), dtype="string"), Input((3,), dtype="int64")
+    lookup, numbers, text = L.StringLookup(), L.IntegerLookup(output_mode="tf_idf"), L.TextVectorization(split=None)
+    lookup.adapt(words)
+    numbers.adapt(np.array([[5, 6, 6], [7, 7, 7]]))
+    text.adapt(words)
+    inner = Model(i, text(i))
+    save("vocabularies", Model([i, j], [lookup(i), numbers(j), inner(i)]),
+         inputs=[np.array([["a", "zz", "c"], ["b", "\u65e5\u672c", ""]]), np.array([[5, 9, 6], [7, 6, 6]])])
+    folder = os.path.join(OUT, "vocabularies")
+    other = folder + "_folder"
+    with zipfile.ZipFile(os.path.join(folder, "model.keras")) as archive:
+        archive.extractall(os.path.join(other, "model"))
+    for name in ("case.json", "io.npz"):
+        with open(os.path.join(folder, name), "rb") as f:
+            content = f.read()
+        with open(os.path.join(other, name), "wb") as f:
+            f.write(content.replace(b'"model.keras"', b'"model"'))
+
+
 # ---- Keras 1 ----
 
 def keras1_images():
@@ -538,7 +593,8 @@ def main():
         cases += [by_name] if MAJOR == 2 else [dicts, quantised, adapted, mask_ends]
         cases += [pictures] if SUITE in ("tfkeras2", "keras3") else []
         cases += [sounds] if SUITE == "keras3" else []
-        cases += [spectral, doubles] if SUITE in ("tfkeras2", "keras3") else [movie_cells]
+        cases += [spectral, doubles, texts] if SUITE in ("tfkeras2", "keras3") else [movie_cells]
+        cases += [vocabularies] if SUITE == "keras3" else []
     cases += [divided] if SUITE == "keras3" else []
     cases += [yaml] if SUITE in ("keras1", "keras2") else []
     for case in cases:

@@ -169,6 +169,13 @@ static void give_back(cn_model *m, cached *p) {
 
 static const char *where(const cn_model *m) { return *m->path ? m->path : m->name; }
 
+/* Keras adds or drops a last dimension of 1 where the model wants it otherwise. */
+static void adjust_rank(const cn_type *want, cn_type *type) {
+  int rank = type->rank;
+  if (rank > 0 && rank == want->rank - 1 && want->shape[rank] == 1) type->shape[type->rank++] = 1;
+  else if (rank > 1 && rank == want->rank + 1 && type->shape[rank - 1] == 1) type->rank--;
+}
+
 static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e) {
   const cn_model_node *n = &m->nodes[m->inputs[i].node];
   const cn_type *want = &n->out_types[0];
@@ -177,15 +184,16 @@ static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_ty
                    m->n_inputs);
   if (cornu_tensor_is_symbolic(x))
     return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" is symbolic", where(m), n->input_name);
-  bool fits = m->unknown_input || x->rank == want->rank;
-  for (int d = 0; fits && !m->unknown_input && d < x->rank; d++)
-    fits = want->shape[d] < 0 || want->shape[d] == x->shape[d];
+  *type = (cn_type){.dtype = want->dtype, .rank = x->rank};
+  memcpy(type->shape, x->shape, sizeof type->shape);
+  if (!m->unknown_input) adjust_rank(want, type);
+  bool fits = m->unknown_input || type->rank == want->rank;
+  for (int d = 0; fits && !m->unknown_input && d < type->rank; d++)
+    fits = want->shape[d] < 0 || want->shape[d] == type->shape[d];
   if (!fits)
     return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" (%d of %d) has shape %s, expected %s%s", where(m),
                    n->input_name, i + 1, m->n_inputs, CN_SHAPE(x->rank, x->shape), CN_SHAPE(want->rank, want->shape),
                    x->rank == want->rank - 1 ? ": add the batch dimension" : "");
-  *type = (cn_type){.dtype = want->dtype, .rank = x->rank};
-  memcpy(type->shape, x->shape, sizeof type->shape);
   return CORNU_OK;
 }
 

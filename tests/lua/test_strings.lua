@@ -90,3 +90,60 @@ function TestStrings:test_numpy_kinds()
   fails("the file ends before", read, "<U4", "(1,)", "abcd")
   fails("larger than the limit", read, "<U99999999", "(99999999999,)", "")
 end
+
+-- A model of one layer, as Keras 3 writes it.
+local function model(class, config, dtype, shape)
+  config.name = "layer"
+  local function history(name) return { class_name = "__keras_tensor__", config = { shape = { false }, dtype = "float32",
+    keras_history = { name, 0, 0 } } } end
+  local input = { class_name = "InputLayer", module = "keras.layers", name = "in", inbound_nodes = cornu.json.list {},
+                  config = { name = "in", dtype = dtype, batch_shape = shape or { cornu.null, 3 } } }
+  local layer = { class_name = class, module = "keras.layers", name = "layer", config = config,
+                  inbound_nodes = { { args = { history "in" }, kwargs = {} } } }
+  local text = cornu.json.encode { class_name = "Functional", module = "keras", config = { name = "m",
+    layers = { input, layer }, input_layers = { { "in", 0, 0 } }, output_layers = { { "layer", 0, 0 } } } }
+  return cornu.load(support.file(text, ".json"))
+end
+
+function TestStrings:test_models()
+  local m = model("StringLookup", { vocabulary = { "a", "b" } }, "string")
+  lu.assertEquals(m.inputs[1].dtype, "string")
+  same(m { { "a", "zz", "b" } }, { { 1, 0, 2 } }, "int64")
+  fails("float32 does not convert to string", m, cornu.zeros(1, 3))
+  fails("is no string", m, { { 1, 2, 3 } })
+  local back = model("StringLookup", { vocabulary = { "a", "b" }, invert = true }, "int64")
+  local words = back(cornu.tensor({ { 1, 9, 2 } }, "int64"))
+  back = nil
+  collectgarbage()
+  same(words, { { "a", "[UNK]", "b" } }, "string")
+end
+
+function TestStrings:test_sizes_that_the_data_decides()
+  local m = model("TextVectorization", { vocabulary = { "a", "b" } }, "string", { cornu.null, 1 })
+  lu.assertEquals(m.outputs[1].shape, { -1, -1 })
+  same(m { { "a b, c A" }, { "b" } }, { { 2, 3, 1, 2 }, { 3, 0, 0, 0 } }, "int64")
+  same(m { { "B!" } }, { { 3 } }, "int64")
+  lu.assertEquals(m(cornu.tensor { { "" } }):shape(), { 1, 0 })
+  same(m { "a", "b a" }, { { 2, 0 }, { 3, 2 } }, "int64") -- Keras adds a last dimension of 1, too
+  fails("set output_sequence_length", m.plan, m, { { 1, 1 } })
+end
+
+function TestStrings:test_refused_layers()
+  local words = { "a", "b" }
+  fails("files that a model names are never opened", model, "StringLookup", { vocabulary = "/etc/passwd" }, "string")
+  fails("has word 1 and 3 the same", model, "StringLookup", { vocabulary = { "a", "b", "a" } }, "string")
+  fails('"oov_method" is not "farmhash"', model, "IntegerLookup", { vocabulary = { 1 }, salt = 3 }, "int64")
+  fails('"vocabulary" holds 1, expected strings', model, "StringLookup", { vocabulary = { 1 } }, "string")
+  fails('"max_tokens", 2', model, "StringLookup", { vocabulary = words, max_tokens = 2 }, "string")
+  fails("the input is int64, the words are string", model, "StringLookup", { vocabulary = words }, "int64")
+  fails("only .keras files keep it", model, "StringLookup", { max_tokens = 5 }, "string")
+  fails("functions of Python are not supported", model, "TextVectorization",
+        { vocabulary = words, standardize = { class_name = "function", config = "f" } }, "string", { cornu.null, 1 })
+  fails('"ragged" is true', model, "TextVectorization", { vocabulary = words, ragged = true }, "string")
+  fails('"ngrams" is 99', model, "TextVectorization", { vocabulary = words, ngrams = 99 }, "string")
+  fails('expected one of: int one_hot', model, "HashedCrossing", { num_bins = 5, output_mode = "count" }, "string")
+  fails('Dense', model, "Dense", { units = 2 }, "string")
+  local strict = model("StringLookup", { vocabulary = words, num_oov_indices = 0 }, "string")
+  same(strict { { "b", "a", "b" } }, { { 1, 0, 1 } }, "int64")
+  fails('"zz" is not in the vocabulary', strict, { { "a", "zz", "b" } })
+end
