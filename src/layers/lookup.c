@@ -164,7 +164,7 @@ cn_status cn_lookup_check(cn_layer *l, cn_lookup *v, cn_error *e) {
 
 /* ---- From files ---- */
 
-/* One word a line; an empty last line is none in Keras 3, and its lines end where Python's splitlines has them. */
+/* One word a line. Empty lines at the end are words where the config tells so many; Keras 3 drops them, then refuses. */
 static cn_status list_lines(cn_arena *a, const cn_layer *l, const cn_lookup *v, const char *text, size_t length,
                             cn_value **out, cn_error *e) {
   cn_value *list = *out = cn_value_new(a, CORNU_LIST);
@@ -189,8 +189,8 @@ static cn_status list_lines(cn_arena *a, const cn_layer *l, const cn_lookup *v, 
     if (!stop) break;
     at = stop + 1;
   }
-  while (cn_encodes_as_keras3(l) && list->count && v->dtype == CORNU_TEXT && !list->items[list->count - 1]->count)
-    list->count--;
+  bool drops = v->dtype == CORNU_TEXT && (cn_encodes_as_keras3(l) || v->size != CN_NULL_INT);
+  while (drops && list->count && list->count != v->size && !list->items[list->count - 1]->count) list->count--;
   return CORNU_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "layers/encoding.h"
 
 typedef struct cn_lookup {
-  int64_t max_tokens, oov_indices;
+  int64_t max_tokens, oov_indices, size;
   const cn_value *mask, *oov, *vocabulary, *idf;
   int mode, oov_method;
   bool invert, pad;
@@ -25,7 +25,8 @@ typedef struct cn_lookup {
    .help = "weights of the words, for output_mode=\"tf_idf\""},                                                        \
   {.name = "pad_to_max_tokens", .kind = CN_F_BOOL, .offset = offsetof(type, lookup.pad), .standard = "false",          \
    .help = "rows have max_tokens columns"},                                                                            \
-  {.name = "vocabulary_size", .kind = CN_F_IGNORED, .standard = "null", .help = "follows from the vocabulary"},        \
+  {.name = "vocabulary_size", .kind = CN_F_INT, .offset = offsetof(type, lookup.size), .standard = "null",             \
+   .help = "how many words a vocabulary in the assets has"},                                                           \
   {.name = "has_input_vocabulary", .aliases = "has_static_table", .kind = CN_F_IGNORED, .standard = "null",            \
    .help = "follows from the vocabulary"},                                                                             \
   CN_SPARSE_FIELD
