@@ -96,7 +96,11 @@ static cn_edge take_diagonals(cn_trace *t, letters *l, cn_edge x) {
 cn_edge cn_emit_einsum_equation(cn_trace *t, const char *text, const cn_edge *in, int n) {
   equation q;
   if (t->status) return CN_NO_EDGE;
-  if (n < 1 || n > MAX_OPERANDS || !read_equation(t, text, in, n, &q)) {
+  if (n < 1 || n > MAX_OPERANDS) {
+    cn_trace_fail(t, CORNU_ERR_ARGUMENT, "the equation \"%s\" has %d operands, expected 1 to %d", text, n, MAX_OPERANDS);
+    return CN_NO_EDGE;
+  }
+  if (!read_equation(t, text, in, n, &q)) {
     cn_trace_fail(t, CORNU_ERR_ARGUMENT, "the equation \"%s\" does not fit %d operands, the first of shape %s", text, n,
                   CN_SHAPE(cn_edge_type(t, in[0])->rank, cn_edge_type(t, in[0])->shape));
     return CN_NO_EDGE;

@@ -1,6 +1,7 @@
 /* The table of TensorFlow's functions, and those that neither keras.ops nor an op computes. */
 #include "layers/tf_functions.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -91,9 +92,17 @@ static void reshape(cn_operation_call *c) {
   cn_reshape_attrs a = {.shape = {.n = 0}};
   cn_edge x = cn_argument_tensor(c, "tensor");
   if (!ints_argument(c, "shape", &a.shape)) return;
-  for (int i = 0; i < a.shape.n; i++)
+  for (int i = 0; i < a.shape.n; i++) {
+    if (a.shape.v[i] < -1 && a.shape.v[i] != CN_NULL_INT)
+      cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "\"shape\" holds %lld", (long long)a.shape.v[i]);
     if (a.shape.v[i] == CN_NULL_INT) a.shape.v[i] = CN_DIM_OPEN;
+  }
   cn_operation_return(c, cn_emit1(c->t, &cn_op_reshape, &a, x));
+}
+
+static void flatten(cn_operation_call *c) {
+  cn_reshape_attrs a = {{2, {CN_DIM_COPY, CN_DIM_INFER}}};
+  cn_operation_return(c, cn_emit1(c->t, &cn_op_reshape, &a, cn_argument_tensor(c, "x")));
 }
 
 static void broadcast_with(cn_operation_call *c, cn_edge x, const char *name) {
@@ -192,12 +201,86 @@ static void split(cn_operation_call *c) {
   }
 }
 
+/* With batch_dims every sample has indices of its own. */
 static void gather(cn_operation_call *c) {
   cn_edge x = cn_argument_tensor(c, "params"), indices = cn_argument_tensor(c, "indices");
   int64_t batch = int_argument(c, "batch_dims", 0), axis = int_argument(c, "axis", batch);
-  if (batch != 0) cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "\"batch_dims\" is %lld, only 0 is supported", (long long)batch);
-  cn_operation_return(c, cn_emit2(c->t, &cn_op_gather, &(cn_axis_attrs){axis}, x, indices));
+  const cn_type type = *type_of(c, x);
+  if (batch == 0) {
+    cn_operation_return(c, cn_emit2(c->t, &cn_op_gather, &(cn_axis_attrs){axis}, x, indices));
+    return;
+  }
+  if (axis != batch || type_of(c, indices)->rank != batch + 1 || batch >= type.rank)
+    cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "\"batch_dims\" is %lld with axis %lld and indices of %d axes: expected one "
+                  "vector of indices for each sample, along the first axis behind", (long long)batch, (long long)axis,
+                  type_of(c, indices)->rank);
+  cn_ints_attrs wide = {.v = {.n = type.rank}};
+  for (int i = 0; i < type.rank && !c->t->status; i++) {
+    if (i > batch) indices = cn_emit_new_axis(c->t, indices, -1);
+    wide.v.v[i] = i > batch ? type.shape[i] : CN_DIM_COPY;
+  }
+  if (type.rank > batch + 1) indices = cn_emit1(c->t, &cn_op_broadcast_to, &wide, indices);
+  cn_operation_return(c, cn_emit2(c->t, &cn_op_take_along_axis, &(cn_axis_attrs){batch}, x, indices));
 }
+
+static void one_hot(cn_operation_call *c) {
+  const char *name = cn_value_str(cn_argument(c, "dtype"));
+  cornu_dtype dtype = CORNU_FLOAT32;
+  int64_t axis = int_argument(c, "axis", -1);
+  cn_edge indices = cn_argument_tensor(c, "indices"), off = cn_argument_optional(c, "off_value");
+  if (name) cornu_dtype_parse(name, &dtype);
+  cn_edge y = cn_emit1(c->t, &cn_op_one_hot, &(cn_one_hot_attrs){int_argument(c, "depth", 0), dtype}, indices);
+  if (cn_argument(c, "on_value") || cn_argument(c, "off_value")) {
+    cn_edge on = cn_argument(c, "on_value") ? cn_argument_tensor(c, "on_value") : cn_emit_like(c->t, y, 1);
+    off = cn_emit_cast(c->t, off == CN_NO_EDGE ? cn_emit_like(c->t, y, 0) : off, dtype);
+    y = cn_emit3(c->t, &cn_op_where, NULL, cn_emit_cast(c->t, y, CORNU_BOOL8), cn_emit_cast(c->t, on, dtype), off);
+  }
+  cn_operation_return(c, axis == -1 ? y : cn_emit_move_axis(c->t, y, -1, axis));
+}
+
+/* ---- Windows: as keras.ops, once strides have lost the axes that are not spatial ---- */
+
+static cn_value *spatial_part(cn_operation_call *c, const cn_value *v, bool channels_first) {
+  cn_arena *a = &c->t->graph->arena;
+  if (!cn_value_is(v, CORNU_LIST) || v->count < 3) return cn_value_copy(a, v);
+  cn_value *list = cn_value_new(a, CORNU_LIST);
+  for (int i = 1; list && i < v->count - 1; i++)
+    if (!cn_value_push(a, list, cn_value_copy(a, v->items[i + channels_first]))) return NULL;
+  return list;
+}
+
+static void window(cn_operation_call *c, const char *operation) {
+  cn_arena *a = &c->t->graph->arena;
+  const char *padding = cn_value_str(cn_argument(c, "padding")), *format = cn_value_str(cn_argument(c, "data_format"));
+  bool first = format && strncmp(format, "NC", 2) == 0, good = padding && cn_word_in("SAME VALID same valid", padding, NULL);
+  cn_value *named = cn_value_new(a, CORNU_DICT), *none = cn_value_new(a, CORNU_LIST);
+  if (!good)
+    cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "\"padding\" is %s, expected SAME or VALID",
+                  cn_value_show(cn_argument(c, "padding"), (char[80]){0}, 80));
+  for (int i = 0; named && i < c->bound->count && !c->t->status; i++) {
+    const char *key = c->bound->keys[i];
+    const cn_value *v = c->bound->items[i];
+    if (cn_value_is_null(v) || cn_word_in("data_format padding", key, NULL)) continue;
+    bool sizes = cn_word_in("strides dilation_rate pool_size", key, NULL);
+    if (!cn_value_put(a, named, key, sizes ? spatial_part(c, v, first) : cn_value_copy(a, v))) named = NULL;
+  }
+  if (!named || !none ||
+      !cn_value_put(a, named, "padding", cn_value_text(a, good && (*padding | 32) == 's' ? "same" : "valid")) ||
+      !cn_value_put(a, named, "data_format", cn_value_text(a, first ? "channels_first" : "channels_last"))) {
+    if (!c->t->status) c->t->status = cn_no_memory(c->t->error);
+    return;
+  }
+  const cn_value *args = c->call->args, *kwargs = c->call->kwargs;
+  c->call->args = none;
+  c->call->kwargs = named;
+  cn_operation_lower(cn_operation_find(cn_operation_tables, operation), c->name, c->layer, c->t, c->call, NULL);
+  c->call->args = args;
+  c->call->kwargs = kwargs;
+}
+static void conv(cn_operation_call *c) { window(c, "Conv"); }
+static void depthwise_conv(cn_operation_call *c) { window(c, "DepthwiseConv"); }
+static void max_pool(cn_operation_call *c) { window(c, "MaxPool"); }
+static void average_pool(cn_operation_call *c) { window(c, "AveragePool"); }
 
 static void pad(cn_operation_call *c) {
   const cn_value *pairs = cn_argument(c, "paddings"), *filler = cn_argument(c, "constant_values");
@@ -297,6 +380,40 @@ static void clip(cn_operation_call *c) {
   cn_operation_return(c, cn_emit2(c->t, &cn_op_maximum, NULL, bounded, low));
 }
 
+/* Vectors longer than clip_norm are shortened to it. */
+static void clip_by_norm(cn_operation_call *c) {
+  cn_edge x = cn_argument_tensor(c, "t"), limit = cn_argument_tensor(c, "clip_norm");
+  cn_reduce_attrs over = {.keepdims = true, .axes = {.n = -1}};
+  if (cn_argument(c, "axes") && !ints_argument(c, "axes", &over.axes)) return;
+  cn_edge square = cn_emit1(c->t, &cn_op_sum, &over, cn_emit1(c->t, &cn_op_square, NULL, x));
+  cn_edge longest = cn_emit2(c->t, &cn_op_maximum, NULL, cn_emit1(c->t, &cn_op_sqrt, NULL, square), limit);
+  cn_edge scaled = cn_emit2(c->t, &cn_op_mul, NULL, x, limit);
+  cn_operation_return(c, cn_emit2(c->t, &cn_op_div, NULL, scaled, longest));
+}
+
+/* Zeros but for so many diagonals on either side; negative: all. */
+static void band_part(cn_operation_call *c) {
+  cn_edge x = cn_argument_tensor(c, "input");
+  int64_t lower = int_argument(c, "num_lower", -1), upper = int_argument(c, "num_upper", -1);
+  if (upper >= 0) x = cn_emit1(c->t, &cn_op_tril, &(cn_offset_attrs){upper}, x);
+  if (lower >= 0) x = cn_emit1(c->t, &cn_op_triu, &(cn_offset_attrs){-lower}, x);
+  cn_operation_return(c, x);
+}
+
+/* Each image less its mean, by its deviation, or by 1 / sqrt(elements) where that is more. */
+static void standardize(cn_operation_call *c) {
+  cn_edge x = cn_emit_floating(c->t, cn_argument_tensor(c, "image"));
+  const cn_type type = *type_of(c, x);
+  if (type.rank < 3) cn_trace_fail(c->t, CORNU_ERR_SHAPE, "takes images, not %d axes", type.rank);
+  if (c->t->status) return;
+  cn_reduce_attrs over = {.axes = {3, {-3, -2, -1}}, .keepdims = true};
+  int64_t n = cn_shape_size(3, type.shape + type.rank - 3);
+  cn_edge off = cn_emit2(c->t, &cn_op_sub, NULL, x, cn_emit1(c->t, &cn_op_mean, &over, x));
+  cn_edge least = cn_emit_like(c->t, x, n > 0 ? 1 / sqrt((double)n) : 1);
+  cn_edge by = cn_emit2(c->t, &cn_op_maximum, NULL, cn_emit1(c->t, &cn_op_std, &over, x), least);
+  cn_operation_return(c, cn_emit2(c->t, &cn_op_div, NULL, off, by));
+}
+
 static void batch_normalization(cn_operation_call *c) {
   cn_edge x = cn_argument_tensor(c, "x"), mean = cn_argument_tensor(c, "mean"), scale = cn_argument_optional(c, "scale");
   cn_edge variance = cn_argument_tensor(c, "variance"), offset = cn_argument_optional(c, "offset");
@@ -317,6 +434,7 @@ static void random_of(cn_operation_call *c) {
 const cn_operation cn_tf_operations[] = {
     {.name = "tf.shape", .arguments = "input out_type", .emit = shape},
     {.name = "tf.reshape", .arguments = "tensor shape", .emit = reshape},
+    {.name = "tf.flatten", .arguments = "x", .emit = flatten},
     {.name = "tf.broadcast_to", .arguments = "input shape", .emit = broadcast_to},
     {.name = "tf.fill", .arguments = "dims value", .emit = fill},
     {.name = "tf.zeros", .arguments = "shape dtype", .emit = zeros},
@@ -337,6 +455,15 @@ const cn_operation cn_tf_operations[] = {
     {.name = "tf.clip", .arguments = "t clip_value_min clip_value_max", .emit = clip},
     {.name = "tf.batch_normalization", .arguments = "x mean variance offset scale variance_epsilon",
      .emit = batch_normalization},
+    {.name = "tf.one_hot", .arguments = "indices depth on_value off_value axis dtype", .emit = one_hot},
+    {.name = "tf.conv", .arguments = "inputs kernel strides padding data_format dilation_rate", .emit = conv},
+    {.name = "tf.depthwise_conv", .arguments = "inputs kernel strides padding data_format dilation_rate",
+     .emit = depthwise_conv},
+    {.name = "tf.max_pool", .arguments = "inputs pool_size strides padding data_format", .emit = max_pool},
+    {.name = "tf.average_pool", .arguments = "inputs pool_size strides padding data_format", .emit = average_pool},
+    {.name = "tf.clip_by_norm", .arguments = "t clip_norm axes", .emit = clip_by_norm},
+    {.name = "tf.band_part", .arguments = "input num_lower num_upper", .emit = band_part},
+    {.name = "tf.standardize", .arguments = "image", .emit = standardize},
     {.name = "tf.identity", .arguments = "input", .emit = same},
     {.name = "tf.random", .arguments = "x rate noise_shape seed", .emit = random_of},
     {0}};
@@ -349,7 +476,7 @@ const cn_tf_function cn_tf_functions[] = {
     BINARY("math.subtract __operators__.sub", "Subtract"),
     BINARY("math.multiply __operators__.mul", "Multiply"),
     BINARY("math.truediv math.divide __operators__.truediv realdiv", "Divide"),
-    BINARY("math.floordiv __operators__.floordiv", "FloorDivide"),
+    BINARY("math.floordiv __operators__.floordiv floor_div", "FloorDivide"),
     BINARY("math.floormod math.mod __operators__.mod", "Mod"),
     BINARY("math.pow __operators__.pow", "Power"),
     BINARY("math.maximum", "Maximum"),
@@ -392,7 +519,6 @@ const cn_tf_function cn_tf_functions[] = {
     UNARY("math.is_nan", "isnan"),
     UNARY("math.is_inf", "isinf"),
     UNARY("math.is_finite", "isfinite"),
-    UNARY("math.lgamma", "lgamma"),
     {"nn.softmax math.softmax", "logits axis", "softmax"},
     {"nn.log_softmax math.log_softmax", "logits axis", "log_softmax"},
     {"nn.leaky_relu", "features alpha=negative_slope:0.2", "leaky_relu"},
@@ -400,6 +526,20 @@ const cn_tf_function cn_tf_functions[] = {
     {"nn.silu", "features beta!", "silu"},
     {"nn.bias_add", "value=x1 bias=x2 data_format!", "Add"},
     {"nn.batch_normalization", "x mean variance offset scale variance_epsilon", "tf.batch_normalization"},
+    {"nn.conv1d", "input=inputs filters=kernel stride=strides padding data_format dilations=dilation_rate", "tf.conv"},
+    {"nn.conv2d nn.conv3d nn.convolution",
+     "input=inputs filters=kernel strides:1 padding:\"VALID\" data_format dilations=dilation_rate filter=kernel "
+     "use_cudnn_on_gpu",
+     "tf.conv"},
+    {"nn.depthwise_conv2d",
+     "input=inputs filter=kernel strides padding data_format dilations=dilation_rate rate=dilation_rate",
+     "tf.depthwise_conv"},
+    {"nn.max_pool nn.max_pool1d nn.max_pool2d nn.max_pool3d",
+     "input=inputs ksize=pool_size strides padding data_format value=inputs", "tf.max_pool"},
+    {"nn.avg_pool nn.avg_pool1d nn.avg_pool2d nn.avg_pool3d",
+     "input=inputs ksize=pool_size strides padding data_format value=inputs", "tf.average_pool"},
+    {"nn.depth_to_space", "input=x block_size data_format!", "DepthToSpace"},
+    {"nn.space_to_depth", "input=x block_size data_format!", "SpaceToDepth"},
     {"nn.dropout", "x rate noise_shape seed", "tf.random"},
     {"nn.moments", "x axes shift! keepdims", "Moments"},
     {"linalg.matmul __operators__.matmul",
@@ -410,14 +550,17 @@ const cn_tf_function cn_tf_functions[] = {
     {"linalg.trace", "x axis1:-2 axis2:-1", "Trace"},
     {"linalg.diag_part", "input=x", "diagonal"},
     {"linalg.diag", "diagonal=x", "diag"},
+    {"linalg.band_part", "input num_lower num_upper", "tf.band_part"},
+    {"keras.backend.batch_flatten", "x", "tf.flatten"},
     {"linalg.cross", "a=x1 b=x2", "Cross"},
     {"tensordot", "a=x1 b=x2 axes", "Tensordot"},
     {"einsum linalg.einsum", "equation=subscripts inputs=operands*", "Einsum"},
     {"cast", "x dtype", "Cast"},
+    {"clip_by_norm", "t clip_norm axes", "tf.clip_by_norm"},
     {"clip_by_value", "t clip_value_min clip_value_max", "tf.clip"},
     {"shape", "input out_type", "tf.shape"},
     {"rank", "input=x", "Ndim"},
-    {"size", "input=x out_type!", "Size"},
+    {"size", "input=x out_type=dtype", "Size"},
     {"reshape", "tensor shape", "tf.reshape"},
     {"broadcast_to", "input shape", "tf.broadcast_to"},
     {"fill", "dims value", "tf.fill"},
@@ -440,13 +583,15 @@ const cn_tf_function cn_tf_functions[] = {
     {"slice", "input_ begin size", "tf.slice"},
     {"gather", "params indices validate_indices! axis batch_dims", "tf.gather"},
     {"where", "condition x=x1 y=x2", "Where"},
-    {"one_hot", "indices=x depth=num_classes on_value! off_value! axis dtype", "OneHot"},
+    {"one_hot", "indices depth on_value off_value axis dtype", "tf.one_hot"},
     {"pad", "tensor paddings mode constant_values", "tf.pad"},
     {"sort", "values axis direction", "tf.sort"},
     {"argsort", "values axis direction stable!", "tf.argsort"},
     {"image.resize", "images size method=interpolation preserve_aspect_ratio! antialias", "Resize"},
     {"image.flip_left_right", "image=x axis:-2", "Flip"},
     {"image.flip_up_down", "image=x axis:-3", "Flip"},
+    {"image.adjust_brightness", "image=x1 delta=x2", "Add"},
+    {"image.per_image_standardization", "image", "tf.standardize"},
     {"image.rgb_to_grayscale", "images", "RGBToGrayscale"},
     {"stop_gradient identity", "input", "tf.identity"},
     {0}};

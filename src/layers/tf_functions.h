@@ -5,7 +5,8 @@
 #include "layers/operation.h"
 
 /* `arguments`, in TensorFlow's order: "x" under its own name, "input=x" under the operation's, "axis:0" with a default
- * that the operation's is not, "adjoint!" supported as false or null alone, "values*" all that follow as a list. */
+ * that the operation's is not, "adjoint!" supported as false or null alone, "gpu~" without
+ * effect, "values*" all that follow as a list. */
 typedef struct cn_tf_function {
   const char *names;     /* as tf.keras records them, "compat.v1." apart; separated by blanks */
   const char *arguments;

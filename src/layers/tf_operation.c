@@ -22,7 +22,7 @@ static const cn_tf_function *find_function(const char *name) {
 /* One word of `arguments`, in parts. */
 typedef struct parameter {
   char theirs[48], ours[48], standard[24];
-  bool refused, rest;
+  bool refused, ignored, rest;
 } parameter;
 
 static size_t copy_part(char *out, size_t size, const char *s, const char *stops) {
@@ -37,11 +37,12 @@ static bool next_parameter(const char **list, parameter *p) {
   while (*s == ' ') s++;
   if (!*s) return false;
   *p = (parameter){.refused = false};
-  s += copy_part(p->theirs, sizeof p->theirs, s, " =:!*");
+  s += copy_part(p->theirs, sizeof p->theirs, s, " =:!~*");
   strcpy(p->ours, p->theirs);
-  if (*s == '=') s++, s += copy_part(p->ours, sizeof p->ours, s, " :!*");
+  if (*s == '=') s++, s += copy_part(p->ours, sizeof p->ours, s, " :!~*");
   if (*s == ':') s++, s += copy_part(p->standard, sizeof p->standard, s, " ");
   p->refused = *s == '!';
+  p->ignored = *s == '~';
   p->rest = *s == '*';
   *list = s + strcspn(s, " ");
   return true;
@@ -118,6 +119,7 @@ static void bind(binding *b) {
   for (const char *s = b->function->arguments; next_parameter(&s, &p) && !b->t->status; at++) {
     const cn_value *v = positional(b, at), *named = cn_value_find(kwargs, p.theirs);
     if (named) v = named;
+    if (p.ignored) continue;
     if (p.refused) refuse(b, p.theirs, v);
     else if (p.rest) put_rest(b, &p, at);
     else if (v && !cn_value_is_null(v)) put(b, p.ours, v);
@@ -144,7 +146,7 @@ static const char *own_names(cn_arena *a, const cn_tf_function *f) {
   parameter p;
   size_t n = 0;
   for (const char *s = f->arguments; names && next_parameter(&s, &p);) {
-    if (p.refused) continue;
+    if (p.refused || p.ignored) continue;
     if (n) names[n++] = ' ';
     memcpy(names + n, p.ours, strlen(p.ours) + 1);
     n += strlen(p.ours);
@@ -170,7 +172,8 @@ static void call_function(cn_layer *l, cn_trace *t, cn_call *c, const char *func
     f = &simple;
     if (cn_value_find(c->kwargs, "features")) simple.arguments = "features";
   }
-  if (!f) {
+  const cn_operation *o = f ? find_operation(f->operation) : NULL;
+  if (!f || (!o && !cn_op_find(f->operation))) {
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "tf.%s is not supported: give a handler: custom_objects = { [\"%s\"] = "
                   "function(x, layer) … end }", function, l->name);
     return;
@@ -178,7 +181,6 @@ static void call_function(cn_layer *l, cn_trace *t, cn_call *c, const char *func
   binding b = {t, c, f, cn_value_new(a, CORNU_DICT)};
   cn_value *none = cn_value_new(a, CORNU_LIST);
   cn_operation op = {.name = function, .arguments = own_names(a, f), .op = f->operation};
-  const cn_operation *o = find_operation(f->operation);
   if (!b.bound || !none || !op.arguments) t->status = cn_no_memory(t->error);
   if (!t->status) bind(&b);
   const cn_value *args = c->args, *kwargs = c->kwargs;
