@@ -529,7 +529,7 @@ const cn_tf_function cn_tf_functions[] = {
     {"nn.conv1d", "input=inputs filters=kernel stride=strides padding data_format dilations=dilation_rate", "tf.conv"},
     {"nn.conv2d nn.conv3d nn.convolution",
      "input=inputs filters=kernel strides:1 padding:\"VALID\" data_format dilations=dilation_rate filter=kernel "
-     "use_cudnn_on_gpu",
+     "use_cudnn_on_gpu~",
      "tf.conv"},
     {"nn.depthwise_conv2d",
      "input=inputs filter=kernel strides padding data_format dilations=dilation_rate rate=dilation_rate",
