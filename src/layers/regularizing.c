@@ -65,7 +65,7 @@ static cn_status check_lambda(cn_layer *l, cn_error *e) {
 static const cn_field lambda_fields[] = {
     IGNORED("function", "function_type module", "Python code; never run"),
     IGNORED("output_shape", "output_shape_type output_shape_module", "the handler's result tells"),
-    IGNORED("arguments", "mask mask_type", "in layer.config for the handler"), {0}};
+    IGNORED("arguments", "mask mask_type mask_module", "in layer.config for the handler"), {0}};
 const cn_layer_type cn_layer_lambda = {
     .name = "Lambda", .versions = "1 2 3", .help = "Python code: needs a handler", .min_in = 1, .max_in = -1,
     .fields = lambda_fields, .check = check_lambda};
