@@ -646,10 +646,20 @@ def numpy_make():
             + [C(n, x, k) for n in ("tril", "triu") for k in (-1, 0, 2)])
 
 
+def numpy_sets():
+    x = X(3, 4, value=[[1.0, 0, 2, 0], [2, 2, 0, 5], [0, 1, 1, -1]])
+    i = X(2, 5, dtype="int32", value=[[1, 0, 3, 3, 1], [2, 0, 0, 1, 1]])
+    return ([C("nonzero", x), C("nonzero", X(7, dtype="int32")), C("unique", x), C("unique", X(5, dtype="int32"))]
+            + product("unique", x, sorted=[True, False], return_index=[True], return_inverse=[True], return_counts=[True])
+            + product("unique", x, size=[3, 8, 20], fill_value=[None, 7.0], return_index=[True], return_counts=[True])
+            + [C("bincount", i), C("bincount", i, minlength=7)])
+
+
 # What is committed, and what is only drawn to look for differences.
 FAMILIES = {"linalg": linalg, "nn": nn, "image": image, "einops": einops, "math": math, "core": core,
             "numpy_math": numpy_math, "numpy_reduce": numpy_reduce, "numpy_shape": numpy_shape,
-            "numpy_select": numpy_select, "numpy_product": numpy_product, "numpy_make": numpy_make}
+            "numpy_select": numpy_select, "numpy_product": numpy_product, "numpy_make": numpy_make,
+            "numpy_sets": numpy_sets}
 SWEEPS = {"math": math_sweep, "core": core_sweep, "linalg": linalg_sweep}
 
 

@@ -261,18 +261,6 @@ static void histogram(cn_operation_call *c) {
   cn_operation_return(c, edges);
 }
 
-/* ---- What no plan can hold ---- */
-
-#define IGNORED(key) {.name = key, .kind = CN_F_IGNORED, .standard = "null", .help = "the operation is refused"}
-static const cn_field refused_fields[] = {
-    IGNORED("sorted"), IGNORED("return_index"), IGNORED("return_inverse"), IGNORED("return_counts"), IGNORED("axis"),
-    IGNORED("size"), IGNORED("fill_value"), IGNORED("weights"), IGNORED("minlength"), IGNORED("sparse"), {0}};
-
-static void data_dependent(cn_operation_call *c) {
-  cn_trace_fail(c->t, CORNU_ERR_UNSUPPORTED, "gives a result whose shape depends on the data, which no plan can know: "
-                "cut the model before it and do this step in Lua");
-}
-
 const cn_operation cn_operations_numpy_select[] = {
     {.name = "Where", .arguments = "condition x1 x2", .emit = where},
     {.name = "Select", .arguments = "condlist choicelist default", .emit = select},
@@ -293,5 +281,4 @@ const cn_operation cn_operations_numpy_select[] = {
     WITH("Nanpercentile", "x q", nan_percentile, quantile_fields),
     {.name = "Histogram", .arguments = "x", .emit = histogram, .fields = histogram_fields,
      .options_size = sizeof(histogram_options)},
-    {.name = "Nonzero Unique Bincount", .arguments = "x", .emit = data_dependent, .fields = refused_fields},
     {0}};

@@ -11,6 +11,7 @@ static const struct { const char *names, *why; } refused[] = {
     {"FlaxLayer JaxLayer", "it holds serialized code of JAX"},
     {"TorchModuleWrapper", "it holds a pickled module of PyTorch, which is code"},
     {"ModuleWrapper", "it holds a tf.Module, whose code the file does not have"},
+    {"ClassMethod InstanceMethod InstanceProperty", "it calls a method of a ragged tensor, which Cornu does not have"},
     {"TFSMLayer", "it names a SavedModel in another place"},
     {"DenseFeatures SequenceFeatures LinearModel WideDeepModel",
      "its feature columns read dicts of raw examples; save the layers that come after it as a model"},
