@@ -12,17 +12,16 @@ static const cn_field fields[] = {
      .max = 1e30, .help = "added to the mean square"},
     {0}};
 
-/* The axes from 0 in ascending order. */
+/* The axes from 0, in the order given, as the scale has them. */
 static cn_status find_axes(const settings *s, const cn_type *x, cn_ints *out, cn_error *e) {
-  bool normed[CN_MAX_RANK] = {false};
   out->n = 0;
   for (int i = 0; i < s->axis.n; i++) {
     int axis;
     CN_TRY(cn_axis(s->axis.v[i], x->rank, &axis, e));
-    normed[axis] = true;
+    for (int k = 0; k < out->n; k++)
+      if (out->v[k] == axis) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"axis\" names the axis %d twice", axis);
+    out->v[out->n++] = axis;
   }
-  for (int i = 0; i < x->rank; i++)
-    if (normed[i]) out->v[out->n++] = i;
   return CORNU_OK;
 }
 
@@ -36,12 +35,18 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   return cn_layer_add_weight(l, "scale", axes.n, shape, true, &ones, e);
 }
 
+/* Keras multiplies by the scale as it is, along the last axes, whichever were normalised. */
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge x = cn_emit_compute(t, c->in[0].data);
+  cn_edge x = cn_emit_compute(t, c->in[0].data), scale = cn_layer_weight_edge(l, t, "scale");
   cn_layer_norm_attrs a = {.epsilon = s->epsilon, .kind = CN_NORM_RMS};
-  if (!t->status) t->status = find_axes(s, cn_edge_type(t, x), &a.axes, t->error);
-  cn_call_return(t, c, cn_emit2(t, &cn_op_layer_norm, &a, x, cn_layer_weight_edge(l, t, "scale")), CN_NO_EDGE);
+  if (t->status) return;
+  int rank = cn_edge_type(t, x)->rank;
+  t->status = find_axes(s, cn_edge_type(t, x), &a.axes, t->error);
+  bool last = true;
+  for (int i = 0; i < a.axes.n; i++) last = last && a.axes.v[i] == rank - a.axes.n + i;
+  cn_edge y = cn_emit2(t, &cn_op_layer_norm, &a, x, last ? scale : CN_NO_EDGE);
+  cn_call_return(t, c, last ? y : cn_emit2(t, &cn_op_mul, NULL, y, scale), CN_NO_EDGE);
 }
 
 const cn_layer_type cn_layer_rms_normalization = {

@@ -38,15 +38,6 @@ cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_err
   return CORNU_OK;
 }
 
-cn_status cn_rnn_check(cn_layer *l, cn_error *e) {
-  const cn_rnn *s = l->settings;
-  if (s->cell.activation.kind != CN_ACTIVATION_ELEMENT || s->cell.recurrent_activation.kind != CN_ACTIVATION_ELEMENT)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
-        "an activation that mixes the units (softmax and the like) or is a layer does not "
-                                             "run inside a recurrent layer: use an element-wise one by name");
-  return CORNU_OK;
-}
-
 /* ---- Weights in a trace ---- */
 
 /* cuDNN's matrices, gate by gate, to plain ones: see rnn_weights.c. */
@@ -154,8 +145,8 @@ cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask) {
   return mask;
 }
 
-/* One cell over a sequence; state: its initial states or NULL. Returns the first of its outputs. */
-static cn_edge run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
+/* One cell over a sequence; state: its initial states or NULL. */
+static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
     const cn_edge *state) {
   flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
   flags.act = cn_activation_epilogue(&p->cell->activation);
@@ -165,23 +156,28 @@ static cn_edge run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, c
   cn_edge in[7] = {cn_emit_compute(t, x), p->kernel, p->recurrent, p->bias, mask,
                    state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE, CN_NO_EDGE};
   if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
+  if (!t->status && cn_rnn_must_unroll(p) && cn_edge_type(t, x)->shape[1] > 0) {
+    cn_rnn_result unrolled = cn_rnn_unroll(t, p, flags, in[0], mask, in[5], in[6]);
+    t->compute = compute;
+    return unrolled;
+  }
   t->compute = compute;
   const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
   cn_edge first;
   cn_emit_many(t, op, &flags, in, p->kind == CN_RNN_LSTM ? 7 : 6, &first);
-  return first;
+  return (cn_rnn_result){first, {first + 1, first + 2}};
 }
 
-/* Runs the stack; last: the output; finals[i]: the final states (h, c) of part i begin at this edge. */
+/* Runs the stack; returns the output; finals[i].states: the final states of part i. */
 static cn_edge run_stack(cn_trace *t, const cn_rnn *s, const cn_rnn_part *parts, int n_parts, bool reversed, cn_edge x,
-                         cn_edge mask, const states *initial, cn_edge *finals) {
+                         cn_edge mask, const states *initial, cn_rnn_result *finals) {
   for (int i = 0; i < n_parts && !t->status; i++) {
     bool last = i == n_parts - 1;
     cn_rnn_attrs flags = {.sequences = !last || s->return_sequences, .go_backwards = i == 0 && s->go_backwards,
                           .zero_masked = last && s->zero_output_for_mask};
     const cn_edge *state = initial->n ? initial->edge + state_offset(parts, n_parts, i, reversed) : NULL;
-    x = run_part(t, &parts[i], flags, x, mask, state);
-    finals[i] = x + 1;
+    finals[i] = run_part(t, &parts[i], flags, x, mask, state);
+    x = finals[i].y;
     /* What follows a reversed cell sees its steps in processing order. */
     if (flags.go_backwards && mask != CN_NO_EDGE && !last) mask = cn_emit1(t, &cn_op_reverse,
         &(cn_ints_attrs){{1, {1}}}, mask);
@@ -190,11 +186,11 @@ static cn_edge run_stack(cn_trace *t, const cn_rnn *s, const cn_rnn_part *parts,
 }
 
 static void return_states(cn_trace *t, cn_call *c, const cn_rnn_part *parts, int n_parts, bool reversed,
-    const cn_edge *finals) {
+    const cn_rnn_result *finals) {
   for (int k = 0; k < n_parts; k++) {
     int i = reversed ? n_parts - 1 - k : k;
-    cn_call_return(t, c, cn_emit_compute(t, finals[i]), CN_NO_EDGE);
-    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, cn_emit_compute(t, finals[i] + 1), CN_NO_EDGE);
+    cn_call_return(t, c, cn_emit_compute(t, finals[i].states[0]), CN_NO_EDGE);
+    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, cn_emit_compute(t, finals[i].states[1]), CN_NO_EDGE);
   }
 }
 
@@ -209,17 +205,18 @@ static void kept_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int 
 }
 
 static void keep_states(cn_layer *l, cn_trace *t, const cn_rnn_part *parts, int n_parts, bool reversed,
-                        const cn_edge *finals) {
+                        const cn_rnn_result *finals) {
   int index = 0;
   for (int k = 0; k < n_parts; k++) {
     int part = reversed ? n_parts - 1 - k : k;
-    for (int i = 0; i < state_count(&parts[part], 1); i++) cn_trace_state_keep(t, l, index++, finals[part] + i);
+    for (int i = 0; i < state_count(&parts[part], 1); i++) cn_trace_state_keep(t, l, index++, finals[part].states[i]);
   }
 }
 
 void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t, cn_call *c) {
   const cn_rnn *s = l->settings;
-  cn_edge x = cn_emit_compute(t, c->in[0].data), given_mask = c->in[0].mask, finals[CN_RNN_MAX_CELLS];
+  cn_edge x = cn_emit_compute(t, c->in[0].data), given_mask = c->in[0].mask;
+  cn_rnn_result finals[CN_RNN_MAX_CELLS];
   if (t->status) return;
   const cn_type *type = cn_edge_type(t, x);
   if (type->rank != 3) {
@@ -253,8 +250,8 @@ void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "a cell is called on one time step and its %d state%s, not on %d", expected,
                   expected > 1 ? "s" : "", initial.n);
   cn_edge x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, cn_emit_compute(t, c->in[0].data));
-  cn_edge y = run_part(t, &part, (cn_rnn_attrs){0}, x, CN_NO_EDGE, initial.edge);
+  cn_rnn_result one = run_part(t, &part, (cn_rnn_attrs){0}, x, CN_NO_EDGE, initial.edge);
   if (t->status) return;
-  cn_call_return(t, c, y, CN_NO_EDGE);
-  return_states(t, c, &part, 1, false, (cn_edge[]){y + 1});
+  cn_call_return(t, c, one.y, CN_NO_EDGE);
+  return_states(t, c, &part, 1, false, &one);
 }

@@ -88,8 +88,6 @@ typedef struct cn_rnn {
 
 /* Puts in what a missing recurrent_activation, reset_after or forget_bias_init meant to the writer. */
 cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_error *e);
-/* Activations must be element-wise. */
-cn_status cn_rnn_check(cn_layer *l, cn_error *e);
 /* kernel (features, gates * u), recurrent_kernel (u, gates * u), bias (gates * u), (2, 3 u) for GRU with reset_after;
  * cuDNN classes: bias (2 * gates * u). features is the last dimension of in. */
 cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type *in, cn_error *e);
@@ -120,11 +118,20 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
 /* A cell called on its own: (x (b, in), states) -> (h, states). */
 void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
 
+typedef struct cn_rnn_result { cn_edge y, states[2]; } cn_rnn_result; /* h, and LSTM's c */
+/* Whether an activation is one that the ops do not take; a cell over (batch, time, features) without them, where the
+ * time is known. h, c: CN_NO_EDGE for zeros. */
+bool cn_rnn_must_unroll(const cn_rnn_part *p);
+cn_rnn_result cn_rnn_unroll(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask, cn_edge h,
+                            cn_edge c);
+
 /* Types of a cell's states for the input x of one step. Returns their number, -1 after an error. */
 int cn_cell_states(cn_layer *cell, const cn_type *x, cn_type *out, int cap, cn_error *e);
 /* Any cell over a sequence, step by step: cells that are no ops of their own. */
 void cn_rnn_lower_steps(cn_layer *l, cn_layer *cell, cn_trace *t, cn_call *c);
 cn_edge cn_rnn_step_of(cn_trace *t, cn_edge x, int64_t i);   /* (batch, time, …) -> (batch, …) */
+/* fresh where the mask (batch) of a step is true, else old (CN_NO_EDGE: zeros). */
+cn_edge cn_rnn_keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old);
 
 enum { CN_RNN_MAX_CELLS = 64, CN_RNN_MAX_STATES = 2 * CN_RNN_MAX_CELLS };
 

@@ -24,8 +24,7 @@ cn_edge cn_rnn_step_of(cn_trace *t, cn_edge x, int64_t i) {
 
 /* ---- Steps ---- */
 
-/* fresh where the mask of step i is true, else old (CN_NO_EDGE: zeros). */
-static cn_edge keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
+cn_edge cn_rnn_keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
   if (mask == CN_NO_EDGE || t->status) return fresh;
   if (old == CN_NO_EDGE) old = cn_emit_scalar(t, cn_edge_type(t, fresh)->dtype, 0);
   for (int d = cn_edge_type(t, fresh)->rank; d > 1; d--) mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){-1}, mask);
@@ -40,8 +39,8 @@ static void one_step(cn_trace *t, run *r, cn_edge x, cn_edge mask) {
     cn_trace_fail(t, CORNU_ERR_CALLBACK, "the cell \"%s\" (%s) gave %d states, its state_size has %d", r->cell->name,
                   r->cell->class_name, n - 1, r->n_states);
   if (t->status) return;
-  r->output = keep(t, mask, out[0].data, r->s->zero_output_for_mask ? CN_NO_EDGE : r->output);
-  for (int i = 0; i < r->n_states; i++) r->in[1 + i].data = keep(t, mask, out[1 + i].data, r->in[1 + i].data);
+  r->output = cn_rnn_keep(t, mask, out[0].data, r->s->zero_output_for_mask ? CN_NO_EDGE : r->output);
+  for (int i = 0; i < r->n_states; i++) r->in[1 + i].data = cn_rnn_keep(t, mask, out[1 + i].data, r->in[1 + i].data);
 }
 
 /* The outputs of all steps as (batch, time, …), or the last one. */

@@ -28,7 +28,6 @@ const cn_layer_type cn_layer_simple_rnn = {
     .settings_size = sizeof(cn_rnn),
     .fields = fields,
     .upgrade = upgrade,
-    .check = cn_rnn_check,
     .build = build,
     .lower = lower,
     .weights_path = "cell",
@@ -44,7 +43,6 @@ const cn_layer_type cn_layer_simple_rnn_cell = {
     .settings_size = sizeof(cn_rnn),
     .fields = cell_fields,
     .upgrade = upgrade,
-    .check = cn_rnn_check,
     .build = build,
     .lower = lower_cell,
 };
