@@ -50,6 +50,18 @@ def drawn(rng, name, shape):
     return rng.normal(0, np.sqrt(2 / np.prod(inputs)), shape)
 
 
+def soften(model):
+    """Weakens what residual branches add, as training does: depth would else blow rounding up to visible differences."""
+    order = getattr(model, "operations", model.layers)
+    for add in [layer for layer in model.layers if type(layer).__name__ == "Add"]:
+        ends = [tensor._keras_history[0] for tensor in add.input]
+        ends = [end.input._keras_history[0] if type(end).__name__ == "Dropout" else end for end in ends]
+        branch = max(ends, key=order.index)
+        weights = branch.get_weights() if getattr(branch, "weights", None) else []
+        if weights:  # scale and offset, or kernel and bias
+            branch.set_weights([0.3 * w for w in weights[:2]] + weights[2:])
+
+
 def calibrate(model, x, rng):
     """Takes the statistics of batch normalisations from x, off by some 20 % of their spread."""
     norms = [layer for layer in model.layers if hasattr(layer, "momentum")]
@@ -83,6 +95,7 @@ def randomise(keras, model, x, rng):
                            for name, old in zip(names, layer.get_weights())])
         if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
             layer.finalize_state()
+    soften(model)
     calibrate(model, x, rng)
     temper(keras, model, x)
 
