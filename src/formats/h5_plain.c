@@ -12,33 +12,51 @@ typedef struct plain { cn_hdf5 file; cn_mapping *mapping; } plain;
 
 /* ---- Opening: the whole file is looked through, so that one reader serves all of it ---- */
 
-typedef struct scan { const cn_hdf5 *file; uint64_t objects; int depth; } scan;
+typedef struct scan { const cn_hdf5 *file; uint64_t objects, bytes; int depth; } scan;
 
 static cn_status check_message(const cn_hdf5_message *m, cn_error *e) {
-  switch (m->type) {
-  case CN_HDF5_LINK_INFO:
-  case CN_HDF5_LINK: return cn_hdf5_outside(e, "groups of the second format");
-  case CN_HDF5_ATTRIBUTES: return cn_hdf5_outside(e, "attributes of the second format");
-  case CN_HDF5_LAYOUT: return m->size > 1 && m->data[1] > 2 ? cn_hdf5_outside(e, "virtual arrays") : CORNU_OK;
-  default: return CORNU_OK;
-  }
+  if (m->type != CN_HDF5_LAYOUT || m->size < 2) return CORNU_OK;
+  if (m->data[0] != 3 && m->data[0] != 4) return cn_hdf5_outside(e, "arrays of an older or newer layout");
+  if (m->data[0] == 4 && m->data[1] == 2) return cn_hdf5_outside(e, "chunks of the later format");
+  return m->data[1] > 2 ? cn_hdf5_outside(e, "virtual arrays") : CORNU_OK;
 }
 
-static cn_status scan_object(void *user, const char *name, uint64_t object, cn_error *e) {
-  scan *s = user;
-  (void)name;
-  if (object == CN_HDF5_NOWHERE) return CORNU_OK; /* a link elsewhere: whoever asks for it is told */
-  if (s->depth > cn_limits.max_depth || s->objects-- == 0)
-    return cn_fail(e, CORNU_ERR_LIMIT, "the groups of the HDF5 file are nested too deep, or in each other");
+static cn_status pass(void *user, const uint8_t *data, size_t size, cn_error *e) {
+  (void)user, (void)data, (void)size, (void)e;
+  return CORNU_OK;
+}
+
+static cn_status check_attributes(const cn_hdf5 *f, const cn_hdf5_message *m, cn_error *e) {
+  uint64_t heap, names;
+  CN_TRY(cn_hdf5_info(m, 2, &heap, &names, e));
+  return cn_hdf5_dense(f, heap, names, CN_HDF5_BY_ATTRIBUTE, pass, NULL, e);
+}
+
+/* Reads all messages of an object, and tells whether it is a group. */
+static cn_status scan_messages(scan *s, uint64_t object, bool *group, cn_error *e) {
   cn_hdf5_walk w;
   cn_hdf5_message m;
-  bool more = true, group = false;
+  bool more = true;
+  *group = false;
   CN_TRY(cn_hdf5_start(&w, s->file, object, e));
   while (more) {
     CN_TRY(cn_hdf5_next(&w, &m, &more, e));
     if (more) CN_TRY(check_message(&m, e));
-    group |= more && m.type == CN_HDF5_GROUP;
+    if (more && m.type == CN_HDF5_ATTRIBUTES) CN_TRY(check_attributes(s->file, &m, e));
+    *group |= more && (m.type == CN_HDF5_GROUP || m.type == CN_HDF5_LINK_INFO);
   }
+  s->bytes = s->bytes > w.bytes ? s->bytes - w.bytes : 0;
+  return CORNU_OK;
+}
+
+static cn_status scan_object(void *user, const char *name, uint64_t object, cn_error *e) {
+  scan *s = user;
+  bool group;
+  (void)name;
+  if (object == CN_HDF5_NOWHERE) return CORNU_OK; /* a link elsewhere: whoever asks for it is told */
+  if (s->depth > cn_limits.max_depth || s->objects-- == 0 || s->bytes == 0)
+    return cn_fail(e, CORNU_ERR_LIMIT, "the groups of the HDF5 file are nested too deep, or in each other");
+  CN_TRY(scan_messages(s, object, &group, e));
   if (!group) return CORNU_OK;
   s->depth++;
   cn_status status = cn_hdf5_members(s->file, object, scan_object, s, e);
@@ -60,8 +78,9 @@ cn_status cn_h5_plain_open(const char *path, cn_mapping *image, void **state, cn
   cn_status status = image ? CORNU_OK : cn_file_map(path, &f->mapping, e);
   if (!status) {
     status = cn_hdf5_open(&f->file, f->mapping->data, f->mapping->size, e);
-    scan s = {.file = &f->file, .objects = f->file.size / 16};
+    scan s = {.file = &f->file, .objects = f->file.size / 16, .bytes = 4 * f->file.size};
     if (!status) status = scan_object(&s, "", f->file.root, e);
+    f->file.checked = !status;
   }
   if (status) close_plain(f);
   else *state = f;
@@ -76,6 +95,7 @@ static cn_h5_kind find(void *state, const char *path) {
   cn_hdf5_message m;
   if (cn_hdf5_find(f, path, &object, NULL)) return CN_H5_NONE;
   if (!cn_hdf5_message_of(f, object, CN_HDF5_GROUP, &m, NULL) && m.data) return CN_H5_GROUP;
+  if (!cn_hdf5_message_of(f, object, CN_HDF5_LINK_INFO, &m, NULL) && m.data) return CN_H5_GROUP;
   return !cn_hdf5_message_of(f, object, CN_HDF5_LAYOUT, &m, NULL) && m.data ? CN_H5_ARRAY : CN_H5_NONE;
 }
 

@@ -1,6 +1,7 @@
-/* The part of HDF5 that Keras writes, read strictly: superblock 0 or 1, object headers and groups of the first format,
- * hard links, arrays contiguous, compact or in chunks, packed by gzip, shuffle and fletcher32. Every offset and size is checked against the file before it is
- * used, and work is bounded by the file's size. The numbers of sections refer to the HDF5 File Format Specification 3.0.
+/* The part of HDF5 that Keras and h5py write, read strictly: superblocks 0 to 3, object headers and groups of both
+ * formats, hard links, arrays contiguous, compact or in chunks with any index, packed by gzip, shuffle and fletcher32.
+ * Every offset and size is checked against the file before it is used, and work is bounded by the file's size. The
+ * numbers of sections refer to the HDF5 File Format Specification 3.0.
  *
  * CORNU_ERR_FORMAT: the file is damaged; CORNU_ERR_UNSUPPORTED: it is HDF5 outside of this part. */
 #ifndef CN_FORMATS_HDF5_H
@@ -9,8 +10,9 @@
 #include "ops/op.h"
 
 typedef struct cn_hdf5 {
-  const uint8_t *data;
+  const uint8_t *data; /* from the base address on: others' data may be in front */
   uint64_t size, root;
+  bool checked;        /* the check sums of all object headers are known to be right */
   struct cn_hdf5_indexes *indexes; /* of large groups; made when they are searched, by one thread at a time */
 } cn_hdf5;
 cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e); /* data is borrowed */
@@ -22,6 +24,16 @@ uint64_t cn_hdf5_number(const uint8_t *p, int bytes); /* little-endian, 1 to 8 b
 #define CN_HDF5_NOWHERE UINT64_MAX                    /* the undefined address */
 cn_status cn_hdf5_damaged(cn_error *e, const char *what);
 cn_status cn_hdf5_outside(cn_error *e, const char *what);
+/* Of the later formats: a block that begins with four letters and ends with the check sum of itself; NULL: it does not. */
+const uint8_t *cn_hdf5_block(const cn_hdf5 *f, uint64_t at, uint64_t length, const char *letters);
+uint32_t cn_hdf5_checksum(const uint8_t *p, size_t size);
+enum { CN_HDF5_BY_ID = 1, CN_HDF5_BY_LINK = 5, CN_HDF5_BY_ATTRIBUTE = 8, CN_HDF5_BY_CHUNK = 10 }; /* types of records */
+/* Calls `each` with the records of a tree of the second version, or with the objects of a fractal heap that its tree of
+ * names (of this type of records) knows. A status other than CORNU_OK from `each` stops. */
+typedef cn_status (*cn_hdf5_each)(void *user, const uint8_t *data, size_t size, cn_error *e);
+cn_status cn_hdf5_records(const cn_hdf5 *f, uint64_t tree, int type, cn_hdf5_each each, void *user, cn_error *e);
+cn_status cn_hdf5_dense(const cn_hdf5 *f, uint64_t heap, uint64_t names, int type, cn_hdf5_each each, void *user,
+                        cn_error *e);
 
 /* ---- Objects: an address, messages ---- */
 
@@ -36,6 +48,9 @@ enum { CN_HDF5_BLOCKS = 256 };
 typedef struct cn_hdf5_walk {
   const cn_hdf5 *file;
   int left;                                     /* messages */
+  size_t head;                                  /* of a message */
+  bool later;                                   /* of the second format */
+  uint64_t bytes;                               /* of the header so far */
   const uint8_t *at, *end;
   struct { uint64_t at, length; } blocks[CN_HDF5_BLOCKS]; /* where the header goes on */
   int n_blocks, block;
@@ -44,6 +59,9 @@ cn_status cn_hdf5_start(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_e
 cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error *e);
 /* The object's one message of this type; m->data NULL: it has none. */
 cn_status cn_hdf5_message_of(const cn_hdf5 *f, uint64_t object, int type, cn_hdf5_message *m, cn_error *e);
+
+/* Where a group's links or an object's attributes are when they are many, after a counter of so many bytes. */
+cn_status cn_hdf5_info(const cn_hdf5_message *m, size_t counter, uint64_t *heap, uint64_t *names, cn_error *e);
 
 /* Members of a group; object CN_HDF5_NOWHERE: a link to another place. A status other than CORNU_OK from visit stops. */
 typedef cn_status (*cn_hdf5_visit)(void *user, const char *name, uint64_t object, cn_error *e);

@@ -38,46 +38,86 @@ static bool signed_at(const cn_hdf5 *f, uint64_t at) {
   return p && memcmp(p, "\x89HDF\r\n\x1a\n", 8) == 0;
 }
 
-static cn_status check_signature(const cn_hdf5 *f, cn_error *e) {
+/* Others' data of 512, 1024, 2048 … bytes may be in front. */
+static cn_status find_signature(const cn_hdf5 *f, uint64_t *base, cn_error *e) {
+  *base = 0;
   if (signed_at(f, 0)) return CORNU_OK;
-  for (uint64_t at = 512; at && at < f->size; at *= 2)
-    if (signed_at(f, at)) return cn_hdf5_outside(e, "data of others in front");
+  for (*base = 512; *base && *base < f->size; *base *= 2)
+    if (signed_at(f, *base)) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_FORMAT, "not an HDF5 file");
 }
 
-/* Section II.A. */
-cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e) {
-  *f = (cn_hdf5){.data = data, .size = size, .indexes = cn_calloc(1, sizeof(struct cn_hdf5_indexes))};
-  if (!f->indexes) return cn_no_memory(e);
-  CN_TRY(check_signature(f, e));
+/* Section II.A, II.B: what both kinds of superblocks tell, and where they do. */
+static cn_status read_superblock(cn_hdf5 *f, uint64_t base, uint64_t *end, cn_error *e) {
   const uint8_t *p = cn_hdf5_bytes(f, 0, 16);
-  if (!p) return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
-  int more = p[8] == 1 ? 4 : 0;
-  if (p[8] > 1) return cn_hdf5_outside(e, "a superblock of a later format");
-  if (p[13] != 8 || p[14] != 8) return cn_hdf5_outside(e, "addresses of other than 8 bytes");
-  p = cn_hdf5_bytes(f, (uint64_t)(24 + more), 72);
-  if (!p) return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
-  if (cn_hdf5_number(p, 8) != 0) return cn_hdf5_outside(e, "a base address");
-  uint64_t end = cn_hdf5_number(p + 16, 8);
-  if (end > size)
-    return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it has %zu bytes and says %llu", size,
-                   (unsigned long long)end);
-  f->root = cn_hdf5_number(p + 40, 8);
+  bool later = p && p[8] > 1;
+  if (p && p[8] > 3) return cn_hdf5_outside(e, "a superblock of a later format");
+  uint64_t at = later ? 12 : p && p[8] == 1 ? 28 : 24;
+  if (!p || !cn_hdf5_bytes(f, 0, later ? 48 : at + 72))
+    return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it ends within its superblock");
+  if (later && cn_hdf5_checksum(p, 44) != cn_hdf5_number(p + 44, 4)) return cn_hdf5_damaged(e, "the superblock");
+  if (p[later ? 9 : 13] != 8 || p[later ? 10 : 14] != 8)
+    return cn_hdf5_outside(e, "addresses of other than 8 bytes");
+  if (cn_hdf5_number(p + at, 8) != base) return cn_hdf5_outside(e, "a base address elsewhere");
+  *end = cn_hdf5_number(p + at + 16, 8);
+  f->root = cn_hdf5_number(p + at + (later ? 24 : 40), 8);
   return CORNU_OK;
 }
 
-/* ---- Object headers, section IV.A.1.a ---- */
+cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e) {
+  uint64_t base, end = 0;
+  *f = (cn_hdf5){.data = data, .size = size, .indexes = cn_calloc(1, sizeof(struct cn_hdf5_indexes))};
+  if (!f->indexes) return cn_no_memory(e);
+  CN_TRY(find_signature(f, &base, e));
+  f->data += base;
+  f->size -= base;
+  CN_TRY(read_superblock(f, base, &end, e));
+  if (end <= size) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_FORMAT, "truncated HDF5 file: it has %zu bytes and says %llu", size,
+                 (unsigned long long)end);
+}
+
+/* ---- Object headers, section IV.A.1 ---- */
+
+static cn_status enter(cn_hdf5_walk *w, const uint8_t *p, uint64_t length, cn_error *e) {
+  w->bytes += length;
+  if (!p) return cn_hdf5_damaged(e, "a part of an object header outside of the file");
+  if (w->bytes > w->file->size) return cn_hdf5_damaged(e, "an object header larger than the file");
+  w->at = p;
+  w->end = p + length;
+  return CORNU_OK;
+}
+
+/* The second format: letters in front and a check sum behind every part. */
+static cn_status check_part(const cn_hdf5 *f, uint64_t at, uint64_t length, const char *letters, cn_error *e) {
+  const uint8_t *p = length >= 8 ? cn_hdf5_bytes(f, at, length) : NULL;
+  if (!p || memcmp(p, letters, 4) != 0) return cn_hdf5_damaged(e, "a part of an object header");
+  if (f->checked || cn_hdf5_block(f, at, length, letters)) return CORNU_OK;
+  return cn_hdf5_damaged(e, "an object header whose check sum is wrong");
+}
+
+static cn_status start_later(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_error *e) {
+  const uint8_t *p = cn_hdf5_bytes(f, object, 16);
+  unsigned flags = p[5];
+  uint64_t at = 6 + (flags & 32 ? 16 : 0) + (flags & 16 ? 4 : 0), width = 1U << (flags & 3);
+  const uint8_t *size = cn_hdf5_bytes(f, object + at, width);
+  if (p[4] != 2 || !size) return cn_hdf5_damaged(e, "an object header of an unknown version");
+  uint64_t length = cn_hdf5_number(size, (int)width);
+  at += width;
+  if (length > f->size) return cn_hdf5_damaged(e, "an object header that leaves the file");
+  CN_TRY(check_part(f, object, at + length + 4, "OHDR", e));
+  *w = (cn_hdf5_walk){.file = f, .left = 1 << 16, .head = flags & 4 ? 6 : 4, .later = true};
+  return enter(w, cn_hdf5_bytes(f, object + at, length), length, e);
+}
 
 cn_status cn_hdf5_start(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_error *e) {
   const uint8_t *p = cn_hdf5_bytes(f, object, 16);
   if (!p) return cn_hdf5_damaged(e, "an object outside of the file");
-  if (memcmp(p, "OHDR", 4) == 0) return cn_hdf5_outside(e, "object headers of the second format");
+  if (memcmp(p, "OHDR", 4) == 0) return start_later(w, f, object, e);
   if (p[0] != 1) return cn_hdf5_damaged(e, "an object header of an unknown version");
   uint64_t length = cn_hdf5_number(p + 8, 4);
-  *w = (cn_hdf5_walk){.file = f, .left = (int)cn_hdf5_number(p + 2, 2), .at = cn_hdf5_bytes(f, object + 16, length)};
-  if (!w->at) return cn_hdf5_damaged(e, "an object header that leaves the file");
-  w->end = w->at + length;
-  return CORNU_OK;
+  *w = (cn_hdf5_walk){.file = f, .left = (int)cn_hdf5_number(p + 2, 2), .head = 8};
+  return enter(w, cn_hdf5_bytes(f, object + 16, length), length, e);
 }
 
 static cn_status add_block(cn_hdf5_walk *w, const cn_hdf5_message *m, cn_error *e) {
@@ -87,21 +127,38 @@ static cn_status add_block(cn_hdf5_walk *w, const cn_hdf5_message *m, cn_error *
   return CORNU_OK;
 }
 
+static cn_status next_block(cn_hdf5_walk *w, cn_error *e) {
+  uint64_t at = w->blocks[w->block].at, length = w->blocks[w->block].length;
+  w->block++;
+  if (w->later) {
+    CN_TRY(check_part(w->file, at, length, "OCHK", e));
+    at += 4;
+    length -= 8;
+  }
+  return enter(w, cn_hdf5_bytes(w->file, at, length), length, e);
+}
+
+/* The message at w->at, and its flags; the first format has wider numbers. */
+static cn_status read_message(cn_hdf5_walk *w, cn_hdf5_message *m, unsigned *flags, cn_error *e) {
+  const uint8_t *p = w->at;
+  *flags = p[w->later ? 3 : 4];
+  *m = (cn_hdf5_message){w->later ? p[0] : (int)cn_hdf5_number(p, 2), p + w->head,
+                         (size_t)cn_hdf5_number(p + (w->later ? 1 : 2), 2)};
+  if (m->size > (size_t)(w->end - m->data)) return cn_hdf5_damaged(e, "a message that leaves its object header");
+  w->at = m->data + m->size;
+  w->left--;
+  return CORNU_OK;
+}
+
 cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error *e) {
   for (*more = false; w->left > 0;) {
-    if (w->end - w->at < 8) {
+    unsigned flags;
+    if ((size_t)(w->end - w->at) < w->head) {
       if (w->block == w->n_blocks) return CORNU_OK;
-      uint64_t length = w->blocks[w->block].length;
-      w->at = cn_hdf5_bytes(w->file, w->blocks[w->block++].at, length);
-      if (!w->at) return cn_hdf5_damaged(e, "a part of an object header outside of the file");
-      w->end = w->at + length;
+      CN_TRY(next_block(w, e));
       continue;
     }
-    unsigned flags = w->at[4];
-    *m = (cn_hdf5_message){(int)cn_hdf5_number(w->at, 2), w->at + 8, (size_t)cn_hdf5_number(w->at + 2, 2)};
-    if (m->size > (size_t)(w->end - m->data)) return cn_hdf5_damaged(e, "a message that leaves its object header");
-    w->at = m->data + m->size;
-    w->left--;
+    CN_TRY(read_message(w, m, &flags, e));
     if (m->type == CN_HDF5_CONTINUATION) {
       CN_TRY(add_block(w, m, e));
       continue;
@@ -110,7 +167,7 @@ cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error
     *more = true;
     return CORNU_OK;
   }
-  return CORNU_OK;
+  return w->later ? cn_hdf5_damaged(e, "an object header with too many messages") : CORNU_OK;
 }
 
 cn_status cn_hdf5_message_of(const cn_hdf5 *f, uint64_t object, int type, cn_hdf5_message *m, cn_error *e) {
@@ -145,13 +202,17 @@ static cn_status open_heap(group *g, uint64_t address) {
   return g->names ? CORNU_OK : cn_hdf5_damaged(g->e, "names of a group outside of the file");
 }
 
+/* Names end with a NUL in memory, and in a local heap. */
+static bool good_name(const char *text, size_t length) {
+  return length && !memchr(text, '/', length) && !memchr(text, 0, length) && cn_utf8_valid(text, length);
+}
+
 static cn_status visit_entry(group *g, const uint8_t *p) {
   uint64_t name = cn_hdf5_number(p, 8);
   if (name >= g->names_size) return cn_hdf5_damaged(g->e, "the name of a member");
   uint64_t most = g->names_size - name;
   const char *text = g->names + name, *end = memchr(text, 0, most > LONGEST_NAME ? LONGEST_NAME : (size_t)most);
-  if (!end || end == text || memchr(text, '/', (size_t)(end - text)) || !cn_utf8_valid(text, (size_t)(end - text)))
-    return cn_hdf5_damaged(g->e, "the name of a member");
+  if (!end || !good_name(text, (size_t)(end - text))) return cn_hdf5_damaged(g->e, "the name of a member");
   bool hard = cn_hdf5_number(p + 16, 4) != 2;
   return g->visit(g->user, text, hard ? cn_hdf5_number(p + 8, 8) : CN_HDF5_NOWHERE, g->e);
 }
@@ -183,14 +244,56 @@ static cn_status visit_node(group *g, uint64_t address, int level) {
   return CORNU_OK;
 }
 
+/* Groups of the second format, sections IV.A.2.c, IV.A.2.g: links are messages, or objects of a fractal heap. */
+static cn_status visit_link(void *user, const uint8_t *p, size_t size, cn_error *e) {
+  const group *g = user;
+  char name[LONGEST_NAME];
+  unsigned flags = size >= 2 && p[0] == 1 ? p[1] : 0;
+  size_t at = 2, width = (size_t)1 << (flags & 3);
+  int kind = flags & 8 && size > 2 ? p[at++] : 0;
+  at += (flags & 4 ? 8 : 0) + (flags & 16 ? 1 : 0);
+  if (size < 2 || p[0] != 1 || size < at + width) return cn_hdf5_damaged(e, "a link");
+  uint64_t length = cn_hdf5_number(p + at, (int)width);
+  at += width;
+  if (length >= LONGEST_NAME || length > size - at || !good_name((const char *)p + at, (size_t)length))
+    return cn_hdf5_damaged(e, "the name of a member");
+  memcpy(name, p + at, (size_t)length);
+  name[length] = 0;
+  at += (size_t)length;
+  if (kind == 0 && size - at < 8) return cn_hdf5_damaged(e, "a link");
+  return g->visit(g->user, name, kind == 0 ? cn_hdf5_number(p + at, 8) : CN_HDF5_NOWHERE, e);
+}
+
+cn_status cn_hdf5_info(const cn_hdf5_message *m, size_t counter, uint64_t *heap, uint64_t *names, cn_error *e) {
+  size_t at = 2 + (m->size >= 2 && m->data[1] & 1 ? counter : 0);
+  if (m->size < at + 16 || m->data[0] != 0) return cn_hdf5_damaged(e, "the place of links or attributes");
+  *heap = cn_hdf5_number(m->data + at, 8);
+  *names = cn_hdf5_number(m->data + at + 8, 8);
+  return CORNU_OK;
+}
+
+static cn_status visit_links(group *g, uint64_t object, const cn_hdf5_message *info) {
+  cn_hdf5_walk w;
+  cn_hdf5_message m;
+  bool more = true;
+  uint64_t heap, names;
+  CN_TRY(cn_hdf5_start(&w, g->file, object, g->e));
+  while (more) {
+    CN_TRY(cn_hdf5_next(&w, &m, &more, g->e));
+    if (more && m.type == CN_HDF5_LINK) CN_TRY(visit_link(g, m.data, m.size, g->e));
+  }
+  CN_TRY(cn_hdf5_info(info, 8, &heap, &names, g->e));
+  return cn_hdf5_dense(g->file, heap, names, CN_HDF5_BY_LINK, visit_link, g, g->e);
+}
+
 cn_status cn_hdf5_members(const cn_hdf5 *f, uint64_t object, cn_hdf5_visit visit, void *user, cn_error *e) {
   cn_hdf5_message m;
+  group g = {.file = f, .nodes = f->size / 24, .visit = visit, .user = user, .e = e};
   CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_LINK_INFO, &m, e));
-  if (m.data) return cn_hdf5_outside(e, "groups of the second format");
+  if (m.data) return visit_links(&g, object, &m);
   CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_GROUP, &m, e));
   if (!m.data) return cn_fail(e, CORNU_ERR_FORMAT, "it is not a group");
   if (m.size < 16) return cn_hdf5_damaged(e, "a group");
-  group g = {.file = f, .nodes = f->size / 24, .visit = visit, .user = user, .e = e};
   CN_TRY(open_heap(&g, cn_hdf5_number(m.data + 8, 8)));
   return visit_node(&g, cn_hdf5_number(m.data, 8), -1);
 }

@@ -49,7 +49,7 @@ cn_status cn_hdf5_read_type(const uint8_t *p, size_t size, cn_hdf5_type *out, cn
   if (size < 8) return cn_hdf5_damaged(e, "a type");
   int version = p[0] >> 4, bits = (int)cn_hdf5_number(p + 1, 3);
   *out = (cn_hdf5_type){.kind = p[0] & 15, .size = (size_t)cn_hdf5_number(p + 4, 4)};
-  if (version < 1 || version > 3 || !out->size) return cn_hdf5_damaged(e, "a type");
+  if (version < 1 || version > 5 || !out->size) return cn_hdf5_damaged(e, "a type");
   const uint8_t *properties = p + 8;
   size_t rest = size - 8;
   switch (out->kind) {
@@ -135,16 +135,26 @@ static cn_status read_attribute(const cn_hdf5_message *m, const char *name, cn_h
   return CORNU_OK;
 }
 
+typedef struct search { const char *name; cn_hdf5_attribute *out; } search;
+
+static cn_status match_attribute(void *user, const uint8_t *data, size_t size, cn_error *e) {
+  search *s = user;
+  cn_hdf5_message m = {CN_HDF5_ATTRIBUTE, data, size};
+  return s->out->found ? CORNU_OK : read_attribute(&m, s->name, s->out, e);
+}
+
 cn_status cn_hdf5_attribute_of(const cn_hdf5 *f, uint64_t object, const char *name, cn_hdf5_attribute *out, cn_error *e) {
   *out = (cn_hdf5_attribute){0};
+  search s = {name, out};
+  uint64_t heap = CN_HDF5_NOWHERE, names = CN_HDF5_NOWHERE;
   cn_hdf5_walk w;
   cn_hdf5_message m;
   bool more = true;
   CN_TRY(cn_hdf5_start(&w, f, object, e));
   while (!out->found) {
     CN_TRY(cn_hdf5_next(&w, &m, &more, e));
-    if (!more) return CORNU_OK;
-    if (m.type == CN_HDF5_ATTRIBUTES) return cn_hdf5_outside(e, "attributes of the second format");
+    if (!more) return cn_hdf5_dense(f, heap, names, CN_HDF5_BY_ATTRIBUTE, match_attribute, &s, e);
+    if (m.type == CN_HDF5_ATTRIBUTES) CN_TRY(cn_hdf5_info(&m, 2, &heap, &names, e));
     if (m.type == CN_HDF5_ATTRIBUTE) CN_TRY(read_attribute(&m, name, out, e));
   }
   return CORNU_OK;

@@ -39,7 +39,17 @@ with h5py.File("plain.h5", "w") as f:
     kinds(f)
 with h5py.File("kinds.h5", "w", userblock_size=512) as f:
     kinds(f)
+    f["type"] = np.dtype("float32")
+    f.create_dataset("shared", data=np.zeros(2), dtype=f["type"])
     f.create_dataset("packed", data=np.arange(1000, dtype="float32").reshape(50, 20), chunks=(16, 20), compression="gzip", shuffle=True, fletcher32=True)
+
+# The later formats: many links and attributes in fractal heaps, few ones in the header, others' data in front.
+with h5py.File("latest.h5", "w", libver="latest", userblock_size=512) as f:
+    kinds(f)
+    for i in range(1500):
+        f["many/layer_%d" % i] = f["scalar"]
+    f.attrs["long"] = np.array([b"%040d" % i for i in range(2000)])
+    f.attrs["middle"] = np.array([b"%040d" % i for i in range(60)])
 
 # What must be refused.
 

@@ -35,7 +35,7 @@ function TestBadInput:testFiles()
   fails('plain.h5 > an HDF5 file without a Keras model (no attribute "model_config")', cornu.load,
         "tests/formats/plain.h5")
   fails("cut.h5 > truncated HDF5 file", cornu.load, "tests/formats/cut.h5")
-  fails("kinds.h5 > the HDF5 file has data of others in front, which Keras does not write: if you know where it is from, "
+  fails("kinds.h5 > the HDF5 file has messages that objects share, which Keras does not write: if you know where it is from, "
     .. "load it with trusted = true", cornu.load, "tests/formats/kinds.h5")
   fails("give this file as its weights", cornu.load, "tests/formats/renamed.weights.h5")
   fails("an archive of arrays (.npz), not a model", cornu.load, digits .. "expected.npz")
