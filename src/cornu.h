@@ -335,8 +335,9 @@ typedef struct cornu_load_options {
                               * stand files that are made to harm */
 } cornu_load_options;
 
-/* path: .h5/.hdf5, .keras, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the name. weights: NULL, or .h5,
- * .weights.h5, a full model. The caller releases the model. */
+/* path: .h5/.hdf5, .keras, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the name; or
+ * the JSON itself, a text that begins with "{" (the model's path is "" then). weights: NULL, or .h5, .weights.h5, a full
+ * model. The caller releases the model. */
 CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
                                         cornu_model **out, cornu_error *e);
 CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options,
@@ -511,8 +512,9 @@ typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tens
 CORNU_API cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user, cornu_error *e);
 CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n,
                                       bool compress, cornu_error *e);
-/* The arrays that the model's own file keeps of its optimizer, read now: by the names of weight_names in .h5 (Keras 1 to
- * 3, "Adam/iter:0"), by number in .keras ("0", "1", … in the order of optimizer.variables). None: visit is not called. */
+/* The arrays that the file of the weights (the last of several that has any) keeps of the optimizer, read now and with the
+ * trust it was loaded with: by the names of weight_names in .h5 (Keras 1 to 3, "Adam/iter:0"), by number in .keras and
+ * .weights.h5 ("0", "1", … in the order of optimizer.variables). None: visit is not called. */
 CORNU_API cornu_status cornu_model_optimizer_weights(const cornu_model *m, cornu_npz_visit visit, void *user,
                                                      cornu_error *e);
 /* PNG or JPEG to a uint8 tensor (height, width, channels): channels 1 grey, 3 RGB, 4 RGBA, 0 as in the file. */

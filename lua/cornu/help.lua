@@ -7,7 +7,8 @@ local registry = require "cornu.registry"
 local text = {
   -- models
   { "load", 'cornu.load(path [, weights] [, options]) → model', [[
-Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder; the content decides, not the name.
+Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder; the content decides, not the name. In place of a
+path a text that begins with "{" is the JSON itself.
 weights: a second file (.h5, .weights.h5, a full model). options:
   by_name = true          weights to layers by name instead of by order
   skip_mismatch = true    leave weights whose shape differs as they are
@@ -84,9 +85,9 @@ model:set_weights{["conv1/bias"] = cornu.zeros(16)}. All or none are set.]] },
   { "model:training_config", "model:training_config() → table", [[
 What compile was given, as the file has it: optimizer, loss, metrics …; nil for a model that was not compiled.]] },
   { "model:optimizer_weights", "model:optimizer_weights() → {name = tensor}", [[
-What the model's own file keeps of its optimizer (steps taken, momenta), read from the file when it is asked for. In .h5
-files the names are those of Keras ("Adam/iter:0"), in .keras files numbers in the optimizer's order: "0", "1" … Empty
-when the file keeps none.]] },
+What the file of the weights keeps of the optimizer (steps taken, momenta), read from the file when it is asked for; of
+several files loaded, the last that keeps any. In .h5 files the names are those of Keras ("Adam/iter:0"), in .keras and
+.weights.h5 files numbers in the optimizer's order: "0", "1" … Empty when no file keeps any.]] },
   { "model:load_weights", "model:load_weights(path [, {by_name =, skip_mismatch =, backend =, data_format =}]) → model",
     "Reads weights into the layers." },
   { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[

@@ -35,6 +35,10 @@ enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2, CN_SOURCE_TRUSTED = 4 };
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e);
 void cn_source_close(cn_source *s);
 const char *cn_base_name(const char *path);
+/* Whether the path is no path but the JSON itself: a text that begins with "{". A file of that name comes first. */
+bool cn_source_is_text(const char *path);
+/* The group in which the source keeps arrays of an optimizer, NULL: none. *numbered: by number, not by name. */
+const char *cn_source_optimizer(const cn_source *s, bool *numbered);
 /* The text at "assets/<path>/<name>" of a .keras archive or folder, within the limit of texts; NULL: it has none. The
  * caller frees *text with cn_free. */
 cn_status cn_source_asset(cn_source *s, const char *path, const char *name, char **text, size_t *length, cn_error *e);

@@ -26,36 +26,48 @@ static cn_status open_weights(const char *path, const cornu_load_options *option
   return CORNU_ERR_FORMAT;
 }
 
-static cn_status load_from(cn_model *m, cn_source *s, const cornu_load_options *options, cn_error *e) {
+/* A file without an optimizer leaves what an earlier one gave. */
+static cn_status note_optimizer(cn_model *m, const cn_source *s, const char *path, bool trusted, cn_error *e) {
+  bool numbered;
+  if (!cn_source_optimizer(s, &numbered)) return CORNU_OK;
+  m->optimizer_trusted = trusted;
+  if (m->optimizer_path && strcmp(m->optimizer_path, path) == 0) return CORNU_OK;
+  m->optimizer_path = cn_arena_string(&m->arena, path);
+  return m->optimizer_path ? CORNU_OK : cn_no_memory(e);
+}
+
+static cn_status load_from(cn_model *m, cn_source *s, const char *path, const cornu_load_options *options,
+                           cn_error *e) {
   cn_origin origin;
   cn_status status = cn_origin_of_weights(s, &m->origin, options, &origin, e);
   if (!status && m->unknown_input && !m->built)
     status = cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "the model does not tell the shape of its input, so its weights have no shapes yet");
   if (!status) status = cn_weights_load(m, s, &origin, options, e);
+  if (!status) status = note_optimizer(m, s, path, options->trusted, e);
   return status ? cn_at(e, status, "%s", s->name) : CORNU_OK;
 }
 
 static bool set_texts(cn_model *m, const cn_source *s, const char *path) {
-  m->path = cn_arena_string(&m->arena, path);
+  m->path = cn_arena_string(&m->arena, cn_source_is_text(path) ? "" : path);
   m->keras_version = cn_arena_string(&m->arena, *s->version ? s->version : s->weights_version);
   m->backend = cn_arena_string(&m->arena, *s->backend ? s->backend : m->origin.theano ? "theano" : "");
   if (s->training) m->training_config = cn_value_copy(&m->arena, s->training);
   return m->path && m->keras_version && m->backend && (!s->training || m->training_config);
 }
 
-/* source: the config; weights: NULL, or where the weights are (may be source). */
-static cn_status make_model(cn_source *source, cn_source *weights, const cornu_load_options *options, const char *path,
-                            cn_custom_set *customs, cn_model **out, cn_error *e) {
+/* source: the config, at paths[0]; weights: NULL, or where the weights are (may be source), at paths[1]. */
+static cn_status make_model(cn_source *source, cn_source *weights, const cornu_load_options *options,
+                            const char *const paths[2], cn_custom_set *customs, cn_model **out, cn_error *e) {
   cn_origin origin;
   cn_model *m = NULL;
   cn_status status = cn_origin_of(source, weights, options, &origin, e);
   if (!status) status = cn_model_from_config(source->config, &origin, customs, &m, e);
-  if (!status && !set_texts(m, source, path)) status = cn_no_memory(e);
+  if (!status && !set_texts(m, source, paths[0])) status = cn_no_memory(e);
   if (!status && weights) status = cn_weights_declare(m, source, weights, e);
   if (!status) status = cn_model_build(m, e);
   if (status) cn_at(e, status, "%s", source->name);
-  else if (weights) status = load_from(m, weights, options, e);
+  else if (weights) status = load_from(m, weights, paths[1], options, e);
   if (!status) {
     status = cn_model_init_weights(m, options->seed, e);
     if (status) cn_at(e, status, "%s", source->name);
@@ -85,7 +97,8 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   if (!status) status = need_config(&source, e);
   if (!status && weights) status = open_weights(weights, &options, &other, e);
   cn_source *from = weights ? &other : source.layout ? &source : NULL;
-  if (!status) status = make_model(&source, from, &options, path, customs, out, e);
+  const char *const paths[] = {path, weights ? weights : path};
+  if (!status) status = make_model(&source, from, &options, paths, customs, out, e);
   cn_source_close(&other);
   cn_source_close(&source);
   cn_custom_set_drop(customs);
@@ -99,7 +112,7 @@ cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const co
   if (!m || !path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "path of the weights" : "model");
   CN_TRY(read_options(given, &options, e));
   CN_TRY(open_weights(path, &options, &s, e));
-  cn_status status = load_from(m, &s, &options, e);
+  cn_status status = load_from(m, &s, path, &options, e);
   cn_source_close(&s);
   return status;
 }

@@ -45,19 +45,28 @@ static cn_status visit_numbered(reading *r, const char *group) {
   return CORNU_OK;
 }
 
+const char *cn_source_optimizer(const cn_source *s, bool *numbered) {
+  static const char *const groups[] = {"optimizer/vars", "optimizer_weights"};
+  for (int i = 0; s->h5 && i < CN_COUNT(groups); i++) {
+    *numbered = i == 0;
+    if (cn_h5_find(s->h5, groups[i]) == CN_H5_GROUP) return groups[i];
+  }
+  return NULL;
+}
+
 static cn_status visit_all(reading *r) {
-  cn_h5 *f = r->source->h5;
-  if (!f) return CORNU_OK;
-  if (cn_h5_find(f, "optimizer/vars") == CN_H5_GROUP) return visit_numbered(r, "optimizer/vars");
-  if (cn_h5_find(f, "optimizer_weights") == CN_H5_GROUP) return visit_named(r, "optimizer_weights");
-  return CORNU_OK;
+  bool numbered;
+  const char *group = cn_source_optimizer(r->source, &numbered);
+  if (!group) return CORNU_OK;
+  return numbered ? visit_numbered(r, group) : visit_named(r, group);
 }
 
 cornu_status cornu_model_optimizer_weights(const cornu_model *m, cornu_npz_visit visit, void *user, cornu_error *e) {
   cn_source source;
   if (!m || !visit) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "visitor" : "model");
-  if (!m->path || !*m->path) return CORNU_OK;
-  CN_TRY(cn_source_open(m->path, CN_SOURCE_WEIGHTS, &source, e));
+  if (!m->optimizer_path) return CORNU_OK;
+  int parts = CN_SOURCE_WEIGHTS | (m->optimizer_trusted ? CN_SOURCE_TRUSTED : 0);
+  CN_TRY(cn_source_open(m->optimizer_path, parts, &source, e));
   reading r = {.source = &source, .visit = visit, .user = user, .e = e};
   cn_status status = visit_all(&r);
   if (status && status != CORNU_ERR_CALLBACK) cn_at(e, status, "%s", source.name);

@@ -206,6 +206,12 @@ static cn_status open_shards(const char *path, const cn_value *index, int parts,
   return status;
 }
 
+static cn_status set_whole(cn_source *s, const cn_value *v, cn_error *e) {
+  s->version = text_of(v, "keras_version");
+  s->backend = text_of(v, "backend");
+  return set_config(s, v, e);
+}
+
 static cn_status open_text(const char *path, bool yaml, int parts, cn_source *s, cn_error *e) {
   char *text;
   size_t size;
@@ -217,9 +223,23 @@ static cn_status open_text(const char *path, bool yaml, int parts, cn_source *s,
   cn_free(text);
   CN_TRY(status);
   if (cn_value_is(cn_value_find(v, "weight_map"), CORNU_DICT)) return open_shards(path, v, parts, s, e);
-  s->version = text_of(v, "keras_version");
-  s->backend = text_of(v, "backend");
-  return set_config(s, v, e);
+  return set_whole(s, v, e);
+}
+
+bool cn_source_is_text(const char *path) {
+  return path[strspn(path, " \t\r\n")] == '{' && !cn_file_exists(path) && !cn_file_is_folder(path);
+}
+
+/* model.to_json() in place of a path. */
+static cn_status open_given(const char *text, cn_source *s, cn_error *e) {
+  cn_value *v;
+  size_t length = strlen(text);
+  s->name = "the JSON text";
+  s->json = true;
+  if (length > cn_limits.max_text_bytes)
+    return cn_fail(e, CORNU_ERR_LIMIT, "%zu bytes are more than the limit of %zu", length, cn_limits.max_text_bytes);
+  CN_TRY(parse_json(s, text, length, &v, e));
+  return set_whole(s, v, e);
 }
 
 /* ---- HDF5 ---- */
@@ -405,10 +425,12 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
   content what = JSON;
   *s = (cn_source){.name = cn_base_name(path), .version = "", .backend = "", .group = "", .weights_version = ""};
   cn_error why;
-  cn_status status = sniff(path, &what, &why);
+  bool given = cn_source_is_text(path);
+  cn_status status = given ? CORNU_OK : sniff(path, &what, &why);
   bool named = status && strncmp(why.message, path, strlen(path)) == 0;
   if (status) return cn_fail(e, status, "%s%s%s", named ? "" : path, named ? "" : ": ", why.message);
-  switch (what) {
+  if (given) status = open_given(path, s, e);
+  else switch (what) {
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;
     case KERAS_FOLDER: status = open_folder(path, parts, s, e); break;

@@ -299,6 +299,8 @@ static cn_status describe(assembler *s) {
   m->customs = from && from->customs ? cn_custom_set_share(from->customs) : NULL;
   if (from) {
     m->path = cn_arena_string(&m->arena, from->path);
+    if (from->optimizer_path) m->optimizer_path = cn_arena_string(&m->arena, from->optimizer_path);
+    m->optimizer_trusted = from->optimizer_trusted;
     m->keras_version = cn_arena_string(&m->arena, from->keras_version);
     m->backend = cn_arena_string(&m->arena, from->backend);
   }

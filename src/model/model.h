@@ -25,6 +25,8 @@ struct cornu_model {
   atomic_int references;
   cn_arena arena;
   const char *name, *class_name, *path, *keras_version, *backend;
+  const char *optimizer_path;    /* the file that keeps the optimizer of the loaded weights; NULL: none does */
+  bool optimizer_trusted;        /* as what that file was read */
   bool sequential;
   cn_origin origin;
   cn_value *config;              /* as read */

@@ -47,6 +47,27 @@ function TestFiles:test_optimizer()
   lu.assertNil(cornu.load "tests/formats/two.json":training_config())
 end
 
+function TestFiles:test_optimizer_of_other_files()
+  local file = "tests/formats/compiled3.keras"
+  local config = cornu.json.encode(cornu.load(file).config)
+  local apart, bare = cornu.load(config, file), cornu.load(config)
+  same(apart:optimizer_weights()["0"], 2, "int64")
+  lu.assertEquals(bare:optimizer_weights(), {})
+  same(bare:load_weights(file):optimizer_weights()["0"], 2, "int64")
+end
+
+function TestFiles:test_json_in_place_of_a_path()
+  local f = assert(io.open "tests/formats/two.json")
+  local json = "\n " .. f:read "*a"
+  f:close()
+  local model = cornu.load(json, "tests/formats/two.h5")
+  lu.assertEquals(model.path, "")
+  lu.assertEquals(cornu.check_modeltype(json), "Sequential")
+  same(model(cornu.ones(1, 3)), cornu.load("tests/formats/two.h5")(cornu.ones(1, 3)):totable())
+  fails("the JSON text > ", cornu.load, json:sub(1, 90))
+  fails("the JSON text > the JSON {", cornu.load, '{"weight_map": {"/layers": "a.weights.h5"}}')
+end
+
 function TestFiles:test_errors()
   fails("no-such-file.npz", cornu.load_npz, "no-such-file.npz")
   fails("no-such-file.npy", cornu.load_npy, "no-such-file.npy")
