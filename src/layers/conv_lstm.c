@@ -53,8 +53,9 @@ static cn_status check(cn_layer *l, int spatial, cn_error *e) {
   if (!gates)
     s->recurrent_activation.act = l->origin.keras >= 3 ? (cn_act){.kind = CN_ACT_SIGMOID}
                                                        : (cn_act){.kind = CN_ACT_HARD_SIGMOID, .a = 0.2, .b = 0.5};
-  if (s->conv.activation.kind != CN_ACTIVATION_ELEMENT || s->recurrent_activation.kind != CN_ACTIVATION_ELEMENT)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its activations must be element-wise");
+  bool plain = s->conv.activation.kind == CN_ACTIVATION_ELEMENT && s->recurrent_activation.kind == CN_ACTIVATION_ELEMENT;
+  if (!plain && cn_channels_first(l, s->conv.data_format, spatial))   /* steps run in channels-last order */
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "with channels_first its activations must be element-wise");
   if (s->time_major) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"time_major\" is true, which is not supported");
   return cn_spatial_check(l, s->conv.padding, spatial, e);
 }
@@ -154,10 +155,6 @@ typedef struct steps {
   cn_edge h, c, output;            /* CN_NO_EDGE: zeros */
 } steps;
 
-static cn_edge act(cn_trace *t, const cn_activation *a, cn_edge x) {
-  return cn_emit1(t, &cn_op_activation, &(cn_act_attrs){.act = cn_activation_epilogue(a)}, x);
-}
-
 /* Where the mask of this step is false the old value stays; none is zeros. */
 static cn_edge keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
   if (mask == CN_NO_EDGE) return fresh;
@@ -185,10 +182,11 @@ static void one_step(cn_trace *t, steps *p, int64_t i) {
   }
   if (cn_emit_many(t, &cn_op_split, &(cn_split_attrs){-1, GATES}, &gates, 1, &gate) != GATES) return;
   const cn_activation *squash = &p->s->recurrent_activation, *bend = &p->s->conv.activation;
-  cn_edge fresh = cn_emit2(t, &cn_op_mul, NULL, act(t, squash, gate), act(t, bend, gate + 2));
-  cn_edge forget = act(t, squash, gate + 1), out = act(t, squash, gate + 3), mask = mask_at(t, p, i);
+  cn_edge in = cn_activation_emit(t, squash, gate), forget = cn_activation_emit(t, squash, gate + 1);
+  cn_edge fresh = cn_emit2(t, &cn_op_mul, NULL, in, cn_activation_emit(t, bend, gate + 2));
+  cn_edge out = cn_activation_emit(t, squash, gate + 3), mask = mask_at(t, p, i);
   if (p->c != CN_NO_EDGE) fresh = cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, forget, p->c), fresh);
-  cn_edge h = cn_emit2(t, &cn_op_mul, NULL, out, act(t, bend, fresh));
+  cn_edge h = cn_emit2(t, &cn_op_mul, NULL, out, cn_activation_emit(t, bend, fresh));
   bool zeros = p->s->zero_output_for_mask && p->l->origin.keras >= 3;
   p->output = keep(t, mask, h, zeros ? CN_NO_EDGE : p->output);
   p->h = keep(t, mask, h, p->h);
