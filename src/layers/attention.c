@@ -85,8 +85,9 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   return s->score_mode == CONCAT ? cn_layer_add_weight(l, "concat_score_weight", 0, NULL, true, &ones, e) : CORNU_OK;
 }
 
+/* The features of the query; before Keras 3 those of the value. They differ where one of them is 1. */
 static cn_status build_additive(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
-  (void)n_in;
+  if (l->origin.keras < 3 && n_in > 1) in++;
   static const cn_value glorot = {.kind = CORNU_STRING, .count = 14, .s = "glorot_uniform"};
   if (!((const settings *)l->settings)->use_scale || in->rank < 1) return CORNU_OK;
   return cn_layer_add_weight(l, "scale", 1, &in->shape[in->rank - 1], true, &glorot, e);

@@ -57,7 +57,7 @@ static cn_edge join(cn_trace *t, cn_edge x, int kept, const int *groups, int n) 
   for (int i = 0; i < kept; i++) a.shape.v[i] = CN_DIM_COPY;
   for (int i = 0; i < n; at += groups[i++]) {
     int64_t size = joined(type.shape + at, groups[i]);
-    a.shape.v[kept + i] = size < 0 && !open ? CN_DIM_INFER : size;
+    a.shape.v[kept + i] = size >= 0 ? size : open ? CN_DIM_OPEN : CN_DIM_INFER;
     open |= size < 0;
   }
   return type.rank == kept + n && at == type.rank && n == 0 ? x : cn_emit1(t, &cn_op_reshape, &a, x);
@@ -73,7 +73,7 @@ static cn_edge split(cn_trace *t, cn_edge y, int batch, const cn_type *a, int ro
     int64_t size = i < rows ? a->shape[batch + i] : b->shape[columns_at + i - rows];
     int place = batch + i;
     if (size < 0 && rows == 1 && i == 0) out.shape.v[place] = CN_DIM_COPY;
-    else if (size < 0 && open++ == 0) out.shape.v[place] = CN_DIM_INFER;
+    else if (size < 0) out.shape.v[place] = open++ == 0 ? CN_DIM_INFER : CN_DIM_OPEN;
     else out.shape.v[place] = size;
   }
   return cn_emit1(t, &cn_op_reshape, &out, y);
