@@ -17,7 +17,6 @@ typedef struct scan { const cn_hdf5 *file; uint64_t objects, bytes; int depth; }
 static cn_status check_message(const cn_hdf5_message *m, cn_error *e) {
   if (m->type != CN_HDF5_LAYOUT || m->size < 2) return CORNU_OK;
   if (m->data[0] != 3 && m->data[0] != 4) return cn_hdf5_outside(e, "arrays of an older or newer layout");
-  if (m->data[0] == 4 && m->data[1] == 2) return cn_hdf5_outside(e, "chunks of the later format");
   return m->data[1] > 2 ? cn_hdf5_outside(e, "virtual arrays") : CORNU_OK;
 }
 

@@ -83,7 +83,11 @@ typedef struct cn_hdf5_type {
   bool text;           /* a string, of variable length when kind is CN_HDF5_VLEN */
   int padding;         /* of strings of fixed length: 0 ends at a NUL, 1 NULs, 2 spaces */
 } cn_hdf5_type;
-typedef struct cn_hdf5_space { int rank; int64_t shape[CN_MAX_RANK], count; } cn_hdf5_space; /* nothing: count 0, rank -1 */
+typedef struct cn_hdf5_space { /* nothing: count 0, rank -1 */
+  int rank;
+  int64_t shape[CN_MAX_RANK], count;
+  uint64_t most[CN_MAX_RANK]; /* what the shape may grow to, UINT64_MAX: without an end */
+} cn_hdf5_space;
 
 cn_status cn_hdf5_read_type(const uint8_t *p, size_t size, cn_hdf5_type *out, cn_error *e);
 cn_status cn_hdf5_read_space(const uint8_t *p, size_t size, cn_hdf5_space *out, cn_error *e);
@@ -100,12 +104,17 @@ cn_status cn_hdf5_heap(const cn_hdf5 *f, const uint8_t *element, const uint8_t *
                        cn_error *e);
 
 typedef struct cn_hdf5_filter { int id; size_t value; } cn_hdf5_filter;
+enum { CN_HDF5_SINGLE = 1, CN_HDF5_IMPLICIT, CN_HDF5_FIXED, CN_HDF5_GROWING, CN_HDF5_TREE }; /* indexes of chunks */
 typedef struct cn_hdf5_array {
   cn_hdf5_type type;
   cn_hdf5_space space;
   const uint8_t *data; /* inside the file; NULL: never written, or in chunks */
   bool chunked;
-  uint64_t tree;       /* of the chunks */
+  int index;           /* 0: a tree of the first version */
+  uint64_t tree;       /* where the index is; the chunk itself, or the first one */
+  bool single;         /* a single chunk that is packed: its size, its mask */
+  uint64_t single_bytes;
+  uint32_t single_mask;
   int64_t chunk[CN_MAX_RANK], n_chunks;
   size_t chunk_bytes;
   cn_hdf5_filter filters[8];
@@ -117,6 +126,14 @@ cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_erro
 cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e);
 /* What the messages say of chunks and filters; type and space are known. */
 cn_status cn_hdf5_read_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e);
+cn_status cn_hdf5_read_later_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e);
+cn_status cn_hdf5_set_chunk(cn_hdf5_array *out, int axis, uint64_t size, cn_error *e);
 cn_status cn_hdf5_read_filters(const cn_hdf5_message *m, cn_hdf5_array *out, cn_error *e);
+
+/* A chunk: where it is, its first element, and which filters (bits of the mask) were left out. */
+typedef struct cn_hdf5_chunk { uint64_t address, bytes; uint32_t mask; int64_t first[CN_MAX_RANK]; } cn_hdf5_chunk;
+typedef cn_status (*cn_hdf5_chunk_visit)(void *user, const cn_hdf5_chunk *chunk, cn_error *e);
+/* The chunks that an index of the later layout knows. */
+cn_status cn_hdf5_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_chunk_visit visit, void *user, cn_error *e);
 
 #endif

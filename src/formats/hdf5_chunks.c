@@ -44,26 +44,31 @@ cn_status cn_hdf5_read_filters(const cn_hdf5_message *m, cn_hdf5_array *out, cn_
   return CORNU_OK;
 }
 
+cn_status cn_hdf5_set_chunk(cn_hdf5_array *out, int axis, uint64_t size, cn_error *e) {
+  if (axis == 0) {
+    out->chunked = true;
+    out->chunk_bytes = out->type.size;
+    out->n_chunks = 1;
+  }
+  if (!size) return cn_hdf5_damaged(e, "chunks without elements");
+  if (size > UINT32_MAX || !cn_mul_size(out->chunk_bytes, (size_t)size, &out->chunk_bytes) ||
+      out->chunk_bytes > UINT32_MAX || out->space.shape[axis] > INT64_MAX - UINT32_MAX ||
+      !cn_mul_i64(out->n_chunks, (out->space.shape[axis] + (int64_t)size - 1) / (int64_t)size, &out->n_chunks))
+    return cn_hdf5_damaged(e, "chunks too large");
+  out->chunk[axis] = (int64_t)size;
+  return CORNU_OK;
+}
+
 /* The third version of the layout: the address of the tree, then the chunk's shape, and the size of an element. */
 cn_status cn_hdf5_read_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e) {
   const uint8_t *p = layout->data;
-  if (p[0] != 3) return cn_hdf5_outside(e, "chunks of the later format");
+  if (p[0] == 4) return cn_hdf5_read_later_chunks(layout, out, e);
   int rank = layout->size > 11 ? p[2] - 1 : 0;
   if (rank < 1 || layout->size < 11 + 4 * (size_t)(rank + 1)) return cn_hdf5_damaged(e, "the place of an array");
   if (rank != out->space.rank || cn_hdf5_number(p + 11 + 4 * rank, 4) != out->type.size)
     return cn_hdf5_damaged(e, "chunks of another shape than the array's");
-  out->chunked = true;
   out->tree = cn_hdf5_number(p + 3, 8);
-  out->chunk_bytes = out->type.size;
-  out->n_chunks = 1;
-  for (int i = 0; i < rank; i++) {
-    int64_t n = out->chunk[i] = (int64_t)cn_hdf5_number(p + 11 + 4 * i, 4);
-    if (!n) return cn_hdf5_damaged(e, "chunks without elements");
-    if (!cn_mul_size(out->chunk_bytes, (size_t)n, &out->chunk_bytes) ||
-        !cn_mul_i64(out->n_chunks, (out->space.shape[i] + n - 1) / n, &out->n_chunks) ||
-        out->chunk_bytes > UINT32_MAX)
-      return cn_hdf5_damaged(e, "chunks too large");
-  }
+  for (int i = 0; i < rank; i++) CN_TRY(cn_hdf5_set_chunk(out, i, cn_hdf5_number(p + 11 + 4 * i, 4), e));
   return CORNU_OK;
 }
 
@@ -140,33 +145,39 @@ static void copy_part(const unpacking *u, const int64_t *first, int axis, const 
     copy_part(u, first, axis + 1, from + (size_t)(i * step) * a->type.size, to + i);
 }
 
-/* The chunk's first element, and its number; false: it is none of this array. */
-static bool place_chunk(const cn_hdf5_array *a, const uint8_t *key, int64_t *first, int64_t *number) {
+/* The chunk's number; false: it is none of this array. */
+static bool number_chunk(const cn_hdf5_array *a, const cn_hdf5_chunk *c, int64_t *number) {
   *number = 0;
   for (int i = 0; i < a->space.rank; i++) {
-    uint64_t at = cn_hdf5_number(key + 8 + 8 * i, 8);
-    if (at >= (uint64_t)a->space.shape[i] || at % (uint64_t)a->chunk[i]) return false;
-    first[i] = (int64_t)at;
-    *number = *number * ((a->space.shape[i] + a->chunk[i] - 1) / a->chunk[i]) + first[i] / a->chunk[i];
+    if (c->first[i] < 0 || c->first[i] >= a->space.shape[i] || c->first[i] % a->chunk[i]) return false;
+    *number = *number * ((a->space.shape[i] + a->chunk[i] - 1) / a->chunk[i]) + c->first[i] / a->chunk[i];
   }
   return true;
 }
 
-static cn_status read_chunk(unpacking *u, const uint8_t *key, uint64_t address) {
+static cn_status read_chunk(void *user, const cn_hdf5_chunk *c, cn_error *e) {
+  unpacking *u = user;
   const cn_hdf5_array *a = u->array;
-  int64_t first[CN_MAX_RANK], number;
-  if (!place_chunk(a, key, first, &number)) return cn_hdf5_damaged(u->e, "a chunk outside of its array");
-  if (u->seen[number]++) return cn_hdf5_damaged(u->e, "a chunk that is there twice");
-  u->b.size = (size_t)cn_hdf5_number(key, 4);
-  const uint8_t *p = cn_hdf5_bytes(u->file, address, u->b.size);
-  if (!p) return cn_hdf5_damaged(u->e, "a chunk outside of the file");
-  if (u->b.size > u->b.room) return cn_hdf5_damaged(u->e, "a chunk larger than its shape says");
+  int64_t number;
+  if (!number_chunk(a, c, &number)) return cn_hdf5_damaged(e, "a chunk outside of its array");
+  if (u->seen[number]++) return cn_hdf5_damaged(e, "a chunk that is there twice");
+  const uint8_t *p = cn_hdf5_bytes(u->file, c->address, c->bytes);
+  if (!p) return cn_hdf5_damaged(e, "a chunk outside of the file");
+  if (c->bytes > u->b.room) return cn_hdf5_damaged(e, "a chunk larger than its shape says");
+  u->b.size = (size_t)c->bytes;
   memcpy(u->b.data, p, u->b.size);
   for (int i = a->n_filters - 1; i >= 0; i--)
-    if (!(cn_hdf5_number(key + 4, 4) >> i & 1)) CN_TRY(undo(&a->filters[i], &u->b, u->e));
-  if (u->b.size != a->chunk_bytes) return cn_hdf5_damaged(u->e, "a chunk of another size than its shape says");
-  copy_part(u, first, 0, u->b.data, 0);
+    if (!(c->mask >> i & 1)) CN_TRY(undo(&a->filters[i], &u->b, e));
+  if (u->b.size != a->chunk_bytes) return cn_hdf5_damaged(e, "a chunk of another size than its shape says");
+  copy_part(u, c->first, 0, u->b.data, 0);
   return CORNU_OK;
+}
+
+/* What a tree of the first version says of a chunk. */
+static cn_status read_key(unpacking *u, const uint8_t *key, uint64_t address) {
+  cn_hdf5_chunk c = {address, cn_hdf5_number(key, 4), (uint32_t)cn_hdf5_number(key + 4, 4), {0}};
+  for (int i = 0; i < u->array->space.rank; i++) c.first[i] = (int64_t)cn_hdf5_number(key + 8 + 8 * i, 8);
+  return read_chunk(u, &c, u->e);
 }
 
 /* level -1: any, at the root. */
@@ -182,7 +193,7 @@ static cn_status read_node(unpacking *u, uint64_t address, int level) {
   for (int i = 0; i < count; i++, p += key + 8) {
     if (u->nodes-- == 0) return cn_hdf5_damaged(u->e, "an array's tree that joins itself");
     uint64_t child = cn_hdf5_number(p + key, 8);
-    CN_TRY(level ? read_node(u, child, level - 1) : read_chunk(u, p, child));
+    CN_TRY(level ? read_node(u, child, level - 1) : read_key(u, p, child));
   }
   return CORNU_OK;
 }
@@ -204,7 +215,8 @@ cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_
   u.b.data = cn_alloc(u.b.room);
   u.b.other = cn_alloc(u.b.room);
   u.seen = cn_calloc((size_t)a->n_chunks, 1);
-  cn_status status = u.b.data && u.b.other && u.seen ? read_node(&u, a->tree, -1) : cn_no_memory(e);
+  cn_status status = u.b.data && u.b.other && u.seen ? CORNU_OK : cn_no_memory(e);
+  if (!status) status = a->index ? cn_hdf5_chunks(f, a, read_chunk, &u, e) : read_node(&u, a->tree, -1);
   for (int64_t i = 0; i < a->n_chunks && !status; i++)
     if (!u.seen[i]) status = cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)i + 1,
                                      (long long)a->n_chunks);

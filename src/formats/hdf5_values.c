@@ -95,12 +95,14 @@ cn_status cn_hdf5_read_space(const uint8_t *p, size_t size, cn_hdf5_space *out, 
   if (p[0] == 2 && p[3] == 2) return *out = (cn_hdf5_space){.rank = -1}, CORNU_OK;
   if (rank > CN_MAX_RANK)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "it has %d dimensions, the most are %d", rank, CN_MAX_RANK);
-  if (size < (size_t)(head + 8 * rank)) return cn_hdf5_damaged(e, "a shape");
+  bool grows = p[2] & 1;
+  if (size < (size_t)(head + 8 * rank * (1 + grows))) return cn_hdf5_damaged(e, "a shape");
   for (int i = 0; i < rank; i++) {
     uint64_t n = cn_hdf5_number(p + head + 8 * i, 8);
     if (n > INT64_MAX || !cn_mul_i64(out->count, (int64_t)n, &out->count))
       return cn_fail(e, CORNU_ERR_LIMIT, "its shape has more elements than memory can hold");
     out->shape[i] = (int64_t)n;
+    out->most[i] = grows ? cn_hdf5_number(p + head + 8 * (rank + i), 8) : n;
   }
   return CORNU_OK;
 }

@@ -103,6 +103,31 @@ with h5py.File("packed.h5", "w") as f:
     part[:4] = 1
     f.create_dataset("bomb", shape=(1 << 20, 1 << 10), dtype="float32", chunks=(1024, 1024), compression="gzip")
 
+# Every index of the later layout: a single chunk, implicit places, an array of fixed size (in pages, too), one that grows
+# (with blocks of blocks), a tree; plain and packed, and shapes smaller than they may be.
+with h5py.File("packed_latest.h5", "w", libver="latest") as f:
+    whole = np.arange(7 * 9 * 5, dtype="float32").reshape(7, 9, 5)
+    for name, way in [("", {}), ("_all", {"compression": "gzip", "shuffle": True, "fletcher32": True})]:
+        f.create_dataset("single" + name, data=whole, chunks=whole.shape, **way)
+        f.create_dataset("fixed" + name, data=whole, chunks=(3, 2, 4), **way)
+        f.create_dataset("most" + name, data=whole, chunks=(3, 2, 4), maxshape=(9, 20, 5), **way)
+        f.create_dataset("grows" + name, data=whole, chunks=(3, 2, 4), maxshape=(11, None, 6), **way)
+        f.create_dataset("tree" + name, data=whole, chunks=(2, 1, 1), maxshape=(None, None, 5), **way)
+    f.create_dataset("pages", data=np.arange(1500, dtype="int16"), chunks=(1,))
+    f.create_dataset("long", data=np.arange(700, dtype="int16"), chunks=(1,), maxshape=(None,))
+    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_chunk((3, 2, 4))
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    h5py.h5d.create(f.id, b"implicit", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(whole.shape, (8, 9, 9)), early)
+    f["implicit"][...] = whole
+    compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    compact.set_layout(h5py.h5d.COMPACT)
+    h5py.h5d.create(f.id, b"compact", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(whole.shape), compact)
+    f["compact"][...] = whole
+    part = f.create_dataset("part", shape=(8,), dtype="float32", chunks=(4,))
+    part[:4] = 1
+    f.create_dataset("bomb", shape=(1 << 20, 1 << 10), dtype="float32", chunks=(1024, 1024), compression="gzip")
+
 # A file that was cut off.
 with open("plain.h5", "rb") as whole, open("cut.h5", "wb") as cut:
     cut.write(whole.read()[:4000])
