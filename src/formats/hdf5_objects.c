@@ -7,10 +7,13 @@
 enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32, LARGE = 64, INDEXES = 16 };
 
 /* The members of groups that have many, by name; object + 1, as a map holds pointers. */
-struct cn_hdf5_indexes { struct { uint64_t group; cn_map members; } items[INDEXES]; int count; };
+struct cn_hdf5_indexes { struct { uint64_t group; cn_map members; cn_arena names; } items[INDEXES]; int count; };
 
 void cn_hdf5_close(cn_hdf5 *f) {
-  for (int i = 0; f->indexes && i < INDEXES; i++) cn_map_free(&f->indexes->items[i].members);
+  for (int i = 0; f->indexes && i < INDEXES; i++) {
+    cn_map_free(&f->indexes->items[i].members);
+    cn_arena_free(&f->indexes->items[i].names);
+  }
   cn_free(f->indexes);
   f->indexes = NULL;
 }
@@ -312,8 +315,12 @@ static cn_status match(void *user, const char *name, uint64_t object, cn_error *
   return CORNU_ERR_NOT_FOUND; /* stops the walk */
 }
 
+typedef struct filling { cn_map *members; cn_arena *names; } filling;
+
 static cn_status add_to_index(void *user, const char *name, uint64_t object, cn_error *e) {
-  return cn_map_set(user, name, (void *)(uintptr_t)(object + 1)) ? CORNU_OK : cn_no_memory(e);
+  const filling *to = user;
+  char *copy = cn_arena_copy(to->names, name, strlen(name)); /* maps borrow their keys */
+  return copy && cn_map_set(to->members, copy, (void *)(uintptr_t)(object + 1)) ? CORNU_OK : cn_no_memory(e);
 }
 
 /* Searching a large group member by member, for each of its members, would take too long. */
@@ -325,7 +332,8 @@ static cn_status look_up(const cn_hdf5 *f, uint64_t object_of_group, step *s, cn
   if (i == known->count) {
     cn_status status = cn_hdf5_members(f, object_of_group, match, s, e);
     if ((status && !s->found) || s->passed < LARGE || i == INDEXES) return s->found ? CORNU_OK : status;
-    CN_TRY(cn_hdf5_members(f, object_of_group, add_to_index, &known->items[i].members, e));
+    filling to = {&known->items[i].members, &known->items[i].names};
+    CN_TRY(cn_hdf5_members(f, object_of_group, add_to_index, &to, e));
     known->items[i].group = object_of_group;
     known->count++;
     return CORNU_OK;

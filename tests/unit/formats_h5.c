@@ -101,6 +101,7 @@ static void test_many(void **state) {
   assert_int_equal(names.count, 1500);
   assert_string_equal(names.items[1499], "layer_999");
   assert_int_equal(cn_h5_find(f, "many/layer_1499"), CN_H5_ARRAY);
+  assert_int_equal(cn_h5_find(f, "many/layer_7"), CN_H5_ARRAY);
   assert_int_equal(cn_h5_find(f, "many/layer_1500"), CN_H5_NONE);
   assert_int_equal(cn_h5_attr_texts(f, "", "long", &a, &names, &found, NULL), CORNU_OK);
   assert_true(found && names.count == 2000);
