@@ -59,7 +59,7 @@ def soften(model):
         branch = max(ends, key=order.index)
         weights = branch.get_weights() if getattr(branch, "weights", None) else []
         if weights:  # scale and offset, or kernel and bias
-            branch.set_weights([0.3 * w for w in weights[:2]] + weights[2:])
+            branch.set_weights([0.1 * w for w in weights[:2]] + weights[2:])
 
 
 def calibrate(model, x, rng):
