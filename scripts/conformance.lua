@@ -24,7 +24,7 @@ end
 local function run(dir)
   local case = cornu.json.decode(read(dir .. "/case.json"))
   local arrays = cornu.load_npz(dir .. "/io.npz")
-  local options = { by_name = case.by_name, backend = case.backend }
+  local options = { by_name = case.by_name, skip_mismatch = case.skip_mismatch, backend = case.backend }
   local model = case.weights and cornu.load(dir .. "/" .. case.model, dir .. "/" .. case.weights, options)
     or cornu.load(dir .. "/" .. case.model, options)
   local inputs = {}

@@ -341,6 +341,32 @@ def by_name():
     print(SUITE, "by_name")
 
 
+def skipped():
+    """Weights of which some do not fit and are skipped: by name in Keras 2, by object in Keras 3. What is left alone is 1."""
+    def make(wide, outputs):
+        ones = {"kernel_initializer": "ones", "bias_initializer": "ones"}
+        j = Input((3,))
+        inner = Model(j, L.Dense(4, name="b", **ones)(L.Dense(wide, name="a", activation="tanh", **ones)(j)), name="inner")
+        i = Input((3,))
+        return Model(i, L.Dense(outputs, name="c", **ones)(inner(i)))
+    source, target = make(5, 2), make(6, 2)
+    randomise(source, np.random.RandomState(3))
+    folder = os.path.join(OUT, "skipped")
+    os.makedirs(folder, exist_ok=True)
+    weights = "model.weights.h5" if MAJOR == 3 else "weights.h5"
+    source.save_weights(os.path.join(folder, weights))
+    how = {"skip_mismatch": True} if MAJOR == 3 else {"skip_mismatch": True, "by_name": True}
+    target.load_weights(os.path.join(folder, weights), **how)
+    x = np.random.RandomState(4).randn(2, 3).astype("float32")
+    np.savez_compressed(os.path.join(folder, "io.npz"), i0=x, o0=target.predict(x))
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        f.write(target.to_json())
+    with open(os.path.join(folder, "case.json"), "w") as f:
+        json.dump(dict(how, inputs=["i0"], outputs=["o0"], atol=1e-5, rtol=1e-4, keras=keras.__version__,
+                       model="config.json", weights=weights), f, indent=1, sort_keys=True)
+    print(SUITE, "skipped")
+
+
 def dicts():
     a, b = Input((2,), name="left"), Input((3,), name="right")
     outputs = {"sum": L.Add()([L.Dense(2)(a), L.Dense(2)(b)]), "all": L.Concatenate()([b, a])}
@@ -596,6 +622,7 @@ def main():
         cases += [spectral, doubles, texts] if SUITE in ("tfkeras2", "keras3") else [movie_cells]
         cases += [vocabularies] if SUITE == "keras3" else []
     cases += [divided] if SUITE == "keras3" else []
+    cases += [skipped] if SUITE in ("keras2", "keras3") else []
     cases += [yaml] if SUITE in ("keras1", "keras2") else []
     for case in cases:
         if sys.argv[2:] and case.__name__ not in sys.argv[2:]:

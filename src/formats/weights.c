@@ -107,6 +107,10 @@ static void shape_problem(cn_loading *g, const cn_layer *owner, int weight, cons
                      CN_SHAPE(w->rank, w->shape));
 }
 
+/* What Keras does about an array that does not fit and is to be skipped: with arrays by object its layer ends there, those
+ * before it are set; with arrays by name the others are set, too. */
+static bool ends_layer(const cn_loading *g) { return g->skip_mismatch && g->source->layout == CN_WEIGHTS_OBJECTS; }
+
 /* Sets a weight, whose shape may differ in dimensions of 1. */
 static cn_status set_weight(cn_loading *g, cn_layer *owner, int weight, cn_tensor *value, const char *label) {
   const cn_weight *w = &owner->weights[weight];
@@ -126,6 +130,7 @@ static cn_status put_plain(cn_loading *g, cn_layer *owner, const char *label, co
   for (int i = 0; i < n; i++) {
     if (!cn_weights_fit(owner, i, &arrays[i].type)) {
       shape_problem(g, owner, i, label, arrays[i].type.rank, arrays[i].type.shape);
+      if (ends_layer(g)) break;
       continue;
     }
     cn_tensor *value;
@@ -170,7 +175,11 @@ static cn_status convert_and_set(cn_loading *g, cn_layer *owner, const char *lab
   owner->origin = own;
   if (status) return cn_at(g->e, status, "%s", label);
   if (*n != owner->n_weights) return count_problem(g, owner, label, *n), CORNU_OK;
-  for (int i = 0; i < *n && !status; i++) status = set_weight(g, owner, i, values[i], label);
+  for (int i = 0; i < *n && !status; i++) {
+    const cn_weight *w = &owner->weights[i];
+    if (ends_layer(g) && !same_but_ones(values[i]->rank, values[i]->shape, w->rank, w->shape)) break;
+    status = set_weight(g, owner, i, values[i], label);
+  }
   return status;
 }
 

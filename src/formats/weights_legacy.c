@@ -254,7 +254,10 @@ static cn_status put_shared(cn_loading *g, cn_layer *l, const cn_slots *weights,
                          from->name, s.slots.count);
     return CORNU_OK;
   }
-  if (!by_names(&s) && !by_order(&s) && !by_suffix(&s)) return tell_misfit(&s, l), CORNU_OK;
+  if (!by_names(&s) && !by_order(&s) && !by_suffix(&s)) {
+    tell_misfit(&s, l); /* leaves them in order: what fits is taken when the rest may be skipped */
+    if (!g->skip_mismatch) return CORNU_OK;
+  }
   for (int i = 0; i < s.n_owners; i++) CN_TRY(put_owner(&s, i, l));
   return CORNU_OK;
 }
