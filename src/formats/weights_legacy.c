@@ -91,15 +91,18 @@ static int find_owner(const sharing *s, const cn_layer *l) {
   return -1;
 }
 
-/* One slot per array of the file; an owner whose Keras 1 arrays differ in number takes its run at its first weight. */
+/* One slot per array of the file; an owner whose Keras 1 arrays differ in number takes its run at its first weight. A
+ * config of a later Keras does not tell how Keras 1 kept the gates of its cells: as many arrays as weights are joined. */
 static cn_status share_out(sharing *s, const cn_slots *weights) {
   cn_arena *a = &s->g->arena;
   s->owners = cn_arena_array(a, (size_t)weights->count + 1, sizeof *s->owners);
   s->slots = (cn_slots){.arena = a};
+  bool joined = weights->count == s->from->arrays.count;
   if (!s->owners) return cn_no_memory(s->g->e);
   for (int i = 0; i < weights->count; i++) {
     cn_slot w = weights->items[i];
-    int at = find_owner(s, w.owner), stored = cn_weights_stored(s->g, w.owner), times = 1;
+    int at = find_owner(s, w.owner), times = 1;
+    int stored = joined ? w.owner->n_weights : cn_weights_stored(s->g, w.owner);
     if (at < 0) s->owners[at = s->n_owners++] = (owner){.layer = w.owner};
     if (stored != w.owner->n_weights) times = s->owners[at].count ? 0 : stored, w.weight = -1;
     s->owners[at].count += times;

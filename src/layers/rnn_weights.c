@@ -60,7 +60,7 @@ cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type
 
 int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind) {
   const cn_rnn *s = l->settings;
-  bool joined = s->consume_less ? strcmp(s->consume_less, "gpu") == 0 : s->implementation == 2;
+  bool joined = s->consume_less && strcmp(s->consume_less, "gpu") == 0;
   return joined || kind == CN_RNN_SIMPLE ? 3 : 3 * cn_rnn_gates(kind);
 }
 
