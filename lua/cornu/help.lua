@@ -12,7 +12,7 @@ path a text that begins with "{" is the JSON itself.
 weights: a second file (.h5, .weights.h5, a full model). options:
   by_name = true          weights to layers by name instead of by order
   skip_mismatch = true    leave weights whose shape differs as they are
-  trusted = true          you know where the file is from: HDF5 that Keras does not write itself (repacked, in chunks)
+  trusted = true          you know where the file is from: HDF5 of other kinds (shared types, virtual arrays)
                           is read, too, with libhdf5, which does not stand files that are made to harm
   custom_objects = {Name = function(x, layer) return y end}
                           layers that Cornu does not know, and Lambda, by class name or by layer name. x is a
