@@ -207,8 +207,8 @@ static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x 
       }                                                                                                                \
   }
 
-#define DEFINE(id, other, words, more, is_truth, does_divide)                                                          \
-  static const function f_##id = {id##_floats, id##_doubles, id##_integers, is_truth, does_divide};                    \
+#define DEFINE(id, other, words, more, floats, doubles, integers, is_truth, does_divide)                               \
+  static const function f_##id = {floats, doubles, integers, is_truth, does_divide};                                   \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); }                              \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
@@ -222,20 +222,18 @@ static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x 
 #define ARITHMETIC(id, other, words, more, of_float, of_double, of_int)                                                \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \
-      DEFINE(id, other, words, more, false, false)
+      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, false, false)
 #define FLOATING(id, other, words, more, of_float, of_double)                                                          \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double)                                                                         \
-  enum { id##_integers = 0 };                                                                                          \
-  DEFINE(id, other, words, more, false, true)
+  DEFINE(id, other, words, more, id##_floats, id##_doubles, NULL, false, true)
 #define INTEGRAL(id, other, words, more, of_int)                                                                       \
   ROW(id##_integers, int64_t, int64_t, of_int)                                                                         \
-  enum { id##_floats = 0, id##_doubles = 0 };                                                                          \
-  DEFINE(id, other, words, more, false, false)
+  DEFINE(id, other, words, more, NULL, NULL, id##_integers, false, false)
 #define PREDICATE(id, other, words, more, test)                                                                        \
   ROW(id##_floats, uint8_t, float, test)                                                                               \
   ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test)                                  \
-      DEFINE(id, other, words, more, true, false)
+      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, true, false)
 
 ARITHMETIC(add, NULL, "a + b", CN_OP_COMMUTES, x + y, x + y, i_add(x, y))
 ARITHMETIC(sub, "subtract", "a - b", 0, x - y, x - y, i_sub(x, y))
