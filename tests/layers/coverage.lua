@@ -1,5 +1,4 @@
 -- Keras's classes and the registry: what is there, refused on purpose, or missing.
--- usage: build/cornu tests/layers/coverage.lua        rewrites pending.txt, the list of what is missing
 local registry = require "cornu.registry"
 local folder = (debug.getinfo(1, "S").source:match "^@(.*/)") or "./"
 
@@ -36,21 +35,6 @@ function coverage.missing()
     if not coverage.find(operations, name) and not registry.refusal(name) then list[#list + 1] = "ops." .. name end
   end
   return list
-end
-
-function coverage.pending()
-  local list = {}
-  for _, words in ipairs(lines "pending.txt") do list[#list + 1] = words[1] end
-  return list
-end
-
-if arg and arg[0] and arg[0]:match "coverage%.lua$" then
-  local missing = coverage.missing()
-  local f = assert(io.open(folder .. "pending.txt", "w"))
-  f:write("# Classes that are not there yet. Rewritten by: build/cornu tests/layers/coverage.lua\n")
-  for _, name in ipairs(missing) do f:write(name, "\n") end
-  f:close()
-  print(#missing .. " classes are missing")
 end
 
 return coverage
