@@ -74,7 +74,8 @@ static cn_status prepare_inputs(eager *r, cn_tensor *const *inputs, int n, cn_er
 }
 
 static void set_operand(cn_operand *o, const cn_tensor *t) {
-  *o = (cn_operand){.data = t->data, .dtype = t->dtype, .rank = t->rank, .size = cornu_tensor_size(t)};
+  *o = (cn_operand){.data = t->data, .dtype = t->dtype, .rank = t->rank, .size = cornu_tensor_size(t),
+                    .pitch = t->rank ? t->shape[t->rank - 1] : 1};
   memcpy(o->shape, t->shape, sizeof o->shape);
 }
 

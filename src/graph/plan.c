@@ -180,7 +180,8 @@ static void set_operands(compiler *c) {
   for (int i = 0; i < g->n_edges; i++) {
     const cn_type *t = &g->edges[i].type;
     cn_operand *o = &c->plan->operands[i];
-    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape)};
+    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape),
+                      .pitch = t->rank ? t->shape[t->rank - 1] : 1};
     memcpy(o->shape, t->shape, sizeof o->shape);
     c->home_of[i] = i;
     home *h = &c->homes[i];

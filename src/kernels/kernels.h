@@ -41,13 +41,15 @@ static inline bool cn_act_is_clamp(const cn_act *act) { return act->kind == CN_A
 double cn_act_double(const cn_act *act, double x); /* one value by libm: for float64 and as the reference of tests */
 
 /* ---- Matrix products ----
- * c[m][n] = act(bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
+ * c[m][n] = act(add[m][n] + bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
  * b is packed: panels of `nr` columns (the last one of fewer, rounded up to a vector), each panel row after row. One
  * segment is a plain product; the segments of a convolution are the places of its kernel in a row of pixels.
  * Elements are floats or, by tables of their own, doubles; sizes and pitches count elements. */
 typedef struct cn_epilogue {
   const void *bias;     /* n values, or NULL */
   const cn_act *act;    /* NULL: linear */
+  const void *add;      /* NULL, or a residual: element (m, n) at add[m * add_pitch + n], added before the activation */
+  int64_t add_pitch;
 } cn_epilogue;
 
 typedef struct cn_gemm_call {

@@ -2,7 +2,7 @@
  *
  * The life of an op in a graph: shape() when the node is added (dimensions may be unknown); plan() once shapes are
  * known (chooses a kernel, packs constant inputs, states scratch: the last place that may fail); run() as often as
- * wanted (no allocation, no failure, no text). All operands are contiguous and row-major. */
+ * wanted (no allocation, no failure, no text). All operands are row-major, and contiguous unless the op takes a pitch. */
 #ifndef CN_OPS_OP_H
 #define CN_OPS_OP_H
 
@@ -33,6 +33,7 @@ typedef struct cn_operand {
   int rank;
   int64_t shape[CN_MAX_RANK];
   int64_t size;       /* elements */
+  int64_t pitch;      /* elements from one row (last axis) to the next: shape[rank - 1] but where an op takes more */
   bool constant;      /* data is there at plan time and never changes */
 } cn_operand;
 
@@ -59,7 +60,10 @@ enum {
   CN_OP_ELEMENTWISE = 4, /* output element i depends on input elements at i alone (after broadcasting) */
   CN_OP_COMMUTES = 8,
   CN_OP_HIDDEN = 16, /* made by passes and layers; not offered by name */
-  CN_OP_TEXTS = 32 /* takes strings, too; to other ops they are refused */
+  CN_OP_TEXTS = 32, /* takes strings, too; to other ops they are refused */
+  CN_OP_PITCHED_OUT = 64, /* output 0 may have a pitch larger than its rows */
+  CN_OP_RESIDUAL = 128, /* input 3, if there, is added to the result after the bias (input 2), before the activation */
+  CN_OP_SCALE = 256 /* input 4, if there, holds constants that multiply the channels of the result before the bias */
 };
 
 struct cn_gradient; /* the gradient builder's context; arrives with training */
@@ -70,6 +74,7 @@ typedef struct cn_op {
   const char *help;          /* shapes, formula, source */
   unsigned flags;
   int min_in, max_in;        /* max_in -1: any number */
+  unsigned pitched_in;       /* bit i: input i may have a pitch larger than its rows; the last bit: also all further ones */
   int n_out;                 /* -1: the shape rule says */
   size_t attrs_size;
   const cn_field *fields;    /* attributes by name, for cornu_apply, help and export */

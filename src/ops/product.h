@@ -23,6 +23,7 @@ typedef struct cn_pack {
   int parts;
   const cn_pack_part *part;
   size_t bytes;
+  const void *scale;   /* NULL, or n values of each part that multiply the columns */
   const void *packed;  /* of a constant operand; NULL: packed into scratch at each run */
 } cn_pack;
 
