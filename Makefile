@@ -22,11 +22,14 @@ SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-poin
             $(if $(COVER),-fsanitize=fuzzer-no-link)
 # clang takes minutes to put checks of undefined behaviour and of coverage into the unrolled kernels.
 PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
-PCS      := hdf5-serial libcjson libzip yaml-0.1 zlib libpng libjpeg openblas
+PCS      := libcjson libzip yaml-0.1 zlib libpng libjpeg openblas
+HDF5_PC  ?= hdf5-serial
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -fvisibility=hidden -pthread $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)
-LIBS     = $(shell $(PKG) --libs $(PCS)) -lm -pthread
-LIB_CFLAGS = $(shell $(PKG) --cflags $(PCS))
+LIBS     = $(shell $(PKG) --libs $(PCS)) -lm -ldl -pthread
+LIB_CFLAGS = $(shell $(PKG) --cflags $(PCS) $(HDF5_PC))
+# libhdf5 is loaded at run time, by this name.
+HDF5_SO  = $(shell sh scripts/soname.sh "$(CC)" hdf5 $$($(PKG) --libs $(HDF5_PC)))
 LUA_CFLAGS = $(shell $(PKG) --cflags $(LUA_PC))
 LUA_LIBS   = $(shell $(PKG) --libs $(LUA_PC))
 
@@ -70,6 +73,7 @@ $(O)/%.o: src/%.c
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(O)/formats/%.o: override CFLAGS += $(LIB_CFLAGS)
+$(O)/formats/h5_calls.o: override CFLAGS += -DCORNU_HDF5='"$(HDF5_SO)"'
 $(O)/kernels/%.o: override CFLAGS += $(LIB_CFLAGS)
 $(O)/lua/%.o $(O)/cli/%.o: override CFLAGS += $(LUA_CFLAGS)
 $(O)/cli/%.o: override CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DIR='"$(PREFIX)/share/cornu/lua"'
@@ -132,7 +136,7 @@ fuzz: ci-deps all
 # ---- setting up ----
 
 # What is missing for a build, as far as the tools can tell.
-HAVE := sh -c 'command -v $(CC) $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) lua5.4 luajit libedit && \
+HAVE := sh -c 'command -v $(CC) $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) $(HDF5_PC) lua5.4 luajit libedit && \
         test -e /usr/include/cmocka.h && test -e /usr/share/lua/5.4/luaunit.lua'
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

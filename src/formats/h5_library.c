@@ -1,13 +1,13 @@
-/* HDF5 files through libhdf5, for what the plain reader does not know. The library is not safe for threads, so one lock serves the process; and it prints, loads
- * plugins and follows links to other files unless told otherwise. */
+/* HDF5 files through libhdf5, for what the plain reader does not know. The library is not safe for threads, so one lock
+ * serves the process; and it prints, loads plugins and follows links to other files unless told otherwise. */
 #include "formats/h5_reader.h"
 
-#include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "formats/h5_calls.h"
 
 typedef struct image { void *data; size_t size; } image; /* a file in memory */
 typedef struct library { hid_t file; image image; cn_mapping *memory; } library;
@@ -16,22 +16,29 @@ typedef struct library { hid_t file; image image; cn_mapping *memory; } library;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static cn_status load(cn_error *e) {
+  pthread_mutex_lock(&mutex);
+  cn_status status = cn_h5_calls_load(e);
+  pthread_mutex_unlock(&mutex);
+  return status;
+}
+
 /* The host's settings of the library, put back after each call. */
 typedef struct quiet { H5E_auto2_t print; void *data; unsigned plugins; } quiet;
 
 static quiet enter(void) {
   quiet q = {0};
   pthread_mutex_lock(&mutex);
-  H5Eget_auto2(H5E_DEFAULT, &q.print, &q.data);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  H5PLget_loading_state(&q.plugins);
-  H5PLset_loading_state(0);
+  cn_hdf.Eget_auto2(H5E_DEFAULT, &q.print, &q.data);
+  cn_hdf.Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  cn_hdf.PLget_loading_state(&q.plugins);
+  cn_hdf.PLset_loading_state(0);
   return q;
 }
 
 static cn_status leave(quiet q, cn_status status) {
-  H5PLset_loading_state(q.plugins);
-  H5Eset_auto2(H5E_DEFAULT, q.print, q.data);
+  cn_hdf.PLset_loading_state(q.plugins);
+  cn_hdf.Eset_auto2(H5E_DEFAULT, q.print, q.data);
   pthread_mutex_unlock(&mutex);
   return status;
 }
@@ -44,17 +51,17 @@ static herr_t first_record(unsigned n, const H5E_error2_t *record, void *user) {
 
 static cn_status fail_h5(cn_error *e, const char *what) {
   char text[200] = "";
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_record, text);
+  cn_hdf.Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_record, text);
   return cn_fail(e, CORNU_ERR_FORMAT, "%s: %s", what, *text ? text : "damaged HDF5 data");
 }
 
 /* ---- Opening ---- */
 
 static hid_t access_list(void) {
-  hid_t list = H5Pcreate(H5P_FILE_ACCESS);
-  H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+  hid_t list = cn_hdf.Pcreate(cn_hdf.file_access);
+  cn_hdf.Pset_fclose_degree(list, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
-  H5Pset_file_locking(list, 0, 1); /* read-only file systems have no locks */
+  cn_hdf.Pset_file_locking(list, 0, 1); /* read-only file systems have no locks */
 #endif
   return list;
 }
@@ -85,14 +92,15 @@ static herr_t user_free(void *user) {
 
 static cn_status set_image(hid_t list, image *i, cn_error *e) {
   H5FD_file_image_callbacks_t calls = {image_alloc, image_copy, image_resize, image_free, user_copy, user_free, i};
-  if (H5Pset_fapl_core(list, 65536, 0) < 0 || H5Pset_file_image_callbacks(list, &calls) < 0 ||
-      H5Pset_file_image(list, i->data, i->size) < 0)
+  if (cn_hdf.Pset_fapl_core(list, 65536, 0) < 0 || cn_hdf.Pset_file_image_callbacks(list, &calls) < 0 ||
+      cn_hdf.Pset_file_image(list, i->data, i->size) < 0)
     return fail_h5(e, "cannot open the HDF5 file");
   return CORNU_OK;
 }
 
 cn_status cn_h5_library_open(const char *path, cn_mapping *memory, void **state, cn_error *e) {
   *state = NULL;
+  CN_TRY(load(e));
   library *f = cn_calloc(1, sizeof *f);
   if (!f) return cn_no_memory(e);
   if (memory) {
@@ -102,9 +110,9 @@ cn_status cn_h5_library_open(const char *path, cn_mapping *memory, void **state,
   quiet q = enter();
   hid_t list = access_list();
   cn_status status = memory ? set_image(list, &f->image, e) : CORNU_OK;
-  if (!status && (f->file = H5Fopen(memory ? "memory" : path, H5F_ACC_RDONLY, list)) < 0)
+  if (!status && (f->file = cn_hdf.Fopen(memory ? "memory" : path, H5F_ACC_RDONLY, list)) < 0)
     status = fail_h5(e, "cannot open the HDF5 file");
-  H5Pclose(list);
+  cn_hdf.Pclose(list);
   if (!status) return *state = f, leave(q, CORNU_OK);
   cn_mapping_drop(f->memory);
   cn_free(f);
@@ -114,7 +122,7 @@ cn_status cn_h5_library_open(const char *path, cn_mapping *memory, void **state,
 static void close_library(void *state) {
   library *f = state;
   quiet q = enter();
-  H5Fclose(f->file);
+  cn_hdf.Fclose(f->file);
   leave(q, CORNU_OK);
   cn_mapping_drop(f->memory);
   cn_free(f);
@@ -125,19 +133,19 @@ static void close_library(void *state) {
 /* One step down: the member of a group, only over a hard link. */
 static cn_status open_member(hid_t group, const char *name, hid_t *out, cn_error *e) {
   H5L_info_t info;
-  if (strcmp(name, ".") == 0 || H5Lexists(group, name, H5P_DEFAULT) <= 0)
+  if (strcmp(name, ".") == 0 || cn_hdf.Lexists(group, name, H5P_DEFAULT) <= 0)
     return cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", name);
-  if (H5Lget_info(group, name, &info, H5P_DEFAULT) < 0) return fail_h5(e, name);
+  if (cn_hdf.Lget_info(group, name, &info, H5P_DEFAULT) < 0) return fail_h5(e, name);
   if (info.type != H5L_TYPE_HARD)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"%s\" is a link to another place or file, which is never followed",
                    name);
-  *out = H5Oopen(group, name, H5P_DEFAULT);
+  *out = cn_hdf.Oopen(group, name, H5P_DEFAULT);
   return *out >= 0 ? CORNU_OK : fail_h5(e, name);
 }
 
 static cn_status open_object(library *f, const char *path, hid_t *out, cn_error *e) {
   char name[4096];
-  hid_t at = H5Oopen(f->file, "/", H5P_DEFAULT);
+  hid_t at = cn_hdf.Oopen(f->file, "/", H5P_DEFAULT);
   if (at < 0) return fail_h5(e, "the root group");
   int depth = 0;
   for (const char *p = path; *p;) {
@@ -146,13 +154,13 @@ static cn_status open_object(library *f, const char *path, hid_t *out, cn_error 
     hid_t next = -1;
     if (length >= sizeof name || ++depth > cn_limits.max_depth)
       status = cn_fail(e, CORNU_ERR_LIMIT, "a path too long: \"%.80s…\"", path);
-    else if (H5Iget_type(at) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", path);
+    else if (cn_hdf.Iget_type(at) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", path);
     if (!status && length) {
       memcpy(name, p, length);
       name[length] = 0;
       status = open_member(at, name, &next, e);
     }
-    if (status || length) H5Oclose(at);
+    if (status || length) cn_hdf.Oclose(at);
     if (status) return status;
     if (length) at = next;
     p += length;
@@ -167,9 +175,9 @@ static cn_h5_kind find(void *f, const char *path) {
   hid_t object;
   cn_h5_kind kind = CN_H5_NONE;
   if (!open_object(f, path, &object, NULL)) {
-    H5I_type_t type = H5Iget_type(object);
+    H5I_type_t type = cn_hdf.Iget_type(object);
     kind = type == H5I_GROUP ? CN_H5_GROUP : type == H5I_DATASET ? CN_H5_ARRAY : CN_H5_NONE;
-    H5Oclose(object);
+    cn_hdf.Oclose(object);
   }
   leave(q, CORNU_OK);
   return kind;
@@ -194,10 +202,10 @@ static cn_status members(void *f, const char *path, cn_arena *a, cn_names *out, 
   cn_status status = open_object(f, path, &group, e);
   if (status) return leave(q, status);
   *out = (cn_names){0};
-  if (H5Iget_type(group) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is not a group", path);
-  else if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list_member, &l) < 0)
+  if (cn_hdf.Iget_type(group) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is not a group", path);
+  else if (cn_hdf.Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list_member, &l) < 0)
     status = l.status ? l.status : fail_h5(e, path);
-  H5Oclose(group);
+  cn_hdf.Oclose(group);
   return leave(q, status);
 }
 
@@ -210,30 +218,30 @@ typedef struct attribute {
 } attribute;
 
 static void close_attribute(attribute *a) {
-  if (a->type > 0) H5Tclose(a->type);
-  if (a->id > 0) H5Aclose(a->id);
-  if (a->object > 0) H5Oclose(a->object);
+  if (a->type > 0) cn_hdf.Tclose(a->type);
+  if (a->id > 0) cn_hdf.Aclose(a->id);
+  if (a->object > 0) cn_hdf.Oclose(a->object);
   *a = (attribute){0};
 }
 
 static cn_status open_attribute(library *f, const char *path, const char *name, attribute *a, cn_error *e) {
   *a = (attribute){0};
   CN_TRY(open_object(f, path, &a->object, e));
-  htri_t exists = H5Aexists(a->object, name);
+  htri_t exists = cn_hdf.Aexists(a->object, name);
   if (exists < 0) return fail_h5(e, name);
   if (!exists) return CORNU_OK;
-  a->id = H5Aopen(a->object, name, H5P_DEFAULT);
+  a->id = cn_hdf.Aopen(a->object, name, H5P_DEFAULT);
   if (a->id < 0) return fail_h5(e, name);
-  a->type = H5Aget_type(a->id);
-  hid_t space = H5Aget_space(a->id);
+  a->type = cn_hdf.Aget_type(a->id);
+  hid_t space = cn_hdf.Aget_space(a->id);
   if (a->type < 0 || space < 0) {
-    if (space >= 0) H5Sclose(space);
+    if (space >= 0) cn_hdf.Sclose(space);
     return fail_h5(e, name);
   }
-  int rank = H5Sget_simple_extent_ndims(space);
-  a->count = H5Sget_simple_extent_type(space) == H5S_NULL ? 0 : (int64_t)H5Sget_simple_extent_npoints(space);
+  int rank = cn_hdf.Sget_simple_extent_ndims(space);
+  a->count = cn_hdf.Sget_simple_extent_type(space) == H5S_NULL ? 0 : (int64_t)cn_hdf.Sget_simple_extent_npoints(space);
   a->found = true;
-  H5Sclose(space);
+  cn_hdf.Sclose(space);
   if (rank > 1 || a->count < 0)
     return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" has %d dimensions, expected 0 or 1", name, rank);
   return CORNU_OK;
@@ -242,7 +250,7 @@ static cn_status open_attribute(library *f, const char *path, const char *name, 
 /* Room for the elements of an attribute, within the limits. */
 static cn_status attribute_room(const attribute *a, const char *name, void **out, size_t *size, cn_error *e) {
   size_t bytes;
-  *size = H5Tget_size(a->type);
+  *size = cn_hdf.Tget_size(a->type);
   if (!*size || !cn_mul_size((size_t)a->count, *size, &bytes) || bytes > cn_limits.max_text_bytes ||
       a->count > 16 * (int64_t)cn_limits.max_layers)
     return cn_fail(e, CORNU_ERR_LIMIT, "attribute \"%s\" has %lld elements of %zu bytes, more than the limits allow",
@@ -253,14 +261,15 @@ static cn_status attribute_room(const attribute *a, const char *name, void **out
 
 static cn_status read_texts(attribute *a, const char *name, cn_arena *arena, cn_names *out, cn_error *e) {
   if (a->count == 0) return CORNU_OK; /* h5py writes an empty list as an empty array of numbers */
-  if (H5Tget_class(a->type) != H5T_STRING) return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not text", name);
+  if (cn_hdf.Tget_class(a->type) != H5T_STRING)
+    return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not text", name);
   void *data;
   size_t width;
-  bool variable = H5Tis_variable_str(a->type) > 0;
+  bool variable = cn_hdf.Tis_variable_str(a->type) > 0;
   CN_TRY(attribute_room(a, name, &data, &width, e));
-  cn_status status = H5Aread(a->id, a->type, data) < 0 ? fail_h5(e, name) : CORNU_OK;
+  cn_status status = cn_hdf.Aread(a->id, a->type, data) < 0 ? fail_h5(e, name) : CORNU_OK;
   bool read = !status;
-  int padding = H5Tget_strpad(a->type); /* numbered as in the file */
+  int padding = cn_hdf.Tget_strpad(a->type); /* numbered as in the file */
   size_t total = 0;
   for (int64_t i = 0; i < a->count && !status; i++) {
     const char *text = variable ? ((char **)data)[i] : (char *)data + (size_t)i * width;
@@ -272,9 +281,9 @@ static cn_status read_texts(attribute *a, const char *name, cn_arena *arena, cn_
     else status = cn_h5_add_text(name, text, length, arena, out, e);
   }
   if (variable && read) {
-    hid_t space = H5Aget_space(a->id);
-    H5Dvlen_reclaim(a->type, space, H5P_DEFAULT, data);
-    H5Sclose(space);
+    hid_t space = cn_hdf.Aget_space(a->id);
+    cn_hdf.Dvlen_reclaim(a->type, space, H5P_DEFAULT, data);
+    cn_hdf.Sclose(space);
   }
   cn_free(data);
   return status;
@@ -306,9 +315,9 @@ static cn_status integer(void *f, const char *path, const char *name, int64_t *o
   cn_status status = open_attribute(f, path, name, &a, e);
   *found = a.found;
   if (!status && a.found) {
-    if (a.count != 1 || H5Tget_class(a.type) != H5T_INTEGER)
+    if (a.count != 1 || cn_hdf.Tget_class(a.type) != H5T_INTEGER)
       status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not one whole number", name);
-    else if (H5Aread(a.id, H5T_NATIVE_INT64, out) < 0) status = fail_h5(e, name);
+    else if (cn_hdf.Aread(a.id, cn_hdf.native_int64, out) < 0) status = fail_h5(e, name);
   }
   close_attribute(&a);
   return leave(q, status);
@@ -324,8 +333,8 @@ typedef struct array {
 } array;
 
 static void close_array(array *a) {
-  if (a->type > 0) H5Tclose(a->type);
-  if (a->id > 0) H5Oclose(a->id);
+  if (a->type > 0) cn_hdf.Tclose(a->type);
+  if (a->id > 0) cn_hdf.Oclose(a->id);
   *a = (array){0};
 }
 
@@ -335,8 +344,9 @@ static bool float_type(hid_t type, cornu_dtype *out) {
   static const struct { cornu_dtype dtype; size_t fields[FIELDS]; } known[] = {
       {CORNU_FLOAT32, {4, 31, 23, 8, 0, 23, 127}}, {CORNU_FLOAT64, {8, 63, 52, 11, 0, 52, 1023}},
       {CORNU_FLOAT16, {2, 15, 10, 5, 0, 10, 15}},  {CORNU_BFLOAT16, {2, 15, 7, 8, 0, 7, 127}}};
-  size_t f[FIELDS] = {[SIZE] = H5Tget_size(type), [BIAS] = H5Tget_ebias(type)};
-  if (H5Tget_fields(type, &f[SIGN], &f[EXPONENT], &f[EXPONENT_BITS], &f[MANTISSA], &f[MANTISSA_BITS]) < 0) return false;
+  size_t f[FIELDS] = {[SIZE] = cn_hdf.Tget_size(type), [BIAS] = cn_hdf.Tget_ebias(type)};
+  if (cn_hdf.Tget_fields(type, &f[SIGN], &f[EXPONENT], &f[EXPONENT_BITS], &f[MANTISSA], &f[MANTISSA_BITS]) < 0)
+    return false;
   for (int i = 0; i < CN_COUNT(known); i++)
     if (memcmp(f, known[i].fields, sizeof f) == 0) return *out = known[i].dtype, true;
   return false;
@@ -345,28 +355,28 @@ static bool float_type(hid_t type, cornu_dtype *out) {
 static bool integer_type(hid_t type, cornu_dtype *out) {
   static const cornu_dtype with_sign[] = {CORNU_INT8, CORNU_INT16, CORNU_INT32, CORNU_INT64};
   static const cornu_dtype without[] = {CORNU_UINT8, CORNU_UINT16, CORNU_UINT32, CORNU_UINT64};
-  size_t size = H5Tget_size(type);
+  size_t size = cn_hdf.Tget_size(type);
   for (int i = 0; i < 4; i++)
-    if (size == (size_t)1 << i) return *out = H5Tget_sign(type) == H5T_SGN_NONE ? without[i] : with_sign[i], true;
+    if (size == (size_t)1 << i) return *out = cn_hdf.Tget_sign(type) == H5T_SGN_NONE ? without[i] : with_sign[i], true;
   return false;
 }
 
 /* h5py's bool: an enumeration of FALSE and TRUE over one byte. */
 static bool bool_type(hid_t type) {
-  if (H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
+  if (cn_hdf.Tget_size(type) != 1 || cn_hdf.Tget_nmembers(type) != 2) return false;
   bool known = true;
   for (unsigned i = 0; i < 2; i++) {
-    char *name = H5Tget_member_name(type, i);
+    char *name = cn_hdf.Tget_member_name(type, i);
     known = known && name && (strcmp(name, "FALSE") == 0 || strcmp(name, "TRUE") == 0);
-    H5free_memory(name);
+    cn_hdf.free_memory(name);
   }
   return known;
 }
 
 static cn_status element_type(array *a, cn_error *e) {
   cornu_dtype *dtype = &a->what.dtype;
-  H5T_class_t kind = H5Tget_class(a->type);
-  size_t size = H5Tget_size(a->type);
+  H5T_class_t kind = cn_hdf.Tget_class(a->type);
+  size_t size = cn_hdf.Tget_size(a->type);
   bool known = false;
   switch (kind) {
     case H5T_FLOAT: known = float_type(a->type, dtype); break;
@@ -376,8 +386,8 @@ static cn_status element_type(array *a, cn_error *e) {
     default: break;
   }
   if (known && (kind == H5T_FLOAT || kind == H5T_INTEGER)) {
-    known = H5Tget_precision(a->type) == 8 * size && H5Tget_offset(a->type) == 0;
-    a->swapped = size > 1 && H5Tget_order(a->type) != H5Tget_order(H5T_NATIVE_INT);
+    known = cn_hdf.Tget_precision(a->type) == 8 * size && cn_hdf.Tget_offset(a->type) == 0;
+    a->swapped = size > 1 && cn_hdf.Tget_order(a->type) != cn_hdf.Tget_order(cn_hdf.native_int);
   }
   if (known) return CORNU_OK;
   static const char *const names[] = {"integer", "float", "time", "string", "bit field", "opaque", "compound",
@@ -388,11 +398,11 @@ static cn_status element_type(array *a, cn_error *e) {
 }
 
 static cn_status array_shape(array *a, cn_error *e) {
-  hid_t space = H5Dget_space(a->id);
+  hid_t space = cn_hdf.Dget_space(a->id);
   if (space < 0) return fail_h5(e, "shape");
   hsize_t shape[H5S_MAX_RANK];
-  int rank = H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_dims(space, shape, NULL);
-  H5Sclose(space);
+  int rank = cn_hdf.Sget_simple_extent_type(space) == H5S_NULL ? -1 : cn_hdf.Sget_simple_extent_dims(space, shape, NULL);
+  cn_hdf.Sclose(space);
   if (rank < 0) return cn_fail(e, CORNU_ERR_FORMAT, "it has no shape");
   if (rank > CN_MAX_RANK)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "it has %d dimensions, the most are %d", rank, CN_MAX_RANK);
@@ -407,12 +417,12 @@ static cn_status array_shape(array *a, cn_error *e) {
 }
 
 static cn_status check_filters(hid_t list, cn_error *e) {
-  int count = H5Pget_nfilters(list);
+  int count = cn_hdf.Pget_nfilters(list);
   for (int i = 0; i < count; i++) {
     unsigned flags, config;
     size_t values = 0;
     char name[64] = "";
-    H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, sizeof name, name, &config);
+    H5Z_filter_t filter = cn_hdf.Pget_filter2(list, (unsigned)i, &flags, &values, NULL, sizeof name, name, &config);
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "it is packed with the HDF5 filter %d (%s); Cornu reads gzip, shuffle and fletcher32: "
@@ -423,18 +433,18 @@ static cn_status check_filters(hid_t list, cn_error *e) {
 
 /* The data must be in this file, and not much smaller there than its shape says. */
 static cn_status check_storage(const array *a, cn_error *e) {
-  hid_t list = H5Dget_create_plist(a->id);
+  hid_t list = cn_hdf.Dget_create_plist(a->id);
   if (list < 0) return fail_h5(e, "storage");
-  H5D_layout_t layout = H5Pget_layout(list);
+  H5D_layout_t layout = cn_hdf.Pget_layout(list);
   cn_status status = CORNU_OK;
-  if (H5Pget_external_count(list) != 0)
+  if (cn_hdf.Pget_external_count(list) != 0)
     status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "its data is in another file, which is never read");
   else if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
     status = cn_fail(e, CORNU_ERR_UNSUPPORTED, "it is a virtual array, made from others, which is never read");
   else status = check_filters(list, e);
-  H5Pclose(list);
+  cn_hdf.Pclose(list);
   CN_TRY(status);
-  uint64_t stored = H5Dget_storage_size(a->id);
+  uint64_t stored = cn_hdf.Dget_storage_size(a->id);
   if (a->bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", a->bytes, cn_limits.max_tensor_bytes);
   if (layout == H5D_CHUNKED ? a->bytes / 1000 > stored : a->bytes > stored)
@@ -447,9 +457,9 @@ static cn_status check_storage(const array *a, cn_error *e) {
 static cn_status open_array(library *f, const char *path, array *a, cn_error *e) {
   *a = (array){0};
   cn_status status = open_object(f, path, &a->id, e);
-  if (!status && H5Iget_type(a->id) != H5I_DATASET) status = cn_fail(e, CORNU_ERR_FORMAT, "it is not an array");
+  if (!status && cn_hdf.Iget_type(a->id) != H5I_DATASET) status = cn_fail(e, CORNU_ERR_FORMAT, "it is not an array");
   if (!status) {
-    a->type = H5Dget_type(a->id);
+    a->type = cn_hdf.Dget_type(a->id);
     status = a->type < 0 ? fail_h5(e, "type") : element_type(a, e);
   }
   if (!status) status = array_shape(a, e);
@@ -473,7 +483,7 @@ static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
   cn_tensor *t = *out;
   int64_t count = cornu_tensor_size(t);
   cn_status status = CORNU_OK;
-  if (count && H5Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
+  if (count && cn_hdf.Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
     status = fail_h5(e, "cannot read the data");
   if (!status && a->swapped) cn_h5_swap_bytes(t->data, cornu_dtype_bytes(t->dtype), count);
   if (!status && t->dtype == CORNU_BOOL8)

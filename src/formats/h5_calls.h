@@ -1,0 +1,42 @@
+/* The functions of libhdf5. It is loaded when a file first needs it: it brings forty other libraries along, which take
+ * longer to load than all of Cornu, and most processes never read a file that needs it. */
+#ifndef CN_FORMATS_H5_CALLS_H
+#define CN_FORMATS_H5_CALLS_H
+
+#include <hdf5.h>
+
+#include "base/error.h"
+
+/* Constants of the header would call the library. */
+#undef H5CHECK
+#undef H5OPEN
+#define H5CHECK
+#define H5OPEN
+
+#define CN_H5_CALLS(X) \
+  X(open) X(free_memory) X(Aclose) X(Aexists) X(Aget_space) X(Aget_type) X(Aopen) X(Aread) X(Dget_create_plist) \
+  X(Dget_space) X(Dget_storage_size) X(Dget_type) X(Dread) X(Dvlen_reclaim) X(Eget_auto2) X(Eset_auto2) X(Ewalk2) \
+  X(Fclose) X(Fopen) X(Iget_type) X(Lexists) X(Lget_info) X(Literate) X(Oclose) X(Oopen) X(PLget_loading_state) \
+  X(PLset_loading_state) X(Pclose) X(Pcreate) X(Pget_external_count) X(Pget_filter2) X(Pget_layout) X(Pget_nfilters) \
+  X(Pset_fapl_core) X(Pset_fclose_degree) X(Pset_file_image) X(Pset_file_image_callbacks) X(Sclose) \
+  X(Sget_simple_extent_dims) X(Sget_simple_extent_ndims) X(Sget_simple_extent_npoints) X(Sget_simple_extent_type) \
+  X(Tclose) X(Tget_class) X(Tget_ebias) X(Tget_fields) X(Tget_member_name) X(Tget_nmembers) X(Tget_offset) \
+  X(Tget_order) X(Tget_precision) X(Tget_sign) X(Tget_size) X(Tget_strpad) X(Tis_variable_str) CN_H5_NEWER_CALLS(X)
+#if H5_VERSION_GE(1, 10, 7)
+#define CN_H5_NEWER_CALLS(X) X(Pset_file_locking)
+#else
+#define CN_H5_NEWER_CALLS(X)
+#endif
+
+typedef struct cn_h5_calls {
+#define X(name) __typeof__(&H5##name) name;
+  CN_H5_CALLS(X)
+#undef X
+  hid_t file_access, native_int, native_int64; /* H5P_FILE_ACCESS, H5T_NATIVE_… */
+} cn_h5_calls;
+extern cn_h5_calls cn_hdf; /* valid after cn_h5_calls_load */
+
+/* Loads the library, once; by one thread at a time. */
+cn_status cn_h5_calls_load(cn_error *e);
+
+#endif
