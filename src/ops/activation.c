@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
   (void)e;
@@ -12,26 +13,25 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct state { const cn_act *act; } state;
+typedef struct state { const cn_act *act; cn_rows rows; } state;
 
-static void floats(const cn_act *act, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
-  float *y = (float *)out->data + begin;
-  if (in->dtype != CORNU_FLOAT32)
-    cn_convert(y, CORNU_FLOAT32, (const char *)in->data + (size_t)begin * cornu_dtype_bytes(in->dtype), in->dtype,
-               end - begin);
-  cn_act_apply(act, y, in->dtype == CORNU_FLOAT32 ? (const float *)in->data + begin : y, end - begin);
+static void part(const cn_act *act, void *y, const void *x, cornu_dtype from, cornu_dtype to, int64_t n) {
+  if (from != to) {
+    cn_convert(y, to, x, from, n);
+    x = y;
+  }
+  cn_act_apply_items(cornu_dtype_bytes(to), act, y, x, n);
 }
 
 static void range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
-  if (s->out[0]->dtype == CORNU_FLOAT32) {
-    floats(st->act, s->in[0], s->out[0], begin, end);
-    return;
+  const cn_operand *x = s->in[0], *y = s->out[0];
+  const int64_t in_size = (int64_t)cornu_dtype_bytes(x->dtype), out_size = (int64_t)cornu_dtype_bytes(y->dtype);
+  for (int64_t n, in, out; begin < end; begin += n) {
+    n = cn_rows_part(&st->rows, begin, end, &in, &out);
+    part(st->act, (char *)y->data + out * out_size, (const char *)x->data + in * in_size, x->dtype, y->dtype, n);
   }
-  const double *x = s->in[0]->data;
-  double *y = s->out[0]->data;
-  for (int64_t i = begin; i < end; i++) y[i] = cn_act_double(st->act, x[i]);
 }
 
 static void run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, range, (void *)s); }
@@ -40,6 +40,7 @@ static cn_status plan_at(struct cn_planner *p, cn_step *s, const cn_act *act, cn
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   st->act = act;
+  st->rows = cn_rows_of(s->in[0], s->out[0]);
   s->run = run;
   s->flops = (double)s->out[0]->size;
   return CORNU_OK;
@@ -52,7 +53,8 @@ static cn_status plan_activation(struct cn_planner *p, cn_step *s, cn_error *e) 
 const cn_op cn_op_activation = {
     .name = "activation",
     .help = "an element-wise activation",
-    .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN,
+    .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN | CN_OP_PITCHED_OUT,
+    .pitched_in = 1,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -96,7 +98,8 @@ static const cn_field gelu_fields[] = {
   const cn_op cn_op_##id = {.name = text,                                                                              \
                             .aliases = other,                                                                          \
                             .help = words "\n(…) -> (…)",                                                              \
-                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,                                                \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT,                            \
+                            .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \
                             .max_in = 1,                                                                               \
                             .n_out = 1,                                                                                \

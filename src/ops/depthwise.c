@@ -44,8 +44,8 @@ static void run_depthwise(const cn_step *s) {
     return;
   }
   static const int64_t none[3] = {0, 0, 0};
-  const int64_t in = g->in[0] * g->in[1] * g->in[2] * st->source.channels;
-  const int64_t out = g->out[0] * g->out[1] * g->out[2] * g->channels;
+  const int64_t in = g->in[0] * g->in[1] * g->in[2] * st->source.pitch;
+  const int64_t out = g->out[0] * g->out[1] * g->out[2] * st->window.out_pitch;
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
     cn_spatial_copy(item, s->scratch, cn_nth(x, i * in, item), &st->source, none, g->in, images, st->multiplier);
@@ -60,6 +60,8 @@ cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *
   st->source = st->window.g = *g;
   st->window.g.channels *= multiplier;
   st->window.item = cornu_dtype_bytes(s->out[0]->dtype);
+  st->window.in_pitch = multiplier == 1 ? g->pitch : st->window.g.channels;
+  st->window.out_pitch = s->out[0]->pitch;
   st->multiplier = multiplier;
   st->act = *act;
   s->run = run_depthwise;
@@ -102,6 +104,7 @@ const cn_op cn_op_depthwise_conv = {
   .help = "convolution of every channel by itself\n"
           "(x (b, s…, c), kernel (k…, c, m), bias? (c m)) -> (b, o…, c m), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
+  .flags = CN_OP_PITCHED_OUT, .pitched_in = 1,
   .min_in = 2, .max_in = 3, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .check = check, .shape = shape, .plan = plan,

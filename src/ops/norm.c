@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
 static cn_status want_floats(const cn_typing *t, const char *what, cn_error *e) {
   cornu_dtype x = t->in[0].dtype;
@@ -16,7 +17,8 @@ static cn_status want_floats(const cn_typing *t, const char *what, cn_error *e) 
   return CORNU_OK;
 }
 
-typedef struct batch { int64_t channels, inner; void *scale, *shift; } batch;
+/* Rows hold all channels, or one: `repeat` rows each. */
+typedef struct batch { int64_t channels, row, repeat, in, out; bool together; void *scale, *shift; } batch;
 
 /* Kept and normalised dimensions with their steps through the input. */
 typedef struct layer {
@@ -75,9 +77,19 @@ static void batch_run(const cn_step *s) {
     fold(s, &own);
     copy.state = &own;
   }
-  int64_t row = b->inner == 1 ? b->channels : b->inner;
   void (*rows)(void *, int64_t, int64_t) = in_double(s) ? batch_rows_doubles : batch_rows_floats;
-  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / row, 16384 / row + 1, rows, &copy);
+  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / b->row, 16384 / b->row + 1, rows, &copy);
+}
+
+static void lay_rows(batch *b, const cn_operand *x, const cn_operand *y, int axis) {
+  const int64_t inner = cn_shape_size(x->rank - axis - 1, x->shape + axis + 1);
+  const bool pitched = cn_is_pitched(x) || cn_is_pitched(y);
+  b->channels = x->shape[axis];
+  b->together = axis == x->rank - 1 || (inner == 1 && !pitched);
+  b->row = b->together ? b->channels : pitched ? cn_row_length(x) : inner;
+  b->repeat = b->together || inner == 0 ? 1 : inner / b->row;
+  b->in = pitched ? x->pitch : b->row;
+  b->out = pitched ? y->pitch : b->row;
 }
 
 static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
@@ -85,8 +97,7 @@ static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   int axis;
   if (!b) return cn_no_memory(e);
   CN_TRY(cn_axis(((const cn_batch_norm_attrs *)s->attrs)->axis, s->in[0]->rank, &axis, e));
-  b->channels = s->in[0]->shape[axis];
-  b->inner = cn_shape_size(s->in[0]->rank - axis - 1, s->in[0]->shape + axis + 1);
+  lay_rows(b, s->in[0], s->out[0], axis);
   bool constant = true;
   for (int i = 1; i < s->n_in; i++) constant &= !s->in[i] || s->in[i]->constant;
   size_t bytes = 2 * (size_t)b->channels * cornu_dtype_bytes(s->in[0]->dtype);
@@ -112,7 +123,8 @@ static const cn_field batch_fields[] = {
 const cn_op cn_op_batch_norm = {
     .name = "batch_norm",
     .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta\n(x, mean, variance, gamma?, beta?)",
-    .flags = CN_OP_INPLACE,
+    .flags = CN_OP_INPLACE | CN_OP_PITCHED_OUT,
+    .pitched_in = 1,
     .min_in = 3,
     .max_in = 5,
     .n_out = 1,

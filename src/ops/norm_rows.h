@@ -18,14 +18,15 @@ static void ROWS(batch_rows)(void *context, int64_t begin, int64_t end) {
   const batch *b = s->state;
   const cn_act *act = &((const cn_batch_norm_attrs *)s->attrs)->act;
   const REAL *scales = b->scale, *shifts = b->shift;
-  int64_t row = b->inner == 1 ? b->channels : b->inner;
+  const int64_t row = b->row;
   for (int64_t r = begin; r < end; r++) {
-    const REAL *x = (const REAL *)s->in[0]->data + r * row;
-    REAL *y = (REAL *)s->out[0]->data + r * row;
-    if (b->inner == 1) {
+    const REAL *x = (const REAL *)s->in[0]->data + r * b->in;
+    REAL *y = (REAL *)s->out[0]->data + r * b->out;
+    if (b->together) {
       for (int64_t i = 0; i < row; i++) y[i] = x[i] * scales[i] + shifts[i];
     } else {
-      REAL scale = scales[r % b->channels], shift = shifts[r % b->channels];
+      const int64_t channel = r / b->repeat % b->channels;
+      const REAL scale = scales[channel], shift = shifts[channel];
       for (int64_t i = 0; i < row; i++) y[i] = x[i] * scale + shift;
     }
     if (act->kind != CN_ACT_LINEAR) cn_act_apply_items(sizeof *y, act, y, y, row);

@@ -37,6 +37,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   cn_spatial_lift(w->g.dilation, one, n, 1);
   cn_spatial_lift(w->g.pad, a->pad_begin, n, 0);
   w->item = cornu_dtype_bytes(s->in[0]->dtype);
+  w->in_pitch = s->in[0]->pitch;
+  w->out_pitch = s->out[0]->pitch;
   if (s->out[0]->size == 0) w->g.batch = 0;
   s->run = run_pool;
   s->flops = (double)s->out[0]->size * (double)(w->g.kernel[0] * w->g.kernel[1] * w->g.kernel[2]);
@@ -69,6 +71,7 @@ const cn_op cn_op_pool = {
   .name = "pool",
   .help = "maximum or average of sliding windows\n"
           "(x (b, s…, c)) -> (b, o…, c), o = (s + pads - size) / stride + 1; padding never wins a maximum",
+  .flags = CN_OP_PITCHED_OUT, .pitched_in = 1,
   .min_in = 1, .max_in = 1, .n_out = 1,
   .attrs_size = sizeof(cn_pool_attrs), .fields = fields,
   .check = check, .shape = shape, .plan = plan,

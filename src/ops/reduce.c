@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
 typedef enum kind { SUM, MEAN, MAX, MIN, PROD, ANY, ALL, VAR, STD, LOGSUMEXP, ARGMAX, ARGMIN } kind;
 
@@ -159,7 +160,7 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   int64_t step[CN_MAX_RANK];
   if (!st) return cn_no_memory(e);
   if (!set_axes(&((const cn_reduce_attrs *)s->attrs)->axes, s->in[0]->rank, set, e)) return CORNU_ERR_ARGUMENT;
-  cn_shape_strides(s->in[0]->rank, s->in[0]->shape, step);
+  cn_pitched_strides(s->in[0], step);
   *st = (state){.kind = k, .count = 1};
   for (int i = 0; i < s->in[0]->rank; i++) {
     int64_t n = s->in[0]->shape[i];
@@ -184,6 +185,7 @@ static const cn_field fields[] = {
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
                             .help = words,                                                                             \
+                            .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \
                             .max_in = 1,                                                                               \
                             .n_out = 1,                                                                                \

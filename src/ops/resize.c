@@ -171,12 +171,13 @@ static const float *mix(float *restrict to, const axis *t, int64_t i, const floa
 /* Row r of all images: first the rows under the filter become one, then its pixels. */
 static void mix_row(const cn_step *s, int64_t r, float *line) {
   const state *st = s->state;
-  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3], pitch = in[2] * channels;
+  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3];
+  const int64_t pixel_pitch = s->in[0]->pitch, pitch = in[2] * pixel_pitch;
   const float *image = (const float *)s->in[0]->data + r / to[1] * in[1] * pitch;
-  const float *row = mix(line, &st->y, r % to[1], image, pitch, pitch);
-  float *out = (float *)s->out[0]->data + r * to[2] * channels;
-  for (int64_t x = 0; x < to[2]; x++, out += channels) {
-    const float *pixel = mix(out, &st->x, x, row, channels, channels);
+  const float *row = mix(line, &st->y, r % to[1], image, pitch, pitch - pixel_pitch + channels);
+  float *out = (float *)s->out[0]->data + r * to[2] * s->out[0]->pitch;
+  for (int64_t x = 0; x < to[2]; x++, out += s->out[0]->pitch) {
+    const float *pixel = mix(out, &st->x, x, row, pixel_pitch, channels);
     if (pixel != out) memcpy(out, pixel, (size_t)channels * sizeof *out);
   }
 }
@@ -184,12 +185,13 @@ static void mix_row(const cn_step *s, int64_t r, float *line) {
 /* Between two pixels, then between two rows, rounded as TensorFlow does. */
 static void linear_row(const cn_step *s, int64_t r) {
   const state *st = s->state;
-  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3], pitch = in[2] * channels;
+  const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape, channels = in[3];
+  const int64_t pixel_pitch = s->in[0]->pitch, pitch = in[2] * pixel_pitch;
   const int64_t *rows = st->y.from + r % to[1] * 2;
   const float *image = (const float *)s->in[0]->data + r / to[1] * in[1] * pitch, wy = st->y.weight[r % to[1] * 2 + 1];
-  float *out = (float *)s->out[0]->data + r * to[2] * channels;
-  for (int64_t x = 0; x < to[2]; x++, out += channels) {
-    const int64_t left = st->x.from[x * 2] * channels, right = st->x.from[x * 2 + 1] * channels;
+  float *out = (float *)s->out[0]->data + r * to[2] * s->out[0]->pitch;
+  for (int64_t x = 0; x < to[2]; x++, out += s->out[0]->pitch) {
+    const int64_t left = st->x.from[x * 2] * pixel_pitch, right = st->x.from[x * 2 + 1] * pixel_pitch;
     const float *top = image + rows[0] * pitch, *bottom = image + rows[1] * pitch, wx = st->x.weight[x * 2 + 1];
     for (int64_t v = 0; v < channels; v++) {
       float a = top[left + v] + (top[right + v] - top[left + v]) * wx;
@@ -206,7 +208,7 @@ static void linear_rows(void *context, int64_t begin, int64_t end) {
 static void mix_rows(void *context, int i) {
   const cn_step *s = context;
   const state *st = s->state;
-  float *line = (float *)s->scratch + i * s->in[0]->shape[2] * s->in[0]->shape[3];
+  float *line = (float *)s->scratch + i * s->in[0]->shape[2] * s->in[0]->pitch;
   for (int64_t r = st->rows * i / st->tasks; r < st->rows * (i + 1) / st->tasks; r++) mix_row(s, r, line);
 }
 
@@ -215,12 +217,13 @@ static void pick_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   const int64_t *in = s->in[0]->shape, *to = s->out[0]->shape;
-  size_t pixel = (size_t)in[3] * cornu_dtype_bytes(s->in[0]->dtype);
+  const size_t size = cornu_dtype_bytes(s->in[0]->dtype), pixel = (size_t)in[3] * size;
+  const size_t in_step = (size_t)s->in[0]->pitch * size, out_step = (size_t)s->out[0]->pitch * size;
   for (int64_t r = begin; r < end; r++) {
     int64_t row = r / to[1] * in[1] + st->y.from[r % to[1]];
     for (int64_t x = 0; x < to[2]; x++)
-      memcpy((char *)s->out[0]->data + (size_t)(r * to[2] + x) * pixel,
-             (const char *)s->in[0]->data + (size_t)(row * in[2] + st->x.from[x]) * pixel, pixel);
+      memcpy((char *)s->out[0]->data + (size_t)(r * to[2] + x) * out_step,
+             (const char *)s->in[0]->data + (size_t)(row * in[2] + st->x.from[x]) * in_step, pixel);
   }
 }
 
@@ -246,7 +249,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   if (a->method == CN_RESIZE_NEAREST || (a->method == CN_RESIZE_BILINEAR && !a->antialias)) return CORNU_OK;
   s->run = run;
   st->tasks = st->rows < MOST_TASKS ? (int)st->rows : MOST_TASKS;
-  int64_t line = s->in[0]->shape[2] * s->in[0]->shape[3];
+  int64_t line = s->in[0]->shape[2] * s->in[0]->pitch;
   s->scratch_bytes = (size_t)st->tasks * (size_t)line * sizeof(float);
   s->flops = 2 * (double)st->rows * ((double)line * st->y.taps + (double)(s->out[0]->shape[2] * s->out[0]->shape[3]) *
                                      st->x.taps);
@@ -273,6 +276,8 @@ static const cn_field fields[] = {
 const cn_op cn_op_resize = {
     .name = "resize",
     .help = "images of another size\n(b, h, w, c) -> (b, h', w', c)",
+    .flags = CN_OP_PITCHED_OUT,
+    .pitched_in = 1,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

@@ -86,6 +86,7 @@ void cn_spatial_lift(int64_t to[3], const int64_t *from, int spatial, int64_t fi
 void cn_spatial_fill(cn_spatial *g, const cn_operand *x, const cn_operand *out, int spatial) {
   g->batch = x->shape[0];
   g->channels = x->shape[x->rank - 1];
+  g->pitch = x->pitch;
   cn_spatial_lift(g->in, x->shape + 1, spatial, 1);
   cn_spatial_lift(g->out, out->shape + 1, spatial, 1);
 }
@@ -103,7 +104,7 @@ typedef struct copy_job {
   int64_t repeat;
 } copy_job;
 
-static void copy_pixels(size_t item, char *to, const char *from, int64_t values, int64_t repeat) {
+static void copy_values(size_t item, char *to, const char *from, int64_t values, int64_t repeat) {
   if (repeat == 1) {
     memcpy(to, from, (size_t)values * item);
     return;
@@ -115,10 +116,20 @@ static void copy_pixels(size_t item, char *to, const char *from, int64_t values,
     }
 }
 
+static void copy_pixels(const copy_job *j, char *to, const char *from, int64_t pixels) {
+  const int64_t channels = j->g->channels, item = (int64_t)j->item;
+  if (j->g->pitch == channels) {
+    copy_values(j->item, to, from, pixels * channels, j->repeat);
+    return;
+  }
+  for (int64_t i = 0; i < pixels; i++)
+    copy_values(j->item, to + i * channels * j->repeat * item, from + i * j->g->pitch * item, channels, j->repeat);
+}
+
 static void copy_rows(void *context, int64_t begin, int64_t end) {
   const copy_job *j = context;
   const cn_spatial *g = j->g;
-  const int64_t item = (int64_t)j->item, c = g->channels * item, wide = c * j->repeat, width = j->size[2];
+  const int64_t item = (int64_t)j->item, c = g->pitch * item, wide = g->channels * item * j->repeat, width = j->size[2];
   for (int64_t row = begin; row < end; row++) {
     int64_t y = row % j->size[1], rest = row / j->size[1], z = rest % j->size[0], image = rest / j->size[0];
     int64_t iy = y - j->pad[1], iz = z - j->pad[0];
@@ -133,7 +144,7 @@ static void copy_rows(void *context, int64_t begin, int64_t end) {
     if (x1 < x0) x1 = x0;
     const char *from = (const char *)j->from + ((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] * c;
     memset(to, 0, (size_t)(x0 * wide));
-    copy_pixels(j->item, to + x0 * wide, from + (x0 - j->pad[2]) * c, (x1 - x0) * g->channels, j->repeat);
+    copy_pixels(j, to + x0 * wide, from + (x0 - j->pad[2]) * c, x1 - x0);
     memset(to + x1 * wide, 0, (size_t)((width - x1) * wide));
   }
 }

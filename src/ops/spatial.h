@@ -6,7 +6,7 @@
 
 /* A sliding window in three dimensions; unused leading ones have size 1. */
 typedef struct cn_spatial {
-  int64_t batch, channels;
+  int64_t batch, channels, pitch; /* pitch: elements from one pixel of the input to the next */
   int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3]; /* pad: before */
 } cn_spatial;
 

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
 /* What a function makes of its input's dtype. */
 typedef enum result { SAME, FLOAT, TRUTH, WHOLE } result; /* WHOLE: the same, of integers alone */
@@ -30,41 +31,48 @@ static cn_status shape(const function *f, const char *name, cn_typing *t, cn_err
   return CORNU_OK;
 }
 
-static void integers(const function *f, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
-  size_t size = cornu_dtype_bytes(in->dtype);
+static void integers(const function *f, cornu_dtype type, char *y, const char *x, int64_t count) {
+  size_t size = cornu_dtype_bytes(type);
   int64_t v[CHUNK];
-  for (int64_t i = begin; i < end; i += CHUNK) {
-    int64_t n = end - i < CHUNK ? end - i : CHUNK;
-    cn_convert(v, CORNU_INT64, (const char *)in->data + (size_t)i * size, in->dtype, n);
+  for (int64_t i = 0; i < count; i += CHUNK) {
+    int64_t n = count - i < CHUNK ? count - i : CHUNK;
+    cn_convert(v, CORNU_INT64, x + (size_t)i * size, type, n);
     for (int64_t k = 0; k < n; k++) v[k] = f->integer(v[k]);
-    cn_convert((char *)out->data + (size_t)i * size, out->dtype, v, CORNU_INT64, n);
+    cn_convert(y + (size_t)i * size, type, v, CORNU_INT64, n);
   }
 }
 
-static void numbers(const function *f, const cn_operand *in, cn_operand *out, int64_t begin, int64_t end) {
-  size_t in_size = cornu_dtype_bytes(in->dtype), out_size = cornu_dtype_bytes(out->dtype);
+static void numbers(const function *f, cornu_dtype to, char *y, cornu_dtype from, const char *x, int64_t count) {
+  size_t in_size = cornu_dtype_bytes(from), out_size = cornu_dtype_bytes(to);
   double v[CHUNK];
-  for (int64_t i = begin; i < end; i += CHUNK) {
-    int64_t n = end - i < CHUNK ? end - i : CHUNK;
-    cn_convert(v, CORNU_FLOAT64, (const char *)in->data + (size_t)i * in_size, in->dtype, n);
+  for (int64_t i = 0; i < count; i += CHUNK) {
+    int64_t n = count - i < CHUNK ? count - i : CHUNK;
+    cn_convert(v, CORNU_FLOAT64, x + (size_t)i * in_size, from, n);
     for (int64_t k = 0; k < n; k++) v[k] = f->number(v[k]);
-    cn_convert((char *)out->data + (size_t)i * out_size, out->dtype, v, CORNU_FLOAT64, n);
+    cn_convert(y + (size_t)i * out_size, to, v, CORNU_FLOAT64, n);
   }
 }
 
 static void range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const function *f = function_of(s->op);
-  if (f->floats && s->in[0]->dtype == CORNU_FLOAT32)
-    f->floats((float *)s->out[0]->data + begin, (const float *)s->in[0]->data + begin, end - begin);
-  else if (f->integer && !cn_dtype_is_float(s->in[0]->dtype)) integers(f, s->in[0], s->out[0], begin, end);
-  else numbers(f, s->in[0], s->out[0], begin, end);
+  const cornu_dtype from = s->in[0]->dtype, to = s->out[0]->dtype;
+  for (int64_t n, in, out; begin < end; begin += n) {
+    n = cn_rows_part(s->state, begin, end, &in, &out);
+    const char *x = (const char *)s->in[0]->data + in * (int64_t)cornu_dtype_bytes(from);
+    char *y = (char *)s->out[0]->data + out * (int64_t)cornu_dtype_bytes(to);
+    if (f->floats && from == CORNU_FLOAT32) f->floats((float *)(void *)y, (const float *)(const void *)x, n);
+    else if (f->integer && !cn_dtype_is_float(from)) integers(f, to, y, x, n);
+    else numbers(f, to, y, from, x, n);
+  }
 }
 
 static void run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, range, (void *)s); }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  (void)p, (void)e;
+  cn_rows *rows = s->state = cn_plan_memory(p, sizeof *rows);
+  if (!rows) return cn_no_memory(e);
+  *rows = cn_rows_of(s->in[0], s->out[0]);
   s->run = run;
   s->flops = (double)s->out[0]->size;
   return CORNU_OK;
@@ -196,7 +204,8 @@ static int64_t i_same(int64_t v) { return v; }
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
                             .help = text "\n(…) -> (…)",                                                               \
-                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,                                                \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT,                            \
+                            .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \
                             .max_in = 1,                                                                               \
                             .n_out = 1,                                                                                \

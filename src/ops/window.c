@@ -49,8 +49,9 @@ static void columns(const cn_spatial *g, int64_t k, int32_t *first, int32_t *las
   *last = (int32_t)clamp(ceil_div(g->in[2] + shift, g->stride[2]), *first, g->out[2]);
 }
 
-static cn_status fill_taps(struct cn_planner *p, const cn_spatial *g, cn_window_taps *t, const int64_t *z,
+static cn_status fill_taps(struct cn_planner *p, const cn_sliding *w, cn_window_taps *t, const int64_t *z,
                            const int64_t *y, cn_error *e) {
+  const cn_spatial *g = &w->g;
   const int64_t count = (z[1] - z[0]) * (y[1] - y[0]) * g->kernel[2];
   t->offset = cn_plan_memory(p, (size_t)count * (2 * sizeof(int64_t) + 2 * sizeof(int32_t)));
   if (!t->offset) return cn_no_memory(e);
@@ -64,7 +65,7 @@ static cn_status fill_taps(struct cn_planner *p, const cn_spatial *g, cn_window_
         columns(g, kx, &t->first[i], &t->last[i]);
         if (t->first[i] == t->last[i]) continue;
         t->offset[i] = (((kz * g->dilation[0]) * g->in[1] + ky * g->dilation[1]) * g->in[2] +
-                        kx * g->dilation[2]) * g->channels;
+                        kx * g->dilation[2]) * w->in_pitch;
         t->weight[i] = ((kz * g->kernel[1] + ky) * g->kernel[2] + kx) * g->channels;
         t->taps++;
       }
@@ -104,7 +105,7 @@ cn_status cn_window_plan(struct cn_planner *p, cn_sliding *w, cn_window_scale sc
   for (int z = 0; z < z_classes; z++)
     for (int y = 0; y < w->y_classes; y++) {
       cn_window_taps *t = &w->taps[z * w->y_classes + y];
-      CN_TRY(fill_taps(p, g, t, range + 2 * z, y_range + 2 * y, e));
+      CN_TRY(fill_taps(p, w, t, range + 2 * z, y_range + 2 * y, e));
       if (scale) CN_TRY(fill_scale(p, g, t, scale, e));
     }
   return CORNU_OK;
@@ -142,7 +143,7 @@ static void run_row(const job *j, int64_t row, int64_t column, int64_t columns, 
   int64_t iy = y * g->stride[1] - g->pad[1], iz = z * g->stride[0] - g->pad[0]; /* may be outside: the taps are not */
   const size_t item = j->w->item;
   cn_window_call call = j->call;
-  call.in = cn_nth(j->x, (((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] - g->pad[2]) * g->channels + channel,
+  call.in = cn_nth(j->x, (((image * g->in[0] + iz) * g->in[1] + iy) * g->in[2] - g->pad[2]) * j->w->in_pitch + channel,
                    item);
   call.begin = column;
   call.end = least(column + columns, g->out[2]);
@@ -153,10 +154,22 @@ static void run_row(const job *j, int64_t row, int64_t column, int64_t columns, 
   call.first = t->first;
   call.last = t->last;
   call.scale = t->scale;
-  call.out = cn_nth(j->out, row * g->out[2] * g->channels + channel, item);
+  call.out = cn_nth(j->out, row * g->out[2] * j->w->out_pitch + channel, item);
   if (call.weights) call.weights = cn_nth(call.weights, channel, item);
   if (call.epilogue.bias) call.epilogue.bias = cn_nth(call.epilogue.bias, channel, item);
   j->kernel(&call);
+}
+
+static void activate(const job *j, int64_t begin, int64_t end) {
+  int64_t pitch = j->w->out_pitch, n = j->w->g.channels, step = 1;
+  if (pitch == n) {
+    n *= end - begin;
+    step = end - begin;
+  }
+  for (int64_t pixel = begin; pixel < end; pixel += step) {
+    void *out = cn_nth(j->out, pixel * pitch, j->w->item);
+    cn_act_apply_items(j->w->item, j->act, out, out, n);
+  }
 }
 
 static void run_rows(void *context, int64_t begin, int64_t end) {
@@ -166,16 +179,14 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
   for (int64_t x = 0; x < g->out[2]; x += part.columns)
     for (int64_t c = 0; c < g->channels; c += part.channels)
       for (int64_t row = begin; row < end; row++) run_row(j, row, x, part.columns, c, part.channels);
-  const int64_t line = g->out[2] * g->channels;
-  void *out = cn_nth(j->out, begin * line, j->w->item);
-  if (j->act) cn_act_apply_items(j->w->item, j->act, out, out, (end - begin) * line);
+  if (j->act) activate(j, begin * g->out[2], end * g->out[2]);
 }
 
 void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,
                    const cn_epilogue *epilogue, void *out, int64_t images) {
   const cn_spatial *g = &w->g;
   job j = {.w = w, .kernel = kernel, .x = x, .out = out,
-           .call = {.step = g->stride[2] * g->channels, .out_pitch = g->channels, .weights = weights}};
+           .call = {.step = g->stride[2] * w->in_pitch, .out_pitch = w->out_pitch, .weights = weights}};
   if (epilogue) {
     j.call.epilogue = *epilogue;
     if (epilogue->act && epilogue->act->kind != CN_ACT_LINEAR && !cn_act_is_clamp(epilogue->act)) {

@@ -15,6 +15,7 @@ typedef struct cn_window_taps {
 typedef struct cn_sliding {
   cn_spatial g;
   size_t item;                /* bytes of an element */
+  int64_t in_pitch, out_pitch; /* elements from pixel to pixel */
   int y_classes;
   int32_t *z_class, *y_class; /* for each output depth and row: which places are inside */
   cn_window_taps *taps;       /* [z class][y class] */
@@ -22,7 +23,7 @@ typedef struct cn_sliding {
 
 typedef enum cn_window_scale { CN_SCALE_NONE, CN_SCALE_INSIDE, CN_SCALE_WHOLE } cn_window_scale;
 
-/* w->g and w->item are set. */
+/* All in front of y_classes is set. */
 cn_status cn_window_plan(struct cn_planner *p, cn_sliding *w, cn_window_scale scale, cn_error *e);
 /* Rows of `images` images on all threads. */
 void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,

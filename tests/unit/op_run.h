@@ -29,6 +29,7 @@ static inline value make_value(cornu_dtype dtype, int rank, const int64_t *shape
     v.type.shape[i] = v.operand.shape[i] = shape[i];
     v.operand.size *= shape[i];
   }
+  v.operand.pitch = rank ? shape[rank - 1] : 1;
   size_t bytes = (size_t)v.operand.size * (dtype < CORNU_DTYPES ? cornu_dtype_bytes(dtype) : 0);
   v.operand.data = calloc(bytes + 64, 1);
   return v;
