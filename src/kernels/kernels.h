@@ -71,10 +71,11 @@ typedef struct cn_gemm_kernels {
    * should fit into the second-level cache. */
   void (*run)(const cn_gemm_call *call, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1);
   /* Writes rows [k0, k0 + kc) of panels [panel0, panel1) of a packed matrix with k rows and n columns. b has kc rows:
-   * element (i, j) at b[i * row + j * column]. */
+   * element (i, j) at b[i * row + j * column], times scale[j] unless scale is NULL. */
   void (*pack)(void *to, const void *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
-               int64_t panel0, int64_t panel1);
-  /* c[m * ldc] = act(bias[0] + sum of a[m * lda + k] * b[k]), b not packed: the product with one column. */
+               int64_t panel0, int64_t panel1, const void *scale);
+  /* c[m * ldc] = act(add[m * add_pitch] + bias[0] + sum of a[m * lda + k] * b[k]), b not packed: the product with one
+   * column. */
   void (*column)(const void *a, int64_t lda, const void *b, void *c, int64_t ldc, int64_t m, int64_t k,
                  const cn_epilogue *epilogue);
 } cn_gemm_kernels;

@@ -26,24 +26,31 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   }
   t->out[0] = *x;
   t->out[0].shape[x->rank - 1] = kernel->shape[1];
-  return CORNU_OK;
+  return cn_check_residual("dense", t, e);
 }
 
 typedef struct state {
   cn_pack pack;
   cn_pack_part part;
-  int64_t m, n, k;
+  int64_t m, n, k, lda, ldc;
 } state;
 
 static const cn_act *act_of(const cn_step *s) { return &((const cn_dense_attrs *)s->attrs)->act; }
-static const void *bias_of(const cn_step *s) { return s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL; }
+
+static cn_epilogue epilogue_of(const cn_step *s) {
+  const void *residual = cn_optional(s, 3);
+  return (cn_epilogue){.bias = cn_optional(s, 2), .act = act_of(s), .add = residual,
+                       .add_pitch = residual ? s->in[3]->pitch : 0};
+}
 
 static void run_product(const cn_step *s) {
   const state *st = s->state;
+  cn_pack pack = st->pack;
+  pack.scale = cn_optional(s, 4);
   cn_grid g = {
-    .call = {.a = s->in[0]->data, .lda = st->k, .segments = 1, .kc = st->k,
-             .b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch), .c = s->out[0]->data, .ldc = st->n, .m = st->m,
-             .n = st->n, .epilogue = {.bias = bias_of(s), .act = act_of(s)}},
+    .call = {.a = s->in[0]->data, .lda = st->lda, .segments = 1, .kc = st->k,
+             .b = cn_pack_ready(&pack, s->in[1]->data, s->scratch), .c = s->out[0]->data, .ldc = st->ldc, .m = st->m,
+             .n = st->n, .epilogue = epilogue_of(s)},
     .outer = {1, 1, 1}, .groups = 1,
   };
   cn_grid_run(st->pack.kernels, &g);
@@ -52,10 +59,11 @@ static void run_product(const cn_step *s) {
 static void column_range(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
-  cn_epilogue epilogue = {.bias = bias_of(s), .act = act_of(s)};
   const size_t item = st->pack.kernels->item;
-  st->pack.kernels->column(cn_nth(s->in[0]->data, begin * st->k, item), st->k, s->in[1]->data,
-                           cn_nth(s->out[0]->data, begin, item), 1, end - begin, st->k, &epilogue);
+  cn_epilogue epilogue = epilogue_of(s);
+  if (epilogue.add) epilogue.add = cn_nth(epilogue.add, begin * epilogue.add_pitch, item);
+  st->pack.kernels->column(cn_nth(s->in[0]->data, begin * st->lda, item), st->lda, s->in[1]->data,
+                           cn_nth(s->out[0]->data, begin * st->ldc, item), st->ldc, end - begin, st->k, &epilogue);
 }
 
 static void run_column(const cn_step *s) {
@@ -68,31 +76,37 @@ static void run_nothing(const cn_step *s) { (void)s; }
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  const cn_operand *kernel = s->in[1];
-  st->k = kernel->shape[0];
-  st->n = kernel->shape[1];
+  cn_operand kernel = *s->in[1];
+  const cn_operand *scale = s->n_in > 4 ? s->in[4] : NULL;
+  if (scale && !scale->constant) kernel.constant = false; /* packed at each run */
+  st->k = kernel.shape[0];
+  st->n = kernel.shape[1];
+  st->lda = s->in[0]->pitch;
+  st->ldc = s->out[0]->pitch;
   st->m = st->n ? s->out[0]->size / st->n : 0;
   s->flops = 2.0 * (double)s->out[0]->size * (double)st->k;
   st->part = (cn_pack_part){.slices = 1, .kc = st->k};
-  st->pack = (cn_pack){.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype)), .row = st->n, .column = 1, .n = st->n,
-                       .parts = 1, .part = &st->part};
+  st->pack = (cn_pack){.kernels = cn_gemm_of(cornu_dtype_bytes(kernel.dtype)), .row = st->n, .column = 1, .n = st->n,
+                       .parts = 1, .part = &st->part, .scale = scale ? scale->data : NULL};
   if (s->out[0]->size == 0) {
     s->run = run_nothing;
     return CORNU_OK;
   }
-  if (st->n == 1) {
+  if (st->n == 1 && !scale) {
     s->run = run_column;
     return CORNU_OK;
   }
   s->run = run_product;
   st->pack.bytes = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
-  return cn_pack_plan(p, &st->pack, kernel, "gemm", &s->scratch_bytes, e);
+  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
 }
 
 const cn_op cn_op_dense = {
   .name = "dense",
-  .help = "x @ kernel + bias over the last axis\n(x (…, k), kernel (k, n), bias? (n)) -> (…, n)",
-  .min_in = 2, .max_in = 3, .n_out = 1,
+  .help = "x @ kernel * scale + bias + residual over the last axis\n"
+          "(x (…, k), kernel (k, n), bias? (n), residual? (…, n), scale? (n)) -> (…, n)",
+  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),
   .shape = shape, .plan = plan,
 };

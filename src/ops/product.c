@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/pool.h"
+#include "base/text.h"
 
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
 #define GROUP_BYTES (704 << 10)   /* panels that are used together should stay in the second-level cache */
@@ -16,7 +18,8 @@ static void pack_panels(const cn_pack *w, const cn_pack_part *part, const void *
   for (int64_t s = 0; s < part->slices; s++)
     w->kernels->pack(cn_nth(to, part->to, item),
                      cn_nth(source, part->from + (part->slice ? part->slice[s] : 0), item), w->row, w->column,
-                     part->slices * part->kc, s * part->kc, part->kc, w->n, begin, end);
+                     part->slices * part->kc, s * part->kc, part->kc, w->n, begin, end,
+                     w->scale ? cn_nth(w->scale, (part - w->part) * w->n, item) : NULL);
 }
 
 void cn_pack_into(const cn_pack *w, const void *source, void *to) {
@@ -43,16 +46,37 @@ static void pack_on_all_threads(const cn_pack *w, const void *source, void *to) 
   cn_parallel_range(total, grain, pack_range, &job);
 }
 
+cn_status cn_check_residual(const char *op, const cn_typing *t, cn_error *e) {
+  const cn_type *out = &t->out[0], *residual = &t->in[3], *scale = &t->in[4];
+  if (t->n_in > 3 && !CN_TYPE_ABSENT(residual)) {
+    bool same = residual->dtype == out->dtype && residual->rank == out->rank;
+    for (int i = 0; same && i < out->rank; i++) same = cn_dims_agree(residual->shape[i], out->shape[i]);
+    if (!same)
+      return cn_fail(e, CORNU_ERR_SHAPE, "%s: the residual is %s %s, needs %s %s like the result", op,
+                     cornu_dtype_name(residual->dtype), CN_SHAPE(residual->rank, residual->shape),
+                     cornu_dtype_name(out->dtype), CN_SHAPE(out->rank, out->shape));
+  }
+  if (t->n_in > 4 && !CN_TYPE_ABSENT(scale) &&
+      (scale->dtype != out->dtype || scale->rank != 1 || !cn_dims_agree(scale->shape[0], out->shape[out->rank - 1])))
+    return cn_fail(e, CORNU_ERR_SHAPE, "%s: the scale is %s %s, needs %s %s", op, cornu_dtype_name(scale->dtype),
+                   CN_SHAPE(scale->rank, scale->shape), cornu_dtype_name(out->dtype),
+                   CN_SHAPE(1, &out->shape[out->rank - 1]));
+  return CORNU_OK;
+}
+
 cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
                        cn_error *e) {
   if (!source->constant) {
     *scratch += (w->bytes + 63) & ~(size_t)63;
     return CORNU_OK;
   }
-  char name[192];
-  snprintf(name, sizeof name, "%s: %lld x %lld of %lld, pitches %lld %lld, %d parts, %d lanes of %d", kind,
-           (long long)w->part->slices, (long long)w->part->kc, (long long)w->n, (long long)w->row,
-           (long long)w->column, w->parts, w->kernels->lanes, (int)w->kernels->item);
+  char name[256];
+  int at = snprintf(name, sizeof name, "%s: %lld x %lld of %lld, pitches %lld %lld, %d parts, %d lanes of %d", kind,
+                    (long long)w->part->slices, (long long)w->part->kc, (long long)w->n, (long long)w->row,
+                    (long long)w->column, w->parts, w->kernels->lanes, (int)w->kernels->item);
+  if (w->scale) /* by its values: packed memory may outlive them */
+    snprintf(name + at, sizeof name - (size_t)at, ", scale %016llx",
+             (unsigned long long)cn_hash_fingerprint(w->scale, (size_t)(w->n * w->parts) * w->kernels->item));
   bool fresh = false;
   void *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
   if (!to) return cn_no_memory(e);
@@ -69,7 +93,9 @@ const void *cn_pack_ready(const cn_pack *w, const void *source, void *room) {
 
 void cn_grid_fold(cn_grid *g) {
   for (int i = 2; i >= 0; i--) {
-    bool joins = g->a_step[i] == g->call.m * g->call.lda && g->c_step[i] == g->call.m * g->call.ldc;
+    const cn_gemm_call *c = &g->call;
+    bool joins = g->a_step[i] == c->m * c->lda && g->c_step[i] == c->m * c->ldc &&
+                 (!c->epilogue.add || g->add_step[i] == c->m * c->epilogue.add_pitch);
     if (g->outer[i] != 1 && !joins) return;
     g->call.m *= g->outer[i];
     g->outer[i] = 1;
@@ -91,10 +117,12 @@ static cn_gemm_call row_call(const cn_grid *g, size_t item, int64_t row) {
     row /= g->outer[i];
     call.a = cn_nth(call.a, at * g->a_step[i], item);
     call.c = cn_nth(call.c, at * g->c_step[i], item);
+    if (call.epilogue.add) call.epilogue.add = cn_nth(call.epilogue.add, at * g->add_step[i], item);
   }
   call.a = cn_nth(call.a, row * g->a_group, item);
   call.b = cn_nth(call.b, row * g->b_group, item);
   call.c = cn_nth(call.c, row * call.n, item);
+  if (call.epilogue.add) call.epilogue.add = cn_nth(call.epilogue.add, row * call.n, item);
   if (call.epilogue.bias) call.epilogue.bias = cn_nth(call.epilogue.bias, row * call.n, item);
   return call;
 }

@@ -23,9 +23,14 @@ typedef struct cn_pack {
   int parts;
   const cn_pack_part *part;
   size_t bytes;
-  const void *scale;   /* NULL, or n values of each part that multiply the columns */
+  const void *scale;   /* NULL, or n values of each part that multiply the columns; must be there when packing */
   const void *packed;  /* of a constant operand; NULL: packed into scratch at each run */
 } cn_pack;
+
+/* The part of a shape rule for inputs 3 and 4: a residual like t->out[0], and a scale of its channels. */
+cn_status cn_check_residual(const char *op, const cn_typing *t, cn_error *e);
+/* The data of an optional input, or NULL. */
+static inline const void *cn_optional(const cn_step *s, int i) { return i < s->n_in && s->in[i] ? s->in[i]->data : NULL; }
 
 /* Packs a constant operand now, or asks for w->bytes of scratch by adding them to *scratch. `kind` names what the
  * slices are, where that does not follow from the numbers of *w and its first part. */
@@ -36,10 +41,11 @@ const void *cn_pack_ready(const cn_pack *w, const void *source, void *room);
 void cn_pack_into(const cn_pack *w, const void *source, void *to); /* on this thread alone */
 
 /* Products over a grid: for every group g and every outer index (i, j, k) one call with
- * a += g * a_group + (i, j, k) · a_step,  b += g * b_group,  c and bias += g * n (c also + (i, j, k) · c_step). */
+ * a += g * a_group + (i, j, k) · a_step,  b += g * b_group,  c, bias and residual += g * n (c also + (i, j, k) · c_step,
+ * the residual + (i, j, k) · add_step). */
 typedef struct cn_grid {
   cn_gemm_call call;
-  int64_t outer[3], a_step[3], c_step[3];
+  int64_t outer[3], a_step[3], c_step[3], add_step[3];
   int64_t groups, a_group, b_group;
 } cn_grid;
 void cn_grid_fold(cn_grid *g); /* turns outer dimensions into rows of the call where the pitches allow it */

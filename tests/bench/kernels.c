@@ -69,9 +69,9 @@ static void bench_product(int64_t m, int64_t n, int64_t k) {
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++) {
     const cn_gemm_kernels *t = tables[isa];
     float *packed = floats((int64_t)(cn_gemm_packed_bytes(t, k, n) / sizeof(float)));
-    t->pack(packed, b, n, 1, k, 0, k, n, 0, cn_gemm_panels(t, n));
+    t->pack(packed, b, n, 1, k, 0, k, n, 0, cn_gemm_panels(t, n), NULL);
     product p = {t, {.a = a, .lda = k, .segments = 1, .kc = k, .b = packed, .c = c, .ldc = n, .m = m, .n = n,
-                     .epilogue = {bias, &relu}}, b,
+                     .epilogue = {.bias = bias, .act = &relu}}, b,
                  (int)(1e5 / flops) + 1};
     double s = best_of(run_own, &p) / p.repeat;
     printf("  %s %6.1f", isa_names[isa], flops / s * 1e-9);

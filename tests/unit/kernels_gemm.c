@@ -24,16 +24,18 @@ static float *numbers(int64_t n, uint32_t seed) {
 }
 
 /* A product of m x (segments * kc) by n with pitches wider than the rows and rows that overlap, as in a convolution. */
-static void check_product(const cn_gemm_kernels *t, int m, int n, int segments, int kc, bool bias, const cn_act *act) {
-  const int64_t k = (int64_t)segments * kc, lda = kc + 3, ldc = n + 5, reach = 2 * lda + 1;
+static void check_product(const cn_gemm_kernels *t, int m, int n, int segments, int kc, bool bias, bool add,
+                          const cn_act *act) {
+  const int64_t k = (int64_t)segments * kc, lda = kc + 3, ldc = n + 5, pitch = n + 2, reach = 2 * lda + 1;
   int64_t offset[8];
   for (int s = 0; s < segments; s++) offset[s] = s * reach;
-  float *a = numbers((m + 1) * lda + segments * reach + kc, 1), *b = numbers(k * n, 2), *start = numbers(n, 3);
+  float *a = numbers((m + 1) * lda + segments * reach + kc, 1), *b = numbers(k * n, 2), *start = numbers(n, 3), *more = numbers(m * pitch, 5);
   float *packed = malloc(cn_gemm_packed_bytes(t, k, n) + 64), *c = numbers(m * ldc, 4), *before = numbers(m * ldc, 4);
-  t->pack(packed, b, n, 1, k, 0, k, n, 0, cn_gemm_panels(t, n));
+  t->pack(packed, b, n, 1, k, 0, k, n, 0, cn_gemm_panels(t, n), NULL);
   cn_gemm_call call = {.a = a, .lda = lda, .offset = offset, .segments = segments, .kc = kc, .b = packed, .c = c,
                        .ldc = ldc,
-                       .m = m, .n = n, .epilogue = {.bias = bias ? start : NULL, .act = act}};
+                       .m = m, .n = n, .epilogue = {.bias = bias ? start : NULL, .act = act,
+                                                    .add = add ? more : NULL, .add_pitch = pitch}};
   int64_t tiles = cn_gemm_tiles(t, m), panels = cn_gemm_panels(t, n);
   for (int64_t i = 0; i < tiles; i++) /* in pieces: tiles and panels are independent */
     for (int64_t p = 0; p < panels; p++) t->run(&call, i, i + 1, p, p + 1);
@@ -43,7 +45,7 @@ static void check_product(const cn_gemm_kernels *t, int m, int n, int segments, 
         if (c[i * ldc + j] != before[i * ldc + j]) fail_msg("%d x %d: row %d is written behind its end", m, n, i);
         continue;
       }
-      double sum = bias ? start[j] : 0, size = fabs(sum);
+      double sum = (bias ? start[j] : 0) + (add ? more[i * pitch + j] : 0), size = fabs(sum);
       for (int s = 0; s < segments; s++)
         for (int q = 0; q < kc; q++) {
           double x = (double)a[i * lda + offset[s] + q] * b[(s * kc + q) * n + j];
@@ -58,6 +60,7 @@ static void check_product(const cn_gemm_kernels *t, int m, int n, int segments, 
   free(a);
   free(b);
   free(start);
+  free(more);
   free(packed);
   free(c);
   free(before);
@@ -69,7 +72,7 @@ static void test_products(void **state) {
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++)
     for (int m = 1; m <= 30; m++)
       for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
-        check_product(tables[isa], m, columns[j], 1 + m % 3, 1 + (m * 7) % 11, m % 2, NULL);
+        check_product(tables[isa], m, columns[j], 1 + m % 3, 1 + (m * 7) % 11, m % 2, j % 2, NULL);
 }
 
 static void test_epilogue(void **state) {
@@ -79,8 +82,8 @@ static void test_epilogue(void **state) {
                          {CN_ACT_SILU, 0, 0, 0}, {CN_ACT_LINEAR, 0, 0, 0}};
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++)
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
-      check_product(tables[isa], 15, 37, 2, 19, true, &acts[i]);
-      check_product(tables[isa], 1, 21, 1, 64, false, &acts[i]);
+      check_product(tables[isa], 15, 37, 2, 19, true, i % 2, &acts[i]);
+      check_product(tables[isa], 1, 21, 1, 64, false, i % 2 == 0, &acts[i]);
     }
 }
 
@@ -98,8 +101,8 @@ static void test_no_terms(void **state) {
 static void test_long_sums(void **state) {
   (void)state;
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++) {
-    check_product(tables[isa], 1, 40, 1, 5000, true, NULL);
-    check_product(tables[isa], 7, 33, 3, 700, true, NULL);
+    check_product(tables[isa], 1, 40, 1, 5000, true, false, NULL);
+    check_product(tables[isa], 7, 33, 3, 700, true, true, NULL);
   }
 }
 
@@ -114,11 +117,18 @@ static void test_packing_transposed_slices(void **state) {
     size_t bytes = cn_gemm_packed_bytes(t, K, N);
     float *whole = malloc(bytes), *pieces = malloc(bytes);
     int64_t panels = cn_gemm_panels(t, N);
-    t->pack(whole, b, N, 1, K, 0, K, N, 0, panels);
-    t->pack(pieces, turned + 4, 1, K, K, 4, K - 4, N, 0, panels);
-    t->pack(pieces, turned, 1, K, K, 0, 4, N, 0, 1);
-    t->pack(pieces, turned, 1, K, K, 0, 4, N, 1, panels);
+    t->pack(whole, b, N, 1, K, 0, K, N, 0, panels, NULL);
+    t->pack(pieces, turned + 4, 1, K, K, 4, K - 4, N, 0, panels, NULL);
+    t->pack(pieces, turned, 1, K, K, 0, 4, N, 0, 1, NULL);
+    t->pack(pieces, turned, 1, K, K, 0, 4, N, 1, panels, NULL);
     assert_memory_equal(whole, pieces, bytes);
+    float *scale = numbers(N, 8), *scaled = malloc(bytes);
+    for (int i = 0; i < K * N; i++) b[i] *= scale[i % N];
+    t->pack(whole, b, N, 1, K, 0, K, N, 0, panels, NULL);
+    t->pack(scaled, turned, 1, K, K, 0, K, N, 0, panels, scale);
+    assert_memory_equal(whole, scaled, bytes);
+    free(scale);
+    free(scaled);
     free(b);
     free(turned);
     free(whole);
@@ -135,10 +145,12 @@ static void test_columns(void **state) {
       for (int ldc = 1; ldc <= 3; ldc += 2) {
         enum { M = 5 };
         float *a = numbers(M * (k + 2), 6), *b = numbers(k, 7), c[M * 3];
-        const cn_epilogue epilogue = {.bias = k % 2 ? &bias : NULL, .act = &relu};
+        const float add[M * 2] = {0.5f, 9, -0.5f, 9, 1, 9, 2, 9, -1, 9};
+        const cn_epilogue epilogue = {.bias = k % 2 ? &bias : NULL, .act = &relu, .add = k % 3 ? add : NULL,
+                                      .add_pitch = 2};
         tables[isa]->column(a, k + 2, b, c, ldc, M, k, &epilogue);
         for (int i = 0; i < M; i++) {
-          double sum = k % 2 ? bias : 0;
+          double sum = (k % 2 ? bias : 0) + (k % 3 ? add[2 * i] : 0);
           for (int j = 0; j < k; j++) sum += (double)a[i * (k + 2) + j] * b[j];
           assert_true(fabs(fmax(sum, 0) - c[i * ldc]) <= 1e-6 * (k + 1));
         }
@@ -159,13 +171,13 @@ static void test_double(void **state) {
   for (int i = 0; i < 2 * K * N; i++) b[i] = 1.0 / (7 + i) - 0.05;
   for (int i = 0; i < N; i++) bias[i] = i / 7.0;
   for (int s = 0; s < 2; s++)
-    t->pack(packed, b + s * K * N, N, 1, 2 * K, s * K, K, N, 0, cn_gemm_panels(t, N));
+    t->pack(packed, b + s * K * N, N, 1, 2 * K, s * K, K, N, 0, cn_gemm_panels(t, N), NULL);
   const cn_gemm_call call = {.a = a, .lda = 8, .offset = offset, .segments = 2, .kc = K, .b = packed, .c = c, .ldc = N,
-                             .m = M, .n = N, .epilogue = {bias, &act}};
+                             .m = M, .n = N, .epilogue = {.bias = bias, .act = &act, .add = a, .add_pitch = 7}};
   t->run(&call, 0, cn_gemm_tiles(t, M), 0, cn_gemm_panels(t, N));
   for (int m = 0; m < M; m++)
     for (int n = 0; n < N; n++) {
-      double sum = bias[n];
+      double sum = bias[n] + a[m * 7 + n];
       for (int k = 0; k < 2 * K; k++) sum += a[m * 8 + offset[k / K] + k % K] * b[k * N + n];
       assert_true(fabs(tanh(sum) - c[m * N + n]) <= 1e-15);
     }

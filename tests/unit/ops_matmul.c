@@ -95,20 +95,60 @@ static void test_matmul_shapes(void **state) {
   expect_failure(&cn_op_matmul, &attrs, in, 2, "cast");
 }
 
-static void check_dense(cornu_dtype dtype, int64_t rows, int64_t k, int64_t n, bool bias, cn_act act) {
+/* The same values under a larger pitch. */
+static value spread(const value *v, int64_t pitch) {
+  const size_t item = cornu_dtype_bytes(v->type.dtype);
+  const int64_t row = v->operand.pitch, rows = row ? v->operand.size / row : 0;
+  value wide = make_value(v->type.dtype, 2, SHAPE(rows, pitch));
+  for (int64_t i = 0; i < rows; i++)
+    memcpy((char *)wide.operand.data + (size_t)(i * pitch) * item, (char *)v->operand.data + (size_t)(i * row) * item,
+           (size_t)row * item);
+  void *data = wide.operand.data;
+  wide = *v;
+  wide.operand.data = data;
+  wide.operand.pitch = pitch;
+  return wide;
+}
+
+/* Input, residual and result lie among others: bit for bit what contiguous ones give, and nothing beside it changes. */
+static void check_pitched(const void *attrs, value *const *in, int n_in, const value *expected) {
+  const int64_t n = expected->operand.pitch, rows = expected->operand.size / (n ? n : 1), pitch = n + 5;
+  value x = spread(in[0], in[0]->operand.pitch + 3), r = n_in > 3 ? spread(in[3], n + 2) : (value){0};
+  value empty = make_value(expected->type.dtype, 2, SHAPE(rows, n)), y = spread(&empty, pitch);
+  value wanted = spread(expected, pitch);
+  cn_operand *operands[] = {&x.operand, &in[1]->operand, in[2] ? &in[2]->operand : NULL, &r.operand,
+                            n_in > 4 ? &in[4]->operand : NULL};
+  cn_operand *out = &y.operand;
+  cn_step s = {.op = &cn_op_dense, .attrs = attrs, .n_in = n_in, .n_out = 1, .in = operands, .out = &out, .label = "test"};
+  cn_error e = {0};
+  if (cn_step_run_once(&s, &e)) fail_msg("%s", e.message);
+  assert_memory_equal(y.operand.data, wanted.operand.data,
+                      (size_t)(rows * pitch) * cornu_dtype_bytes(expected->type.dtype));
+  free_value(&x);
+  if (n_in > 3) free_value(&r);
+  free_value(&empty);
+  free_value(&y);
+  free_value(&wanted);
+}
+
+static void check_dense(cornu_dtype dtype, int64_t rows, int64_t k, int64_t n, bool bias, bool fused, cn_act act) {
   cn_dense_attrs attrs = {.act = act};
   value x = make_value(dtype, 3, SHAPE(rows, 2, k)), w = make_value(dtype, 2, SHAPE(k, n));
-  value b = make_value(dtype, 1, SHAPE(n));
+  value b = make_value(dtype, 1, SHAPE(n)), r = make_value(dtype, 3, SHAPE(rows, 2, n));
+  value scale = make_value(dtype, 1, SHAPE(n));
   fill_value(&x, 1);
   fill_value(&w, 2);
   fill_value(&b, 3);
-  value *in[] = {&x, &w, bias ? &b : NULL};
-  value y = op_result(&cn_op_dense, &attrs, in, bias ? 3 : 2);
+  fill_value(&r, 4);
+  fill_value(&scale, 5);
+  value *in[] = {&x, &w, bias ? &b : NULL, &r, &scale};
+  value y = op_result(&cn_op_dense, &attrs, in, fused ? 5 : bias ? 3 : 2);
+  check_pitched(&attrs, in, fused ? 5 : bias ? 3 : 2, &y);
   expect_shape(&y, 3, SHAPE(rows, 2, n));
   for (int64_t i = 0; i < y.operand.size; i++) {
-    double sum = bias ? get(&b, i % n) : 0, size = fabs(sum);
+    double sum = (bias ? get(&b, i % n) : 0) + (fused ? get(&r, i) : 0), size = fabs(sum);
     for (int64_t j = 0; j < k; j++) {
-      double v = get(&x, i / n * k + j) * get(&w, j * n + i % n);
+      double v = get(&x, i / n * k + j) * get(&w, j * n + i % n) * (fused ? get(&scale, i % n) : 1);
       sum += v;
       size += fabs(v);
     }
@@ -119,6 +159,8 @@ static void check_dense(cornu_dtype dtype, int64_t rows, int64_t k, int64_t n, b
   free_value(&x);
   free_value(&w);
   free_value(&b);
+  free_value(&r);
+  free_value(&scale);
   free_value(&y);
 }
 
@@ -127,12 +169,14 @@ static void test_dense(void **state) {
   const cn_act linear = {CN_ACT_LINEAR, 0, 0, 0}, relu = {CN_ACT_RELU, 0, INFINITY, 0}, gelu = {CN_ACT_GELU, 0, 0, 0};
   for (int d = 0; d < 2; d++) {
     const cornu_dtype dtype = d ? CORNU_FLOAT64 : CORNU_FLOAT32;
-    check_dense(dtype, 1, 5, 3, true, linear);
-    check_dense(dtype, 3, 40, 50, true, relu);
-    check_dense(dtype, 8, 17, 1, true, gelu);
-    check_dense(dtype, 4, 1, 33, false, gelu);
-    check_dense(dtype, 0, 4, 5, true, relu);
-    check_dense(dtype, 20, 128, 130, true, relu);
+    check_dense(dtype, 1, 5, 3, true, false, linear);
+    check_dense(dtype, 3, 40, 50, true, false, relu);
+    check_dense(dtype, 3, 40, 50, true, true, relu);
+    check_dense(dtype, 9, 11, 1, false, true, gelu);
+    check_dense(dtype, 8, 17, 1, true, false, gelu);
+    check_dense(dtype, 4, 1, 33, false, true, gelu);
+    check_dense(dtype, 0, 4, 5, true, true, relu);
+    check_dense(dtype, 20, 128, 130, true, true, relu);
   }
 }
 
@@ -146,6 +190,13 @@ static void test_dense_messages(void **state) {
   expect_failure(&cn_op_dense, &attrs, in, 2, "dense: input (?, 20) ends in 20 values, the kernel (30, 4) needs 30");
   w.type.shape[0] = 20;
   expect_failure(&cn_op_dense, &attrs, in, 3, "needs float32 (4)");
+  b.type.shape[0] = 4;
+  value r = {.type = {.dtype = CORNU_FLOAT32, .rank = 2, .shape = {1, 5}}}, scale = b;
+  value *fused[] = {&x, &w, &b, &r, &scale};
+  expect_failure(&cn_op_dense, &attrs, fused, 5, "the residual is float32 (1, 5), needs float32 (?, 4)");
+  r.type.shape[1] = 4;
+  scale.type.shape[0] = 3;
+  expect_failure(&cn_op_dense, &attrs, fused, 5, "the scale is float32 (3,), needs float32 (4,)");
   x.type.dtype = CORNU_INT32;
   expect_failure(&cn_op_dense, &attrs, in, 2, "cast it first");
 }

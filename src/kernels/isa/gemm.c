@@ -1,5 +1,5 @@
 /* Matrix product on packed panels: a tile of MR rows by one panel is accumulated in registers over all segments and k;
- * the bias is added to the sums (as TensorFlow rounds). a is never packed, its elements are broadcast from rows with a
+ * the bias is added to the sums (as TensorFlow rounds), then the residual. a is never packed, its elements are broadcast from rows with a
  * pitch. */
 #include "kernels/act_vector.h"
 #include "kernels/kernels.h"
@@ -27,7 +27,7 @@
 #define LAUNDER(p) __asm__("" : "+r"(p))
 
 typedef struct tile {
-  const float *a, *b, *bias;
+  const float *a, *b, *bias, *add;
   float *c;
   int n; /* columns in use, at most the panel's width */
 } tile;
@@ -80,6 +80,11 @@ V_FN void multiply(int mr, int nv, int ku, const cn_gemm_call *g, const tile *t)
       vf bias = left >= CN_LANES ? v_load(t->bias + v * CN_LANES) : v_load_n(t->bias + v * CN_LANES, left);
       UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] += bias;
     }
+    if (t->add && left > 0) {
+      const float *add = t->add + v * CN_LANES;
+      UNROLL for (int m = 0; m < mr; m++, add += g->epilogue.add_pitch)
+        acc[m * nv + v] += left >= CN_LANES ? v_load(add) : v_load_n(add, left);
+    }
     if (left >= CN_LANES) {
       UNROLL for (int m = 0; m < mr; m++) v_store(t->c + m * g->ldc + v * CN_LANES, acc[m * nv + v]);
     } else if (left > 0) {
@@ -111,14 +116,14 @@ static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int
 static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1) {
   const int64_t tiles = (g->m + MR - 1) / MR, k = g->segments * g->kc;
   const cn_act *act = g->epilogue.act && g->epilogue.act->kind != CN_ACT_LINEAR ? g->epilogue.act : NULL;
-  const float *bias = g->epilogue.bias;
+  const float *bias = g->epilogue.bias, *add = g->epilogue.add;
   for (int64_t i = tile0; i < tile1; i++) {
     int64_t row = i * g->m / tiles, rows = (i + 1) * g->m / tiles - row;
     for (int64_t p = panel0; p < panel1; p++) {
       int64_t n = g->n - p * NR;
       tile t = {.a = (const float *)g->a + row * g->lda, .b = (const float *)g->b + p * NR * k,
                 .c = (float *)g->c + row * g->ldc + p * NR, .bias = bias ? bias + p * NR : NULL,
-                .n = n < NR ? (int)n : NR};
+                .add = add ? add + row * g->epilogue.add_pitch + p * NR : NULL, .n = n < NR ? (int)n : NR};
       multiply_of[rows - 1][n > CN_LANES](g, &t);
       if (act) activate(act, t.c, g->ldc, rows, t.n);
     }
@@ -126,14 +131,15 @@ static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t pan
 }
 
 static void pack(void *to, const void *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
-                 int64_t panel0, int64_t panel1) {
+                 int64_t panel0, int64_t panel1, const void *scale) {
+  const float *factor = scale;
   for (int64_t p = panel0; p < panel1; p++) {
     int64_t left = n - p * NR;
     int width = left > CN_LANES ? NR : CN_LANES, used = left < width ? (int)left : width;
     float *out = (float *)to + p * NR * k + k0 * width;
     const float *in = (const float *)b + p * NR * column;
     for (int64_t i = 0; i < kc; i++, out += width) {
-      for (int j = 0; j < used; j++) out[j] = in[i * row + j * column];
+      for (int j = 0; j < used; j++) out[j] = in[i * row + j * column] * (factor ? factor[p * NR + j] : 1);
       for (int j = used; j < width; j++) out[j] = 0;
     }
   }
@@ -156,9 +162,12 @@ V_FN float dot(const float *a, const float *b, int64_t k) {
 
 static void column(const void *a, int64_t lda, const void *b, void *to, int64_t ldc, int64_t m, int64_t k,
                    const cn_epilogue *epilogue) {
-  const float bias = epilogue->bias ? *(const float *)epilogue->bias : 0;
+  const float bias = epilogue->bias ? *(const float *)epilogue->bias : 0, *add = epilogue->add;
   float *c = to;
-  for (int64_t i = 0; i < m; i++) c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias;
+  for (int64_t i = 0; i < m; i++) {
+    c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias;
+    if (add) c[i * ldc] += add[i * epilogue->add_pitch];
+  }
   const cn_act *act = epilogue->act;
   if (!act || act->kind == CN_ACT_LINEAR) return;
   if (ldc == 1) activate(act, c, 0, 1, m);
