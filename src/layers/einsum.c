@@ -79,28 +79,66 @@ static cn_edge split(cn_trace *t, cn_edge y, int batch, const cn_type *a, int ro
   return cn_emit1(t, &cn_op_reshape, &out, y);
 }
 
+/* Which axes play which part. Each operand's are then in the order (batch, rows, summed), (batch, summed, columns). */
+typedef struct form { axes left, right, result; int batch, rows, summed, columns; } form;
+
+static form classify(const char *a_axes, const char *b_axes, const char *out_axes) {
+  form f = {.batch = 0};
+  for (const char *p = out_axes; *p; p++)
+    if (has(a_axes, *p) && has(b_axes, *p)) add(&f.left, *p), add(&f.right, *p), add(&f.result, *p), f.batch++;
+  for (const char *p = out_axes; *p; p++)
+    if (has(a_axes, *p) && !has(b_axes, *p)) add(&f.left, *p), add(&f.result, *p), f.rows++;
+  for (const char *p = a_axes; *p; p++)
+    if (has(b_axes, *p) && !has(out_axes, *p)) add(&f.left, *p), add(&f.right, *p), f.summed++;
+  for (const char *p = out_axes; *p; p++)
+    if (!has(a_axes, *p)) add(&f.right, *p), add(&f.result, *p), f.columns++;
+  return f;
+}
+
+/* Without a batch the rows keep their axes: any number of them may have an unknown size. */
+static bool is_flat(const form *f) { return f->batch == 0 && f->rows > 0; }
+
+static cn_edge flat_product(cn_trace *t, const form *f, cn_edge a, cn_edge b, cn_edge bias) {
+  const cn_type a_type = *cn_edge_type(t, a), b_type = *cn_edge_type(t, b);
+  if (f->summed != 1) a = join(t, a, f->rows, (int[]){f->summed}, 1);
+  if (f->summed != 1 || f->columns != 1) b = join(t, b, 0, (int[]){f->summed, f->columns}, 2);
+  cn_edge y = bias == CN_NO_EDGE ? cn_emit2(t, &cn_op_matmul, NULL, a, b)
+                                 : cn_emit3(t, &cn_op_dense, &(cn_dense_attrs){0}, a, b, bias);
+  return f->columns == 1 ? y : split(t, y, f->rows, &a_type, 0, &b_type, f->columns, f->summed);
+}
+
 cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b_axes, cn_edge b, const char *out_axes) {
   if (!check(t, a_axes, a) || !check(t, b_axes, b)) return CN_NO_EDGE;
-  axes left = {.n = 0}, right = {.n = 0}, result = {.n = 0};
-  int batch = 0, rows = 0, summed = 0, columns = 0;
-  for (const char *p = out_axes; *p; p++)
-    if (has(a_axes, *p) && has(b_axes, *p)) add(&left, *p), add(&right, *p), add(&result, *p), batch++;
-  for (const char *p = out_axes; *p; p++)
-    if (has(a_axes, *p) && !has(b_axes, *p)) add(&left, *p), add(&result, *p), rows++;
-  for (const char *p = a_axes; *p; p++)
-    if (has(b_axes, *p) && !has(out_axes, *p)) add(&left, *p), add(&right, *p), summed++;
-  for (const char *p = out_axes; *p; p++)
-    if (!has(a_axes, *p)) add(&right, *p), add(&result, *p), columns++;
-  a = cn_emit_arranged(t, a_axes, a, left.of);
-  b = cn_emit_arranged(t, b_axes, b, right.of);
+  const form f = classify(a_axes, b_axes, out_axes);
+  int batch = f.batch, rows = f.rows, summed = f.summed, columns = f.columns;
+  a = cn_emit_arranged(t, a_axes, a, f.left.of);
+  b = cn_emit_arranged(t, b_axes, b, f.right.of);
+  if (is_flat(&f)) return cn_emit_arranged(t, f.result.of, flat_product(t, &f, a, b, CN_NO_EDGE), out_axes);
   const cn_type a_type = *cn_edge_type(t, a), b_type = *cn_edge_type(t, b);
-  /* Without a batch the rows keep their axes: any number of them may have an unknown size. */
-  bool flat = batch == 0 && rows > 0;
-  if (flat) a = summed == 1 ? a : join(t, a, rows, (int[]){summed}, 1);
-  else a = rows == 1 && summed == 1 ? a : join(t, a, batch, (int[]){rows, summed}, 2);
+  if (rows != 1 || summed != 1) a = join(t, a, batch, (int[]){rows, summed}, 2);
   if (summed != 1 || columns != 1) b = join(t, b, batch, (int[]){summed, columns}, 2);
   cn_edge y = cn_emit2(t, &cn_op_matmul, NULL, a, b);
-  if (flat && columns != 1) y = split(t, y, rows, &a_type, 0, &b_type, columns, summed);
-  else if (!flat && (rows != 1 || columns != 1)) y = split(t, y, batch, &a_type, rows, &b_type, columns, batch + summed);
-  return cn_emit_arranged(t, result.of, y, out_axes);
+  if (rows != 1 || columns != 1) y = split(t, y, batch, &a_type, rows, &b_type, columns, batch + summed);
+  return cn_emit_arranged(t, f.result.of, y, out_axes);
+}
+
+/* A bias over some of the columns' axes as one over all columns. */
+static cn_edge flat_bias(cn_trace *t, const form *f, cn_edge b, cn_edge bias) {
+  const cn_type *type = cn_edge_type(t, b);
+  cn_ints_attrs shape = {.v = {.n = f->columns}};
+  memcpy(shape.v.v, type->shape + f->summed, sizeof *type->shape * (size_t)f->columns);
+  if (!cn_shape_equal(f->columns, shape.v.v, cn_edge_type(t, bias)->rank, cn_edge_type(t, bias)->shape))
+    bias = cn_emit1(t, &cn_op_broadcast_to, &shape, bias);
+  return f->columns == 1 ? bias : join(t, bias, 0, (int[]){f->columns}, 1);
+}
+
+cn_edge cn_emit_einsum_dense(cn_trace *t, const char *a_axes, cn_edge a, const char *b_axes, cn_edge b,
+                             const char *out_axes, cn_edge bias) {
+  if (!check(t, a_axes, a) || !check(t, b_axes, b)) return CN_NO_EDGE;
+  const form f = classify(a_axes, b_axes, out_axes);
+  if (!is_flat(&f) || strcmp(f.result.of, out_axes) != 0 || cn_edge_type(t, bias)->rank > f.columns || !f.columns)
+    return cn_emit2(t, &cn_op_add, NULL, cn_emit_einsum(t, a_axes, a, b_axes, b, out_axes), bias);
+  a = cn_emit_arranged(t, a_axes, a, f.left.of);
+  b = cn_emit_arranged(t, b_axes, b, f.right.of);
+  return flat_product(t, &f, a, b, flat_bias(t, &f, b, bias));
 }

@@ -225,12 +225,17 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   if (!t->status) t->status = make_plan(s, &type, &p, t->error);
   if (t->status) return;
   whole = quantised_inputs(l, t, &p, x, &scale);
-  cn_edge y = cn_emit_einsum(t, p.in, whole, p.kernel, cn_quantised_kernel(l, t, &s->quantised, &s->form), p.out);
-  y = cn_quantised_result(l, t, &s->quantised, y, scale_of_result(t, &p, scale));
-  cn_edge delta = s->quantised.mode == CN_QUANTISED_NONE ? CN_NO_EDGE : cn_lora_delta(l, t, "kernel");
-  cn_edge bias = cn_quantised_bias(l, t, &s->quantised);
-  if (delta != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, cn_emit_einsum(t, p.in, x, p.kernel, delta, p.out));
-  if (bias != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, bias);
+  bool plain = s->quantised.mode == CN_QUANTISED_NONE;
+  cn_edge kernel = cn_quantised_kernel(l, t, &s->quantised, &s->form), bias = cn_quantised_bias(l, t, &s->quantised);
+  cn_edge delta = plain ? CN_NO_EDGE : cn_lora_delta(l, t, "kernel"), y;
+  if (plain && bias != CN_NO_EDGE) {
+    y = cn_emit_einsum_dense(t, p.in, x, p.kernel, kernel, p.out, bias);
+  } else {
+    y = cn_emit_einsum(t, p.in, whole, p.kernel, kernel, p.out);
+    y = cn_quantised_result(l, t, &s->quantised, y, scale_of_result(t, &p, scale));
+    if (delta != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, cn_emit_einsum(t, p.in, x, p.kernel, delta, p.out));
+    if (bias != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, bias);
+  }
   cn_call_return(t, c, cn_activation_emit(t, &s->activation, y), CN_NO_EDGE);
 }
 
