@@ -499,6 +499,23 @@ CORNU_API bool cornu_plan_input(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API size_t cornu_plan_memory(const cornu_plan *p);  /* bytes of arena, packed weights and tables */
 CORNU_API double cornu_plan_flops(const cornu_plan *p);   /* multiply-adds counted twice, per run */
+
+/* A step of a plan; steps run in their order. Texts live as long as the plan. */
+typedef struct cornu_step {
+  const char *op, *layer, *variant; /* variant: the kernel that was chosen; "" where an op has nothing to tell */
+  cornu_dtype dtype;                /* of the first output */
+  int rank;
+  int64_t shape[CORNU_MAX_RANK];
+  int n_inputs;
+  double flops, bytes;              /* bytes: of inputs, weights and outputs, each counted once */
+} cornu_step;
+CORNU_API int cornu_plan_steps(const cornu_plan *p);
+CORNU_API bool cornu_plan_step(const cornu_plan *p, int i, cornu_step *out);
+/* The step that computes an input of step i; -1: it is an input of the plan or a weight. */
+CORNU_API int cornu_plan_producer(const cornu_plan *p, int i, int input);
+/* As cornu_plan_run; seconds[i], for each step: how long it took. */
+CORNU_API cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
+                                          double *seconds, cornu_error *e);
 /* Text: one line per step: op, layer, output shape, arena offset. The caller frees with cornu_free. */
 CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e);
 

@@ -33,6 +33,11 @@ expect "info, no file" 1 "none.h5" "$cornu" info "$dir/none.h5"
 expect "predict top" 0 "nine" "$cornu" predict $model -i lua/examples/digits/images/03_label9.png --invert --top 3 --labels lua/examples/digits/labels.txt
 expect "predict usage" 2 "usage" "$cornu" predict $model
 expect bench 0 '"median_ms"' "$cornu" bench $model --seconds 0.1 --json
+expect "bench layers" 0 "GFLOP/s" "$cornu" bench $model --seconds 0.1 --layers --sort time
+expect "bench layers json" 0 '"minimum"' "$cornu" bench $model --seconds 0.1 --layers --json
+expect "bench picture" 0 "" "$cornu" bench $model --seconds 0.1 --svg "$dir/plan.svg"
+expect "the picture" 0 "</svg>" cat "$dir/plan.svg"
+expect "bench sort" 2 "usage" "$cornu" bench $model --layers --sort name
 expect layers 0 "operations of keras.ops" "$cornu" layers
 expect "layers, one" 0 "units (required)" "$cornu" layers Dense
 expect "layers, a word" 0 "Convolution2D" "$cornu" layers conv

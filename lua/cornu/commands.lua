@@ -2,6 +2,7 @@
 local cornu = require "cornu"
 local core = require "cornu.core"
 local host = require "cornu.host"
+local profile = require "cornu.profile_report"
 local registry = require "cornu.registry"
 
 local commands = {}
@@ -252,9 +253,14 @@ end
 
 local bench_usage = [[
 usage: cornu bench MODEL [--weights FILE] [--batch N] [--threads T] [--seconds S] [--json]
+                   [--layers] [--sort time] [--svg FILE]
 
 Times runs on random inputs: median, 10 % and 90 % quantile, load time (open the file to ready), the first run after it,
 peak memory of the process, GFLOP/s. Unknown dimensions other than the batch are set by --dim (default 64).
+
+--layers tells instead, for each step of the optimised plan, in the order of running (or --sort time): operation, layer,
+shape of the output, kernel, fastest and median time in µs, share, speed, and bytes of inputs, weights and outputs by the
+time; then the same by operation. --svg FILE draws it as a picture for a browser.
 ]]
 
 local function peak_rss()
@@ -287,27 +293,65 @@ local function time_runs(model, x, seconds)
   return times
 end
 
--- Multiply-adds of one run, counted twice.
-local function flops_of(model, inputs)
+local function plan_of(model, inputs)
   local shapes = {}
   for i, x in ipairs(inputs) do shapes[i] = x:shape() end
-  local plan = model:plan { shapes = shapes }
+  return model:plan { shapes = shapes }
+end
+
+-- Multiply-adds of one run, counted twice.
+local function flops_of(model, inputs)
+  local plan = plan_of(model, inputs)
   local flops = plan:flops()
   plan:close()
   return flops
 end
 
+-- Runs for the time given, at least 3.
+local function profile_for(plan, inputs, seconds)
+  local start = cornu.clock()
+  plan:profile(1, inputs)
+  local once = cornu.clock() - start
+  return plan:profile(math.max(3, math.min(1000, seconds // (once / 2))), inputs) -- it runs once more to get warm
+end
+
+local function write_file(path, text)
+  local f, why = io.open(path, "w")
+  if not f then fail("%s", why) end
+  f:write(text)
+  if not f:close() then fail("%s: cannot be written", path) end
+end
+
+local function bench_layers(name, model, inputs, options)
+  local plan = plan_of(model, inputs)
+  local list = profile_for(plan, inputs, options.seconds or 3)
+  local title = ("%s, batch %d, %d thread%s, %s kernels, %d runs"):format(name, options.batch or 1, cornu.get_threads(),
+    cornu.get_threads() == 1 and "" or "s", cornu.isa(), list.runs)
+  if options.svg then write_file(options.svg, profile.svg(list, title)) end
+  if options.json then
+    print(cornu.json.encode { model = name, batch = options.batch or 1, threads = cornu.get_threads(), isa = cornu.isa(),
+      runs = list.runs, seconds = list.seconds, steps = profile.json(list) })
+    return 0
+  end
+  if options.svg and not options.layers then return 0 end
+  print(title)
+  local colour = host.isatty "stdout" and not os.getenv "NO_COLOR" and os.getenv "TERM" ~= "dumb"
+  io.write(profile.text(list, { sort = options.sort, width = host.width "stdout", colour = colour }))
+  return 0
+end
+
 function commands.bench(args)
   local options, rest = parse(args, { weights = "value", batch = "number", threads = "number", seconds = "number",
-    dim = "number", json = "flag" }, { ["-w"] = "weights" }, bench_usage)
+    dim = "number", json = "flag", layers = "flag", sort = "value", svg = "value" }, { ["-w"] = "weights" }, bench_usage)
   if not options then return rest end
-  if #rest ~= 1 then return bad_usage(bench_usage) end
+  if #rest ~= 1 or (options.sort and options.sort ~= "time") then return bad_usage(bench_usage) end
   if options.threads then cornu.set_threads(options.threads) end
   local batch = options.batch or 1
   local t0 = cornu.clock()
   local model = cornu.load(rest[1], options.weights)
   local t1 = cornu.clock()
   local inputs = random_inputs(model, batch, options.dim or 64)
+  if options.layers or options.svg or options.sort then return bench_layers(rest[1], model, inputs, options) end
   local x = #inputs == 1 and inputs[1] or inputs
   local t2 = cornu.clock()
   model(x)

@@ -101,6 +101,14 @@ that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in th
     "Tensors of exactly the plan's shapes and dtypes, one or a list; allocates nothing." },
   { "plan:inputs", "plan:inputs() → tensor or list", "New tensors with the shapes of the plan's inputs." },
   { "plan:outputs", "plan:outputs() → tensor or list", "New tensors with the shapes of the plan's outputs." },
+  { "plan:steps", "plan:steps() → list", [[
+What the plan does, in order: {op =, layer =, variant =, shape =, dtype =, inputs = {…}, flops =, bytes =} for each step.
+variant names the kernel chosen, "" where there is nothing to tell; inputs are the numbers of the steps that compute
+them; bytes count inputs, weights and outputs once each.]] },
+  { "plan:profile", "plan:profile([runs = 20] [, inputs]) → list", [[
+Times each step: the list of plan:steps(), each with minimum and median seconds over the runs and its share (0 … 1) of the
+sum of minima; the list itself has runs and seconds, that sum. inputs: as for plan:run; random numbers unless given.]] },
+  { "plan:time", "plan:time(inputs, outputs) → list", "plan:run once; gives the seconds that each step took." },
   { "plan:reset_states", "plan:reset_states() → plan",
     "The next run begins with zeros. A plan has states of its own: one for each agent, all with the same weights." },
   { "plan:memory", "plan:memory() → bytes", "Of arena, packed weights and tables." },

@@ -35,6 +35,7 @@ struct cn_plan {
   cn_arena tables;
   cn_step *steps;
   cn_operand *operands;      /* one per edge of the graph */
+  int *producers;            /* per edge: the step that computes it, or what it is a view of; -1: none */
   binding *inputs, *outputs;
   copy *copies;
   cn_type *input_types, *output_types;
@@ -290,6 +291,7 @@ static cn_status add_node(compiler *c, int n) {
     cn_operand *o = &c->plan->operands[node->out], *from = &c->plan->operands[node->in[0]];
     o->constant = from->constant;
     o->data = from->data;
+    c->plan->producers[node->out] = c->plan->producers[node->in[0]];
     return CORNU_OK;
   }
   if (all_constant(c, node)) return fold(c, n);
@@ -298,6 +300,7 @@ static cn_status add_node(compiler *c, int n) {
     h->kind = HOME_ARENA;
     h->first = n;
     if (h->last < n) h->last = n;
+    c->plan->producers[node->out + i] = c->plan->n_steps;
   }
   cn_step *s = &c->plan->steps[c->plan->n_steps];
   CN_TRY(make_step(c, n, s));
@@ -406,10 +409,11 @@ static cn_status compile(compiler *c) {
   c->scratch_block = cn_arena_array(a, nodes, sizeof(int));
   c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
   c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
+  c->plan->producers = cn_arena_array(&c->plan->tables, edges, sizeof(int));
   if (!c->homes || !c->home_of || !c->last_use || !c->live || !c->blocks || !c->scratch_block || !c->plan->operands ||
-      !c->plan->steps)
+      !c->plan->steps || !c->plan->producers)
     return cn_no_memory(c->e);
-  for (int i = 0; i < g->n_edges; i++) c->last_use[i] = -1;
+  for (int i = 0; i < g->n_edges; i++) c->last_use[i] = c->plan->producers[i] = -1;
   find_live(c);
   CN_TRY(known_shapes(c));
   set_operands(c);
@@ -440,21 +444,45 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
 
 /* ---- Running ---- */
 
-cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
-  unsigned interrupts = cn_interrupts();
+static inline void bind(cn_plan *p, const void *const *inputs, void *const *outputs) {
   for (int i = 0; i < p->n_input_bindings; i++) p->inputs[i].operand->data = (void *)inputs[p->inputs[i].index];
   for (int i = 0; i < p->n_output_bindings; i++) p->outputs[i].operand->data = outputs[p->outputs[i].index];
-  for (int i = 0; i < p->n_steps; i++) {
-    const cn_step *s = &p->steps[i];
-    if (cn_interrupts() != interrupts) return cn_fail(e, CORNU_ERR_INTERRUPTED, "interrupted");
-    s->run(s);
-    if (s->failure && s->failure->status)
-      return cn_fail(e, s->failure->status, "%s%s%s", s->label, *s->label ? " > " : "", s->failure->message);
-  }
+}
+
+static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error *e) {
+  if (cn_interrupts() != interrupts) return cn_fail(e, CORNU_ERR_INTERRUPTED, "interrupted");
+  s->run(s);
+  if (s->failure && s->failure->status)
+    return cn_fail(e, s->failure->status, "%s%s%s", s->label, *s->label ? " > " : "", s->failure->message);
+  return CORNU_OK;
+}
+
+static inline void copy_outputs(const cn_plan *p, void *const *outputs) {
   for (int i = 0; i < p->n_copies; i++) {
     const cn_operand *o = p->copies[i].from;
     if (o->size > 0) memcpy(outputs[p->copies[i].output], o->data, (size_t)o->size * cornu_dtype_bytes(o->dtype));
   }
+}
+
+cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
+  unsigned interrupts = cn_interrupts();
+  bind(p, inputs, outputs);
+  for (int i = 0; i < p->n_steps; i++) CN_TRY(run_step(&p->steps[i], interrupts, e));
+  copy_outputs(p, outputs);
+  return CORNU_OK;
+}
+
+cn_status cn_plan_profile(cn_plan *p, const void *const *inputs, void *const *outputs, double *seconds, cn_error *e) {
+  unsigned interrupts = cn_interrupts();
+  bind(p, inputs, outputs);
+  double before = cornu_clock();
+  for (int i = 0; i < p->n_steps; i++) {
+    CN_TRY(run_step(&p->steps[i], interrupts, e));
+    double now = cornu_clock();
+    seconds[i] = now - before;
+    before = now;
+  }
+  copy_outputs(p, outputs);
   return CORNU_OK;
 }
 
@@ -464,6 +492,13 @@ const cn_type *cn_plan_input_type(const cn_plan *p, int i) { return &p->input_ty
 const cn_type *cn_plan_output_type(const cn_plan *p, int i) { return &p->output_types[i]; }
 size_t cn_plan_bytes(const cn_plan *p) { return p->arena_bytes + p->memory_bytes + p->packed_bytes + p->tables.used; }
 double cn_plan_total_flops(const cn_plan *p) { return p->flops; }
+int cn_plan_steps(const cn_plan *p) { return p->n_steps; }
+const cn_step *cn_plan_step(const cn_plan *p, int i) { return &p->steps[i]; }
+
+int cn_plan_producer(const cn_plan *p, int i, int input) {
+  const cn_operand *o = p->steps[i].in[input];
+  return o ? p->producers[o - p->operands] : -1;
+}
 
 cn_status cn_plan_text(const cn_plan *p, char **out, cn_error *e) {
   cn_text text = {0};
@@ -473,6 +508,7 @@ cn_status cn_plan_text(const cn_plan *p, char **out, cn_error *e) {
     const cn_step *s = &p->steps[i];
     const cn_operand *o = s->out[0];
     cn_text_addf(&text, "%4d  %-18s %-28s %s", i + 1, s->op->name, s->label, CN_SHAPE(o->rank, o->shape));
+    if (s->variant) cn_text_addf(&text, "  %s", s->variant);
     if (p->arena && (char *)o->data >= p->arena && (char *)o->data < p->arena + p->arena_bytes)
       cn_text_addf(&text, "  @%zu", (size_t)((char *)o->data - p->arena));
     cn_text_add(&text, "\n");

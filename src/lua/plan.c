@@ -108,13 +108,14 @@ static void new_ports(lua_State *L, plan_box *b, int n, bool (*get)(const cornu_
   }
 }
 
-static int run_on(lua_State *L, plan_box *b, cornu_tensor *const *in, cornu_tensor *const *out) {
+/* seconds: of each step; may be NULL */
+static int run_on(lua_State *L, plan_box *b, cornu_tensor *const *in, cornu_tensor *const *out, double *seconds) {
   cornu_error e;
   if (b->running) return cn_lua_error(L, "the plan is running: a plan belongs to one run at a time");
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
   b->running = true;
-  cornu_status status = cornu_plan_run(b->p, in, out, &e);
+  cornu_status status = seconds ? cornu_plan_profile(b->p, in, out, seconds, &e) : cornu_plan_run(b->p, in, out, &e);
   b->running = false;
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
@@ -131,7 +132,7 @@ static int call(lua_State *L) {
   int first = lua_gettop(L) + 1;
   new_ports(L, b, b->n_out, cornu_plan_output);
   for (int i = 0; i < b->n_out; i++) out[i] = ((cn_lua_tensor *)lua_touserdata(L, first + i))->t;
-  run_on(L, b, in, out);
+  run_on(L, b, in, out, NULL);
   return cn_lua_model_outputs(L, b->m, b->n_out);
 }
 
@@ -152,16 +153,67 @@ static void tensors_at(lua_State *L, int arg, int n, bool write, cornu_tensor **
   }
 }
 
+/* The tensors of plan:run and plan:time, at 2 and 3. */
+static plan_box *check_run(lua_State *L, cornu_tensor **in, cornu_tensor **out) {
+  plan_box *b = check_plan(L, 1);
+  lua_settop(L, 3);
+  if (b->n_out > MAX_PORTS) cn_lua_error(L, "a plan gives at most %d outputs", MAX_PORTS);
+  tensors_at(L, 2, b->n_in, false, in);
+  tensors_at(L, 3, b->n_out, true, out);
+  return b;
+}
+
 /* plan:run(inputs, outputs): into tensors of exactly the plan's shapes and dtypes; allocates nothing */
 static int run(lua_State *L) {
   cornu_tensor *in[MAX_PORTS], *out[MAX_PORTS];
-  plan_box *b = check_plan(L, 1);
+  plan_box *b = check_run(L, in, out);
+  run_on(L, b, in, out, NULL);
   lua_settop(L, 3);
-  if (b->n_out > MAX_PORTS) return cn_lua_error(L, "a plan gives at most %d outputs", MAX_PORTS);
-  tensors_at(L, 2, b->n_in, false, in);
-  tensors_at(L, 3, b->n_out, true, out);
-  run_on(L, b, in, out);
-  lua_settop(L, 3);
+  return 1;
+}
+
+/* plan:time(inputs, outputs): runs, and gives a list of the seconds of each step */
+static int time_steps(lua_State *L) {
+  cornu_tensor *in[MAX_PORTS], *out[MAX_PORTS];
+  plan_box *b = check_run(L, in, out);
+  int n = cornu_plan_steps(b->p);
+  double *seconds = lua_newuserdata(L, ((size_t)n + 1) * sizeof *seconds);
+  run_on(L, b, in, out, seconds);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushnumber(L, seconds[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static void push_inputs(lua_State *L, const cornu_plan *p, int i, int n) {
+  lua_newtable(L);
+  for (int k = 0, count = 0; k < n; k++) {
+    int producer = cornu_plan_producer(p, i, k);
+    if (producer < 0) continue;
+    lua_pushinteger(L, producer + 1);
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
+/* plan:steps() → {{op=, layer=, variant=, shape=, dtype=, inputs={numbers of steps}, flops=, bytes=}, …} */
+static int steps(lua_State *L) {
+  cornu_plan *p = check_plan(L, 1)->p;
+  cornu_step s;
+  lua_newtable(L);
+  for (int i = 0; cornu_plan_step(p, i, &s); i++) {
+    lua_createtable(L, 0, 8);
+    lua_pushstring(L, s.op), lua_setfield(L, -2, "op");
+    lua_pushstring(L, s.layer), lua_setfield(L, -2, "layer");
+    lua_pushstring(L, s.variant), lua_setfield(L, -2, "variant");
+    lua_pushstring(L, cornu_dtype_name(s.dtype)), lua_setfield(L, -2, "dtype");
+    cn_lua_push_shape(L, s.rank, s.shape), lua_setfield(L, -2, "shape");
+    push_inputs(L, p, i, s.n_inputs), lua_setfield(L, -2, "inputs");
+    lua_pushnumber(L, s.flops), lua_setfield(L, -2, "flops");
+    lua_pushnumber(L, s.bytes), lua_setfield(L, -2, "bytes");
+    lua_rawseti(L, -2, i + 1);
+  }
   return 1;
 }
 
@@ -227,8 +279,9 @@ static int reset_states(lua_State *L) {
 }
 
 void cn_lua_open_plan(lua_State *L) {
-  static const luaL_Reg methods[] = {{"run", run}, {"inputs", inputs}, {"outputs", outputs}, {"memory", memory},
-    {"flops", flops}, {"reset_states", reset_states}, {"tostring", plan_tostring}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"run", run}, {"time", time_steps}, {"steps", steps}, {"inputs", inputs},
+    {"outputs", outputs}, {"memory", memory}, {"flops", flops}, {"reset_states", reset_states},
+    {"tostring", plan_tostring}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__len", length}, {"__tostring", plan_tostring}, {"__call", call}, {NULL,
     NULL}};
   static const cn_lua_class class = {.name = "cornu.plan", .key = &cn_lua_plan_key, .methods_key = &cn_lua_plan_methods,

@@ -386,7 +386,9 @@ static cn_status check_tensor(const cn_tensor *t, const cn_type *want, const cha
                  cornu_dtype_name(want->dtype), CN_SHAPE(want->rank, want->shape));
 }
 
-cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
+/* seconds: of each step; may be NULL */
+static cn_status run_host(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *const *outputs, double *seconds,
+                          cn_error *e) {
   for (int i = 0; i < p->model->n_inputs; i++) {
     CN_TRY(check_tensor(inputs[i], cn_plan_input_type(p->plan, i), "input", i, e));
     p->in_data[i] = inputs[i]->data;
@@ -400,7 +402,8 @@ cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_te
     p->in_data[p->model->n_inputs + i] = p->held[i]->data;
     p->out_data[p->model->n_outputs + i] = p->held[n + i]->data;
   }
-  CN_TRY(cn_plan_run(p->plan, p->in_data, p->out_data, e));
+  CN_TRY(seconds ? cn_plan_profile(p->plan, p->in_data, p->out_data, seconds, e)
+                 : cn_plan_run(p->plan, p->in_data, p->out_data, e));
   for (int i = 0; i < p->model->n_outputs; i++)
     if (outputs[i]->dtype == CORNU_TEXT) CN_TRY(cn_tensor_own_texts(outputs[i], e));
   for (int i = 0; i < n; i++) {
@@ -409,6 +412,15 @@ cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_te
     p->held[n + i] = before;
   }
   return CORNU_OK;
+}
+
+cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
+  return run_host(p, inputs, outputs, NULL, e);
+}
+
+cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
+                                double *seconds, cornu_error *e) {
+  return run_host(p, inputs, outputs, seconds, e);
 }
 
 void cornu_plan_reset_states(cornu_plan *p) {
@@ -436,6 +448,31 @@ bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out) {
 
 size_t cornu_plan_memory(const cornu_plan *p) { return cn_plan_bytes(p->plan); }
 double cornu_plan_flops(const cornu_plan *p) { return cn_plan_total_flops(p->plan); }
+int cornu_plan_steps(const cornu_plan *p) { return cn_plan_steps(p->plan); }
+
+static double bytes_of(cn_operand *const *operands, int n) {
+  double bytes = 0;
+  for (int i = 0; i < n; i++)
+    if (operands[i]) bytes += (double)operands[i]->size * (double)cornu_dtype_bytes(operands[i]->dtype);
+  return bytes;
+}
+
+bool cornu_plan_step(const cornu_plan *p, int i, cornu_step *out) {
+  if (i < 0 || i >= cn_plan_steps(p->plan)) return false;
+  const cn_step *s = cn_plan_step(p->plan, i);
+  const cn_operand *o = s->out[0];
+  *out = (cornu_step){.op = s->op->name, .layer = s->label, .variant = s->variant ? s->variant : "",
+                      .dtype = o->dtype, .rank = o->rank, .n_inputs = s->n_in, .flops = s->flops,
+                      .bytes = bytes_of(s->in, s->n_in) + bytes_of(s->out, s->n_out)};
+  memcpy(out->shape, o->shape, sizeof out->shape);
+  return true;
+}
+
+int cornu_plan_producer(const cornu_plan *p, int i, int input) {
+  if (i < 0 || i >= cn_plan_steps(p->plan) || input < 0 || input >= cn_plan_step(p->plan, i)->n_in) return -1;
+  return cn_plan_producer(p->plan, i, input);
+}
+
 cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e) {
   return cn_plan_text(p->plan, out, e);
 }

@@ -52,6 +52,7 @@ struct cn_step {
   double flops;              /* multiply-adds counted twice */
   cn_error *failure;         /* fallible steps (host calls) point to an error of their own; else NULL */
   const char *label;         /* the layer it comes from, for messages and profiles */
+  const char *variant;       /* which of the op's ways plan() chose, for profiles: a constant, or plan memory; may be NULL */
 };
 
 enum {

@@ -199,6 +199,29 @@ function TestModel:test_plans()
   lu.assertEquals(tostring(plan), "plan (closed)")
 end
 
+function TestModel:test_profiles()
+  local plan = self.model:plan { batch = 2 }
+  local x, y = plan:inputs(), plan:outputs()
+  x:copy { { 1, 2 }, { 0, 0 } }
+  local list, steps, share, seconds = plan:profile(3, x), plan:steps(), 0, 0
+  lu.assertEquals({ #list, list.runs }, { #steps, 3 })
+  for i, step in ipairs(list) do
+    lu.assertTrue(step.minimum >= 0 and step.minimum <= step.median)
+    share, seconds = share + step.share, seconds + step.minimum
+    for _, producer in ipairs(step.inputs) do lu.assertTrue(producer >= 1 and producer < i) end
+    for key, value in pairs(steps[i]) do lu.assertEquals(step[key], value) end
+  end
+  lu.assertAlmostEquals(share, 1, 1e-9)
+  lu.assertAlmostEquals(seconds, list.seconds, 1e-12)
+  local first, last = steps[1], steps[#steps]
+  lu.assertEquals({ first.layer, first.dtype, last.shape }, { "hidden", "float32", { 2, 1 } })
+  lu.assertEquals({ #first.inputs, #last.inputs }, { 0, 1 })
+  lu.assertEquals(#plan:time(x, y), #steps)
+  same(y, { { 31 }, { 10 } })
+  fails("runs is a number", plan.profile, plan, 0)
+  fails("plan:profile(runs)", plan.profile)
+end
+
 -- Without a file of weights, the waves of STFTSpectrogram are those of the Fourier transform under its window.
 function TestModel:test_computed_waves()
   local settings = { mode = "stft", frame_length = 6, frame_step = 2, fft_length = 8, window = "hamming",
