@@ -60,7 +60,7 @@ struct cornu_layer {
   cn_tensor *kept[2];           /* what restore() found that is no weight: a vocabulary, boundaries */
   cn_tensor **states;           /* what a stateful layer carries from run to run; model/states.c guards them */
   int n_states, cap_states;
-  atomic_uint revision;         /* raised when weights change: plans made before are stale */
+  atomic_uint revision;         /* raised when weights change: plans made before are stale; see cn_layer_changes */
   cn_arena path_arena;          /* of paths, which cornu_layer_weight_name has told */
   const char **paths;
   int n_paths, cap_paths;
@@ -192,6 +192,7 @@ typedef cn_status (*cn_weight_visit)(void *user, cn_layer *owner, int index, con
 cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, cn_error *e);
 /* checks the shape; converts; retains */
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
+unsigned cn_layer_changes(void); /* how often any layer's revision was raised: while it stays, all of them did */
 cn_layer *cn_layer_share(cn_layer *l); /* adds a reference */
 void cn_layer_drop(cn_layer *l);
 

@@ -38,6 +38,9 @@ cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name) {
   return t->status ? CN_NO_EDGE : edge;
 }
 
+static atomic_uint changes;
+unsigned cn_layer_changes(void) { return atomic_load_explicit(&changes, memory_order_acquire); }
+
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
   cn_weight *w = &l->weights[index];
   if (!cn_shape_equal(value->rank, value->shape, w->rank, w->shape))
@@ -49,6 +52,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
   cornu_tensor_release(w->value);
   w->value = own;
   atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
+  atomic_fetch_add_explicit(&changes, 1, memory_order_release);
   return CORNU_OK;
 }
 

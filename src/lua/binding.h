@@ -89,6 +89,8 @@ extern const char cn_lua_tensor_key, cn_lua_tensor_methods;
 void cn_lua_open_tensor(lua_State *L);
 cn_lua_tensor *cn_lua_new_tensor(lua_State *L);                  /* pushes an empty one; fill ->t, then cn_lua_count */
 void cn_lua_count(lua_State *L, cn_lua_tensor *b);               /* tells the collector of ->t's own memory */
+cn_lua_tensor *cn_lua_new_tensor_in(lua_State *L, cn_lua_state *s); /* the same two where the state is at hand */
+void cn_lua_count_in(cn_lua_state *s, cn_lua_tensor *b);
 cn_lua_tensor *cn_lua_test_tensor(lua_State *L, int i);          /* NULL: not a tensor */
 cn_lua_tensor *cn_lua_check_box(lua_State *L, int arg);          /* open, else an error */
 cornu_tensor *cn_lua_check_tensor(lua_State *L, int arg);

@@ -14,6 +14,13 @@
 #define cn_lua_rawlen(L, i) ((size_t)lua_rawlen(L, i))
 #endif
 
+/* Lua 5.4 gives a userdata a value of its own unless it is told not to. */
+#if LUA_VERSION_NUM < 504
+#define cn_lua_newuserdata(L, size) lua_newuserdata(L, size)
+#else
+#define cn_lua_newuserdata(L, size) lua_newuserdatauv(L, size, 0)
+#endif
+
 /* Stack positions stay valid while values are pushed. */
 static inline int cn_lua_absindex(lua_State *L, int i) {
   return i > 0 || i <= LUA_REGISTRYINDEX ? i : lua_gettop(L) + i + 1;

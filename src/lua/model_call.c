@@ -125,8 +125,8 @@ static bool all_named(const cornu_model *m, int n) {
 
 int cn_lua_model_outputs(lua_State *L, cornu_model *m, int n) {
   cornu_port port;
-  bool named = all_named(m, n);
   if (n == 1 && cornu_model_output(m, 0, &port) && !port.key) return 1;
+  bool named = all_named(m, n);
   lua_createtable(L, n, 0);
   lua_insert(L, -n - 1);
   for (int k = n - 1; k >= 0; k--) {
@@ -142,31 +142,35 @@ int cn_lua_run_model(lua_State *L, cornu_model *m, int arg) {
   int n_in = cornu_model_inputs(m), n_out = cornu_model_outputs(m);
   if (n_in > FEW) in = lua_newuserdata(L, (size_t)n_in * sizeof *in);
   if (n_out > FEW) out = lua_newuserdata(L, (size_t)n_out * sizeof *out);
-  luaL_checkstack(L, n_out + 20, "too many outputs");
+  luaL_checkstack(L, n_in + n_out + 20, "too many inputs and outputs");
   cn_lua_tensor *only = n_in == 1 ? cn_lua_test_tensor(L, arg) : NULL;
   if (only && only->t) in[0] = only->t; /* the usual case, without a detour */
   else cn_lua_model_inputs(L, m, arg, in);
-  int first = lua_gettop(L) + 1;
+  cn_lua_state *s = cn_lua_state_of(L);
+  cn_lua_tensor *few_boxes[FEW], **boxes = few_boxes;
+  if (n_out > FEW) boxes = lua_newuserdata(L, (size_t)n_out * sizeof *boxes);
   for (int k = 0; k < n_out; k++) {
-    cn_lua_new_tensor(L);
+    boxes[k] = cn_lua_new_tensor_in(L, s);
     out[k] = NULL;
   }
-  cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
   for (int k = 0; k < n_in; k++) cornu_tensor_retain(in[k]); /* a handler may close them */
   cornu_status status = cornu_model_predict(m, in, n_in, out, &e);
   cn_lua_leave(s, before);
   for (int k = 0; k < n_in; k++) cornu_tensor_release(in[k]);
-  for (int k = 0; k < n_out && !status; k++) ((cn_lua_tensor *)lua_touserdata(L, first + k))->t = out[k];
-  for (int k = 0; k < n_out && !status; k++) cn_lua_count(L, lua_touserdata(L, first + k));
+  for (int k = 0; k < n_out && !status; k++) {
+    boxes[k]->t = out[k];
+    cn_lua_count_in(s, boxes[k]);
+  }
   cn_lua_check(L, status, &e);
   return cn_lua_model_outputs(L, m, n_out);
 }
 
 int cn_lua_model_call(lua_State *L) {
   cornu_model *m = cn_lua_check_model(L, 1);
-  if (lua_gettop(L) < 2 || lua_isnil(L, 2)) return cn_lua_error(L, "the model was called without input");
-  if (lua_gettop(L) > 2) return cn_lua_error(L, "the model takes one argument: several inputs go into a list {…}");
+  int top = lua_gettop(L);
+  if (top < 2 || lua_isnil(L, 2)) return cn_lua_error(L, "the model was called without input");
+  if (top > 2) return cn_lua_error(L, "the model takes one argument: several inputs go into a list {…}");
   if (cn_lua_is_symbolic(L, 2)) {
     lua_getfield(L, 1, "as_layer");
     lua_pushvalue(L, 1);

@@ -261,7 +261,7 @@ void cn_lua_open_class(lua_State *L, const cn_lua_class *c) {
 }
 
 void *cn_lua_box(lua_State *L, const void *key, size_t size) {
-  const void **box = lua_newuserdata(L, size);
+  const void **box = cn_lua_newuserdata(L, size);
   memset(box, 0, size);
   *box = key;
   cn_lua_registry_get(L, key);

@@ -17,16 +17,18 @@ static void collect(lua_State *L, cn_lua_state *s) {
   s->limit = limit > COLLECT_AFTER ? limit : COLLECT_AFTER;
 }
 
-cn_lua_tensor *cn_lua_new_tensor(lua_State *L) {
-  cn_lua_state *s = cn_lua_state_of(L);
+cn_lua_tensor *cn_lua_new_tensor_in(lua_State *L, cn_lua_state *s) {
   if (s->since > s->limit) collect(L, s);
   return cn_lua_box(L, &cn_lua_tensor_key, sizeof(cn_lua_tensor));
 }
 
-void cn_lua_count(lua_State *L, cn_lua_tensor *b) {
+cn_lua_tensor *cn_lua_new_tensor(lua_State *L) { return cn_lua_new_tensor_in(L, cn_lua_state_of(L)); }
+
+void cn_lua_count(lua_State *L, cn_lua_tensor *b) { cn_lua_count_in(cn_lua_state_of(L), b); }
+
+void cn_lua_count_in(cn_lua_state *s, cn_lua_tensor *b) {
   int64_t size = cornu_tensor_is_symbolic(b->t) ? 0 : cornu_tensor_size(b->t);
   if (size <= 0) return;
-  cn_lua_state *s = cn_lua_state_of(L);
   b->bytes = (size_t)size * cornu_dtype_bytes(cornu_tensor_dtype(b->t));
   s->live += b->bytes;
   s->since += b->bytes;

@@ -43,7 +43,7 @@ struct cornu_model {
   int n_inputs, n_outputs;
   bool built;                    /* the first trace has run: weights are declared, types known */
   bool unknown_input;            /* the config does not tell an input's shape: see cn_model_build_for */
-  struct cn_plan_cache *plans;
+  struct cn_plan_cache *_Atomic plans;
   struct cn_model_symbols *symbols; /* model/symbols.h */
 };
 

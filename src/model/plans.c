@@ -16,15 +16,15 @@ typedef struct cached {
   cn_sizes sizes;         /* those that the data has decided */
   bool measures;          /* its one output is the next of these sizes */
   unsigned revision;      /* sum over the layers when it was compiled */
-  bool busy;
-  uint64_t used;          /* a clock of uses */
+  unsigned changes;       /* of all layers, when that sum was looked at last */
   struct cached *next;
 } cached;
 
+/* The plans that do not run now. A run takes its plan out and puts it back when it is done. */
 struct cn_plan_cache {
+  cached *_Atomic last;   /* what ran last, so that the same again needs no lock; NULL: it runs */
   pthread_mutex_t lock;
-  cached *first;
-  uint64_t clock;
+  cached *first;          /* the others, those used last first */
 };
 
 static void free_cached(cached *c) {
@@ -36,6 +36,7 @@ static void free_cached(cached *c) {
 
 void cn_plan_cache_free(struct cn_plan_cache *c) {
   if (!c) return;
+  if (c->last) free_cached(c->last);
   for (cached *p = c->first, *next; p; p = next) {
     next = p->next;
     free_cached(p);
@@ -47,9 +48,14 @@ void cn_plan_cache_free(struct cn_plan_cache *c) {
 static pthread_mutex_t creating = PTHREAD_MUTEX_INITIALIZER;
 
 static struct cn_plan_cache *cache_of(cn_model *m) {
+  struct cn_plan_cache *c = atomic_load_explicit(&m->plans, memory_order_acquire);
+  if (c) return c;
   pthread_mutex_lock(&creating);
-  if (!m->plans && (m->plans = cn_calloc(1, sizeof *m->plans))) pthread_mutex_init(&m->plans->lock, NULL);
-  struct cn_plan_cache *c = m->plans;
+  if (!m->plans && (c = cn_calloc(1, sizeof *c))) {
+    pthread_mutex_init(&c->lock, NULL);
+    atomic_store_explicit(&m->plans, c, memory_order_release);
+  }
+  c = m->plans;
   pthread_mutex_unlock(&creating);
   return c;
 }
@@ -74,39 +80,55 @@ static bool same_types(const cn_type *a, const cn_type *b, int n) {
   return true;
 }
 
-/* An idle plan for these types, marked busy; NULL: none. Stale ones go. */
-static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, const cn_sizes *sizes,
-                    unsigned revision) {
+static bool fresh(cached *p, const cn_model *m) {
+  unsigned changes = cn_layer_changes();
+  if (p->changes == changes) return true;
+  if (p->revision != revision_of(m)) return false;
+  p->changes = changes;
+  return true;
+}
+
+static bool fits(const cached *p, const cn_model *m, const cn_type *types, const cn_sizes *sizes) {
+  return same_types(p->inputs, types, m->n_inputs) && cn_shape_equal(p->sizes.n, p->sizes.v, sizes->n, sizes->v);
+}
+
+static void put_first(struct cn_plan_cache *c, cached *p) {
+  p->next = c->first;
+  c->first = p;
+  int idle = 0;
+  for (cached **link = &c->first; *link; link = &(*link)->next)
+    if (++idle > MAX_IDLE) {
+      cached *oldest = *link;
+      *link = NULL;
+      free_cached(oldest);
+      return;
+    }
+}
+
+static cached *take_listed(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, const cn_sizes *sizes) {
   for (cached **link = &c->first; *link;) {
     cached *p = *link;
-    if (!p->busy && p->revision != revision) {
-      *link = p->next;
-      free_cached(p);
+    bool stale = !fresh(p, m);
+    if (!stale && !fits(p, m, types, sizes)) {
+      link = &p->next;
       continue;
     }
-    if (!p->busy && same_types(p->inputs, types, m->n_inputs) &&
-        cn_shape_equal(p->sizes.n, p->sizes.v, sizes->n, sizes->v)) {
-      p->busy = true;
-      p->used = ++c->clock;
-      return p;
-    }
-    link = &p->next;
+    *link = p->next;
+    if (!stale) return p;
+    free_cached(p);
   }
   return NULL;
 }
 
-static void drop_oldest(struct cn_plan_cache *c) {
-  int idle = 0;
-  cached **oldest = NULL;
-  for (cached **link = &c->first; *link; link = &(*link)->next) {
-    if ((*link)->busy) continue;
-    idle++;
-    if (!oldest || (*link)->used < (*oldest)->used) oldest = link;
-  }
-  if (idle <= MAX_IDLE) return;
-  cached *p = *oldest;
-  *oldest = p->next;
-  free_cached(p);
+/* A plan for these types that is this run's alone; NULL: none. Stale ones go. */
+static cached *take(struct cn_plan_cache *c, const cn_model *m, const cn_type *types, const cn_sizes *sizes) {
+  cached *p = atomic_exchange_explicit(&c->last, NULL, memory_order_acquire);
+  if (p && fits(p, m, types, sizes) && fresh(p, m)) return p;
+  pthread_mutex_lock(&c->lock);
+  if (p) put_first(c, p);
+  p = take_listed(c, m, types, sizes);
+  pthread_mutex_unlock(&c->lock);
+  return p;
 }
 
 /* A model made by hand without an input shape builds at its first run. */
@@ -130,11 +152,9 @@ static cn_status acquire(cn_model *m, const cn_type *types, const cn_sizes *size
   if (!m->built) CN_TRY(build_first(m, types, e));
   struct cn_plan_cache *c = cache_of(m);
   if (!c) return cn_no_memory(e);
-  unsigned revision = revision_of(m);
-  pthread_mutex_lock(&c->lock);
-  *out = take(c, m, types, sizes, revision);
-  pthread_mutex_unlock(&c->lock);
+  *out = take(c, m, types, sizes);
   if (*out) return CORNU_OK;
+  unsigned changes = cn_layer_changes(), revision = revision_of(m);
   cached *p = cn_calloc(1, sizeof *p);
   if (p) p->inputs = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->inputs);
   cn_status status = p && p->inputs
@@ -147,21 +167,17 @@ static cn_status acquire(cn_model *m, const cn_type *types, const cn_sizes *size
   memcpy(p->inputs, types, sizeof *types * (size_t)m->n_inputs);
   p->sizes = *sizes;
   p->revision = revision;
-  p->busy = true;
-  pthread_mutex_lock(&c->lock);
-  p->used = ++c->clock;
-  p->next = c->first;
-  c->first = p;
-  pthread_mutex_unlock(&c->lock);
+  p->changes = changes;
   *out = p;
   return CORNU_OK;
 }
 
 static void give_back(cn_model *m, cached *p) {
-  struct cn_plan_cache *c = m->plans;
+  struct cn_plan_cache *c = cache_of(m);
+  cached *none = NULL;
+  if (atomic_compare_exchange_strong_explicit(&c->last, &none, p, memory_order_release, memory_order_relaxed)) return;
   pthread_mutex_lock(&c->lock);
-  p->busy = false;
-  drop_oldest(c);
+  put_first(c, p);
   pthread_mutex_unlock(&c->lock);
 }
 
@@ -203,9 +219,11 @@ static cn_status check_count(const cn_model *m, int n_inputs, cn_error *e) {
                  m->n_inputs == 1 ? "" : "s", n_inputs);
 }
 
-/* The input as contiguous data of the wanted dtype: itself, retained, where it is. */
+/* The input as contiguous data of the wanted dtype: itself where it is, borrowed from the caller, or a tensor of the
+ * run's own. */
 static cn_status convert(cn_tensor *x, cornu_dtype dtype, cn_tensor **out, cn_error *e) {
-  return x->dtype == dtype ? cornu_tensor_contiguous(x, out, e) : cornu_tensor_cast(x, dtype, out, e);
+  if (x->dtype == dtype && cornu_tensor_is_contiguous(x)) return *out = x, CORNU_OK;
+  return cornu_tensor_cast(x, dtype, out, e);
 }
 
 enum { SMALL = 8 };
@@ -259,7 +277,7 @@ static cn_status run_plan(cn_model *m, const cached *p, run *r, cornu_tensor **o
   for (int i = 0; i < m->n_inputs; i++) r->in_data[i] = r->in[i]->data;
   for (int i = 0; i < m->n_outputs; i++) {
     const cn_type *t = cn_plan_output_type(p->plan, i);
-    CN_TRY(cornu_tensor_new(t->dtype, t->rank, t->shape, &outputs[i], e));
+    CN_TRY(cn_tensor_make(t->dtype, t->rank, t->shape, &outputs[i], e));
     r->out_data[i] = outputs[i]->data;
   }
   cn_status status = p->states.count ? run_stateful(p, r, m->n_inputs, m->n_outputs, e)
@@ -304,7 +322,8 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
     status = run_plan(m, p, &r, outputs, e);
     give_back(m, p);
   }
-  for (int i = 0; i < n_inputs; i++) cornu_tensor_release(r.in[i]);
+  for (int i = 0; i < n_inputs; i++)
+    if (r.in[i] != inputs[i]) cornu_tensor_release(r.in[i]);
   for (int i = 0; i < m->n_outputs && status; i++) cornu_tensor_release(outputs[i]), outputs[i] = NULL;
   cn_arena_free(&r.arena);
   return status;

@@ -17,44 +17,52 @@ static cn_status check_shape(cornu_dtype dtype, int rank, const int64_t *shape, 
   return CORNU_OK;
 }
 
-static cn_tensor *new_tensor(cornu_dtype dtype, int rank, const int64_t *shape) {
-  cn_tensor *t = cn_calloc(1, sizeof *t);
-  if (!t) return NULL;
+static void set_up(cn_tensor *t, cornu_dtype dtype, int rank, const int64_t *shape) {
+  memset(t, 0, sizeof *t);
   atomic_init(&t->references, 1);
   t->dtype = dtype;
   t->rank = rank;
   if (rank) memcpy(t->shape, shape, sizeof *shape * (size_t)rank);
   cn_shape_strides(rank, t->shape, t->stride);
+}
+
+static cn_tensor *new_tensor(cornu_dtype dtype, int rank, const int64_t *shape) {
+  cn_tensor *t = cn_alloc(sizeof *t);
+  if (t) set_up(t, dtype, rank, shape);
   return t;
 }
 
-static cn_status with_buffer(cornu_dtype dtype, int rank, const int64_t *shape, cn_buffer buffer, cn_tensor **out,
-                             cn_error *e) {
-  cn_tensor *t = new_tensor(dtype, rank, shape);
-  cn_buffer *b = cn_alloc(sizeof *b);
-  if (!t || !b) {
-    cn_free(t);
-    cn_free(b);
-    return cn_no_memory(e);
-  }
-  *b = buffer;
-  atomic_init(&b->references, 1);
-  t->buffer = b;
-  t->data = b->data;
-  *out = t;
+/* A tensor and its buffer in one block; the data may follow, aligned as cn_alloc_data has it. */
+typedef struct whole {
+  _Alignas(64) cn_tensor tensor;
+  cn_buffer buffer;
+} whole;
+
+static void with_buffer(whole *w, cornu_dtype dtype, int rank, const int64_t *shape, cn_buffer buffer) {
+  set_up(&w->tensor, dtype, rank, shape);
+  w->buffer = buffer;
+  w->buffer.block = w;
+  atomic_init(&w->buffer.references, 1);
+  w->tensor.buffer = &w->buffer;
+  w->tensor.data = buffer.data;
+}
+
+cn_status cn_tensor_make(cornu_dtype dtype, int rank, const int64_t *shape, cn_tensor **out, cn_error *e) {
+  size_t bytes, all;
+  *out = NULL;
+  CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
+  whole *w = cn_add_size(bytes ? bytes : 1, sizeof *w, &all) ? cn_alloc_data(all) : NULL;
+  if (!w) return cn_no_memory(e);
+  with_buffer(w, dtype, rank, shape, (cn_buffer){.data = w + 1, .bytes = bytes});
+  if (dtype == CORNU_TEXT) memset(w->buffer.data, 0, bytes); /* strings are read before they are written */
+  *out = &w->tensor;
   return CORNU_OK;
 }
 
 cornu_status cornu_tensor_new(cornu_dtype dtype, int rank, const int64_t *shape, cornu_tensor **out, cornu_error *e) {
-  size_t bytes;
-  *out = NULL;
-  CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
-  void *data = cn_alloc_data(bytes ? bytes : 1);
-  if (!data) return cn_no_memory(e);
-  memset(data, 0, bytes ? bytes : 1);
-  cn_status status = with_buffer(dtype, rank, shape, (cn_buffer){.data = data, .bytes = bytes, .owned = true}, out, e);
-  if (status) cn_free(data);
-  return status;
+  CN_TRY(cn_tensor_make(dtype, rank, shape, out, e));
+  memset((*out)->data, 0, (*out)->buffer->bytes);
+  return CORNU_OK;
 }
 
 cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape, void *data,
@@ -65,9 +73,12 @@ cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape
   CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
   if (!data && bytes) return cn_fail(e, CORNU_ERR_ARGUMENT, "there is no memory to wrap");
   static char nothing[64];
-  return with_buffer(dtype, rank, shape,
-                     (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user}, out,
-                     e);
+  whole *w = cn_alloc_data(sizeof *w);
+  if (!w) return cn_no_memory(e);
+  with_buffer(w, dtype, rank, shape,
+              (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user});
+  *out = &w->tensor;
+  return CORNU_OK;
 }
 
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge) {
@@ -83,18 +94,24 @@ cornu_tensor *cornu_tensor_retain(cornu_tensor *t) {
   return t;
 }
 
+/* Takes one reference back; true: it was the last. Who holds the only one needs no locked instruction to know it. */
+static bool was_last(atomic_int *references) {
+  return atomic_load_explicit(references, memory_order_acquire) == 1 ||
+         atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel) == 1;
+}
+
 static void release_buffer(cn_buffer *b) {
-  if (!b || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) return;
-  if (b->owned) cn_free(b->data);
-  else if (b->release) b->release(b->user, b->data);
+  if (!was_last(&b->references)) return;
+  if (b->release) b->release(b->user, b->data);
   cn_arena_free(&b->texts);
-  cn_free(b);
+  cn_free(b->block);
 }
 
 void cornu_tensor_release(cornu_tensor *t) {
-  if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
-  release_buffer(t->buffer);
-  cn_free(t);
+  if (!t || !was_last(&t->references)) return;
+  cn_buffer *b = t->buffer;
+  if (!b || b->block != t) cn_free(t); /* else it goes with the buffer, which views may still use */
+  if (b) release_buffer(b);
 }
 
 cornu_dtype cornu_tensor_dtype(const cornu_tensor *t) { return t->dtype; }

@@ -10,11 +10,11 @@
 
 typedef struct cn_buffer {
   atomic_int references;
-  void *data;
+  void *data;     /* behind it in its block, or the host's */
   size_t bytes;
-  void (*release)(void *user, void *data); /* NULL: cn_free(data) when owned */
+  void (*release)(void *user, void *data); /* NULL: nothing to do */
   void *user;
-  bool owned;
+  void *block;    /* the tensor that it was made with, which lives as long: one piece of memory for both and the data */
   cn_arena texts; /* the bytes of strings that were written into it */
 } cn_buffer;
 
@@ -42,6 +42,8 @@ void cn_shape_strides(int rank, const int64_t *shape, int64_t *stride); /* row-m
 cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int64_t *b, int *rank, int64_t *out,
                              cn_error *e);
 
+/* As cornu_tensor_new, but numbers are not set to zero: for who writes them all. */
+cn_status cn_tensor_make(cornu_dtype dtype, int rank, const int64_t *shape, cn_tensor **out, cn_error *e);
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge);
 /* Gives the strings in t bytes of its own buffer, in one piece: for elements that were copied from elsewhere. */
 cn_status cn_tensor_own_texts(cn_tensor *t, cn_error *e);
