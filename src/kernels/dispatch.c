@@ -2,6 +2,7 @@
 #include "kernels/kernels.h"
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
+CN_KERNELS_DEFINE(cn_binary_kernels, cn_binary)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)

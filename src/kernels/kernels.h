@@ -40,6 +40,21 @@ void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, 
 static inline bool cn_act_is_clamp(const cn_act *act) { return act->kind == CN_ACT_RELU && act->a == 0 && act->c == 0; }
 double cn_act_double(const cn_act *act, double x); /* one value by libm: for float64 and as the reference of tests */
 
+/* ---- Arithmetic of two operands: rows of `length` results. out may be a or b. ---- */
+typedef enum cn_binary_kind {
+  CN_BINARY_ADD, CN_BINARY_SUB, CN_BINARY_MUL, CN_BINARY_DIV, CN_BINARY_MAXIMUM, CN_BINARY_MINIMUM, /* NaN wins */
+  CN_BINARY_SQUARED_DIFFERENCE
+} cn_binary_kind;
+typedef struct cn_binary_call {
+  const float *a, *b;
+  float *out;
+  int64_t rows, length, a_row, b_row, out_row; /* *_row: elements from one row to the next */
+  bool a_one, b_one;                           /* one value stands for the whole row */
+  const cn_act *act;                           /* NULL: linear */
+} cn_binary_call;
+typedef struct cn_binary_kernels { void (*run)(cn_binary_kind kind, const cn_binary_call *call); } cn_binary_kernels;
+CN_KERNELS_DECLARE(cn_binary_kernels, cn_binary);
+
 /* ---- Matrix products ----
  * c[m][n] = act(add[m][n] + bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
  * b is packed: panels of `nr` columns (the last one of fewer, rounded up to a vector), each panel row after row. One

@@ -3,25 +3,32 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "kernels/kernels.h"
 #include "ops/broadcast.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
-/* One row: n results from elements at steps sa and sb (0 or more). */
+/* One row: n results from elements at steps sa and sb (0 or 1). */
 typedef void (*row_function)(void *out, const void *a, int64_t sa, const void *b, int64_t sb, int64_t n);
 typedef struct function {
   row_function floats, doubles; /* NULL: integers and bools alone */
   row_function integers;                  /* int64_t in and out; NULL: never */
   bool truth;                             /* results are bool, from every dtype */
   bool divides;                           /* integers become float32 first */
+  int kernel;                             /* 1 + cn_binary_kind in place of `floats`; 0: none */
 } function;
 
 static const function *function_of(const cn_op *op);
+static const cn_field no_fields[] = {{0}};
 
 static cornu_dtype working_dtype(const function *f, cornu_dtype a, cornu_dtype b) {
   cornu_dtype d = cn_promote(a, b);
-  if (f->divides && !cn_dtype_is_float(d)) return CORNU_FLOAT32;
-  if (d == CORNU_FLOAT16 || d == CORNU_BFLOAT16) return d;
-  return d;
+  return f->divides && !cn_dtype_is_float(d) ? CORNU_FLOAT32 : d;
+}
+
+static const cn_act *act_of(const void *attrs) {
+  const cn_act_attrs *a = attrs;
+  return a && a->act.kind != CN_ACT_LINEAR ? &a->act : NULL;
 }
 
 static cn_status shape(const function *f, cn_typing *t, cn_error *e) {
@@ -31,16 +38,19 @@ static cn_status shape(const function *f, cn_typing *t, cn_error *e) {
     return cn_fail(e, CORNU_ERR_DTYPE, "%s does not compare with %s", cornu_dtype_name(a->dtype),
                    cornu_dtype_name(b->dtype));
   t->out[0].dtype = f->truth ? CORNU_BOOL8 : working_dtype(f, a->dtype, b->dtype);
-  if (!f->floats && cn_dtype_is_float(t->out[0].dtype))
+  if (!f->floats && !f->kernel && cn_dtype_is_float(t->out[0].dtype))
     return cn_fail(e, CORNU_ERR_DTYPE, "the inputs are %s and %s, expected integers", cornu_dtype_name(a->dtype),
                    cornu_dtype_name(b->dtype));
+  if (!f->truth && act_of(t->attrs) && t->out[0].dtype != CORNU_FLOAT64) t->out[0].dtype = CORNU_FLOAT32;
   return CORNU_OK;
 }
 
 /* Rows are computed in float32, float64 or int64; other dtypes are converted on the way. */
 typedef struct state {
-  cn_walk walk;
-  row_function row;
+  cn_walk walk;        /* of the inputs and the output */
+  row_function row;    /* NULL: the kernel */
+  cn_binary_kind kind;
+  const cn_act *act;   /* NULL: none */
   cornu_dtype compute;
   size_t in_size, out_size;
   const void *in[2];
@@ -48,41 +58,80 @@ typedef struct state {
   size_t room[3];      /* offsets into scratch of converted operands; SIZE_MAX: as it is */
 } state;
 
-static void rows(void *context, int64_t begin, int64_t end) {
-  const state *st = context;
+/* `rows` rows from column `column` on, `n` elements of each. */
+static void block(const state *st, const int64_t *offset, int64_t column, int64_t rows, int64_t n) {
   const cn_walk *w = &st->walk;
-  int last = w->rank - 1;
-  int64_t offset[CN_WALK_INPUTS];
-  for (int64_t r = begin; r < end; r++) {
-    cn_walk_row(w, r, offset);
-    st->row((char *)st->out + (size_t)(r * w->length) * st->out_size,
-            (const char *)st->in[0] + offset[0] * (int64_t)st->in_size, w->stride[0][last],
-            (const char *)st->in[1] + offset[1] * (int64_t)st->in_size, w->stride[1][last], w->length);
+  const int last = w->rank - 1;
+  const int64_t sa = w->stride[0][last], sb = w->stride[1][last], size = (int64_t)st->in_size;
+  int64_t step[3] = {0, 0, 0};
+  for (int i = 0; i < 3 && last > 0; i++) step[i] = w->stride[i][last - 1];
+  const char *a = (const char *)st->in[0] + (offset[0] + column * sa) * size;
+  const char *b = (const char *)st->in[1] + (offset[1] + column * sb) * size;
+  char *out = (char *)st->out + (offset[2] + column) * (int64_t)st->out_size;
+  if (!st->row) {
+    const cn_binary_call call = {(const float *)(const void *)a, (const float *)(const void *)b, (float *)(void *)out, rows,
+                                 n, step[0], step[1], step[2], sa == 0, sb == 0, st->act};
+    cn_binary()->run(st->kind, &call);
+    return;
+  }
+  const bool act = st->act && st->room[2] == SIZE_MAX;
+  for (; rows > 0; rows--, a += step[0] * size, b += step[1] * size, out += step[2] * (int64_t)st->out_size) {
+    st->row(out, a, sa, b, sb, n);
+    if (act) cn_act_apply_items(st->out_size, st->act, out, out, n);
   }
 }
 
-static void part_of_row(void *context, int64_t begin, int64_t end) {
+/* Elements of the output, numbered row after row. */
+static void range(void *context, int64_t begin, int64_t end) {
   const state *st = context;
   const cn_walk *w = &st->walk;
-  int64_t sa = w->stride[0][w->rank - 1], sb = w->stride[1][w->rank - 1];
-  st->row((char *)st->out + (size_t)begin * st->out_size, (const char *)st->in[0] + begin * sa * (int64_t)st->in_size,
-          sa, (const char *)st->in[1] + begin * sb * (int64_t)st->in_size, sb, end - begin);
+  const int64_t length = w->length, neighbours = w->rank > 1 ? w->shape[w->rank - 2] : 1;
+  while (begin < end) {
+    int64_t offset[CN_WALK_INPUTS], row = begin / length, column = begin % length, rows = 1, n = length - column;
+    if (n > end - begin) n = end - begin;
+    if (n == length) {
+      rows = neighbours - row % neighbours;
+      if (rows > (end - begin) / length) rows = (end - begin) / length;
+    }
+    cn_walk_row(w, row, offset);
+    block(st, offset, column, rows, n);
+    begin += rows * n;
+  }
+}
+
+static void convert(void *to, cornu_dtype dtype, int64_t to_pitch, const void *from, int64_t pitch, const cn_operand *o,
+                    cornu_dtype from_dtype) {
+  const int64_t length = cn_row_length(o), rows = to_pitch == pitch && pitch == length ? 1 : o->size / length;
+  const int64_t to_step = to_pitch * (int64_t)cornu_dtype_bytes(dtype),
+                step = pitch * (int64_t)cornu_dtype_bytes(from_dtype);
+  for (int64_t r = 0; r < rows; r++)
+    cn_convert((char *)to + r * to_step, dtype, (const char *)from + r * step, from_dtype, o->size / rows);
+}
+
+static void finish(const cn_step *s, const state *st) {
+  const cn_operand *out = s->out[0];
+  const int64_t length = cn_row_length(out);
+  convert(out->data, out->dtype, out->pitch, st->out, length, out, st->compute);
+  for (int64_t r = 0; st->act && r < out->size / length; r++) {
+    void *row = (char *)out->data + (size_t)(r * out->pitch) * cornu_dtype_bytes(out->dtype);
+    cn_act_apply_items(cornu_dtype_bytes(out->dtype), st->act, row, row, length);
+  }
 }
 
 static void run(const cn_step *s) {
   state *st = s->state;
   if (s->out[0]->size == 0) return;
   for (int i = 0; i < 2; i++) {
-    st->in[i] = s->in[i]->data;
+    const cn_operand *in = s->in[i];
+    st->in[i] = in->data;
     if (st->room[i] == SIZE_MAX) continue;
     char *to = (char *)s->scratch + st->room[i];
-    cn_convert(to, st->compute, s->in[i]->data, s->in[i]->dtype, s->in[i]->size);
+    convert(to, st->compute, cn_row_length(in), in->data, in->pitch, in, in->dtype);
     st->in[i] = to;
   }
   st->out = st->room[2] == SIZE_MAX ? s->out[0]->data : (char *)s->scratch + st->room[2];
-  if (st->walk.rows == 1) cn_parallel_range(st->walk.length, 16384, part_of_row, st);
-  else cn_parallel_range(st->walk.rows, 16384 / st->walk.length + 1, rows, st);
-  if (st->room[2] != SIZE_MAX) cn_convert(s->out[0]->data, s->out[0]->dtype, st->out, st->compute, s->out[0]->size);
+  cn_parallel_range(s->out[0]->size, 16384, range, st);
+  if (st->room[2] != SIZE_MAX) finish(s, st);
 }
 
 /* Of strings: equal and not_equal alone. */
@@ -96,29 +145,48 @@ static void unequal_texts(void *out, const void *a, int64_t sa, const void *b, i
   for (int64_t i = 0; i < n; i++) ((uint8_t *)out)[i] = !cn_text_equal(x[i * sa], y[i * sb]);
 }
 
+static void choose_row(const cn_step *s, state *st, cornu_dtype d) {
+  const function *f = function_of(s->op);
+  st->compute = d == CORNU_FLOAT64 || d == CORNU_TEXT ? d : cn_dtype_is_float(d) ? CORNU_FLOAT32 : CORNU_INT64;
+  if (d == CORNU_TEXT) st->row = s->op == &cn_op_equal ? equal_texts : unequal_texts;
+  else if (st->compute == CORNU_FLOAT64) st->row = f->doubles;
+  else if (st->compute == CORNU_INT64) st->row = f->integers;
+  else st->row = f->floats; /* NULL where there is a kernel */
+  if (f->kernel) st->kind = (cn_binary_kind)(f->kernel - 1);
+  st->in_size = cornu_dtype_bytes(st->compute);
+  st->out_size = f->truth ? 1 : st->in_size;
+}
+
 static size_t take_room(cn_step *s, int64_t elements, size_t size) {
   size_t at = s->scratch_bytes;
   s->scratch_bytes += ((size_t)elements * size + 127) & ~(size_t)63;
   return at;
 }
 
+/* Steps along the last axis become 0 or 1: where a pitch got there, rows are of one element. */
+static void settle(cn_walk *w) {
+  const int last = w->rank - 1;
+  if (w->stride[0][last] <= 1 && w->stride[1][last] <= 1 && w->stride[2][last] <= 1) return;
+  for (int k = 0; k < 3; k++) w->stride[k][w->rank] = 1;
+  w->shape[w->rank++] = w->length = 1;
+}
+
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const function *f = function_of(s->op);
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  cornu_dtype d = working_dtype(f, s->in[0]->dtype, s->in[1]->dtype);
-  st->compute = d == CORNU_FLOAT64 ? d : cn_dtype_is_float(d) ? CORNU_FLOAT32 : CORNU_INT64;
-  st->row = st->compute == CORNU_FLOAT64 ? f->doubles : st->compute == CORNU_FLOAT32 ? f->floats : f->integers;
-  if (d == CORNU_TEXT) {
-    st->compute = d;
-    st->row = s->op == &cn_op_equal ? equal_texts : unequal_texts;
+  choose_row(s, st, working_dtype(f, s->in[0]->dtype, s->in[1]->dtype));
+  st->act = f->truth ? NULL : act_of(s->attrs);
+  cn_operand operands[3] = {*s->in[0], *s->in[1], *s->out[0]};
+  const cn_operand *of[3];
+  for (int i = 0; i < 3; i++) {
+    of[i] = &operands[i];
+    const bool as_it_is = operands[i].dtype == st->compute || (i == 2 && f->truth);
+    st->room[i] = as_it_is ? SIZE_MAX : take_room(s, operands[i].size, st->in_size);
+    if (!as_it_is) operands[i].pitch = cn_row_length(&operands[i]);
   }
-  st->in_size = cornu_dtype_bytes(st->compute);
-  st->out_size = f->truth ? 1 : st->in_size;
-  for (int i = 0; i < 2; i++)
-    st->room[i] = s->in[i]->dtype == st->compute ? SIZE_MAX : take_room(s, s->in[i]->size, st->in_size);
-  st->room[2] = f->truth || s->out[0]->dtype == st->compute ? SIZE_MAX : take_room(s, s->out[0]->size, st->in_size);
-  cn_walk_broadcast(&st->walk, s->out[0], (const cn_operand *const *)s->in, 2);
+  cn_walk_broadcast(&st->walk, s->out[0], of, 3);
+  settle(&st->walk);
   s->run = run;
   s->flops = (double)s->out[0]->size;
   return CORNU_OK;
@@ -181,6 +249,8 @@ static double d_mod(double x, double y) {
 
 static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x - d_mod(x, y)) / y + 0.5); }
 
+static double d_maximum(double x, double y) { return x != x ? x : y > x || y != y ? y : x; }
+
 #define ROW(name, out_type, in_type, expression)                                                                       \
   static void name(void *to, const void *from_a, int64_t sa, const void *from_b, int64_t sb, int64_t n) {              \
     out_type *o = to;                                                                                                  \
@@ -207,60 +277,54 @@ static double d_floordiv(double x, double y) { return y == 0 ? x / y : floor((x 
       }                                                                                                                \
   }
 
-#define DEFINE(id, other, words, more, floats, doubles, integers, is_truth, does_divide)                               \
-  static const function f_##id = {floats, doubles, integers, is_truth, does_divide};                                   \
+#define DEFINE(id, other, words, more, floats, doubles, integers, is_truth, does_divide, of_kernel)                    \
+  static const function f_##id = {floats, doubles, integers, is_truth, does_divide, of_kernel};                        \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); }                              \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
                             .help = words "\n(a, b), broadcast",                                                       \
-                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | more,                                         \
+                            .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT | more,                     \
                             .min_in = 2,                                                                               \
                             .max_in = 2,                                                                               \
+                            .pitched_in = 3,                                                                           \
                             .n_out = 1,                                                                                \
+                            .attrs_size = sizeof(cn_act_attrs),                                                        \
+                            .fields = no_fields,                                                                       \
+                            .act_offset = is_truth ? 0 : offsetof(cn_act_attrs, act),                                  \
                             .shape = shape_##id,                                                                       \
                             .plan = plan};
 #define ARITHMETIC(id, other, words, more, of_float, of_double, of_int)                                                \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \
-      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, false, false)
+      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, false, false, 0)
+#define QUICK(id, other, words, more, of_double, of_int, kind) /* floats by the kernel */                                \
+  ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \
+      DEFINE(id, other, words, more, NULL, id##_doubles, id##_integers, false, false, 1 + CN_BINARY_##kind)
 #define FLOATING(id, other, words, more, of_float, of_double)                                                          \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double)                                                                         \
-  DEFINE(id, other, words, more, id##_floats, id##_doubles, NULL, false, true)
+  DEFINE(id, other, words, more, id##_floats, id##_doubles, NULL, false, true, 0)
 #define INTEGRAL(id, other, words, more, of_int)                                                                       \
   ROW(id##_integers, int64_t, int64_t, of_int)                                                                         \
-  DEFINE(id, other, words, more, NULL, NULL, id##_integers, false, false)
+  DEFINE(id, other, words, more, NULL, NULL, id##_integers, false, false, 0)
 #define PREDICATE(id, other, words, more, test)                                                                        \
   ROW(id##_floats, uint8_t, float, test)                                                                               \
   ROW(id##_doubles, uint8_t, double, test) ROW(id##_integers, uint8_t, int64_t, test)                                  \
-      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, true, false)
+      DEFINE(id, other, words, more, id##_floats, id##_doubles, id##_integers, true, false, 0)
 
-ARITHMETIC(add, NULL, "a + b", CN_OP_COMMUTES, x + y, x + y, i_add(x, y))
-ARITHMETIC(sub, "subtract", "a - b", 0, x - y, x - y, i_sub(x, y))
-ARITHMETIC(mul, "multiply", "a * b", CN_OP_COMMUTES, x * y, x * y, i_mul(x, y))
-FLOATING(div, "divide true_divide", "a / b; integers give float32", 0, x / y, x / y)
+QUICK(add, NULL, "a + b", CN_OP_COMMUTES, x + y, i_add(x, y), ADD)
+QUICK(sub, "subtract", "a - b", 0, x - y, i_sub(x, y), SUB)
+QUICK(mul, "multiply", "a * b", CN_OP_COMMUTES, x * y, i_mul(x, y), MUL)
+ROW(div_doubles, double, double, x / y)
+DEFINE(div, "divide true_divide", "a / b; integers give float32", 0, NULL, div_doubles, NULL, false, true, 1 + CN_BINARY_DIV)
 ARITHMETIC(floordiv, "floor_divide", "the largest whole number below a / b", 0, (float)d_floordiv(x, y),
            d_floordiv(x, y), i_floordiv(x, y))
 ARITHMETIC(mod, "remainder", "a modulo b, with the sign of b", 0, (float)d_mod(x, y), d_mod(x, y), i_mod(x, y))
 ARITHMETIC(pow, "power", "a to the b", 0, powf(x, y), pow(x, y), i_pow(x, y))
-ARITHMETIC(maximum, NULL, "the larger; NaN wins", CN_OP_COMMUTES,
-           x != x            ? x
-           : y > x || y != y ? y
-                             : x,
-           x != x            ? x
-           : y > x || y != y ? y
-                             : x,
-           x > y ? x : y)
-ARITHMETIC(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES,
-           x != x            ? x
-           : y < x || y != y ? y
-                             : x,
-           x != x            ? x
-           : y < x || y != y ? y
-                             : x,
-           x < y ? x : y)
-ARITHMETIC(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), (x - y) * (x - y),
-           i_mul(i_sub(x, y), i_sub(x, y)))
+QUICK(maximum, NULL, "the larger; NaN wins", CN_OP_COMMUTES, d_maximum(x, y), x > y ? x : y, MAXIMUM)
+QUICK(minimum, NULL, "the smaller; NaN wins", CN_OP_COMMUTES, -d_maximum(-x, -y), x < y ? x : y, MINIMUM)
+QUICK(squared_difference, NULL, "(a - b)²", CN_OP_COMMUTES, (x - y) * (x - y), i_mul(i_sub(x, y), i_sub(x, y)),
+      SQUARED_DIFFERENCE)
 FLOATING(atan2, "arctan2", "the angle of the point (b, a), radians", 0, atan2f(x, y), atan2(x, y))
 FLOATING(hypot, NULL, "sqrt(a² + b²)", CN_OP_COMMUTES, hypotf(x, y), hypot(x, y))
 FLOATING(logaddexp, NULL, "log(exp(a) + exp(b)), without overflow", CN_OP_COMMUTES, (float)d_logaddexp(x, y),

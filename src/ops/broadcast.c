@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "ops/rows.h"
 
 /* Drops dimensions of 1 and joins neighbours that every input steps through evenly. */
 static void settle(cn_walk *w) {
@@ -37,7 +38,7 @@ void cn_walk_broadcast(cn_walk *w, const cn_operand *out, const cn_operand *cons
   memcpy(w->shape, out->shape, sizeof *out->shape * CN_MAX_RANK);
   for (int k = 0; k < inputs; k++) {
     int64_t stride[CN_MAX_RANK];
-    cn_shape_strides(in[k]->rank, in[k]->shape, stride);
+    cn_pitched_strides(in[k], stride);
     for (int i = 0; i < out->rank; i++) {
       int from = i - (out->rank - in[k]->rank);
       w->stride[k][i] = from < 0 || in[k]->shape[from] == 1 ? 0 : stride[from];

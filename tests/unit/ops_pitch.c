@@ -78,7 +78,19 @@ static void test_elementwise(void **state) {
   RUN(&cn_op_batch_norm, &last, &x, &c, &v, &c, NULL);
   const cn_batch_norm_attrs second = {.axis = 1, .epsilon = 1e-3};
   RUN(&cn_op_batch_norm, &second, &x, &rows, &rows);
-  free_value(&x), free_value(&c), free_value(&v), free_value(&rows);
+  value y = FLOATS(4, 2, 3, 7, 19), narrow = FLOATS(4, 2, 1, 7, 1);
+  fill_value(&y, 9);
+  fill_value(&narrow, 10);
+  const cn_act_attrs acts[] = {{.act = {0}}, {.act = {CN_ACT_RELU, 0, 0.5, 0}}, silu};
+  for (int i = 0; i < 3; i++) {
+    RUN(&cn_op_add, &acts[i], &x, &y);
+    RUN(&cn_op_mul, &acts[i], &x, &c);
+    RUN(&cn_op_sub, &acts[i], &c, &x);
+    RUN(&cn_op_div, &acts[i], &x, &narrow);
+    RUN(&cn_op_add, &acts[i], &narrow, &narrow);
+    RUN(&cn_op_hypot, &acts[i], &narrow, &y);
+  }
+  free_value(&x), free_value(&c), free_value(&v), free_value(&rows), free_value(&y), free_value(&narrow);
 }
 
 static void test_reductions(void **state) {
