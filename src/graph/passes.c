@@ -1,65 +1,118 @@
-/* Rewrites of a graph before it is planned. A node that nothing uses any more is left in place: the planner plans what
- * the outputs need. */
-#include <string.h>
-
+/* Rewrites a graph before it is planned: the driver of the rules. */
 #include "graph/planner.h"
-#include "ops/ops.h"
+#include "graph/rewrite.h"
 
-static void replace_uses(cn_graph *g, cn_edge old, cn_edge new, int from) {
-  for (int n = from; n < g->n_nodes; n++)
-    for (int i = 0; i < g->nodes[n].n_in; i++)
-      if (g->nodes[n].in[i] == old) g->nodes[n].in[i] = new;
-  for (int i = 0; i < g->n_outputs; i++)
-    if (g->outputs[i] == old) g->outputs[i] = new;
+static const cn_rule rules[] = {
+  cn_rule_identity, cn_rule_transpose, cn_rule_pad, cn_rule_affine, cn_rule_residual, cn_rule_activation,
+};
+
+const cn_graph_node *cn_rewrite_producer(const cn_rewrite *r, cn_edge e) {
+  int n = e == CN_NO_EDGE ? -1 : r->g->edges[e].producer;
+  return n < 0 || r->g->nodes[n].out != e ? NULL : &r->g->nodes[n];
 }
 
-static int count_uses(const cn_graph *g, cn_edge edge) {
-  int uses = 0;
+const cn_graph_node *cn_rewrite_absorbable(const cn_rewrite *r, cn_edge e) {
+  const cn_graph_node *node = cn_rewrite_producer(r, e);
+  if (!node || r->uses[e] != 1) return NULL;
+  const cn_act *act = node->op->act_offset ? (const cn_act *)((char *)node->attrs + node->op->act_offset) : NULL;
+  return act && act->kind != CN_ACT_LINEAR ? NULL : node;
+}
+
+static cn_status note_uses(cn_rewrite *r) {
+  while (r->cap_uses < r->g->n_edges || !r->uses)
+    if (!cn_grow(&r->uses, &r->cap_uses, r->g->n_edges, sizeof *r->uses)) return cn_no_memory(r->e);
+  return CORNU_OK;
+}
+
+cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *n_out) {
+  *out = CN_NO_EDGE;
+  *n_out = 1;
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    CN_TRY(rules[i](r, call, out));
+    if (*out != CN_NO_EDGE) return CORNU_OK;
+  }
+  CN_TRY(cn_graph_add(r->g, call->op, call->attrs, call->in, call->n_in, call->label, out, n_out, r->e));
+  CN_TRY(note_uses(r));
+  for (int i = 0; i < *n_out; i++) r->uses[*out + i] = 1;
+  return CORNU_OK;
+}
+
+cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void *attrs, const cn_edge *in, int n_in,
+                           cn_edge *out) {
+  int n_out;
+  const cn_call call = {node->op, attrs, in, n_in, node->label};
+  return cn_rewrite_add(r, &call, out, &n_out);
+}
+
+cn_status cn_rewrite_constant(cn_rewrite *r, cn_tensor *value, cn_edge *out) {
+  cn_type type = {.dtype = value->dtype, .rank = value->rank};
+  for (int i = 0; i < value->rank; i++) type.shape[i] = value->shape[i];
+  cn_status status = cn_graph_add_constant(r->g, &type, value, out, r->e);
+  cornu_tensor_release(value);
+  CN_TRY(status);
+  CN_TRY(note_uses(r));
+  r->uses[*out] = 1;
+  return CORNU_OK;
+}
+
+/* ---- The driver ---- */
+
+static void count_uses(const cn_graph *g, int *uses) {
   for (int n = 0; n < g->n_nodes; n++)
-    for (int i = 0; i < g->nodes[n].n_in; i++) uses += g->nodes[n].in[i] == edge;
-  for (int i = 0; i < g->n_outputs; i++) uses += g->outputs[i] == edge;
-  return uses;
+    for (int i = 0; i < g->nodes[n].n_in; i++)
+      if (g->nodes[n].in[i] != CN_NO_EDGE) uses[g->nodes[n].in[i]]++;
+  for (int i = 0; i < g->n_outputs; i++) uses[g->outputs[i]]++;
 }
 
-static cn_graph_node *producer(cn_graph *g, cn_edge edge) {
-  int n = edge < 0 ? -1 : g->edges[edge].producer;
-  return n < 0 ? NULL : &g->nodes[n];
-}
-
-static int permuted(const cn_ints *p, int rank, int axis) { return (int)(p->n < 0 ? rank - 1 - axis : p->v[axis]); }
-
-/* transpose(transpose(x)): one transpose, or x itself. */
-static void join_transposes(cn_graph *g, int n) {
-  cn_graph_node *outer = &g->nodes[n], *inner = producer(g, outer->in[0]);
-  if (outer->op != &cn_op_transpose || !inner || inner->op != &cn_op_transpose) return;
-  int rank = g->edges[outer->out].type.rank;
-  const cn_ints *p = &((cn_ints_attrs *)inner->attrs)->v, *q = &((cn_ints_attrs *)outer->attrs)->v;
-  cn_ints joined = {.n = rank};
-  bool identity = true;
-  for (int i = 0; i < rank; i++) {
-    joined.v[i] = permuted(p, rank, (permuted(q, rank, i) + rank) % rank);
-    joined.v[i] = (joined.v[i] + rank) % rank;
-    identity &= joined.v[i] == i;
+/* Inputs and constants, in the order of their edges. */
+static cn_status copy_sources(cn_rewrite *r, const cn_graph *old, const int *uses, cn_edge *map) {
+  for (int i = 0; i < old->n_inputs; i++)
+    CN_TRY(cn_graph_add_input(r->g, &old->edges[old->inputs[i]].type, &map[old->inputs[i]], r->e));
+  for (int i = 0; i < old->n_edges; i++) {
+    const cn_graph_edge *edge = &old->edges[i];
+    if (edge->producer >= 0) continue;
+    if (!edge->is_input) CN_TRY(cn_graph_add_constant(r->g, &edge->type, edge->constant, &map[i], r->e));
+    CN_TRY(note_uses(r));
+    r->uses[map[i]] = uses[i];
   }
-  if (identity) {
-    replace_uses(g, outer->out, inner->in[0], n + 1);
-  } else {
-    ((cn_ints_attrs *)outer->attrs)->v = joined;
-    outer->in[0] = inner->in[0];
+  return CORNU_OK;
+}
+
+static cn_status copy_node(cn_rewrite *r, const cn_graph_node *node, const int *uses, cn_edge *map) {
+  cn_edge *in = cn_arena_array(&r->g->arena, (size_t)node->n_in + 1, sizeof *in), out;
+  if (!in) return cn_no_memory(r->e);
+  for (int i = 0; i < node->n_in; i++) in[i] = node->in[i] == CN_NO_EDGE ? CN_NO_EDGE : map[node->in[i]];
+  const cn_call call = {node->op, node->attrs, in, node->n_in, node->label};
+  int before = r->g->n_edges, n_out;
+  CN_TRY(cn_rewrite_add(r, &call, &out, &n_out));
+  for (int i = 0; i < n_out; i++) {
+    map[node->out + i] = out + i;
+    r->uses[out + i] = uses[node->out + i] + (out + i < before ? r->uses[out + i] : 0);
   }
+  return CORNU_OK;
 }
 
-/* activation(op(x)) with an op that applies an activation in its store. */
-static void fuse_activation(cn_graph *g, int n) {
-  cn_graph_node *node = &g->nodes[n], *before = producer(g, node->in[0]);
-  if (node->op != &cn_op_activation || !before || !before->op->act_offset || before->op == &cn_op_activation) return;
-  cn_act *act = (cn_act *)((char *)before->attrs + before->op->act_offset);
-  if (act->kind != CN_ACT_LINEAR || before->out != node->in[0] || count_uses(g, before->out) != 1) return;
-  *act = ((cn_act_attrs *)node->attrs)->act;
-  replace_uses(g, node->out, before->out, n + 1);
+static cn_status copy_graph(cn_rewrite *r, cn_graph *old) {
+  int *uses = cn_arena_array(&old->arena, (size_t)old->n_edges + 1, sizeof *uses);
+  cn_edge *map = cn_arena_array(&old->arena, (size_t)old->n_edges + 1, sizeof *map);
+  if (!uses || !map) return cn_no_memory(r->e);
+  count_uses(old, uses);
+  CN_TRY(copy_sources(r, old, uses, map));
+  for (int n = 0; n < old->n_nodes; n++) CN_TRY(copy_node(r, &old->nodes[n], uses, map));
+  for (int i = 0; i < old->n_outputs; i++) CN_TRY(cn_graph_add_output(r->g, map[old->outputs[i]], r->e));
+  return CORNU_OK;
 }
 
-void cn_graph_passes(cn_graph *g) {
-  for (int n = 0; n < g->n_nodes; n++) join_transposes(g, n);
-  for (int n = 0; n < g->n_nodes; n++) fuse_activation(g, n);
+cn_status cn_graph_passes(cn_graph **g, cn_error *e) {
+  cn_rewrite r = {.e = e};
+  CN_TRY(cn_graph_new(&r.g, e));
+  cn_status status = copy_graph(&r, *g);
+  cn_free(r.uses);
+  if (status) {
+    cn_graph_free(r.g);
+    return status;
+  }
+  cn_graph_free(*g);
+  *g = r.g;
+  return CORNU_OK;
 }

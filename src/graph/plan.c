@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "graph/planner.h"
+#include "ops/ops.h"
 
 /* Where the memory of a value lies: values that are views of each other share a home. */
 typedef enum home_kind { HOME_NONE, HOME_CONSTANT, HOME_INPUT, HOME_OUTPUT, HOME_ARENA } home_kind;
@@ -19,7 +20,7 @@ typedef struct home {
   int block;          /* in the arena */
 } home;
 
-typedef struct binding { cn_operand *operand; int index; } binding; /* operands that follow a caller's pointer */
+typedef struct binding { cn_operand *operand; int index; size_t offset; } binding; /* that follow a caller's pointer */
 typedef struct copy { cn_operand *from; int output; } copy;         /* outputs that are also something else */
 
 typedef struct packed {
@@ -129,6 +130,7 @@ typedef struct compiler {
   cn_plan *plan;
   home *homes;        /* one per edge; used where home_of[edge] == edge */
   int *home_of;       /* edge -> edge that owns the memory */
+  cn_place *places;   /* edge -> where in that memory */
   int *last_use;      /* edge -> node index; n_nodes for outputs */
   bool *live;         /* node is needed */
   cn_block *blocks;
@@ -138,6 +140,7 @@ typedef struct compiler {
 } compiler;
 
 static int home_of(compiler *c, cn_edge e) { return c->home_of[e]; }
+static bool is_placed(const compiler *c, cn_edge e) { return c->places[e].whole != CN_NO_EDGE; }
 
 static void find_live(compiler *c) {
   cn_graph *g = c->g;
@@ -175,15 +178,17 @@ static cn_status known_shapes(compiler *c) {
   return CORNU_OK;
 }
 
+static int64_t row_length(const cn_operand *o) { return o->rank ? o->shape[o->rank - 1] : 1; }
+
 /* Operands of all edges; homes of inputs and constants. */
 static void set_operands(compiler *c) {
   cn_graph *g = c->g;
   for (int i = 0; i < g->n_edges; i++) {
     const cn_type *t = &g->edges[i].type;
     cn_operand *o = &c->plan->operands[i];
-    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape),
-                      .pitch = t->rank ? t->shape[t->rank - 1] : 1};
+    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape)};
     memcpy(o->shape, t->shape, sizeof o->shape);
+    o->pitch = row_length(o);
     c->home_of[i] = i;
     home *h = &c->homes[i];
     h->bytes = o->size > 0 ? (size_t)o->size * cornu_dtype_bytes(o->dtype) : 0;
@@ -197,6 +202,13 @@ static void set_operands(compiler *c) {
   for (int i = 0; i < g->n_inputs; i++) c->homes[g->inputs[i]].kind = HOME_INPUT, c->homes[g->inputs[i]].index = i;
 }
 
+/* Concatenations decide where their inputs lie, and with which pitch. */
+static void set_places(compiler *c) {
+  cn_graph_joins(c->g, c->live, c->places);
+  for (int i = 0; i < c->g->n_edges; i++)
+    if (is_placed(c, i)) c->plan->operands[i].pitch = c->plan->operands[c->places[i].whole].pitch;
+}
+
 static bool all_constant(const compiler *c, const cn_graph_node *node) {
   for (int i = 0; i < node->n_in; i++)
     if (node->in[i] != CN_NO_EDGE && !c->plan->operands[node->in[i]].constant) return false;
@@ -208,18 +220,30 @@ static void extend(compiler *c, cn_edge e, int last) {
   if (h->last < last) h->last = last;
 }
 
-/* Whether output 0 of a node may take the memory of input 0: it is the last use of that memory, and no other input
+/* Whether output 0 of a node may take the memory of input i: it is the last use of that memory, and no other input
  * lies in it. */
-static bool can_reuse(compiler *c, int n) {
+static bool can_reuse(compiler *c, int n, int i) {
   cn_graph_node *node = &c->g->nodes[n];
-  if (!(node->op->flags & CN_OP_INPLACE) || node->in[0] == CN_NO_EDGE) return false;
-  int h = home_of(c, node->in[0]);
+  if (node->in[i] == CN_NO_EDGE || is_placed(c, node->in[i]) || is_placed(c, node->out)) return false;
+  int h = home_of(c, node->in[i]);
   if (c->homes[h].kind != HOME_ARENA || c->homes[h].last > n) return false;
-  if (c->homes[node->out].bytes != c->homes[node->in[0]].bytes || c->homes[h].bytes != c->homes[node->out].bytes)
+  if (c->homes[node->out].bytes != c->homes[node->in[i]].bytes || c->homes[h].bytes != c->homes[node->out].bytes)
     return false;
-  for (int i = 1; i < node->n_in; i++)
-    if (node->in[i] != CN_NO_EDGE && node->in[i] != node->in[0] && home_of(c, node->in[i]) == h) return false;
+  for (int k = 0; k < node->n_in; k++)
+    if (node->in[k] != CN_NO_EDGE && node->in[k] != node->in[i] && home_of(c, node->in[k]) == h) return false;
   return true;
+}
+
+static void reuse_memory(compiler *c, int n) {
+  cn_graph_node *node = &c->g->nodes[n];
+  if (!(node->op->flags & CN_OP_INPLACE)) return;
+  int candidates = node->op->flags & CN_OP_ELEMENTWISE ? node->n_in : 1;
+  for (int i = 0; i < candidates; i++) {
+    if (!can_reuse(c, n, i)) continue;
+    c->home_of[node->out] = home_of(c, node->in[i]);
+    extend(c, node->out, c->homes[node->out].last);
+    return;
+  }
 }
 
 static cn_status make_step(compiler *c, int n, cn_step *s) {
@@ -274,6 +298,8 @@ static cn_status fold(compiler *c, int n) {
   for (int i = 0; i < node->n_out; i++) {
     home *h = &c->homes[node->out + i];
     cn_operand *o = &c->plan->operands[node->out + i];
+    c->places[node->out + i].whole = CN_NO_EDGE;
+    o->pitch = row_length(o);
     h->kind = HOME_CONSTANT;
     o->data = h->data = cn_plan_memory(&planner, h->bytes);
     if (!o->data) return cn_no_memory(c->e);
@@ -281,6 +307,30 @@ static cn_status fold(compiler *c, int n) {
   CN_TRY(make_step(c, n, &step));
   for (int i = 0; i < node->n_out; i++) c->plan->operands[node->out + i].constant = true;
   return run_alone(&step, c->e);
+}
+
+/* A value of step n lies in the arena: at a place of a concatenation, or by itself. */
+static void give_home(compiler *c, cn_edge e, int n) {
+  if (is_placed(c, e)) c->home_of[e] = c->places[e].whole;
+  home *h = &c->homes[c->home_of[e]];
+  if (h->kind == HOME_NONE) {
+    h->kind = HOME_ARENA;
+    h->first = n;
+  }
+  extend(c, e, c->last_use[e] > n ? c->last_use[e] : n);
+}
+
+/* A concatenation whose inputs are all in their places. */
+static bool is_written_already(const compiler *c, const cn_graph_node *node) {
+  if (node->op != &cn_op_concat) return false;
+  const int whole = c->home_of[node->out];
+  int64_t column = c->places[node->out].column;
+  for (int i = 0; i < node->n_in; i++) {
+    const cn_place *place = &c->places[node->in[i]];
+    if (place->whole != whole || place->column != column) return false;
+    column += row_length(&c->plan->operands[node->in[i]]);
+  }
+  return true;
 }
 
 static cn_status add_node(compiler *c, int n) {
@@ -295,19 +345,12 @@ static cn_status add_node(compiler *c, int n) {
     return CORNU_OK;
   }
   if (all_constant(c, node)) return fold(c, n);
-  for (int i = 0; i < node->n_out; i++) {
-    home *h = &c->homes[node->out + i];
-    h->kind = HOME_ARENA;
-    h->first = n;
-    if (h->last < n) h->last = n;
-    c->plan->producers[node->out + i] = c->plan->n_steps;
-  }
+  for (int i = 0; i < node->n_out; i++) give_home(c, node->out + i, n);
+  if (is_written_already(c, node)) return CORNU_OK;
+  for (int i = 0; i < node->n_out; i++) c->plan->producers[node->out + i] = c->plan->n_steps;
   cn_step *s = &c->plan->steps[c->plan->n_steps];
   CN_TRY(make_step(c, n, s));
-  if (can_reuse(c, n)) {
-    c->home_of[node->out] = home_of(c, node->in[0]);
-    extend(c, node->out, c->homes[node->out].last);
-  }
+  reuse_memory(c, n);
   c->scratch_block[c->plan->n_steps++] = n;
   c->plan->flops += s->flops;
   return CORNU_OK;
@@ -366,10 +409,11 @@ static cn_status bind_operands(compiler *c) {
   for (int i = 0; i < g->n_edges; i++) {
     home *h = &c->homes[home_of(c, i)];
     cn_operand *o = &p->operands[i];
-    if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (binding){o, h->index};
-    if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (binding){o, h->index};
+    size_t offset = (size_t)c->places[i].column * cornu_dtype_bytes(o->dtype);
+    if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (binding){o, h->index, 0};
+    if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (binding){o, h->index, offset};
     if (h->kind == HOME_CONSTANT) o->data = h->data;
-    if (h->kind == HOME_ARENA) o->data = p->arena + c->blocks[h->block].offset;
+    if (h->kind == HOME_ARENA) o->data = p->arena + c->blocks[h->block].offset + offset;
   }
   return CORNU_OK;
 }
@@ -403,6 +447,7 @@ static cn_status compile(compiler *c) {
   size_t edges = (size_t)g->n_edges + 1, nodes = (size_t)g->n_nodes + 1;
   c->homes = cn_arena_array(a, edges, sizeof(home));
   c->home_of = cn_arena_array(a, edges, sizeof(int));
+  c->places = cn_arena_array(a, edges, sizeof(cn_place));
   c->last_use = cn_arena_array(a, edges, sizeof(int));
   c->live = cn_arena_array(a, nodes, sizeof(bool));
   c->blocks = cn_arena_array(a, edges + nodes, sizeof(cn_block));
@@ -410,13 +455,14 @@ static cn_status compile(compiler *c) {
   c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
   c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
   c->plan->producers = cn_arena_array(&c->plan->tables, edges, sizeof(int));
-  if (!c->homes || !c->home_of || !c->last_use || !c->live || !c->blocks || !c->scratch_block || !c->plan->operands ||
-      !c->plan->steps || !c->plan->producers)
+  if (!c->homes || !c->home_of || !c->places || !c->last_use || !c->live || !c->blocks || !c->scratch_block ||
+      !c->plan->operands || !c->plan->steps || !c->plan->producers)
     return cn_no_memory(c->e);
   for (int i = 0; i < g->n_edges; i++) c->last_use[i] = c->plan->producers[i] = -1;
   find_live(c);
   CN_TRY(known_shapes(c));
   set_operands(c);
+  set_places(c);
   CN_TRY(keep_constants(c));
   CN_TRY(keep_types(c));
   for (int n = 0; n < g->n_nodes; n++)
@@ -430,14 +476,14 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   *out = NULL;
   compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
   cn_status status = c.plan ? CORNU_OK : cn_no_memory(e);
+  if (!status) status = cn_graph_passes(&c.g, e);
   if (!status) {
-    cn_graph_passes(g);
     pthread_mutex_lock(&compiling);
     status = compile(&c);
-    if (status) free_plan(c.plan);
     pthread_mutex_unlock(&compiling);
   }
-  cn_graph_free(g);
+  if (status) cn_plan_free(c.plan);
+  cn_graph_free(c.g);
   if (!status) *out = c.plan;
   return status;
 }
@@ -446,7 +492,8 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
 
 static inline void bind(cn_plan *p, const void *const *inputs, void *const *outputs) {
   for (int i = 0; i < p->n_input_bindings; i++) p->inputs[i].operand->data = (void *)inputs[p->inputs[i].index];
-  for (int i = 0; i < p->n_output_bindings; i++) p->outputs[i].operand->data = outputs[p->outputs[i].index];
+  for (int i = 0; i < p->n_output_bindings; i++)
+    p->outputs[i].operand->data = (char *)outputs[p->outputs[i].index] + p->outputs[i].offset;
 }
 
 static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error *e) {

@@ -14,8 +14,16 @@ typedef struct cn_block {
  * Offsets are multiples of 64, with 64 bytes of slack behind each block for reads past the end. */
 cn_status cn_memory_layout(cn_block *blocks, int count, size_t *bytes, cn_error *e);
 
-/* Rewrites that keep a graph's outputs: see passes.c. */
-void cn_graph_passes(cn_graph *g);
+/* Replaces a graph by one of fewer or cheaper nodes with the same outputs; on failure it stays. */
+cn_status cn_graph_passes(cn_graph **g, cn_error *e);
+
+/* Where values lie that are written straight into a concatenation of them along the last axis. */
+typedef struct cn_place {
+  cn_edge whole;   /* the concatenation (of concatenations); CN_NO_EDGE: the value has memory of its own */
+  int64_t column;  /* its first one there */
+} cn_place;
+/* Fills places[edge] of all edges; `live` nodes alone count. */
+void cn_graph_joins(const cn_graph *g, const bool *live, cn_place *places);
 
 /* What cn_plan_memory and cn_plan_pack of an op's plan() add to. */
 struct cn_planner { cn_plan *plan; };

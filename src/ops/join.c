@@ -58,20 +58,25 @@ static cn_status stack_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct join { int axis; int64_t outer, row; } join; /* row: elements of the output per outer index */
+/* row, pitch: elements of the output per outer index, and from one to the next. */
+typedef struct join { int axis; int64_t outer, row, pitch; bool last; } join;
 
 static void join_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const join *j = s->state;
-  size_t size = cornu_dtype_bytes(s->out[0]->dtype);
-  for (int64_t r = begin; r < end; r++) {
-    char *to = (char *)s->out[0]->data + (size_t)(r * j->row) * size;
-    for (int i = 0; i < s->n_in; i++) {
-      int64_t n = s->in[i]->size / j->outer;
-      cn_convert(to, s->out[0]->dtype,
-                 (const char *)s->in[i]->data + (size_t)(r * n) * cornu_dtype_bytes(s->in[i]->dtype), s->in[i]->dtype,
-                 n);
-      to += (size_t)n * size;
+  const cornu_dtype dtype = s->out[0]->dtype;
+  int64_t column = 0;
+  for (int i = 0; i < s->n_in; i++) {
+    const cn_operand *x = s->in[i];
+    const int64_t n = x->size / j->outer, pitch = j->last ? x->pitch : n;
+    const char *from = (const char *)x->data + (size_t)(begin * pitch) * cornu_dtype_bytes(x->dtype);
+    char *to = (char *)s->out[0]->data + (size_t)(begin * j->pitch + column) * cornu_dtype_bytes(dtype);
+    column += n;
+    if (from == to) continue; /* written in its place */
+    for (int64_t r = begin; r < end; r++) {
+      cn_convert(to, dtype, from, x->dtype, n);
+      from += (size_t)pitch * cornu_dtype_bytes(x->dtype);
+      to += (size_t)j->pitch * cornu_dtype_bytes(dtype);
     }
   }
 }
@@ -87,6 +92,8 @@ static cn_status join_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   CN_TRY(cn_axis(((const cn_axis_attrs *)s->attrs)->axis, s->out[0]->rank, &j->axis, e));
   j->outer = cn_shape_size(j->axis, s->out[0]->shape);
   j->row = j->outer ? s->out[0]->size / j->outer : 0;
+  j->last = s->op == &cn_op_concat && j->axis == s->out[0]->rank - 1;
+  j->pitch = j->last ? s->out[0]->pitch : j->row;
   s->run = join_run;
   return CORNU_OK;
 }
@@ -98,7 +105,8 @@ const cn_op cn_op_concat = {
     .name = "concat",
     .aliases = "concatenate",
     .help = "inputs one after the other along an axis",
-    .flags = CN_OP_TEXTS,
+    .flags = CN_OP_TEXTS | CN_OP_PITCHED_OUT,
+    .pitched_in = ~0u,
     .min_in = 1,
     .max_in = -1,
     .n_out = 1,

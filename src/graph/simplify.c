@@ -1,0 +1,65 @@
+/* Rules that leave out what does nothing, and padding that a window can do itself. */
+#include <string.h>
+
+#include "graph/rewrite.h"
+#include "kernels/kernels.h"
+
+static bool is_identity(const cn_rewrite *r, const cn_call *call) {
+  const cn_type *x = cn_rewrite_type(r, call->in[0]);
+  if (call->op == &cn_op_activation) return ((const cn_act_attrs *)call->attrs)->act.kind == CN_ACT_LINEAR;
+  if (call->op == &cn_op_cast) return ((const cn_cast_attrs *)call->attrs)->dtype == x->dtype;
+  if (call->op == &cn_op_concat) return call->n_in == 1;
+  return false;
+}
+
+cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+  if (call->n_in > 0 && call->in[0] != CN_NO_EDGE && is_identity(r, call)) {
+    *out = call->in[0];
+    r->uses[*out]--;
+  }
+  return CORNU_OK;
+}
+
+/* Whether no element can be below zero: then zeros never win a maximum over at least one element. */
+static bool never_negative(const cn_rewrite *r, cn_edge e) {
+  const cn_graph_node *node = cn_rewrite_producer(r, e);
+  return node && node->op->act_offset && cn_act_is_clamp((const cn_act *)((char *)node->attrs + node->op->act_offset));
+}
+
+/* The zeros around the dimensions of space alone, as a window's own padding; false: there are others. */
+static bool border_of(const cn_pad_attrs *pad, int rank, int64_t before[3], int64_t after[3]) {
+  if (pad->mode != CN_PAD_CONSTANT || pad->value != 0 || rank < 3 || rank > 5) return false;
+  if (pad->before.v[0] || pad->after.v[0] || pad->before.v[rank - 1] || pad->after.v[rank - 1]) return false;
+  for (int i = 0; i < rank - 2; i++) before[i] = pad->before.v[i + 1], after[i] = pad->after.v[i + 1];
+  return true;
+}
+
+/* A window must not lie outside of the image as a whole: it would have no maximum. */
+static bool reaches_inside(const cn_pool_attrs *a, int n) {
+  for (int i = 0; i < n; i++)
+    if (a->pad_begin[i] >= a->size[i] || a->pad_end[i] >= a->size[i]) return false;
+  return true;
+}
+
+cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+  const bool conv = call->op == &cn_op_conv || call->op == &cn_op_depthwise_conv, pool = call->op == &cn_op_pool;
+  const cn_graph_node *pad = conv || pool ? cn_rewrite_producer(r, call->in[0]) : NULL;
+  int64_t before[3], after[3];
+  if (!pad || pad->op != &cn_op_pad) return CORNU_OK;
+  const int rank = cn_rewrite_type(r, call->in[0])->rank;
+  if (!border_of(pad->attrs, rank, before, after)) return CORNU_OK;
+  void *attrs = cn_arena_alloc(&r->g->arena, call->op->attrs_size);
+  cn_edge *in = cn_arena_array(&r->g->arena, (size_t)call->n_in, sizeof *in);
+  if (!attrs || !in) return cn_no_memory(r->e);
+  memcpy(attrs, call->attrs, call->op->attrs_size);
+  memcpy(in, call->in, (size_t)call->n_in * sizeof *in);
+  int64_t *begin = conv ? ((cn_conv_attrs *)attrs)->pad_begin : ((cn_pool_attrs *)attrs)->pad_begin;
+  int64_t *end = conv ? ((cn_conv_attrs *)attrs)->pad_end : ((cn_pool_attrs *)attrs)->pad_end;
+  for (int i = 0; i < rank - 2; i++) begin[i] += before[i], end[i] += after[i];
+  const cn_pool_attrs *p = attrs;
+  if (pool && (p->average || !never_negative(r, pad->in[0]) || !reaches_inside(p, rank - 2))) return CORNU_OK;
+  in[0] = pad->in[0];
+  int n_out;
+  const cn_call direct = {call->op, attrs, in, call->n_in, call->label};
+  return cn_rewrite_add(r, &direct, out, &n_out);
+}
