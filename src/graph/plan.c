@@ -227,7 +227,9 @@ static bool can_reuse(compiler *c, int n, int i) {
   if (node->in[i] == CN_NO_EDGE || is_placed(c, node->in[i]) || is_placed(c, node->out)) return false;
   int h = home_of(c, node->in[i]);
   if (c->homes[h].kind != HOME_ARENA || c->homes[h].last > n) return false;
-  if (c->homes[node->out].bytes != c->homes[node->in[i]].bytes || c->homes[h].bytes != c->homes[node->out].bytes)
+  const size_t bytes = c->homes[node->out].bytes;
+  if (c->homes[node->in[i]].bytes != bytes || c->homes[h].bytes != bytes ||
+      c->plan->operands[node->in[i]].size != c->plan->operands[node->out].size)
     return false;
   for (int k = 0; k < node->n_in; k++)
     if (node->in[k] != CN_NO_EDGE && node->in[k] != node->in[i] && home_of(c, node->in[k]) == h) return false;
