@@ -70,7 +70,8 @@ static bool is_finite(const affine *a) {
 }
 
 /* A vector of n values as a constant; all of them `neutral`: no edge. */
-static cn_status add_vector(cn_rewrite *r, cornu_dtype dtype, const double *v, int64_t n, double neutral, cn_edge *out) {
+static cn_status add_vector(cn_rewrite *r, cornu_dtype dtype, const double *v, int64_t n, double neutral,
+                            cn_edge *out) {
   int64_t i = 0;
   while (i < n && v[i] == neutral) i++;
   *out = CN_NO_EDGE;

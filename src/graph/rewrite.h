@@ -1,5 +1,6 @@
 /* Rewriting a graph: its nodes are added to a new graph one by one, each through rules that may express it otherwise,
- * looking at what is there already. Nodes that nothing uses any more stay behind: the planner plans what outputs need. */
+ * looking at what is there already. Nodes that nothing uses any more stay behind: the planner plans what the outputs
+ * need. */
 #ifndef CN_GRAPH_REWRITE_H
 #define CN_GRAPH_REWRITE_H
 
