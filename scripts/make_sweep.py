@@ -26,6 +26,7 @@ else:
     import keras
 
 BIGGEST = 4000      # elements of a tensor
+ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
 REFUSED = collections.Counter()
 
 
@@ -115,6 +116,13 @@ def inner(d, s):
 
 def recurrent(d, s):
     return d.make(d.r.choice("SimpleRNN LSTM GRU RNN".split() if len(s) == 3 else ["ConvLSTM%dD" % (len(s) - 3)]), s)
+
+
+def crashes(args, s):
+    """Whether Keras's longer window of an adaptive maximum leaves no position in the last spatial dimension."""
+    n = s[-1] if args.get("data_format") == "channels_first" else s[-2]
+    wanted = args["output_size"][-1] if isinstance(args["output_size"], tuple) else args["output_size"]
+    return ONEDNN and n and -(-n // wanted) + 1 > n
 
 
 def statistics(low, high):
@@ -235,6 +243,8 @@ class Drawing:
                 args[key] = draw[1](self, shape)
             elif self.r.random() < 0.4:
                 args[key] = draw(self, shape)
+        if name.startswith("AdaptiveMax") and crashes(args, shape):
+            raise ValueError("an empty maximum over the last dimension: oneDNN ends the process")
         return getattr(self.K.layers, name)(**args)
 
     def layer(self, shape):
