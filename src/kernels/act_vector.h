@@ -20,23 +20,22 @@ V_FN vf v_act_relu_(vf x, const vact *p) {
 V_FN vf v_act_elu_(vf x, vf scale, vf a) { /* scale * (x > 0 ? x : a * (exp(x) - 1)) */
   return v_select(v_gt(x, v_zero()), scale * x, a * scale * v_expm1(v_min(v_zero(), x)));
 }
-/* x * g where x = -infinity has the limit 0 instead of NaN, as g is 0 there. */
-V_FN vf v_act_gated_(vf x, vf g) { return v_select(v_eq(x, v_set(-__builtin_inff())), v_set(-0.0f), x * g); }
 V_FN vf v_act_gelu_tanh_(vf x) {
   vf inner = v_set(0.7978845608f) * v_fma(v_set(0.044715f) * x * x, x, x);
-  return v_act_gated_(x, v_set(0.5f) * (v_set(1) + v_tanh(inner)));
+  return x * (v_set(0.5f) * (v_set(1) + v_tanh(inner)));
 }
 V_FN vf v_act_squareplus_(vf x, vf b) {
   vf a = v_abs(x);
   vf root = v_select(v_lt(a, v_set(1e9f)), v_sqrt(v_fma(x, x, b)), a); /* x² would overflow */
-  return v_select(v_lt(x, v_zero()), v_set(0.5f) * b / (root + a), v_set(0.5f) * (x + root)); /* no cancellation */
+  vf low = v_set(0.5f) * b / (root + a) + (x - x); /* no cancellation; NaN for -infinity */
+  return v_select(v_lt(x, v_zero()), low, v_set(0.5f) * (x + root));
 }
 
 V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
   const vf zero = v_zero(), one = v_set(1);
   switch (kind) {
     case CN_ACT_RELU: return v_act_relu_(x, p);
-    case CN_ACT_THRESHOLDED: return v_select(v_le(x, p->a), zero, x);
+    case CN_ACT_THRESHOLDED: return x * v_select(v_gt(x, p->a), one, zero);
     case CN_ACT_ELU: return v_act_elu_(x, one, p->a);
     case CN_ACT_SELU: return v_act_elu_(x, v_set(1.05070098735548049342f), v_set(1.67326324235437728482f));
     case CN_ACT_CELU: return v_max(zero, x) + p->a * v_expm1(v_min(zero, x) / p->a);
@@ -47,19 +46,16 @@ V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
     case CN_ACT_HARD_TANH: return v_clip(x, -1, 1);
     case CN_ACT_TANH_SHRINK: return x - v_tanh(x);
     case CN_ACT_SOFTPLUS: return v_softplus(x);
-    case CN_ACT_SOFTSIGN: {
-      vf finite = v_clip(x, -3e38f, 3e38f);
-      return finite / (one + v_abs(finite));
-    }
+    case CN_ACT_SOFTSIGN: return x / (one + v_abs(x));
     case CN_ACT_EXPONENTIAL: return v_exp(x);
-    case CN_ACT_SILU: return v_act_gated_(x, v_sigmoid(x));
-    case CN_ACT_HARD_SILU: return v_act_gated_(x, v_clip(v_fma(x, v_set(1.0f / 6), v_set(0.5f)), 0, 1));
-    case CN_ACT_GELU: return v_act_gated_(x, v_set(0.5f) * (one + v_erf(x * v_set(0.70710678118f))));
+    case CN_ACT_SILU: return x * v_sigmoid(x);
+    case CN_ACT_HARD_SILU: return x * v_clip(v_fma(x, v_set(1.0f / 6), v_set(0.5f)), 0, 1);
+    case CN_ACT_GELU: return x * (v_set(0.5f) * (one + v_erf(x * v_set(0.70710678118f))));
     case CN_ACT_GELU_TANH: return v_act_gelu_tanh_(x);
-    case CN_ACT_MISH: return v_act_gated_(x, v_tanh(v_softplus(x)));
-    case CN_ACT_SOFT_SHRINK: return x - v_min(p->a, v_max(-p->a, x));
-    case CN_ACT_HARD_SHRINK: return v_select(v_le(v_abs(x), p->a), zero, x);
-    case CN_ACT_THRESHOLD: return v_select(v_le(x, p->a), p->b, x);
+    case CN_ACT_MISH: return x * v_tanh(v_softplus(x));
+    case CN_ACT_SOFT_SHRINK: return v_select(v_gt(v_abs(x), p->a), x - v_min(p->a, v_max(-p->a, x)), zero);
+    case CN_ACT_HARD_SHRINK: return v_select(v_gt(v_abs(x), p->a), x, zero);
+    case CN_ACT_THRESHOLD: return v_select(v_gt(x, p->a), x, p->b);
     case CN_ACT_SQUAREPLUS: return v_act_squareplus_(x, p->a);
     case CN_ACT_SPARSE_PLUS: {
       vf h = (x + one) * v_set(0.5f);

@@ -126,7 +126,7 @@ typedef struct cn_window_call {
 } cn_window_call;
 typedef struct cn_window_kernels {
   void (*depthwise)(const cn_window_call *call);
-  void (*maximum)(const cn_window_call *call);  /* NaN wins; no tap at all: -infinity */
+  void (*maximum)(const cn_window_call *call);  /* NaN never wins; at least -FLT_MAX, -DBL_MAX */
   void (*average)(const cn_window_call *call);
 } cn_window_kernels;
 CN_KERNELS_DECLARE(cn_window_kernels, cn_window);

@@ -1,4 +1,5 @@
 /* Kernels without vectors: rare types, and the activations' definitions one value at a time. */
+#include <float.h>
 #include <math.h>
 
 #include "kernels/kernels.h"
@@ -6,7 +7,6 @@
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-static double gated(double x, double g) { return x == -INFINITY ? -0.0 : x * g; } /* the limit, as g is 0 there */
 
 static double relu(double x, const cn_act *act) {
   if (x >= act->b) return act->b;
@@ -17,13 +17,12 @@ static double relu(double x, const cn_act *act) {
 /* GELU's float constants are TensorFlow's, which casts them from float32 also for float64. */
 double cn_act_double(const cn_act *act, double x) {
   const double a = act->a, b = act->b;
-  if (isnan(x)) return x;
   switch (act->kind) {
     case CN_ACT_RELU: return relu(x, act);
-    case CN_ACT_THRESHOLDED: return x > a ? x : 0;
+    case CN_ACT_THRESHOLDED: return x * (x > a);
     case CN_ACT_ELU: return x > 0 ? x : a * expm1(x);
     case CN_ACT_SELU: return 1.05070098735548049342 * (x > 0 ? x : 1.67326324235437728482 * expm1(x));
-    case CN_ACT_CELU: return fmax(x, 0) + a * expm1(fmin(x, 0) / a);
+    case CN_ACT_CELU: return x > 0 ? x : a * expm1(x / a);
     case CN_ACT_SIGMOID: return sigmoid(x);
     case CN_ACT_HARD_SIGMOID: return clip(a * x + b, 0, 1);
     case CN_ACT_LOG_SIGMOID: return -softplus(-x);
@@ -31,17 +30,17 @@ double cn_act_double(const cn_act *act, double x) {
     case CN_ACT_HARD_TANH: return clip(x, -1, 1);
     case CN_ACT_TANH_SHRINK: return x - tanh(x);
     case CN_ACT_SOFTPLUS: return softplus(x);
-    case CN_ACT_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
+    case CN_ACT_SOFTSIGN: return x / (1 + fabs(x));
     case CN_ACT_EXPONENTIAL: return exp(x);
-    case CN_ACT_SILU: return gated(x, sigmoid(x));
-    case CN_ACT_HARD_SILU: return gated(x, clip(x / 6 + 0.5, 0, 1));
-    case CN_ACT_GELU: return gated(x, 0.5 * erfc(-x * 0.70710678118654752440f));
-    case CN_ACT_GELU_TANH: return gated(x, 0.5 * (1 + tanh(0.79788456080286535588 * (x + 0.044715f * x * x * x))));
-    case CN_ACT_MISH: return gated(x, tanh(softplus(x)));
+    case CN_ACT_SILU: return x * sigmoid(x);
+    case CN_ACT_HARD_SILU: return x * clip(x / 6 + 0.5, 0, 1);
+    case CN_ACT_GELU: return x * 0.5 * erfc(-x * 0.70710678118654752440f);
+    case CN_ACT_GELU_TANH: return x * (0.5 * (1 + tanh(0.79788456080286535588 * (x + 0.044715f * x * x * x))));
+    case CN_ACT_MISH: return x * tanh(softplus(x));
     case CN_ACT_SOFT_SHRINK: return x > a ? x - a : x < -a ? x + a : 0;
     case CN_ACT_HARD_SHRINK: return fabs(x) > a ? x : 0;
     case CN_ACT_THRESHOLD: return x > a ? x : b;
-    case CN_ACT_SQUAREPLUS: return x == -INFINITY ? 0 : (x + sqrt(x * x + a)) / 2;
+    case CN_ACT_SQUAREPLUS: return (x + sqrt(x * x + a)) / 2;
     case CN_ACT_SPARSE_PLUS: return x <= -1 ? 0 : x >= 1 ? x : (x + 1) * (x + 1) / 4;
     case CN_ACT_SPARSE_SIGMOID: return clip((x + 1) / 2, 0, 1);
     default: return x;
@@ -95,11 +94,11 @@ static void depthwise_pixel(const cn_window_call *w, int64_t x, double *out) {
 }
 
 static void maximum_pixel(const cn_window_call *w, int64_t x, double *out) {
-  for (int64_t c = 0; c < w->channels; c++) out[c] = -INFINITY;
+  for (int64_t c = 0; c < w->channels; c++) out[c] = -DBL_MAX;
   for (int t = 0; t < w->taps; t++) {
     if (!counts(w, t, x)) continue;
     const double *in = under(w, t, x);
-    for (int64_t c = 0; c < w->channels; c++) out[c] = in[c] > out[c] || isnan(in[c]) ? in[c] : out[c];
+    for (int64_t c = 0; c < w->channels; c++) out[c] = in[c] > out[c] ? in[c] : out[c];
   }
 }
 

@@ -1,5 +1,6 @@
 /* adaptive_pool: a given number of windows along each spatial dimension. Window i of m over n elements goes from
  * floor(i n / m) to ceil((i + 1) n / m), in single precision and of one of two lengths, as Keras has it. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -38,13 +39,14 @@ static span window(int64_t i, int64_t n, int64_t m) {
   return (span){begin, end < n ? end : n};
 }
 
-/* Adds or compares the elements under a window, channel by channel. */
-#define GATHER(name, type) \
+/* Adds or compares the elements under a window, channel by channel; a maximum is TensorFlow's: NaN never wins, and
+ * nothing is below `lowest`. */
+#define GATHER(name, type, lowest) \
   static void name(const cn_step *s, const span *at, int64_t image, double *sum) { \
     const cn_spatial *g = &((const state *)s->state)->g; \
     const bool average = ((const cn_adaptive_pool_attrs *)s->attrs)->average; \
     const int64_t channels = g->channels; \
-    for (int64_t c = 0; c < channels; c++) sum[c] = average ? 0 : -INFINITY; \
+    for (int64_t c = 0; c < channels; c++) sum[c] = average ? 0 : lowest; \
     for (int64_t z = at[0].begin; z < at[0].end; z++) \
       for (int64_t y = at[1].begin; y < at[1].end; y++) { \
         const int64_t row = ((image * g->in[0] + z) * g->in[1] + y) * g->in[2]; \
@@ -54,8 +56,8 @@ static span window(int64_t i, int64_t n, int64_t m) {
             sum[c] = average ? sum[c] + (double)x[c] : x[c] > sum[c] ? (double)x[c] : sum[c]; \
       } \
   }
-GATHER(gather_floats, float)
-GATHER(gather_doubles, double)
+GATHER(gather_floats, float, -(double)FLT_MAX)
+GATHER(gather_doubles, double, -DBL_MAX)
 
 static void pool_place(const cn_step *s, int64_t place, double *sum) {
   const state *st = s->state;

@@ -132,6 +132,31 @@ static void test_acts(void **state) {
     }
 }
 
+/* What TensorFlow gives for -infinity, infinity and NaN. */
+static void test_infinities(void **state) {
+  (void)state;
+  const float none = NAN, inf = INFINITY;
+  const struct { cn_act_kind kind; float y[3]; } expected[] = {
+    {CN_ACT_THRESHOLDED, {none, inf, none}}, {CN_ACT_SIGMOID, {0, 1, none}}, {CN_ACT_CELU, {-0.5f, inf, none}},
+    {CN_ACT_SOFTSIGN, {none, none, none}}, {CN_ACT_SILU, {none, inf, none}}, {CN_ACT_HARD_SILU, {none, inf, none}},
+    {CN_ACT_GELU, {none, inf, none}}, {CN_ACT_GELU_TANH, {none, inf, none}}, {CN_ACT_MISH, {none, inf, none}},
+    {CN_ACT_SOFT_SHRINK, {-inf, inf, 0}}, {CN_ACT_HARD_SHRINK, {-inf, inf, 0}}, {CN_ACT_THRESHOLD, {-1, inf, -1}},
+    {CN_ACT_SQUAREPLUS, {none, inf, none}}, {CN_ACT_HARD_TANH, {-1, 1, none}},
+  };
+  const float x[] = {-INFINITY, INFINITY, NAN};
+  for (int isa = -1; isa <= (int)cn_cpu_isa(); isa++) /* -1: without vectors */
+    for (int k = 0; k < (int)(sizeof expected / sizeof *expected); k++) {
+      const cn_act act = {expected[k].kind, 0.5, -1, 0};
+      float y[3];
+      for (int i = 0; i < 3; i++) y[i] = (float)cn_act_double(&act, x[i]);
+      if (isa >= 0) tables[isa]->apply(&act, y, x, 3);
+      for (int i = 0; i < 3; i++)
+        if (isnan(expected[k].y[i]) ? !isnan(y[i]) : y[i] != expected[k].y[i])
+          fail_msg("%s act %d of %g is %g, expected %g", isa < 0 ? "plain" : isa_names[isa], act.kind, x[i], y[i],
+                   expected[k].y[i]);
+    }
+}
+
 /* Every length, in place, without touching what lies behind. */
 static void test_tails(void **state) {
   (void)state;
@@ -151,7 +176,7 @@ static void test_tails(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_functions), cmocka_unit_test(test_special_values), cmocka_unit_test(test_acts),
-    cmocka_unit_test(test_tails),
+    cmocka_unit_test(test_infinities), cmocka_unit_test(test_tails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* Windows over rows of channels-last pixels: depthwise convolution and pooling. Blocks of pixels by vectors of channels
  * are kept in registers over all taps; pixels near a border, where taps fall away, go one at a time. */
+#include <float.h>
+
 #include "kernels/act_vector.h"
 #include "kernels/kernels.h"
 
@@ -19,7 +21,7 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
   vf acc[16];
   const vm m = v_first(left);
   UNROLL for (int i = 0; i < np * nv; i++) {
-    vf start = what == MAXIMUM ? v_set(-__builtin_inff()) : v_zero();
+    vf start = what == MAXIMUM ? v_set(-FLT_MAX) : v_zero();
     if (what == DEPTHWISE && w->epilogue.bias) {
       const float *bias = (const float *)w->epilogue.bias + c + i % nv * CN_LANES;
       start = masked ? v_load_m(bias, m) : v_load(bias);
@@ -39,7 +41,7 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
         const float *from = in + p * w->step + v * CN_LANES;
         vf a = masked ? v_load_m(from, m) : v_load(from), *to = &acc[p * nv + v];
         if (what == DEPTHWISE) *to = v_fma(a, y, *to);
-        else if (what == MAXIMUM) *to = v_max_nan(*to, a);
+        else if (what == MAXIMUM) *to = v_max(a, *to); /* NaN and padding never win */
         else *to = *to + a;
       }
     }
