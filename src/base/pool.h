@@ -1,14 +1,15 @@
-/* The thread pool: fork and join over numbered tasks, split so that the result never depends on the thread count. */
+/* The thread pool: fork and join over numbered tasks. Results never depend on who runs a task, nor on how many there are. */
 #ifndef CN_BASE_POOL_H
 #define CN_BASE_POOL_H
 
 #include "base/memory.h"
 
 /* Calls task(context, i) for i in 0 … tasks-1, on the calling thread and the workers, and returns when all are done.
- * A call from within a task, or while another thread holds the pool, runs on the calling thread alone.
+ * A call from within a task runs on the calling thread alone; the workers help all threads that call at the same moment.
  * No allocation. Work goes over outputs, never over a reduction. */
 void cn_parallel(int tasks, void (*task)(void *context, int i), void *context);
-/* Splits `items` into at most cn_threads() contiguous ranges of at least `grain` items. */
+/* Splits `items` into contiguous ranges of at least `grain` items (some microseconds of work), up to four for each
+ * thread. */
 void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end),
                        void *context);
 int cn_threads(void);

@@ -1,4 +1,4 @@
-/* The thread pool: every task once, the same split for any caller, nested and concurrent calls, forks. */
+/* The thread pool: every task once, ranges without gaps, nested and concurrent calls, forks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,11 +103,12 @@ static void test_ranges(void **state) {
     int parts;
   } cases[] = {{4, 0, 1, 0},    {4, -5, 1, 0},
                {4, 1, 1, 1},    {4, 3, 1, 3},
-               {4, 4, 1, 4},    {4, 10, 1, 4},
+               {4, 4, 1, 4},    {4, 10, 1, 10},
                {4, 10, 3, 3},   {4, 10, 6, 1},
                {4, 10, 100, 1}, {1, 10, 1, 1},
-               {3, 10, 0, 3},   {3, 11, -2, 3},
-               {2, 1000, 7, 2}, {4, INT64_MAX / 64, 1, 4}};
+               {3, 10, 0, 10},  {3, 11, -2, 11},
+               {2, 1000, 7, 8}, {2, 1000, 300, 3},
+               {4, 100, 1, 16}, {4, INT64_MAX / 64, 1, 16}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     ranges r = {0};
     cornu_set_threads(cases[c].threads);
@@ -179,6 +180,28 @@ static void test_callers_at_once(void **state) {
   assert_int_equal(wrong, 0);
 }
 
+/* Workers help every caller: each of two needs one to get on. */
+static void *call_once(void *late) {
+  atomic_int here = 0;
+  double start = cornu_clock();
+  cn_parallel(2, meet, &here);
+  if (cornu_clock() - start >= 4) atomic_store((atomic_bool *)late, true);
+  return NULL;
+}
+
+static void test_callers_that_need_workers(void **state) {
+  (void)state;
+  atomic_bool late = false;
+  cornu_set_threads(3);
+  for (int k = 0; k < 20; k++) {
+    pthread_t callers[2];
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&callers[i], NULL, call_once, &late), 0);
+    for (int i = 0; i < 2; i++) pthread_join(callers[i], NULL);
+    if (k % 5 == 0) usleep(2000); /* the workers fall asleep */
+  }
+  assert_false(late);
+}
+
 /* The child of a fork has no workers at first; it gets its own. */
 static void test_fork(void **state) {
   (void)state;
@@ -210,7 +233,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_thread_counts), cmocka_unit_test(test_many_calls),
       cmocka_unit_test(test_two_at_once),     cmocka_unit_test(test_ranges),        cmocka_unit_test(test_nested_calls),
-      cmocka_unit_test(test_callers_at_once), cmocka_unit_test(test_fork),          cmocka_unit_test(test_interrupts),
+      cmocka_unit_test(test_callers_at_once), cmocka_unit_test(test_callers_that_need_workers),
+      cmocka_unit_test(test_fork),            cmocka_unit_test(test_interrupts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
