@@ -203,11 +203,20 @@ local function details(s)
     digits(rate(s.flops, s.minimum)), s.bytes / 1e6, digits(rate(s.bytes, s.minimum)))
 end
 
+-- "95.1 GFLOP/s 6.0 GB/s 14x32"
+local function speeds(s)
+  local parts = {}
+  if s.flops > 0 then parts[1] = digits(rate(s.flops, s.minimum)) .. " GFLOP/s" end
+  parts[#parts + 1] = digits(rate(s.bytes, s.minimum)) .. " GB/s"
+  parts[#parts + 1] = s.variant
+  return table.concat(parts, " ")
+end
+
 local function draw_legend(add, sums, of, width)
   local x, y = 16, 50
   for _, sum in ipairs(sums) do
     local text = ("%s %.1f%%"):format(sum.op, 100 * sum.share)
-    local room = 20 + 7 * #text
+    local room = 26 + 7 * #text
     if x + room > width - 16 then x, y = 16, y + 18 end
     if y > TOP - 20 then return end
     add('<rect x="%g" y="%g" width="11" height="11" rx="2" fill="%s"/><text x="%g" y="%g">%s</text>', x, y - 10, of[sum.op],
@@ -219,14 +228,14 @@ end
 -- A row: the step's dot, what it is, and a bar as long as its time.
 local function draw_step(add, s, x, of, longest, width)
   local y, bar = row_y(s.number), x + 470
-  local long = longest > 0 and math.max(1, (width - bar - 150) * s.minimum / longest) or 1
+  local long = longest > 0 and math.max(1, (width - bar - 270) * s.minimum / longest) or 1
   add('<g class="s"><title>%s</title><rect class="b" x="0" y="%g" width="%d" height="%d"/>', escape(details(s)), y - ROW / 2,
     width, ROW)
   add('<circle cx="%g" cy="%g" r="3.5" fill="%s"/><text x="%g" y="%g"><tspan class="o">%s</tspan> %s</text>', x, y, of[s.op],
     x + 10, y + 4, escape(s.op), escape(shorten(s.layer, 44 - math.min(20, #s.op))))
   add('<text class="d" x="%g" y="%g">%s</text><rect x="%g" y="%g" width="%g" height="%d" rx="2" fill="%s"/>', x + 340, y + 4,
     escape(shape_text(s)), bar, y - 7, long, 14, of[s.op])
-  add('<text class="d" x="%g" y="%g">%s µs %s</text></g>', bar + long + 5, y + 4, micros(s.minimum), escape(s.variant))
+  add('<text class="d" x="%g" y="%g">%s µs %s</text></g>', bar + long + 5, y + 4, micros(s.minimum), escape(speeds(s)))
 end
 
 local style = [[
