@@ -105,6 +105,20 @@ size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n);
 /* to[j][i] = from[i * pitch + j] */
 void cn_transpose_items(size_t item, void *to, const void *from, int64_t pitch, int64_t rows, int64_t columns);
 
+/* ---- Rows of attention scores: pointers are to floats or, by cn_attention_of, to doubles ---- */
+typedef struct cn_attention_kernels {
+  /* score = scale * score + bias[i * bias_step] (bias may be NULL); where seen[i * seen_step] is 0 (seen may be NULL) then
+   * `masked`, or, if lower, as much more. Steps are 0 or 1. */
+  void (*adjust)(void *row, int64_t n, double scale, const void *bias, int64_t bias_step, const uint8_t *seen,
+                 int64_t seen_step, double masked, bool lower);
+  /* score = exp(scale * (score - the largest)), scale > 0; returns their sum */
+  double (*weigh)(void *row, int64_t n, double scale);
+  void (*clear)(void *row, int64_t n, const uint8_t *seen, int64_t seen_step); /* 0 where seen is 0 */
+  void (*divide)(void *row, int64_t n, double by);
+} cn_attention_kernels;
+CN_KERNELS_DECLARE(cn_attention_kernels, cn_attention);
+const cn_attention_kernels *cn_attention_of(size_t item);
+
 /* ---- Windows over channels-last images: depthwise convolution and pooling ----
  * One call makes output pixels begin … end - 1 of a row, `channels` values each. A tap is a place of the window: for
  * output pixel x it reads the input pixel at in + x * step + offset[tap] elements; tap t is left out where x is outside

@@ -210,49 +210,50 @@ static cn_edge as_bool(cn_trace *t, cn_edge x) {
   return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_BOOL8}, x);
 }
 
-/* (batch, Tq, Tv), false where a query does not see a value; CN_NO_EDGE: it sees all. */
-static cn_edge seen(cn_layer *l, cn_trace *t, const cn_call *c, const operands *o, cn_edge scores) {
-  const settings *s = l->settings;
+/* (batch, Tq, Tv), false where a query does not see a value; CN_NO_EDGE: it sees all that its place allows. */
+static cn_edge seen(cn_trace *t, const cn_call *c, const operands *o) {
   cn_edge query = mask_of(c, "query_mask", o->query.mask), value = mask_of(c, "value_mask", o->value.mask);
   cn_edge key = o->own_key ? mask_of(c, "key_mask", o->key.mask) : CN_NO_EDGE;
   cn_edge mask = cn_attention_axis(t, as_bool(t, query), -1);
   mask = cn_attention_and(t, mask, cn_attention_axis(t, as_bool(t, value), -2));
   mask = cn_attention_and(t, mask, cn_attention_axis(t, as_bool(t, key), -2));
-  if (cn_attention_flag(c, "use_causal_mask")) mask = cn_attention_causal(t, scores, mask);
-  if (s->sliding_window != CN_NULL_INT)
-    mask = cn_attention_and(t, mask, cn_attention_band(t, scores, s->sliding_window));
   return cn_attention_and(t, as_bool(t, cn_call_tensor(c, "attention_mask").data), mask);
 }
 
-/* A mask of (batch…, Tq, Tv) gets axes for what is between, the heads among them. */
-static cn_edge spread(cn_trace *t, cn_edge mask, cn_edge scores, int attended) {
+/* The same, and what the places allow. */
+static cn_edge seen_from(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge scores, cn_edge mask) {
+  const settings *s = l->settings;
+  if (cn_attention_flag(c, "use_causal_mask")) mask = cn_attention_causal(t, scores, mask);
+  if (s->sliding_window == CN_NULL_INT) return mask;
+  return cn_attention_and(t, mask, cn_attention_band(t, scores, s->sliding_window));
+}
+
+/* A mask of (batch…, Tq, Tv) gets axes for what is between, the heads among them: as many as scores have. */
+static cn_edge spread(cn_trace *t, cn_edge mask, int rank, int attended) {
   if (mask == CN_NO_EDGE) return mask;
-  int missing = cn_edge_type(t, scores)->rank - cn_edge_type(t, mask)->rank;
+  int missing = rank - cn_edge_type(t, mask)->rank;
   if (cn_edge_type(t, mask)->rank <= 2 * attended) return mask; /* broadcasts from the right */
   for (int i = 0; i < missing; i++) mask = cn_attention_axis(t, mask, -2 * attended - 1);
   return mask;
 }
 
 /* Keras 3 has two ways: a fused one, whose masked scores are the lowest numbers, and one through its Softmax layer. */
-static cn_edge weigh(cn_layer *l, cn_trace *t, cn_edge scores, cn_edge mask, int attended, bool fused) {
-  if (mask != CN_NO_EDGE && fused) {
-    cn_edge low = cn_emit_number(t, -0.7 * 3.4028234663852886e38);
-    scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
-    mask = CN_NO_EDGE;
-  }
+#define LOWEST (-0.7 * 3.4028234663852886e38)
+
+static cn_edge weigh(cn_layer *l, cn_trace *t, cn_edge scores, cn_edge mask, int attended) {
+  cn_edge y;
   if (attended == 1) {
-    cn_edge y = cn_attention_weights(t, scores, mask);
-    if (mask == CN_NO_EDGE || !cn_origin_at_least(&l->origin, 3, 14, 0)) return y;
-    return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_number(t, 0));
+    y = cn_attention_weights(t, scores, mask);
+  } else {
+    if (mask != CN_NO_EDGE) {
+      cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_number(t, 1e9));
+      scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
+    }
+    cn_reduce_attrs over = {.axes = {.n = attended}, .keepdims = true};
+    for (int i = 0; i < attended; i++) over.axes.v[i] = i - attended;
+    cn_edge total = cn_emit1(t, &cn_op_logsumexp, &over, scores);
+    y = cn_emit1(t, &cn_op_exp, NULL, cn_emit2(t, &cn_op_sub, NULL, scores, total));
   }
-  if (mask != CN_NO_EDGE) {
-    cn_edge low = cn_emit2(t, &cn_op_sub, NULL, scores, cn_emit_number(t, 1e9));
-    scores = cn_emit3(t, &cn_op_where, NULL, mask, scores, low);
-  }
-  cn_reduce_attrs over = {.axes = {.n = attended}, .keepdims = true};
-  for (int i = 0; i < attended; i++) over.axes.v[i] = i - attended;
-  cn_edge total = cn_emit1(t, &cn_op_logsumexp, &over, scores);
-  cn_edge y = cn_emit1(t, &cn_op_exp, NULL, cn_emit2(t, &cn_op_sub, NULL, scores, total));
   if (mask == CN_NO_EDGE || !cn_origin_at_least(&l->origin, 3, 14, 0)) return y;
   return cn_emit3(t, &cn_op_where, NULL, mask, y, cn_emit_number(t, 0));
 }
@@ -262,12 +263,34 @@ static cn_edge project(cn_layer *l, cn_trace *t, int kind, cn_edge x) {
   return cn_layer_call_on(child(l, kind), t, &in, 1, &out, 1) == 1 ? out.data : CN_NO_EDGE;
 }
 
-/* Keys or values of the call, each head as often as query heads share it. */
-static cn_edge project_shared(cn_layer *l, cn_trace *t, int kind, cn_edge x) {
+/* Attention over one axis between batch and features, by one op. */
+static cn_edge attend(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge mask, const cn_edge *projected, double scale) {
   const settings *s = l->settings;
-  cn_edge y = project(l, t, kind, x);
+  bool fused = cn_origin_at_least(&l->origin, 3, 5, 0) && s->dropout == 0;
+  cn_attention_attrs a = {.scale = scale, .masked = fused ? LOWEST : -1e9, .lower = !fused,
+                          .clear = !fused && cn_origin_at_least(&l->origin, 3, 14, 0),
+                          .causal = cn_attention_flag(c, "use_causal_mask"),
+                          .window = s->sliding_window == CN_NULL_INT ? 0 : s->sliding_window};
+  cn_edge in[] = {projected[QUERY], projected[KEY], projected[VALUE], spread(t, mask, 4, 1)};
+  return cn_emit(t, &cn_op_attention, &a, in, 4);
+}
+
+/* Keys or values, each head as often as query heads share it. */
+static cn_edge shared(const settings *s, cn_trace *t, cn_edge y) {
   cn_repeat_attrs repeat = {.axis = cn_edge_type(t, y)->rank - 2, .count = s->num_heads / key_heads(s)};
   return repeat.count == 1 ? y : cn_emit1(t, &cn_op_repeat, &repeat, y);
+}
+
+/* The same over any axes, step by step; the weights are kept. */
+static cn_edge attend_steps(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge mask, const cn_edge *projected,
+                            double scale, const letters *axes, cn_edge *weights) {
+  const settings *s = l->settings;
+  cn_edge query = cn_emit2(t, &cn_op_mul, NULL, projected[QUERY], cn_emit_number(t, scale));
+  cn_edge key = shared(s, t, projected[KEY]), value = shared(s, t, projected[VALUE]);
+  cn_edge scores = cn_emit_einsum(t, axes->key, key, axes->query, query, axes->scores);
+  mask = spread(t, seen_from(l, t, c, scores, mask), cn_edge_type(t, scores)->rank, axes->attended);
+  *weights = weigh(l, t, scores, mask, axes->attended);
+  return cn_emit_einsum(t, axes->scores, *weights, axes->key, value, axes->query);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -283,18 +306,15 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   if (!t->status) t->status = build_all(l, &query_type, &value_type, &key_type, t->error);
   if (!t->status) t->status = choose_letters(s, query_type.rank + 1, &axes, t->error);
   if (t->status) return;
-  cn_edge gate = s->use_gate ? project(l, t, GATE, o.query.data) : CN_NO_EDGE;
-  cn_edge query = project(l, t, QUERY, o.query.data);
-  cn_edge key = project_shared(l, t, KEY, o.key.data), value = project_shared(l, t, VALUE, o.value.data);
+  cn_edge gate = s->use_gate ? project(l, t, GATE, o.query.data) : CN_NO_EDGE, weights = CN_NO_EDGE;
+  cn_edge projected[] = {[QUERY] = project(l, t, QUERY, o.query.data), [KEY] = project(l, t, KEY, o.key.data),
+                         [VALUE] = project(l, t, VALUE, o.value.data)};
   double scale = 1 / sqrt((double)s->key_dim);
   if (l->origin.keras >= 3) scale = (float)scale; /* cast from Python's number by way of float32 */
-  query = cn_emit2(t, &cn_op_mul, NULL, query, cn_emit_number(t, scale));
-  cn_edge scores = cn_emit_einsum(t, axes.key, key, axes.query, query, axes.scores);
-  bool tell = cn_attention_flag(c, "return_attention_scores");
-  bool fused = cn_origin_at_least(&l->origin, 3, 5, 0) && s->dropout == 0 && !tell && query_type.rank == 3;
-  cn_edge mask = spread(t, seen(l, t, c, &o, scores), scores, axes.attended);
-  cn_edge weights = weigh(l, t, scores, mask, axes.attended, fused);
-  cn_edge y = cn_emit_einsum(t, axes.scores, weights, axes.key, value, axes.query);
+  cn_edge mask = seen(t, c, &o);
+  bool tell = cn_attention_flag(c, "return_attention_scores"), one = query_type.rank == 3 && axes.attended == 1;
+  cn_edge y = one && !tell ? attend(l, t, c, mask, projected, scale)
+                           : attend_steps(l, t, c, mask, projected, scale, &axes, &weights);
   if (gate != CN_NO_EDGE) y = cn_emit2(t, &cn_op_mul, NULL, y, gate);
   cn_call_return(t, c, project(l, t, OUTPUT, y), o.query.mask);
   if (tell) cn_call_return(t, c, weights, CN_NO_EDGE);

@@ -62,6 +62,19 @@ extern const cn_op cn_op_matmul;
 typedef struct cn_dense_attrs { int64_t unused; cn_act act; } cn_dense_attrs;
 extern const cn_op cn_op_dense;
 
+/* ---- attention.c ---- */
+/* (query (b, t, h, d), key (b, s, g, d), value (b, s, g, e), mask?, bias?) -> (b, t, h, e): softmax(scale * query key +
+ * bias) value; h / g heads of the query share one of the others. mask (bool) and bias broadcast to (b, h, t, s). */
+typedef struct cn_attention_attrs {
+  double scale;
+  double masked;             /* what the score of a key that a query does not see becomes … */
+  bool lower;                /* … or what is added to it */
+  bool clear;                /* and whether its weight is 0 after the softmax */
+  bool causal;               /* query i sees keys up to i … */
+  int64_t window;            /* … nearer than this; 0: all */
+} cn_attention_attrs;
+extern const cn_op cn_op_attention;
+
 /* ---- linear.c, factor.c: matrices (…, m, n) of floats ---- */
 typedef struct cn_triangle_attrs { bool upper; } cn_triangle_attrs;
 extern const cn_op cn_op_cholesky, cn_op_cholesky_inverse; /* cn_triangle_attrs; … of the matrix with this factor */
