@@ -68,15 +68,20 @@ static int64_t count_segments(cn_operation_call *c, bool different) {
   if (c->t->status || !v->count) return 0;
   qsort(ids, (size_t)v->count, sizeof *ids, by_number);
   for (int i = 0; i < v->count; i++) count += i == 0 || ids[i] != ids[i - 1];
-  return different ? count : ids[v->count - 1] + 1;
+  return different ? count : (int64_t)((uint64_t)ids[v->count - 1] + 1);
 }
 
 static void segment(cn_operation_call *c, int reduction) {
   const options *o = c->options;
   cn_edge x = cn_argument_tensor(c, "data"), ids = cn_argument_tensor(c, "segment_ids");
   cn_segment_attrs a = {.count = o->num_segments, .reduction = reduction, .zero_empty = o->sorted};
-  if (o->num_segments == CN_NULL_INT) a.count = count_segments(c, reduction == CN_SCATTER_ADD && !o->sorted);
-  else if (a.count < 0) cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "has %lld segments", (long long)a.count);
+  bool counted = o->num_segments == CN_NULL_INT;
+  if (counted) a.count = count_segments(c, reduction == CN_SCATTER_ADD && !o->sorted);
+  if (a.count < 0 && counted && (c->t->planning || known_ids(c)))
+    cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "the largest of \"segment_ids\" is %lld: give \"num_segments\"",
+                  (long long)((uint64_t)a.count - 1));
+  else if (a.count < 0 && !counted)
+    cn_trace_fail(c->t, CORNU_ERR_ARGUMENT, "has %lld segments", (long long)a.count);
   cn_operation_return(c, cn_emit2(c->t, &cn_op_segment, &a, x, ids));
 }
 static void segment_sum(cn_operation_call *c) { segment(c, CN_SCATTER_ADD); }

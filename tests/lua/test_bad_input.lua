@@ -144,6 +144,34 @@ function TestBadInput:testHandlers()
   fails("custom_objects.Foo.call is a number, not a function", with { call = 3 })
 end
 
+-- Counts that a model file tells or that data tell.
+function TestBadInput:testSegments()
+  local function try(segments, ids)
+    local function symbol(name, shape, dtype)
+      return { class_name = "__keras_tensor__", config = { shape = shape, dtype = dtype, keras_history = { name, 0, 0 } } }
+    end
+    local function input(name, shape, dtype)
+      return { class_name = "InputLayer", module = "keras.layers", name = name,
+               inbound_nodes = setmetatable({}, cornu.json.array),
+               config = { batch_shape = shape, dtype = dtype, name = name } }
+    end
+    local layer = { class_name = "SegmentMax", module = "keras.src.ops.math", name = "s",
+                    config = { name = "s", num_segments = segments },
+                    inbound_nodes = { { args = { symbol("x", { 3, 2 }, "float32"), symbol("ids", { 3 }, "int64") },
+                                        kwargs = {} } } }
+    local config = { name = "m", layers = { input("x", { 3, 2 }, "float32"), input("ids", { 3 }, "int64"), layer },
+                     input_layers = { { "x", 0, 0 }, { "ids", 0, 0 } }, output_layers = { { "s", 0, 0 } } }
+    local json = cornu.json.encode { class_name = "Functional", module = "keras.src.models.functional", config = config }
+    return cornu.load(file(json, ".json")):predict { cornu.ones(3, 2), cornu.tensor(ids, "int64") }
+  end
+  lu.assertEquals(try(cornu.null, { 0, 1, 4 }):shape(), { 5, 2 })
+  fails("has -2 segments", try, -2, { 0, 1, 4 })
+  fails("17179869184", try, 2 ^ 40, { 0, 1, 4 })
+  fails("17179869184", try, cornu.null, { 0, 1, 2 ^ 40 })
+  fails('layer "s" (SegmentMax) > the largest of "segment_ids" is -3: give "num_segments"', try, cornu.null,
+        { -3, -3, -4 })
+end
+
 function TestBadInput:testParts()
   local model = cornu.load(dense())
   fails('no layer "conv9" in model "m": model:summary() lists them', model.slice, model, "conv9")
