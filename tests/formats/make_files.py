@@ -43,6 +43,20 @@ with h5py.File("kinds.h5", "w", userblock_size=512) as f:
     f.create_dataset("shared", data=np.zeros(2), dtype=f["type"])
     f.create_dataset("packed", data=np.arange(1000, dtype="float32").reshape(50, 20), chunks=(16, 20), compression="gzip", shuffle=True, fletcher32=True)
 
+# compiled2.h5 of shared messages: a model and its optimizer that libhdf5 alone reads.
+with h5py.File("compiled2.h5") as f, h5py.File("compiled2_shared.h5", "w") as to:
+    for name, value in f.attrs.items():
+        to.attrs[name] = value
+    to["type"] = np.dtype("float32")
+
+    def copy(name, object):
+        if isinstance(object, h5py.Dataset):
+            dtype = to["type"] if object.dtype == "float32" else object.dtype
+            to.create_dataset(name, data=object[()], dtype=dtype)
+        for key, value in object.attrs.items():
+            to.require_group(name).attrs[key] = value
+    f.visititems(copy)
+
 # The later formats: many links and attributes in fractal heaps, few ones in the header, others' data in front.
 with h5py.File("latest.h5", "w", libver="latest", userblock_size=512) as f:
     kinds(f)

@@ -56,6 +56,20 @@ function TestFiles:test_optimizer_of_other_files()
   same(bare:load_weights(file):optimizer_weights()["0"], 2, "int64")
 end
 
+-- A file that libhdf5 alone reads is opened again as it was: trusted, or not.
+function TestFiles:test_optimizer_of_a_trusted_file()
+  local path, expected = "tests/formats/compiled2_shared.h5", cornu.load "tests/formats/compiled2.h5":optimizer_weights()
+  local function check(model)
+    local found = model:optimizer_weights()
+    for name, t in pairs(expected) do assert(found[name]:allclose(t, 0, 0), name) end
+  end
+  fails("load it with trusted = true", cornu.load, path)
+  check(cornu.load(path, { trusted = true }))
+  local bare = cornu.load(cornu.json.encode(cornu.load(path, { trusted = true }).config))
+  fails("load it with trusted = true", bare.load_weights, bare, path)
+  check(bare:load_weights(path, { trusted = true }))
+end
+
 function TestFiles:test_json_in_place_of_a_path()
   local f = assert(io.open "tests/formats/two.json")
   local json = "\n " .. f:read "*a"
