@@ -1,9 +1,12 @@
 /* conv: convolution over channels-last images as products of matrices, without im2col: the inputs that one row of the
  * kernel meets are contiguous, so a row of output pixels is a product whose left rows overlap, summed over the kernel's
- * rows (segments). A padded input is copied with its border first. */
+ * rows (segments). A padded input is copied with its border first, in bands of rows. */
 #include "base/text.h"
 #include "ops/conv_fields.h"
 #include "ops/product.h"
+
+#define BAND_BYTES (512 << 10)      /* of a padded copy: half of a second-level cache */
+#define MOST_BAND_BYTES (4 << 20)
 
 static int64_t groups_of(const cn_conv_attrs *a) { return a->groups ? a->groups : 1; }
 
@@ -38,48 +41,75 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   for (int i = 0; i < n; i++)
     CN_TRY(cn_spatial_out("conv", i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
                           a->pad_end[i], &t->out[0].shape[i + 1], e));
-  return CORNU_OK;
+  return cn_check_residual("conv", t, e);
 }
 
 typedef struct state {
   cn_pack pack;
   cn_spatial g;
-  cn_grid grid;           /* of one image; a, b, c and bias are filled in at run time */
-  int64_t size[3], chunk; /* of the padded copy; images copied at a time */
-  size_t padded;          /* where it lies in the scratch */
-  bool copy;
+  cn_grid grid;            /* of one image; a, b, c and the epilogue's data are filled in at run time */
+  int64_t chunk;           /* images worked on at a time; of several bands: 1 */
+  int64_t band;            /* output positions along `along` that are worked on at a time */
+  int along;
+  bool copy;               /* the input of a band is copied, with its border */
+  int64_t size[3], pixel;  /* of the copy, or of the input; elements from a pixel to the next */
+  size_t padded;           /* where the copy lies in the scratch */
 } state;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* The grid's steps by spatial dimension. */
+static int64_t *outer_of(cn_grid *grid, int along) { return along == 2 ? &grid->call.m : &grid->outer[along + 1]; }
+static int64_t step_of(const int64_t step[3], int64_t pixel, int along) { return along == 2 ? pixel : step[along + 1]; }
+
+static void run_part(const cn_step *s, const cn_grid *whole, int64_t image, int64_t first) {
+  const state *st = s->state;
+  const cn_spatial *g = &st->g;
+  const size_t item = st->pack.kernels->item;
+  const int64_t images = least(st->chunk, g->batch - image);
+  const void *from = cn_nth(s->in[0]->data, image * g->in[0] * g->in[1] * g->in[2] * g->pitch, item);
+  cn_grid part = *whole;
+  const cn_gemm_call *c = &whole->call;
+  part.outer[0] = images;
+  *outer_of(&part, st->along) = least(st->band, g->out[st->along] - first);
+  part.call.c = cn_nth(c->c, image * part.c_step[0] + first * step_of(part.c_step, c->ldc, st->along), item);
+  if (c->epilogue.add)
+    part.call.epilogue.add = cn_nth(c->epilogue.add, image * part.add_step[0] +
+                                    first * step_of(part.add_step, c->epilogue.add_pitch, st->along), item);
+  part.call.a = from;
+  if (st->copy) {
+    int64_t pad[3] = {g->pad[0], g->pad[1], g->pad[2]};
+    pad[st->along] -= first * g->stride[st->along];
+    void *padded = (char *)s->scratch + st->padded;
+    cn_spatial_copy(item, padded, from, g, pad, st->size, images, 1);
+    part.call.a = padded;
+  }
+  cn_grid_fold(&part);
+  cn_grid_run(st->pack.kernels, &part);
+}
 
 static void run_conv(const cn_step *s) {
   const state *st = s->state;
-  const cn_spatial *g = &st->g;
+  cn_pack pack = st->pack;
+  pack.scale = cn_optional(s, 4);
   cn_grid grid = st->grid;
-  grid.call.b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
-  grid.call.epilogue.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL;
-  const size_t item = st->pack.kernels->item;
-  void *padded = (char *)s->scratch + st->padded;
-  for (int64_t i = 0; i < g->batch; i += st->chunk) {
-    int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
-    const void *from = cn_nth(s->in[0]->data, i * g->in[0] * g->in[1] * g->in[2] * g->channels, item);
-    if (st->copy) cn_spatial_copy(item, padded, from, g, g->pad, st->size, images, 1);
-    cn_grid part = grid;
-    part.call.a = st->copy ? padded : from;
-    part.call.c = cn_nth(s->out[0]->data, i * st->grid.c_step[0], item);
-    part.outer[0] = images;
-    cn_grid_fold(&part);
-    cn_grid_run(st->pack.kernels, &part);
-  }
+  grid.call.b = cn_pack_ready(&pack, s->in[1]->data, s->scratch);
+  grid.call.c = s->out[0]->data;
+  grid.call.epilogue.bias = cn_optional(s, 2);
+  grid.call.epilogue.add = cn_optional(s, 3);
+  for (int64_t image = 0; image < st->g.batch; image += st->chunk)
+    for (int64_t first = 0; first < st->g.out[st->along]; first += st->band) run_part(s, &grid, image, first);
 }
 
 /* Where in the input each segment begins. Inputs under one row of the kernel are contiguous unless they are spread by
- * dilation or belong to one group of several; then every place of the kernel is a segment. */
+ * dilation or a pitch, or belong to one group of several; then every place of the kernel is a segment. */
 static cn_status plan_segments(struct cn_planner *p, state *st, int64_t group_channels, cn_error *e) {
   const cn_spatial *g = &st->g;
-  const bool rows = g->dilation[2] == 1 && group_channels == g->channels;
+  const bool rows = g->kernel[2] == 1 || (g->dilation[2] == 1 && group_channels == st->pixel);
   const int64_t places = rows ? 1 : g->kernel[2];
   cn_gemm_call *call = &st->grid.call;
   call->segments = g->kernel[0] * g->kernel[1] * places;
-  call->kc = rows ? g->kernel[2] * g->channels : group_channels;
+  call->kc = rows ? g->kernel[2] * group_channels : group_channels;
   int64_t *offset = cn_plan_memory(p, (size_t)call->segments * sizeof *offset);
   if (!offset) return cn_no_memory(e);
   call->offset = offset;
@@ -87,30 +117,32 @@ static cn_status plan_segments(struct cn_planner *p, state *st, int64_t group_ch
     for (int64_t y = 0; y < g->kernel[1]; y++)
       for (int64_t k = 0; k < places; k++)
         *offset++ = ((z * g->dilation[0] * st->size[1] + y * g->dilation[1]) * st->size[2] + k * g->dilation[2]) *
-                    g->channels;
+                    st->pixel;
   return CORNU_OK;
 }
 
-static void plan_grid(state *st, int64_t filters) {
+static void plan_grid(const cn_step *s, state *st) {
+  static const int64_t ones[3] = {1, 1, 1};
   const cn_spatial *g = &st->g;
-  const int64_t line = st->size[2] * g->channels, out_line = g->out[2] * filters;
   cn_grid *grid = &st->grid;
-  grid->call.lda = g->stride[2] * g->channels;
-  grid->call.ldc = filters;
+  grid->call.lda = g->stride[2] * st->pixel;
+  grid->call.ldc = s->out[0]->pitch;
   grid->call.m = g->out[2];
   grid->outer[1] = g->out[0];
   grid->outer[2] = g->out[1];
-  grid->a_step[2] = g->stride[1] * line;
-  grid->a_step[1] = g->stride[0] * st->size[1] * line;
-  grid->a_step[0] = st->size[0] * st->size[1] * line;
-  grid->c_step[2] = out_line;
-  grid->c_step[1] = g->out[1] * out_line;
-  grid->c_step[0] = g->out[0] * g->out[1] * out_line;
+  cn_spatial_steps(grid->a_step, st->size, g->stride, st->pixel);
+  cn_spatial_steps(grid->c_step, g->out, ones, grid->call.ldc);
+  if (!cn_optional_operand(s, 3)) return;
+  grid->call.epilogue.add_pitch = s->in[3]->pitch;
+  cn_spatial_steps(grid->add_step, g->out, ones, s->in[3]->pitch);
 }
 
 static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t filters, int64_t groups, cn_error *e) {
   const int64_t rows = st->grid.call.segments * st->grid.call.kc, n = filters / groups;
   const size_t one = cn_gemm_packed_bytes(st->pack.kernels, rows, n);
+  const cn_operand *scale = cn_optional_operand(s, 4);
+  cn_operand kernel = *s->in[1];
+  if (scale && !scale->constant) kernel.constant = false; /* packed at each run */
   cn_pack_part *part = cn_plan_memory(p, (size_t)groups * sizeof *part);
   if (!part) return cn_no_memory(e);
   for (int64_t i = 0; i < groups; i++)
@@ -120,28 +152,52 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t 
   st->pack.bytes = one * (size_t)groups;
   st->pack.row = filters;
   st->pack.column = 1;
+  st->pack.scale = scale ? scale->data : NULL;
   st->pack.n = st->grid.call.n = n;
   st->grid.groups = groups;
   st->grid.a_group = st->g.channels / groups;
   st->grid.b_group = (int64_t)(one / st->pack.kernels->item);
-  return cn_pack_plan(p, &st->pack, s->in[1], "gemm", &s->scratch_bytes, e);
+  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
 }
 
 /* The step's geometry; size: the input with its border, as far as windows reach. */
-static void plan_geometry(const cn_step *s, cn_spatial *g, int64_t size[3], bool *copy) {
+static void plan_geometry(const cn_step *s, state *st) {
   const cn_conv_attrs *a = s->attrs;
   const int n = s->in[0]->rank - 2;
+  cn_spatial *g = &st->g;
   cn_spatial_fill(g, s->in[0], s->out[0], n);
   cn_spatial_lift(g->kernel, s->in[1]->shape, n, 1);
   cn_spatial_lift(g->stride, a->stride, n, 1);
   cn_spatial_lift(g->dilation, a->dilation, n, 1);
   cn_spatial_lift(g->pad, a->pad_begin, n, 0);
-  *copy = false;
   for (int i = 0; i < 3; i++) {
-    size[i] = cn_spatial_extent(g, i);
-    if (g->pad[i] || size[i] > g->in[i]) *copy = true;
+    st->size[i] = cn_spatial_extent(g, i);
+    if (g->pad[i] || st->size[i] > g->in[i]) st->copy = true;
   }
-  for (int i = 0; i < 3 && !*copy; i++) size[i] = g->in[i];
+  for (int i = 0; i < 3 && !st->copy; i++) st->size[i] = g->in[i];
+  st->pixel = st->copy ? g->channels : g->pitch;
+}
+
+/* Copies are made in bands that stay in the second-level cache - unless the weights are larger: they would have to be
+ * read again for every band. */
+static void plan_bands(const cn_step *s, state *st) {
+  const cn_spatial *g = &st->g;
+  while (st->along < 2 && g->out[st->along] == 1) st->along++;
+  const int along = st->along;
+  st->chunk = g->batch;
+  st->band = g->out[along];
+  if (!st->copy) return;
+  const int64_t item = (int64_t)st->pack.kernels->item, weights = s->in[1]->size * item;
+  const int64_t room = (weights < BAND_BYTES ? BAND_BYTES : least(weights, MOST_BAND_BYTES)) / item;
+  const int64_t image = st->size[0] * st->size[1] * st->size[2] * g->channels;
+  st->chunk = least(g->batch, room / image);
+  if (st->chunk) return;
+  st->chunk = 1;
+  const int64_t overlap = st->size[along] - (st->band - 1) * g->stride[along];
+  const int64_t most = (room / (image / st->size[along]) - overlap) / g->stride[along] + 1;
+  const int64_t bands = most < 1 ? st->band : (st->band + most - 1) / most;
+  st->band = (st->band + bands - 1) / bands;
+  st->size[along] = (st->band - 1) * g->stride[along] + overlap;
 }
 
 static void run_nothing(const cn_step *s) { (void)s; }
@@ -157,20 +213,20 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  plan_geometry(s, &st->g, st->size, &st->copy);
-  if (group_channels == 1 && groups > 1) return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
+  plan_geometry(s, st);
+  const bool plain = !cn_optional_operand(s, 3) && !cn_optional_operand(s, 4);
+  if (group_channels == 1 && groups > 1 && plain)
+    return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
   st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype));
+  plan_bands(s, st);
   CN_TRY(plan_segments(p, st, group_channels, e));
-  plan_grid(st, filters);
+  plan_grid(s, st);
   st->grid.call.epilogue.act = &a->act;
   CN_TRY(plan_pack(p, s, st, filters, groups, e));
-  st->chunk = st->g.batch;
-  if (st->copy) {
-    int64_t values = st->grid.a_step[0];
-    st->chunk = cn_spatial_chunk(st->g.batch, values);
-    st->padded = s->scratch_bytes;
-    s->scratch_bytes += (size_t)(st->chunk * values) * st->pack.kernels->item;
-  }
+  st->padded = s->scratch_bytes;
+  if (st->copy)
+    s->scratch_bytes += (size_t)(st->chunk * st->size[0] * st->size[1] * st->size[2] * st->pixel) *
+                        st->pack.kernels->item;
   s->flops = 2.0 * (double)s->out[0]->size * (double)(st->grid.call.segments * st->grid.call.kc);
   s->run = run_conv;
   return CORNU_OK;
@@ -194,9 +250,10 @@ static const cn_field fields[] = {
 const cn_op cn_op_conv = {
   .name = "conv",
   .help = "convolution over 1 to 3 dimensions\n"
-          "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f)) -> (b, o…, f), "
+          "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) -> (b, o…, f), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
-  .min_in = 2, .max_in = 3, .n_out = 1,
+  .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .check = check, .shape = shape, .plan = plan,
 };

@@ -45,7 +45,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2, .shape = {x->shape[0]}};
   t->out[0].shape[n + 1] = kernel->shape[n];
   for (int i = 0; i < n; i++) CN_TRY(out_size(i, x->shape[i + 1], kernel->shape[i], a, &t->out[0].shape[i + 1], e));
-  return CORNU_OK;
+  return cn_check_residual(op, t, e);
 }
 
 /* One phase along one dimension. Output o = first + j stride meets place k of the kernel at input j + shift(k). */
@@ -62,11 +62,13 @@ typedef struct state {
   phase *phases[3];        /* `stride` of them along each dimension */
   int64_t *tap[3];         /* for each phase `kernel` entries: the places of the kernel, in order */
   int n_grids;
-  cn_grid *grids;          /* of the phases that have outputs; call.c is an offset until run time */
-  int64_t *c_offset, *b_offset;
+  cn_grid *grids;          /* of the phases that have outputs */
+  int64_t *first;          /* for each of them: the output pixel where it begins, and where its kernel is packed */
+  int64_t *b_offset;
   int64_t chunk;
   size_t padded;
   bool copy;
+  int64_t pixel;           /* elements from a pixel of the copy, or of the input, to the next */
 } state;
 
 static int64_t shift_of(const state *st, int dim, int64_t remainder, int64_t tap) {
@@ -112,6 +114,7 @@ static cn_status plan_input(struct cn_planner *p, state *st, cn_error *e) {
     st->g.pad[i] = st->copy ? -low[i] : 0;
     st->size[i] = st->copy ? high[i] - low[i] : st->g.in[i];
   }
+  st->pixel = st->copy ? st->g.channels : st->g.pitch;
   return CORNU_OK;
 }
 
@@ -136,30 +139,30 @@ static cn_status plan_taps(struct cn_planner *p, state *st, const int64_t r[3], 
       at = at * st->size[d] + ph[d]->q + shift_of(st, d, r[d], k[d]) + st->g.pad[d];
       place = place * st->g.kernel[d] + k[d];
     }
-    offset[i] = at * st->g.channels;
+    offset[i] = at * st->pixel;
     slice[i] = place * slice_size;
   }
   return CORNU_OK;
 }
 
-static void plan_grid(const state *st, const int64_t r[3], int64_t filters, cn_grid *grid, int64_t *c_offset) {
+static void plan_grid(const cn_step *s, const state *st, const int64_t r[3], cn_grid *grid, int64_t *first) {
+  static const int64_t ones[3] = {1, 1, 1};
   const cn_spatial *g = &st->g;
   const phase *ph[3] = {&st->phases[0][r[0]], &st->phases[1][r[1]], &st->phases[2][r[2]]};
-  const int64_t line = st->size[2] * g->channels, out_line = g->out[2] * filters;
   grid->groups = 1;
-  grid->call.lda = g->channels;
-  grid->call.ldc = g->stride[2] * filters;
+  grid->call.lda = st->pixel;
+  grid->call.ldc = g->stride[2] * s->out[0]->pitch;
   grid->call.m = ph[2]->count;
-  grid->call.n = filters;
+  grid->call.n = st->pack.n;
   grid->outer[1] = ph[0]->count;
   grid->outer[2] = ph[1]->count;
-  grid->a_step[0] = st->size[0] * st->size[1] * line;
-  grid->a_step[1] = st->size[1] * line;
-  grid->a_step[2] = line;
-  grid->c_step[0] = g->out[0] * g->out[1] * out_line;
-  grid->c_step[1] = g->stride[0] * g->out[1] * out_line;
-  grid->c_step[2] = g->stride[1] * out_line;
-  *c_offset = (ph[0]->first * g->out[1] + ph[1]->first) * out_line + ph[2]->first * filters;
+  cn_spatial_steps(grid->a_step, st->size, ones, st->pixel);
+  cn_spatial_steps(grid->c_step, g->out, g->stride, s->out[0]->pitch);
+  *first = (ph[0]->first * g->out[1] + ph[1]->first) * g->out[2] + ph[2]->first;
+  const cn_operand *residual = cn_optional_operand(s, 3);
+  if (!residual) return;
+  grid->call.epilogue.add_pitch = g->stride[2] * residual->pitch;
+  cn_spatial_steps(grid->add_step, g->out, g->stride, residual->pitch);
 }
 
 static cn_status plan_grids(struct cn_planner *p, cn_step *s, state *st, int64_t filters, cn_error *e) {
@@ -169,17 +172,18 @@ static cn_status plan_grids(struct cn_planner *p, cn_step *s, state *st, int64_t
     return cn_fail(e, CORNU_ERR_LIMIT, "conv_transpose: strides of %lld x %lld x %lld are too large",
                    (long long)stride[0], (long long)stride[1], (long long)stride[2]);
   st->grids = cn_plan_memory(p, (size_t)total * sizeof *st->grids);
-  st->c_offset = cn_plan_memory(p, 2 * (size_t)total * sizeof *st->c_offset);
+  st->first = cn_plan_memory(p, 2 * (size_t)total * sizeof *st->first);
   cn_pack_part *part = cn_plan_memory(p, (size_t)total * sizeof *part);
-  if (!st->grids || !st->c_offset || !part) return cn_no_memory(e);
-  st->b_offset = st->c_offset + total;
+  if (!st->grids || !st->first || !part) return cn_no_memory(e);
+  st->b_offset = st->first + total;
+  st->pack.n = filters;
   int64_t items = 0;
   for (int64_t i = 0; i < total; i++) {
     const int64_t r[3] = {i / (stride[1] * stride[2]), i / stride[2] % stride[1], i % stride[2]};
     cn_grid *grid = &st->grids[st->n_grids];
     part[i].to = items;
     CN_TRY(plan_taps(p, st, r, grid, &part[i], filters * st->g.channels, e));
-    plan_grid(st, r, filters, grid, &st->c_offset[st->n_grids]);
+    plan_grid(s, st, r, grid, &st->first[st->n_grids]);
     st->b_offset[st->n_grids] = items;
     items += (int64_t)(cn_gemm_packed_bytes(st->pack.kernels, part[i].slices * part[i].kc, filters) /
                        st->pack.kernels->item);
@@ -190,7 +194,6 @@ static cn_status plan_grids(struct cn_planner *p, cn_step *s, state *st, int64_t
   st->pack.bytes = (size_t)items * st->pack.kernels->item;
   st->pack.row = 1;
   st->pack.column = st->g.channels;
-  st->pack.n = filters;
   char kind[160];
   const cn_spatial *g = &st->g;
   snprintf(kind, sizeof kind, "phases %lld %lld %lld, dilation %lld %lld %lld, kernel %lld %lld %lld",
@@ -206,19 +209,22 @@ static void run_transpose(const cn_step *s) {
   const size_t item = st->pack.kernels->item;
   const void *b = cn_pack_ready(&st->pack, s->in[1]->data, s->scratch);
   void *padded = (char *)s->scratch + st->padded;
-  const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL,
-                                .act = &((const cn_conv_transpose_attrs *)s->attrs)->act};
+  const int64_t pixels = g->out[0] * g->out[1] * g->out[2];
+  const void *residual = cn_optional(s, 3);
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
-    const void *from = cn_nth(s->in[0]->data, i * g->in[0] * g->in[1] * g->in[2] * g->channels, item);
+    const void *from = cn_nth(s->in[0]->data, i * g->in[0] * g->in[1] * g->in[2] * g->pitch, item);
     if (st->copy) cn_spatial_copy(item, padded, from, g, g->pad, st->size, images, 1);
     for (int k = 0; k < st->n_grids; k++) {
       cn_grid grid = st->grids[k];
       grid.outer[0] = images;
       grid.call.a = st->copy ? padded : from;
       grid.call.b = cn_nth(b, st->b_offset[k], item);
-      grid.call.c = cn_nth(s->out[0]->data, i * grid.c_step[0] + st->c_offset[k], item);
-      grid.call.epilogue = epilogue;
+      const int64_t at = i * pixels + st->first[k];
+      grid.call.c = cn_nth(s->out[0]->data, at * s->out[0]->pitch, item);
+      grid.call.epilogue.bias = cn_optional(s, 2);
+      grid.call.epilogue.act = &((const cn_conv_transpose_attrs *)s->attrs)->act;
+      if (residual) grid.call.epilogue.add = cn_nth(residual, at * s->in[3]->pitch, item);
       cn_grid_fold(&grid);
       cn_grid_run(st->pack.kernels, &grid);
     }
@@ -278,9 +284,10 @@ static const cn_field fields[] = {
 const cn_op cn_op_conv_transpose = {
   .name = "conv_transpose",
   .help = "transposed convolution: the gradient of conv to its input\n"
-          "(x (b, s…, c), kernel (k…, f, c), bias? (f)) -> (b, o…, f), "
+          "(x (b, s…, c), kernel (k…, f, c), bias? (f), residual? (b, o…, f)) -> (b, o…, f), "
           "o = (s - 1) stride + (k - 1) dilation + 1 - crops",
-  .min_in = 2, .max_in = 3, .n_out = 1,
+  .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .min_in = 2, .max_in = 4, .n_out = 1,
   .attrs_size = sizeof(cn_conv_transpose_attrs), .fields = fields, .act_offset = offsetof(cn_conv_transpose_attrs, act),
   .check = check, .shape = shape, .plan = plan,
 };

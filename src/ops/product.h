@@ -29,8 +29,12 @@ typedef struct cn_pack {
 
 /* The part of a shape rule for inputs 3 and 4: a residual like t->out[0], and a scale of its channels. */
 cn_status cn_check_residual(const char *op, const cn_typing *t, cn_error *e);
-/* The data of an optional input, or NULL. */
-static inline const void *cn_optional(const cn_step *s, int i) { return i < s->n_in && s->in[i] ? s->in[i]->data : NULL; }
+/* An optional input and, at run time, its data; or NULL. */
+static inline const cn_operand *cn_optional_operand(const cn_step *s, int i) { return i < s->n_in ? s->in[i] : NULL; }
+static inline const void *cn_optional(const cn_step *s, int i) {
+  const cn_operand *o = cn_optional_operand(s, i);
+  return o ? o->data : NULL;
+}
 
 /* Packs a constant operand now, or asks for w->bytes of scratch by adding them to *scratch. `kind` names what the
  * slices are, where that does not follow from the numbers of *w and its first part. */

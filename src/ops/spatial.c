@@ -95,6 +95,13 @@ int64_t cn_spatial_extent(const cn_spatial *g, int i) {
   return (g->out[i] - 1) * g->stride[i] + (g->kernel[i] - 1) * g->dilation[i] + 1;
 }
 
+void cn_spatial_steps(int64_t step[3], const int64_t size[3], const int64_t stride[3], int64_t pixel) {
+  const int64_t line = size[2] * pixel;
+  step[0] = size[0] * size[1] * line;
+  step[1] = stride[0] * size[1] * line;
+  step[2] = stride[1] * line;
+}
+
 typedef struct copy_job {
   size_t item; /* bytes of an element: 4 or 8 */
   void *to;

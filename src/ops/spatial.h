@@ -31,6 +31,8 @@ void cn_spatial_lift(int64_t to[3], const int64_t *from, int spatial, int64_t fi
 void cn_spatial_fill(cn_spatial *g, const cn_operand *x, const cn_operand *out, int spatial);
 /* Positions that the windows touch along dimension i, padding included. */
 int64_t cn_spatial_extent(const cn_spatial *g, int i);
+/* Elements from an image, a depth and a row to the next one by `stride` in images of size[0] x size[1] x size[2] pixels. */
+void cn_spatial_steps(int64_t step[3], const int64_t size[3], const int64_t stride[3], int64_t pixel);
 
 /* `images` images with zeros around them (negative: parts cut off), each size[0] x size[1] x size[2] pixels, the first
  * pixel being (-pad[0], -pad[1], -pad[2]) of the original; on all threads. */

@@ -45,7 +45,8 @@ static double expected_at(const conv_case *c, const float *x, const float *w, in
   return sum;
 }
 
-static void check_case(const conv_case *c, bool depthwise, int number) {
+/* fused: with a residual and a scale. */
+static void check_case(const conv_case *c, bool depthwise, bool fused, int number) {
   const cn_op *op = depthwise ? &cn_op_depthwise_conv : &cn_op_conv;
   cn_conv_attrs a = {.spatial = c->spatial, .groups = c->groups, .act = c->act};
   for (int i = 0; i < 3; i++) {
@@ -67,8 +68,16 @@ static void check_case(const conv_case *c, bool depthwise, int number) {
   fill_value(&x, 1);
   fill_value(&w, 2);
   fill_value(&b, 3);
-  value *in[] = {&x, &w, c->bias ? &b : NULL};
-  value y = op_result(op, &a, in, 3);
+  cn_type result_type;
+  value *in[] = {&x, &w, c->bias ? &b : NULL, NULL, NULL};
+  assert_int_equal(op_shape(op, &a, in, 3, &result_type, NULL), CORNU_OK);
+  value residual = make_value(CORNU_FLOAT32, n + 2, result_type.shape);
+  value scale = make_value(CORNU_FLOAT32, 1, &filters);
+  fill_value(&residual, 4);
+  fill_value(&scale, 5);
+  scale.operand.constant = true;
+  if (fused) in[3] = &residual, in[4] = &scale;
+  value y = op_result(op, &a, in, fused ? 5 : 3);
   for (int i = 0; i < n; i++)
     o_shape[i] = (c->in[i] + c->pad_begin[i] + c->pad_end[i] - (c->kernel[i] - 1) * c->dilation[i] - 1) /
                  c->stride[i] + 1;
@@ -85,6 +94,10 @@ static void check_case(const conv_case *c, bool depthwise, int number) {
     double sum = depthwise ? expected_at(c, x.operand.data, weights, image, o, f / c->filters, 1, place, f, 0, &size)
                            : expected_at(c, x.operand.data, weights, image, o, g * group_channels, group_channels,
                                          place, f, filters, &size);
+    if (fused) {
+      sum = sum * ((float *)scale.operand.data)[f] + ((float *)residual.operand.data)[i];
+      size = size * fabs((double)((float *)scale.operand.data)[f]) + 1;
+    }
     double e = cn_act_double(&c->act, sum + bias);
     if (!(fabs(e - result[i]) <= 1e-6 * size + 3e-7))
       fail_msg("case %d: value %lld is %g, expected %g", number, (long long)i, result[i], e);
@@ -93,6 +106,8 @@ static void check_case(const conv_case *c, bool depthwise, int number) {
   free_value(&w);
   free_value(&b);
   free_value(&y);
+  free_value(&residual);
+  free_value(&scale);
 }
 
 static const conv_case convs[] = {
@@ -117,11 +132,21 @@ static const conv_case convs[] = {
   {2, 0, {5, 6}, 3, {3, 3}, 4, ONES, ONES, {1, 1}, {1, 1}, 1, true, NO_ACT},          /* no image at all */
   {2, 1, {3, 3}, 2, {5, 5}, 3, ONES, ONES, {2, 2}, {2, 2}, 1, true, NO_ACT},          /* more kernel than image */
   {2, 1, {64, 40}, 16, {3, 3}, 24, ONES, ONES, {1, 1}, {1, 1}, 1, true, RELU},        /* worth several threads */
+  /* copied in several bands */
+  {2, 2, {151, 100}, 16, {3, 5}, 5, {2, 1, 1}, ONES, {1, 2}, {1, 2}, 1, true, RELU},
+  {1, 1, {40000}, 4, {3}, 6, ONES, {2, 1, 1}, {4}, NONE, 1, true, NO_ACT},
+  {3, 1, {20, 40, 50}, 4, {3, 2, 3}, 6, {2, 1, 1}, ONES, {1, 1, 1}, {1, 0, 1}, 2, true, NO_ACT},
+  {3, 1, {2, 90, 60}, 12, {2, 3, 3}, 3, ONES, ONES, {0, 1, 1}, {0, 1, 1}, 1, false, NO_ACT},
 };
 
 static void test_conv(void **state) {
   (void)state;
-  for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, i);
+  for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, false, i);
+}
+
+static void test_residual_and_scale(void **state) {
+  (void)state;
+  for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, true, i);
 }
 
 static const conv_case depthwises[] = {
@@ -139,7 +164,7 @@ static const conv_case depthwises[] = {
 
 static void test_depthwise(void **state) {
   (void)state;
-  for (int i = 0; i < CN_COUNT(depthwises); i++) check_case(&depthwises[i], true, i);
+  for (int i = 0; i < CN_COUNT(depthwises); i++) check_case(&depthwises[i], true, false, i);
 }
 
 static void test_shapes_with_unknowns(void **state) {
@@ -202,8 +227,9 @@ static void test_options_by_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_conv), cmocka_unit_test(test_depthwise), cmocka_unit_test(test_shapes_with_unknowns),
-    cmocka_unit_test(test_messages), cmocka_unit_test(test_options_by_name),
+    cmocka_unit_test(test_conv), cmocka_unit_test(test_residual_and_scale), cmocka_unit_test(test_depthwise),
+    cmocka_unit_test(test_shapes_with_unknowns), cmocka_unit_test(test_messages),
+    cmocka_unit_test(test_options_by_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,8 +134,50 @@ static void test_resize(void **state) {
   free_value(&x);
 }
 
+static void test_convolutions(void **state) {
+  (void)state;
+  value x = FLOATS(4, 2, 9, 12, 4), k[3] = {FLOATS(4, 3, 3, 4, 6), FLOATS(4, 1, 1, 4, 6), FLOATS(4, 3, 2, 2, 6)};
+  value b = FLOATS(1, 6);
+  fill_value(&x, 9), fill_value(&b, 10);
+  for (int i = 0; i < 12; i++) {
+    value *kernel = &k[i % 3];
+    fill_value(kernel, 11);
+    const cn_conv_attrs conv = {.spatial = 2, .stride = {1, 1 + i / 6}, .dilation = {1, 1 + i / 3 % 2},
+                                .pad_begin = {i / 3 % 2, 0}, .groups = i % 3 == 2 ? 2 : 1,
+                                .act = {i % 2 ? CN_ACT_SILU : CN_ACT_RELU, 0, 1, 0}};
+    cn_type type;
+    value *in[] = {&x, kernel, &b};
+    assert_int_equal(op_shape(&cn_op_conv, &conv, in, 3, &type, NULL), CORNU_OK);
+    value residual = make_value(type.dtype, type.rank, type.shape);
+    fill_value(&residual, 12);
+    RUN(&cn_op_conv, &conv, &x, kernel, &b, &residual);
+    free_value(&residual);
+  }
+  for (int i = 0; i < 3; i++) free_value(&k[i]);
+  free_value(&x), free_value(&b);
+}
+
+static void test_transposed_convolutions(void **state) {
+  (void)state;
+  value x = FLOATS(4, 2, 5, 6, 4), k = FLOATS(4, 3, 2, 7, 4), residual[2];
+  fill_value(&x, 13), fill_value(&k, 14);
+  for (int i = 0; i < 2; i++) {
+    const cn_conv_transpose_attrs a = {.spatial = 2, .stride = {1 + i, 2}, .dilation = {1, 1}, .crop_begin = {i, 0}};
+    cn_type type;
+    value *in[] = {&x, &k};
+    assert_int_equal(op_shape(&cn_op_conv_transpose, &a, in, 2, &type, NULL), CORNU_OK);
+    residual[i] = make_value(type.dtype, type.rank, type.shape);
+    fill_value(&residual[i], 15);
+    RUN(&cn_op_conv_transpose, &a, &x, &k, NULL, &residual[i]);
+    free_value(&residual[i]);
+  }
+  free_value(&x), free_value(&k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_elementwise), cmocka_unit_test(test_reductions),
-                                     cmocka_unit_test(test_windows), cmocka_unit_test(test_resize)};
+                                     cmocka_unit_test(test_windows), cmocka_unit_test(test_resize),
+                                     cmocka_unit_test(test_convolutions),
+                                     cmocka_unit_test(test_transposed_convolutions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static void test_public_view(void **state) {
   }
   assert_true(conv >= 0 && cornu_op_info(conv, &info));
   assert_int_equal(info.min_inputs, 2);
-  assert_int_equal(info.max_inputs, 3);
+  assert_int_equal(info.max_inputs, 5);
   assert_true(cornu_op_field(conv, 0, &field));
   assert_string_equal(field.name, "strides");
   assert_false(cornu_op_field(conv, info.n_fields, &field));
