@@ -46,7 +46,7 @@ static cn_status join(cn_rewrite *r, const cn_call *call, const cn_graph_node *i
   return CORNU_OK;
 }
 
-/* Whether every input is either transposed in one and the same way, for this call alone, or a single number. */
+/* Whether every input is either transposed in one and the same way, or a single number. */
 static const cn_graph_node *common_transpose(const cn_rewrite *r, const cn_call *call, bool numbers) {
   const cn_graph_node *first = NULL;
   for (int i = 0; i < call->n_in; i++) {
@@ -54,7 +54,7 @@ static const cn_graph_node *common_transpose(const cn_rewrite *r, const cn_call 
     const cn_type *t = cn_rewrite_type(r, call->in[i]);
     const cn_graph_node *node = transposed(r, call->in[i]);
     if (!node && numbers && cn_shape_size(t->rank, t->shape) == 1) continue;
-    if (!node || r->uses[call->in[i]] != 1) return NULL;
+    if (!node) return NULL;
     if (!first) first = node;
     const permutation p = permutation_of(r, first), q = permutation_of(r, node);
     if (p.rank != q.rank || memcmp(p.of, q.of, sizeof p.of[0] * (size_t)p.rank) != 0) return NULL;
@@ -70,6 +70,7 @@ static cn_status sink(cn_rewrite *r, const cn_call *call, const void *attrs, int
   for (int i = 0; i < call->n_in; i++) {
     const cn_graph_node *node = i < moved ? transposed(r, call->in[i]) : NULL;
     in[i] = node ? node->in[0] : call->in[i];
+    if (node && r->uses[node->out] != 1) r->uses[in[i]]++; /* the transpose may stay */
   }
   int n_out;
   const cn_call below = {call->op, attrs, in, call->n_in, call->label};
@@ -129,7 +130,7 @@ static cn_status reduce_through(cn_rewrite *r, const cn_call *call, const cn_gra
     if (p.of[i] < last) return CORNU_OK;
     last = p.of[i];
   }
-  r->uses[node->in[0]]++;
+  if (r->uses[node->out] != 1) r->uses[node->in[0]]++;
   int n_out;
   const cn_call direct = {call->op, &attrs, &node->in[0], 1, call->label};
   return cn_rewrite_add(r, &direct, out, &n_out);
@@ -143,7 +144,6 @@ cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   if (!node) return CORNU_OK;
   if (call->op == &cn_op_transpose) return join(r, call, node, out);
   if (call->op == &cn_op_mean || call->op == &cn_op_max) return reduce_through(r, call, node, out);
-  if (r->uses[node->out] != 1) return CORNU_OK;
   if (call->op == &cn_op_batch_norm) return sink_batch_norm(r, call, node, out);
   if (call->op == &cn_op_pad) return sink_pad(r, call, node, out);
   return CORNU_OK;

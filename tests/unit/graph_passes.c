@@ -1,0 +1,228 @@
+/* What the rewrites of a graph leave, and that results stay: every graph is also computed node by node. */
+#include "op_run.h"
+
+#include <stdio.h>
+
+#include "graph/plan.h"
+
+enum { MOST = 64 };
+
+typedef struct net {
+  cn_graph *g;
+  value values[MOST]; /* by edge */
+  uint32_t seed;
+} net;
+
+static void start(net *n) {
+  cn_error e = {0};
+  memset(n, 0, sizeof *n);
+  assert_int_equal(cn_graph_new(&n->g, &e), 0);
+}
+
+static cn_edge keep(net *n, cn_edge edge, int rank, const int64_t *shape) {
+  n->values[edge] = make_value(CORNU_FLOAT32, rank, shape);
+  fill_value(&n->values[edge], ++n->seed);
+  return edge;
+}
+
+static cn_edge input(net *n, int rank, const int64_t *shape) {
+  cn_error e = {0};
+  cn_edge edge;
+  cn_type type = {.dtype = CORNU_FLOAT32, .rank = rank};
+  memcpy(type.shape, shape, sizeof *shape * (size_t)rank);
+  assert_int_equal(cn_graph_add_input(n->g, &type, &edge, &e), 0);
+  return keep(n, edge, rank, shape);
+}
+
+/* Values above 0, so that they may be variances. */
+static cn_edge constant(net *n, int rank, const int64_t *shape) {
+  cn_error e = {0};
+  cn_edge edge;
+  cn_tensor *t;
+  cn_type type = {.dtype = CORNU_FLOAT32, .rank = rank};
+  memcpy(type.shape, shape, sizeof *shape * (size_t)rank);
+  assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, rank, shape, &t, &e), 0);
+  assert_int_equal(cn_graph_add_constant(n->g, &type, t, &edge, &e), 0);
+  keep(n, edge, rank, shape);
+  float *data = n->values[edge].operand.data;
+  for (int64_t i = 0; i < n->values[edge].operand.size; i++) data[i] = fabsf(data[i]) + 0.25f;
+  memcpy(t->data, data, (size_t)n->values[edge].operand.size * sizeof *data);
+  cornu_tensor_release(t);
+  return edge;
+}
+#define INPUT(n, ...) input(n, (int)(sizeof(SHAPE(__VA_ARGS__)) / sizeof(int64_t)), SHAPE(__VA_ARGS__))
+#define CONSTANT(n, ...) constant(n, (int)(sizeof(SHAPE(__VA_ARGS__)) / sizeof(int64_t)), SHAPE(__VA_ARGS__))
+
+/* Adds a node and computes it by itself. */
+static cn_edge node(net *n, const cn_op *op, const void *attrs, int n_in, const cn_edge *in) {
+  cn_error e = {0};
+  cn_edge edge;
+  int n_out;
+  value *operands[8];
+  if (cn_graph_add(n->g, op, attrs, in, n_in, op->name, &edge, &n_out, &e)) fail_msg("%s", e.message);
+  for (int i = 0; i < n_in; i++) operands[i] = in[i] == CN_NO_EDGE ? NULL : &n->values[in[i]];
+  if (op->flags & CN_OP_VIEW) {
+    const cn_type *t = &n->g->edges[edge].type;
+    n->values[edge] = make_value(t->dtype, t->rank, t->shape);
+    memcpy(n->values[edge].operand.data, operands[0]->operand.data, (size_t)operands[0]->operand.size * sizeof(float));
+  } else {
+    op_run(op, n->g->nodes[n->g->n_nodes - 1].attrs, operands, n_in, false, 1, &n->values[edge]);
+  }
+  return edge;
+}
+#define NODE(n, op, attrs, ...) \
+  node(n, op, attrs, (int)(sizeof((cn_edge[]){__VA_ARGS__}) / sizeof(cn_edge)), (cn_edge[]){__VA_ARGS__})
+
+static cn_edge relu(net *n, cn_edge x) {
+  return NODE(n, &cn_op_activation, &((cn_act_attrs){.act = {.kind = CN_ACT_RELU, .b = INFINITY}}), x);
+}
+
+static cn_edge batch_norm(net *n, cn_edge x, int axis, int64_t channels) {
+  cn_edge mean = CONSTANT(n, channels), variance = CONSTANT(n, channels), gamma = CONSTANT(n, channels),
+          beta = CONSTANT(n, channels);
+  return NODE(n, &cn_op_batch_norm, &((cn_batch_norm_attrs){.axis = axis, .epsilon = 1e-3}), x, mean, variance, gamma,
+              beta);
+}
+
+static cn_edge conv(net *n, cn_edge x, int64_t size, int64_t in, int64_t out) {
+  cn_conv_attrs a = {.spatial = 2, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+  return NODE(n, &cn_op_conv, &a, x, CONSTANT(n, size, size, in, out));
+}
+
+static cn_edge transpose(net *n, cn_edge x, int64_t a, int64_t b, int64_t c, int64_t d) {
+  return NODE(n, &cn_op_transpose, &((cn_ints_attrs){{4, {a, b, c, d}}}), x);
+}
+
+/* Compiles, runs and compares the outputs; the plan must have so many steps. Frees all. */
+static void finish(net *n, const cn_edge *outputs, int count, int steps) {
+  cn_error e = {0};
+  cn_plan *plan;
+  char *text;
+  const void *in[8];
+  void *out[8];
+  for (int i = 0; i < count; i++) assert_int_equal(cn_graph_add_output(n->g, outputs[i], &e), 0);
+  for (int i = 0; i < n->g->n_inputs; i++) in[i] = n->values[n->g->inputs[i]].operand.data;
+  for (int i = 0; i < count; i++) out[i] = calloc((size_t)n->values[outputs[i]].operand.size + 16, sizeof(float));
+  if (cn_plan_compile(n->g, &plan, &e)) fail_msg("%s", e.message);
+  assert_int_equal(cn_plan_text(plan, &text, &e), 0);
+  if (atoi(text) != steps) fail_msg("expected %d steps, found\n%s", steps, text);
+  for (int run = 0; run < 2; run++) assert_int_equal(cn_plan_run(plan, in, out, &e), 0);
+  for (int i = 0; i < count; i++) {
+    const float *expected = n->values[outputs[i]].operand.data, *found = out[i];
+    for (int64_t k = 0; k < n->values[outputs[i]].operand.size; k++)
+      assert_float_equal(found[k], expected[k], 2e-5f * (1 + fabsf(expected[k])));
+    free(out[i]);
+  }
+  cn_free(text);
+  cn_plan_free(plan);
+  for (int i = 0; i < MOST; i++) free_value(&n->values[i]);
+}
+
+static void scale_bias_residual_and_activation_join_a_product(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 5, 7), y = INPUT(&n, 5, 19);
+  cn_edge z = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 7, 19), CONSTANT(&n, 19));
+  z = NODE(&n, &cn_op_mul, NULL, z, CONSTANT(&n, 19));
+  z = batch_norm(&n, z, -1, 19);
+  z = NODE(&n, &cn_op_sub, NULL, z, CONSTANT(&n, 1));
+  z = relu(&n, NODE(&n, &cn_op_add, NULL, y, z));
+  finish(&n, &z, 1, 1);
+}
+
+static void what_is_used_twice_stays(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 3, 4);
+  cn_edge z = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 4, 5));
+  cn_edge outputs[] = {batch_norm(&n, z, -1, 5), relu(&n, z)};
+  finish(&n, outputs, 2, 3);
+}
+
+/* A scale that is not finite would spoil weights that are zero. */
+static void an_infinite_scale_stays(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 3, 4), infinite = CONSTANT(&n, 1);
+  *(float *)n.g->edges[infinite].constant->data = *(float *)n.values[infinite].operand.data = INFINITY;
+  cn_edge z = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 4, 5));
+  cn_edge scaled = NODE(&n, &cn_op_mul, NULL, z, infinite);
+  cn_edge least = NODE(&n, &cn_op_minimum, NULL, scaled, CONSTANT(&n, 1));
+  least = NODE(&n, &cn_op_maximum, NULL, least, CONSTANT(&n, 1));
+  finish(&n, &least, 1, 4);
+}
+
+static void transposes_sink_and_cancel(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 2, 3, 6, 5); /* channels first */
+  cn_edge y = transpose(&n, conv(&n, transpose(&n, x, 0, 2, 3, 1), 3, 3, 4), 0, 3, 1, 2);
+  y = batch_norm(&n, y, 1, 4);
+  y = relu(&n, y);
+  y = NODE(&n, &cn_op_mul, NULL, y, CONSTANT(&n, 1, 1));
+  y = NODE(&n, &cn_op_pad, &((cn_pad_attrs){.before = {4, {0, 0, 1, 1}}, .after = {4, {0, 0, 1, 1}}}), y);
+  y = transpose(&n, conv(&n, transpose(&n, y, 0, 2, 3, 1), 3, 4, 2), 0, 3, 1, 2);
+  cn_edge z = NODE(&n, &cn_op_concat, &((cn_axis_attrs){1}), y, NODE(&n, &cn_op_neg, NULL, y));
+  z = NODE(&n, &cn_op_mean, &((cn_reduce_attrs){.axes = {2, {2, 3}}}), z);
+  finish(&n, &z, 1, 8);
+}
+
+static void padding_joins_windows(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  const cn_pad_attrs border = {.before = {4, {0, 1, 2, 0}}, .after = {4, {0, 2, 1, 0}}};
+  const cn_pool_attrs pool = {.spatial = 2, .size = {3, 3}, .stride = {2, 2}};
+  cn_edge x = INPUT(&n, 1, 6, 7, 3);
+  cn_edge y = relu(&n, conv(&n, NODE(&n, &cn_op_pad, &border, x), 3, 3, 5));
+  cn_edge outputs[] = {NODE(&n, &cn_op_pool, &pool, NODE(&n, &cn_op_pad, &border, y)),
+                       NODE(&n, &cn_op_pool, &pool, NODE(&n, &cn_op_pad, &border, x))};
+  finish(&n, outputs, 2, 4); /* x has values below zero: its maximum needs the zeros */
+}
+
+/* Concatenations of concatenations, as DenseNet has them: no step copies. */
+static void concatenated_values_are_written_in_place(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 3, 9), parts[4];
+  const cn_axis_attrs last = {-1};
+  for (int i = 0; i < 3; i++)
+    parts[i] = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 9, 5 + 12 * i));
+  cn_edge inner = NODE(&n, &cn_op_concat, &last, parts[0], parts[1]);
+  parts[3] = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), relu(&n, batch_norm(&n, inner, -1, 22)), CONSTANT(&n, 22, 3));
+  cn_edge whole = NODE(&n, &cn_op_concat, &last, inner, parts[2], parts[3]);
+  cn_edge outputs[] = {whole, NODE(&n, &cn_op_neg, NULL, whole)};
+  finish(&n, outputs, 2, 6);
+}
+
+/* The same value twice, a value of the graph's inputs, and a value in two wholes are copied. */
+static void what_has_no_one_place_is_copied(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 3, 9);
+  const cn_axis_attrs last = {-1};
+  cn_edge a = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 9, 5));
+  cn_edge b = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 9, 6));
+  cn_edge inner = NODE(&n, &cn_op_concat, &last, a, b);
+  cn_edge outputs[] = {NODE(&n, &cn_op_concat, &last, inner, b, x), NODE(&n, &cn_op_concat, &last, a, a)};
+  finish(&n, outputs, 2, 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(scale_bias_residual_and_activation_join_a_product),
+    cmocka_unit_test(what_is_used_twice_stays),
+    cmocka_unit_test(an_infinite_scale_stays),
+    cmocka_unit_test(transposes_sink_and_cancel),
+    cmocka_unit_test(padding_joins_windows),
+    cmocka_unit_test(concatenated_values_are_written_in_place),
+    cmocka_unit_test(what_has_no_one_place_is_copied),
+  };
+  return cmocka_run_group_tests_name("graph passes", tests, NULL, NULL);
+}
