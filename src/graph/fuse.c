@@ -27,18 +27,19 @@ static bool by_channel(const cn_rewrite *r, cn_edge e, const cn_type *x, int64_t
 }
 
 static bool from_arithmetic(const cn_rewrite *r, const cn_call *call, affine *a) {
-  const bool add = call->op == &cn_op_add, mul = call->op == &cn_op_mul, sub = call->op == &cn_op_sub;
-  if (!add && !mul && !sub) return false;
+  const bool add = call->op == &cn_op_add, mul = call->op == &cn_op_mul;
+  const bool sub = call->op == &cn_op_sub, div = call->op == &cn_op_div;
+  if (!add && !mul && !sub && !div) return false;
   int constant = cn_rewrite_value(r, call->in[1]) ? 1 : 0;
-  if (sub && constant == 0) return false;
+  if ((sub || div) && constant == 0) return false;
   const cn_type *x = cn_rewrite_type(r, call->in[1 - constant]);
   if (x->rank < 1 || x->shape[x->rank - 1] != a->n || !by_channel(r, call->in[constant], x, a->n)) return false;
   const cn_tensor *t = cn_rewrite_value(r, call->in[constant]);
   const bool one = cn_shape_size(t->rank, t->shape) == 1;
   for (int64_t i = 0; i < a->n; i++) {
     double v = number(t, one ? 0 : i);
-    a->scale[i] = mul ? v : 1;
-    a->shift[i] = mul ? 0 : sub ? -v : v;
+    a->scale[i] = mul ? v : div ? 1 / v : 1;
+    a->shift[i] = add ? v : sub ? -v : 0;
   }
   a->x = call->in[1 - constant];
   return true;

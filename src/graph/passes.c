@@ -1,4 +1,6 @@
 /* Rewrites a graph before it is planned: the driver of the rules. */
+#include <string.h>
+
 #include "graph/planner.h"
 #include "graph/rewrite.h"
 
@@ -18,10 +20,38 @@ const cn_graph_node *cn_rewrite_absorbable(const cn_rewrite *r, cn_edge e) {
   return act && act->kind != CN_ACT_LINEAR ? NULL : node;
 }
 
-static cn_status note_uses(cn_rewrite *r) {
-  while (r->cap_uses < r->g->n_edges || !r->uses)
-    if (!cn_grow(&r->uses, &r->cap_uses, r->g->n_edges, sizeof *r->uses)) return cn_no_memory(r->e);
+/* Makes room in the tables of edges and nodes for what the graph has by now. */
+static cn_status note_growth(cn_rewrite *r) {
+  int edges = r->n_edges, nodes = r->n_nodes;
+  for (; r->n_edges < r->g->n_edges; r->n_edges++) {
+    if (!cn_grow(&r->uses, &r->cap_uses, r->n_edges, sizeof *r->uses) ||
+        !cn_grow(&r->reader, &r->cap_reader, r->n_edges, sizeof *r->reader))
+      return cn_no_memory(r->e);
+  }
+  for (; r->n_nodes < r->g->n_nodes; r->n_nodes++)
+    if (!cn_grow(&r->before, &r->cap_before, r->n_nodes, sizeof *r->before)) return cn_no_memory(r->e);
+  for (; edges < r->n_edges; edges++) r->uses[edges] = 1, r->reader[edges] = -1;
+  for (; nodes < r->n_nodes; nodes++) {
+    const cn_graph_node *node = &r->g->nodes[nodes];
+    const cn_edge first = node->n_in > 0 ? node->in[0] : CN_NO_EDGE;
+    r->before[nodes] = first == CN_NO_EDGE ? -1 : r->reader[first];
+    if (first != CN_NO_EDGE) r->reader[first] = nodes;
+  }
   return CORNU_OK;
+}
+
+/* The same op on the same inputs with the same attributes, as when several layers apply one activation to one value. */
+static const cn_graph_node *find_twin(const cn_rewrite *r, const cn_call *call) {
+  if (call->n_in < 1 || call->in[0] == CN_NO_EDGE || call->op == &cn_op_host_call) return NULL;
+  for (int n = r->reader[call->in[0]]; n >= 0; n = r->before[n]) {
+    const cn_graph_node *node = &r->g->nodes[n];
+    if (node->op == call->op && node->n_in == call->n_in &&
+        memcmp(node->in, call->in, sizeof *node->in * (size_t)node->n_in) == 0 &&
+        (node->op->attrs_size == 0 ||
+         (call->attrs && memcmp(node->attrs, call->attrs, node->op->attrs_size) == 0)))
+      return node;
+  }
+  return NULL;
 }
 
 cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *n_out) {
@@ -31,10 +61,14 @@ cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *
     CN_TRY(rules[i](r, call, out));
     if (*out != CN_NO_EDGE) return CORNU_OK;
   }
+  const cn_graph_node *twin = find_twin(r, call);
+  if (twin) {
+    *out = twin->out;
+    *n_out = twin->n_out;
+    return CORNU_OK;
+  }
   CN_TRY(cn_graph_add(r->g, call->op, call->attrs, call->in, call->n_in, call->label, out, n_out, r->e));
-  CN_TRY(note_uses(r));
-  for (int i = 0; i < *n_out; i++) r->uses[*out + i] = 1;
-  return CORNU_OK;
+  return note_growth(r);
 }
 
 cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void *attrs, const cn_edge *in, int n_in,
@@ -50,9 +84,7 @@ cn_status cn_rewrite_constant(cn_rewrite *r, cn_tensor *value, cn_edge *out) {
   cn_status status = cn_graph_add_constant(r->g, &type, value, out, r->e);
   cornu_tensor_release(value);
   CN_TRY(status);
-  CN_TRY(note_uses(r));
-  r->uses[*out] = 1;
-  return CORNU_OK;
+  return note_growth(r);
 }
 
 /* ---- The driver ---- */
@@ -72,7 +104,7 @@ static cn_status copy_sources(cn_rewrite *r, const cn_graph *old, const int *use
     const cn_graph_edge *edge = &old->edges[i];
     if (edge->producer >= 0) continue;
     if (!edge->is_input) CN_TRY(cn_graph_add_constant(r->g, &edge->type, edge->constant, &map[i], r->e));
-    CN_TRY(note_uses(r));
+    CN_TRY(note_growth(r));
     r->uses[map[i]] = uses[i];
   }
   return CORNU_OK;
@@ -108,6 +140,8 @@ cn_status cn_graph_passes(cn_graph **g, cn_error *e) {
   CN_TRY(cn_graph_new(&r.g, e));
   cn_status status = copy_graph(&r, *g);
   cn_free(r.uses);
+  cn_free(r.reader);
+  cn_free(r.before);
   if (status) {
     cn_graph_free(r.g);
     return status;

@@ -11,6 +11,9 @@ typedef struct cn_rewrite {
   cn_graph *g;       /* the new graph */
   int *uses;         /* of its edges: how often the old graph uses what they stand for */
   int cap_uses;
+  int *reader, *before; /* the last node that reads an edge (as its first input); the one before a node; -1: none */
+  int n_edges, n_nodes; /* that the tables cover */
+  int cap_reader, cap_before;
   cn_error *e;
 } cn_rewrite;
 

@@ -41,6 +41,16 @@ static bool reaches_inside(const cn_pool_attrs *a, int n) {
   return true;
 }
 
+/* Whether a pool over zeros around x is the pool `wide` that has them as its own padding; sets its count_padding. */
+static bool pool_takes_zeros(const cn_rewrite *r, const cn_pool_attrs *pool, cn_pool_attrs *wide, int n, cn_edge x) {
+  if (!reaches_inside(wide, n)) return false;
+  if (!pool->average) return never_negative(r, x);
+  for (int i = 0; i < n && !pool->count_padding; i++)
+    if (pool->pad_begin[i] || pool->pad_end[i]) return false;
+  wide->count_padding = true;
+  return true;
+}
+
 cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   const bool conv = call->op == &cn_op_conv || call->op == &cn_op_depthwise_conv, pool = call->op == &cn_op_pool;
   const cn_graph_node *pad = conv || pool ? cn_rewrite_producer(r, call->in[0]) : NULL;
@@ -56,8 +66,7 @@ cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   int64_t *begin = conv ? ((cn_conv_attrs *)attrs)->pad_begin : ((cn_pool_attrs *)attrs)->pad_begin;
   int64_t *end = conv ? ((cn_conv_attrs *)attrs)->pad_end : ((cn_pool_attrs *)attrs)->pad_end;
   for (int i = 0; i < rank - 2; i++) begin[i] += before[i], end[i] += after[i];
-  const cn_pool_attrs *p = attrs;
-  if (pool && (p->average || !never_negative(r, pad->in[0]) || !reaches_inside(p, rank - 2))) return CORNU_OK;
+  if (pool && !pool_takes_zeros(r, call->attrs, attrs, rank - 2, pad->in[0])) return CORNU_OK;
   in[0] = pad->in[0];
   int n_out;
   const cn_call direct = {call->op, attrs, in, call->n_in, call->label};

@@ -171,17 +171,29 @@ static void transposes_sink_and_cancel(void **unused) {
   finish(&n, &z, 1, 8);
 }
 
+static void equal_calls_are_made_once(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 3, 4), y = INPUT(&n, 3, 4);
+  cn_edge sum = NODE(&n, &cn_op_mul, NULL, relu(&n, x), relu(&n, x));
+  cn_edge outputs[] = {NODE(&n, &cn_op_sub, NULL, sum, y), NODE(&n, &cn_op_sub, NULL, y, sum)};
+  finish(&n, outputs, 2, 4);
+}
+
 static void padding_joins_windows(void **unused) {
   (void)unused;
   net n;
   start(&n);
   const cn_pad_attrs border = {.before = {4, {0, 1, 2, 0}}, .after = {4, {0, 2, 1, 0}}};
   const cn_pool_attrs pool = {.spatial = 2, .size = {3, 3}, .stride = {2, 2}};
+  const cn_pool_attrs average = {.spatial = 2, .size = {3, 3}, .stride = {2, 2}, .average = true};
   cn_edge x = INPUT(&n, 1, 6, 7, 3);
   cn_edge y = relu(&n, conv(&n, NODE(&n, &cn_op_pad, &border, x), 3, 3, 5));
   cn_edge outputs[] = {NODE(&n, &cn_op_pool, &pool, NODE(&n, &cn_op_pad, &border, y)),
+                       NODE(&n, &cn_op_pool, &average, NODE(&n, &cn_op_pad, &border, x)),
                        NODE(&n, &cn_op_pool, &pool, NODE(&n, &cn_op_pad, &border, x))};
-  finish(&n, outputs, 2, 4); /* x has values below zero: its maximum needs the zeros */
+  finish(&n, outputs, 3, 5); /* x has values below zero: its maximum needs the zeros */
 }
 
 /* Concatenations of concatenations, as DenseNet has them: no step copies. */
@@ -220,6 +232,7 @@ int main(void) {
     cmocka_unit_test(what_is_used_twice_stays),
     cmocka_unit_test(an_infinite_scale_stays),
     cmocka_unit_test(transposes_sink_and_cancel),
+    cmocka_unit_test(equal_calls_are_made_once),
     cmocka_unit_test(padding_joins_windows),
     cmocka_unit_test(concatenated_values_are_written_in_place),
     cmocka_unit_test(what_has_no_one_place_is_copied),
