@@ -15,71 +15,97 @@ static cn_status io_error(cn_error *e, const char *path) {
                  strerror(errno));
 }
 
-static cn_status open_file(const char *path, int *fd, struct stat *s, cn_error *e) {
-  *fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (*fd < 0) return io_error(e, path);
-  cn_status status = fstat(*fd, s) ? io_error(e, path) : CORNU_OK;
-  if (!status && S_ISDIR(s->st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is a folder", path);
-  if (!status && !S_ISREG(s->st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file", path);
-  if (status) close(*fd);
+cn_status cn_file_open(const char *path, cn_file *out, cn_error *e) {
+  struct stat s;
+  *out = (cn_file){.fd = open(path, O_RDONLY | O_CLOEXEC), .path = path};
+  if (out->fd < 0) return io_error(e, path);
+  cn_status status = fstat(out->fd, &s) ? io_error(e, path) : CORNU_OK;
+  if (!status && S_ISDIR(s.st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is a folder", path);
+  if (!status && !S_ISREG(s.st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file", path);
+  if (status) cn_file_close(out);
+  else out->size = (uint64_t)s.st_size;
   return status;
 }
 
-static cn_status read_at(int fd, const char *path, off_t offset, char *data, size_t size, size_t *got, cn_error *e) {
+void cn_file_close(cn_file *f) {
+  if (f->fd >= 0) close(f->fd);
+  f->fd = -1;
+}
+
+static cn_status read_some(const cn_file *f, uint64_t offset, char *data, size_t size, size_t *got, cn_error *e) {
   *got = 0;
   while (*got < size) {
-    ssize_t n = pread(fd, data + *got, size - *got, offset + (off_t)*got);
+    ssize_t n = pread(f->fd, data + *got, size - *got, (off_t)(offset + *got));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_error(e, path);
+    if (n < 0) return io_error(e, f->path);
     if (n == 0) break;
     *got += (size_t)n;
   }
   return CORNU_OK;
 }
 
+cn_status cn_file_read_at(const cn_file *f, uint64_t offset, void *data, size_t size, cn_error *e) {
+  size_t got;
+  CN_TRY(read_some(f, offset, data, size, &got, e));
+  return got == size ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "the file ends too early");
+}
+
 cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e) {
-  int fd;
-  struct stat s;
+  cn_file f;
   *data = NULL;
-  CN_TRY(open_file(path, &fd, &s, e));
+  CN_TRY(cn_file_open(path, &f, e));
   cn_status status = CORNU_OK;
-  if ((uint64_t)s.st_size > max)
-    status = cn_fail(e, CORNU_ERR_LIMIT, "%s: %lld bytes, the limit is %zu", path, (long long)s.st_size, max);
-  if (!status && !(*data = cn_alloc((size_t)s.st_size + 1))) status = cn_no_memory(e);
-  if (!status) status = read_at(fd, path, 0, *data, (size_t)s.st_size, size, e);
+  if (f.size > max)
+    status = cn_fail(e, CORNU_ERR_LIMIT, "%s: %llu bytes, the limit is %zu", path, (unsigned long long)f.size, max);
+  if (!status && !(*data = cn_alloc((size_t)f.size + 1))) status = cn_no_memory(e);
+  if (!status) status = read_some(&f, 0, *data, (size_t)f.size, size, e);
   if (!status) (*data)[*size] = 0;
   else cn_free(*data), *data = NULL;
-  close(fd);
+  cn_file_close(&f);
   return status;
 }
 
 /* The file's pages lie over the beginning of a larger range of zeros. */
-static cn_status map_pages(cn_mapping *m, int fd, const char *path, cn_error *e) {
+static cn_status map_pages(cn_mapping *m, const cn_file *f, cn_error *e) {
   m->data = mmap(NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (m->data == MAP_FAILED) return m->data = NULL, cn_no_memory(e);
   if (m->size == 0 ||
-      mmap(m->data, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED)
+      mmap(m->data, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, f->fd, 0) != MAP_FAILED)
     return CORNU_OK;
-  return io_error(e, path);
+  return io_error(e, f->path);
 }
 
-cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e) {
-  int fd;
-  struct stat s;
+cn_status cn_file_map_open(const cn_file *f, cn_mapping **out, cn_error *e) {
   *out = NULL;
-  CN_TRY(open_file(path, &fd, &s, e));
   cn_mapping *m = cn_calloc(1, sizeof *m);
-  cn_status status = m ? CORNU_OK : cn_no_memory(e);
-  if (!status) {
-    m->references = 1;
-    m->size = (size_t)s.st_size;
-    if (!cn_add_size(m->size, 2 * (size_t)sysconf(_SC_PAGESIZE), &m->mapped)) status = cn_no_memory(e);
-  }
-  if (!status) status = map_pages(m, fd, path, e);
-  close(fd);
+  if (!m) return cn_no_memory(e);
+  m->references = 1;
+  m->size = (size_t)f->size;
+  bool fits = cn_add_size(m->size, 2 * (size_t)sysconf(_SC_PAGESIZE), &m->mapped);
+  cn_status status = fits ? map_pages(m, f, e) : cn_no_memory(e);
   if (status) cn_mapping_drop(m);
   else *out = m;
   return status;
+}
+
+cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e) {
+  cn_file f;
+  *out = NULL;
+  CN_TRY(cn_file_open(path, &f, e));
+  cn_status status = cn_file_map_open(&f, out, e);
+  cn_file_close(&f);
+  return status;
+}
+
+cn_status cn_mapping_part(cn_mapping *whole, size_t offset, size_t size, cn_mapping **out, cn_error *e) {
+  cn_mapping *m = *out = cn_calloc(1, sizeof *m);
+  if (!m) return cn_no_memory(e);
+  m->references = 1;
+  m->data = whole->data + offset;
+  m->size = size;
+  m->mapped = whole->mapped;
+  m->whole = cn_mapping_share(whole);
+  return CORNU_OK;
 }
 
 cn_status cn_mapping_of(char *data, size_t size, cn_mapping **out, cn_error *e) {
@@ -101,17 +127,23 @@ cn_mapping *cn_mapping_share(cn_mapping *m) {
 
 void cn_mapping_drop(cn_mapping *m) {
   if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) > 1) return;
-  if (m->data && m->mapped) munmap(m->data, m->mapped);
+  if (m->whole) cn_mapping_drop(m->whole);
+  else if (m->data && m->mapped) munmap(m->data, m->mapped);
   else cn_free(m->data);
   cn_free(m);
 }
 
+void cn_mapping_let_go(const void *p, size_t size) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)p + page - 1) / page * page;
+  uintptr_t end = ((uintptr_t)p + size) / page * page;
+  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e) {
-  int fd;
-  struct stat s;
-  CN_TRY(open_file(path, &fd, &s, e));
-  cn_status status = read_at(fd, path, (off_t)offset, data, size, got, e);
-  close(fd);
+  cn_file f;
+  CN_TRY(cn_file_open(path, &f, e));
+  cn_status status = read_some(&f, offset, data, size, got, e);
+  cn_file_close(&f);
   return status;
 }
 

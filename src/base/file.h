@@ -10,15 +10,32 @@
 cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e);
 /* The first bytes of a file at an offset; *got may be less than size at the end of the file. */
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e);
+/* An open file. Its path is for messages; it is borrowed. */
+typedef struct cn_file { int fd; uint64_t size; const char *path; } cn_file;
+cn_status cn_file_open(const char *path, cn_file *out, cn_error *e);
+void cn_file_close(cn_file *f);
+/* Exactly `size` bytes; CORNU_ERR_FORMAT: the file ends before. */
+cn_status cn_file_read_at(const cn_file *f, uint64_t offset, void *data, size_t size, cn_error *e);
 /* A file in memory, with 64 readable bytes behind: private pages of it (what is written into them stays in this process),
  * or memory of the heap. A file must not be cut while it is mapped; one that is replaced by renaming keeps its old pages.
  * References are counted; dropping NULL is fine. */
-typedef struct cn_mapping { atomic_int references; char *data; size_t size, mapped; } cn_mapping; /* mapped 0: heap */
+typedef struct cn_mapping {
+  atomic_int references;
+  char *data;
+  size_t size, mapped;       /* mapped 0: heap */
+  struct cn_mapping *whole;  /* that this is a part of */
+} cn_mapping;
 cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e);
+cn_status cn_file_map_open(const cn_file *f, cn_mapping **out, cn_error *e);
+/* A part of it, which keeps the whole: both are dropped on their own. */
+cn_status cn_mapping_part(cn_mapping *whole, size_t offset, size_t size, cn_mapping **out, cn_error *e);
 /* Takes data of cn_alloc_data over, on failure, too. */
 cn_status cn_mapping_of(char *data, size_t size, cn_mapping **out, cn_error *e);
 cn_mapping *cn_mapping_share(cn_mapping *m);
 void cn_mapping_drop(cn_mapping *m);
+/* Frees the memory of the whole pages in [p, p + size) of a mapped file until they are looked at again. What was written
+ * into them is lost. */
+void cn_mapping_let_go(const void *p, size_t size);
 bool cn_file_is_folder(const char *path);
 bool cn_file_exists(const char *path);
 

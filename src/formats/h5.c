@@ -146,5 +146,9 @@ cn_status cn_h5_array_type(cn_h5 *f, const char *path, cn_type *out, cn_error *e
 }
 
 cn_status cn_h5_array_read(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e) {
-  return f->reader->array_read(f->state, path, out, e);
+  return f->reader->array_read(f->state, path, false, out, e);
+}
+
+cn_status cn_h5_array_use(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e) {
+  return f->reader->array_read(f->state, path, true, out, e);
 }

@@ -42,5 +42,7 @@ cn_status cn_h5_array_type(cn_h5 *f, const char *path, cn_type *out, cn_error *e
 /* The array as a new tensor (the caller releases). Its size is checked against the limits, and against what the file
  * holds, before memory is taken. */
 cn_status cn_h5_array_read(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e);
+/* The same; a large array may stay in the file until it is fetched (cn_tensor_fetch). */
+cn_status cn_h5_array_use(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e);
 
 #endif

@@ -494,7 +494,8 @@ static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
   return status;
 }
 
-static cn_status array_read(void *f, const char *path, cn_tensor **out, cn_error *e) {
+static cn_status array_read(void *f, const char *path, bool stay, cn_tensor **out, cn_error *e) {
+  (void)stay;
   *out = NULL;
   quiet q = enter();
   array a;

@@ -183,7 +183,9 @@ static cn_status integer(void *state, const char *path, const char *name, int64_
   if (!a.found) return CORNU_OK;
   if (a.space.count != 1 || a.type.kind != CN_HDF5_INTEGER || !a.type.known || a.type.swapped)
     return cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not one whole number", name);
-  cn_convert(out, CORNU_INT64, a.data, a.type.dtype, 1);
+  uint64_t bits; /* aligned */
+  memcpy(&bits, a.data, a.type.size);
+  cn_convert(out, CORNU_INT64, &bits, a.type.dtype, 1);
   return CORNU_OK;
 }
 
@@ -236,26 +238,34 @@ static cn_status copy_array(const plain *f, const cn_hdf5_array *a, size_t bytes
   return CORNU_OK;
 }
 
-static cn_status use_array(const plain *f, const cn_hdf5_array *a, cn_tensor **out, cn_error *e) {
+/* The file's own bytes; stay: they need not be aligned, and are given back when they are no longer looked at. */
+static cn_status map_array(const plain *f, const cn_hdf5_array *a, bool stay, cn_tensor **out, cn_error *e) {
+  cn_mapping *m = cn_mapping_share(f->mapping);
+  cn_status status =
+      stay ? cn_tensor_of_file(a->type.dtype, a->space.rank, a->space.shape, a->data, let_go, m, out, e)
+           : cornu_tensor_wrap(a->type.dtype, a->space.rank, a->space.shape, (void *)a->data, let_go, m, out, e);
+  if (status) cn_mapping_drop(m);
+  return status;
+}
+
+static cn_status use_array(const plain *f, const cn_hdf5_array *a, bool stay, cn_tensor **out, cn_error *e) {
   size_t bytes = (size_t)a->space.count * a->type.size;
   if (bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", bytes, cn_limits.max_tensor_bytes);
   if (!a->data && !a->chunked && bytes)
     return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds 0",
                    CN_SHAPE(a->space.rank, a->space.shape), bytes);
-  bool as_is = !a->chunked && !a->type.swapped && a->type.dtype != CORNU_BOOL8 && (uintptr_t)a->data % a->type.size == 0;
-  if (bytes < MAPPED || !as_is) return copy_array(f, a, bytes, out, e);
-  cn_status status = cornu_tensor_wrap(a->type.dtype, a->space.rank, a->space.shape, (void *)a->data, let_go,
-                                       cn_mapping_share(f->mapping), out, e);
-  if (status) cn_mapping_drop(f->mapping);
-  return status;
+  bool as_is = !a->chunked && !a->type.swapped && a->type.dtype != CORNU_BOOL8 && bytes >= MAPPED;
+  stay &= f->mapping->mapped > 0;
+  if (as_is && (stay || (uintptr_t)a->data % a->type.size == 0)) return map_array(f, a, stay, out, e);
+  return copy_array(f, a, bytes, out, e);
 }
 
-static cn_status array_read(void *state, const char *path, cn_tensor **out, cn_error *e) {
+static cn_status array_read(void *state, const char *path, bool stay, cn_tensor **out, cn_error *e) {
   cn_hdf5_array a;
   *out = NULL;
   CN_TRY(open_array(state, path, &a, e));
-  cn_status status = use_array(state, &a, out, e);
+  cn_status status = use_array(state, &a, stay, out, e);
   return status ? cn_at(e, status, "array \"%s\"", path) : CORNU_OK;
 }
 

@@ -13,7 +13,7 @@ typedef struct cn_h5_reader {
   cn_status (*texts)(void *state, const char *path, const char *name, cn_arena *a, cn_names *out, bool *found, cn_error *e);
   cn_status (*integer)(void *state, const char *path, const char *name, int64_t *out, bool *found, cn_error *e);
   cn_status (*array_type)(void *state, const char *path, cn_type *out, cn_error *e);
-  cn_status (*array_read)(void *state, const char *path, cn_tensor **out, cn_error *e);
+  cn_status (*array_read)(void *state, const char *path, bool stay, cn_tensor **out, cn_error *e);
 } cn_h5_reader;
 extern const cn_h5_reader cn_h5_plain, cn_h5_library, cn_h5_union;
 

@@ -80,10 +80,11 @@ static cn_status array_type(void *state, const char *path, cn_type *out, cn_erro
   return f ? cn_h5_array_type(f, path, out, e) : no_array(path, e);
 }
 
-static cn_status array_read(void *state, const char *path, cn_tensor **out, cn_error *e) {
+static cn_status array_read(void *state, const char *path, bool stay, cn_tensor **out, cn_error *e) {
   cn_h5_kind kind;
   cn_h5 *f = file_with(state, path, &kind);
-  return f ? cn_h5_array_read(f, path, out, e) : no_array(path, e);
+  if (!f) return no_array(path, e);
+  return stay ? cn_h5_array_use(f, path, out, e) : cn_h5_array_read(f, path, out, e);
 }
 
 const cn_h5_reader cn_h5_union = {close_parts, find, members, has_attr, texts, integer, array_type, array_read};

@@ -344,7 +344,6 @@ static cn_status check_members(const members *m, cn_error *e) {
 }
 
 static cn_status open_member_weights(cn_source *s, const members *m, bool trusted, cn_error *e) {
-  size_t size;
   char path[4096];
   if (!has_member(m, "model.weights.h5")) {
     if (has_member(m, "model.weights.npz"))
@@ -354,10 +353,8 @@ static cn_status open_member_weights(cn_source *s, const members *m, bool truste
     return CORNU_OK;
   }
   if (m->zip) {
-    char *data;
     cn_mapping *image;
-    CN_TRY(read_member(m, "model.weights.h5", SIZE_MAX - 1, &data, &size, e));
-    CN_TRY(cn_mapping_of(data, size, &image, e));
+    CN_TRY(cn_zip_map(m->zip, cn_zip_find(m->zip, "model.weights.h5"), &image, e));
     cn_status status = cn_h5_open_memory(image, trusted, &s->h5, e);
     cn_mapping_drop(image);
     CN_TRY(status);

@@ -134,7 +134,7 @@ static cn_status put_plain(cn_loading *g, cn_layer *owner, const char *label, co
       continue;
     }
     cn_tensor *value;
-    cn_status status = cn_h5_array_read(g->source->h5, arrays[i].path, &value, g->e);
+    cn_status status = cn_h5_array_use(g->source->h5, arrays[i].path, &value, g->e);
     if (status) return cn_at(g->e, status, "%s", label);
     status = set_weight(g, owner, i, value, label);
     cornu_tensor_release(value);

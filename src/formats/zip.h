@@ -1,9 +1,10 @@
 /* Zip archives: .keras and .npz. Entries are stored or deflated; sizes are checked before memory is taken, check sums
- * while reading. Nothing is ever unpacked to a place that the archive names. */
+ * while reading. Nothing is ever unpacked to a place that the archive names. The numbers of sections refer to PKWARE's
+ * APPNOTE.TXT 6.3.10. */
 #ifndef CN_FORMATS_ZIP_H
 #define CN_FORMATS_ZIP_H
 
-#include "base/memory.h"
+#include "base/file.h"
 
 typedef struct cn_zip cn_zip;
 
@@ -16,6 +17,9 @@ const char *cn_zip_name(const cn_zip *z, int entry); /* borrowed until the close
 int cn_zip_find(const cn_zip *z, const char *name);  /* -1: none */
 /* The whole entry with a NUL behind it, at most max bytes, from cn_alloc_data; the caller frees *data with cn_free. */
 cn_status cn_zip_read(cn_zip *z, int entry, size_t max, char **data, size_t *size, cn_error *e);
+/* The entry as a part of the mapped archive, which may begin at any byte, and whose check sum nobody has compared; an entry
+ * that is packed is read into memory. It stays valid after the close. */
+cn_status cn_zip_map(cn_zip *z, int entry, cn_mapping **out, cn_error *e);
 
 /* The same in pieces: open one entry (its size is checked as above), read exactly `size` bytes at a time. The end must
  * be asked for, since the check sum is known there. One entry at a time. */

@@ -159,6 +159,7 @@ static cn_status fold(cn_trace *t, cn_edge edge, int depth, cn_tensor **out) {
   const cn_graph_edge *e = &t->graph->edges[edge];
   *out = NULL;
   if (e->constant) {
+    cn_tensor_fetch(e->constant);
     *out = cornu_tensor_retain(e->constant);
     return CORNU_OK;
   }

@@ -11,8 +11,11 @@ static double number(const cn_tensor *t, int64_t i) {
   return t->dtype == CORNU_FLOAT32 ? ((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 
-static bool is_plain(const cn_tensor *t, cornu_dtype dtype) {
-  return t && t->dtype == dtype && cornu_tensor_is_contiguous(t);
+/* A constant of this dtype in one piece, ready to be read. */
+static bool is_plain(cn_tensor *t, cornu_dtype dtype) {
+  if (!t || t->dtype != dtype || !cornu_tensor_is_contiguous(t)) return false;
+  cn_tensor_fetch(t);
+  return true;
 }
 
 /* x * scale[i] + shift[i] along the last axis of x. */
@@ -20,10 +23,10 @@ typedef struct affine { cn_edge x; int64_t n; double *scale, *shift; } affine;
 
 /* A constant that is one number, or one for each of n channels. */
 static bool by_channel(const cn_rewrite *r, cn_edge e, const cn_type *x, int64_t n) {
-  const cn_tensor *t = cn_rewrite_value(r, e);
-  if (!is_plain(t, x->dtype) || t->rank > x->rank) return false;
+  cn_tensor *t = cn_rewrite_value(r, e);
+  if (!t || t->rank > x->rank) return false;
   int64_t size = cn_shape_size(t->rank, t->shape);
-  return size == 1 || (size == n && t->rank > 0 && t->shape[t->rank - 1] == n);
+  return (size == 1 || (size == n && t->rank > 0 && t->shape[t->rank - 1] == n)) && is_plain(t, x->dtype);
 }
 
 static bool from_arithmetic(const cn_rewrite *r, const cn_call *call, affine *a) {
@@ -49,7 +52,7 @@ static bool from_batch_norm(const cn_rewrite *r, const cn_call *call, affine *a)
   if (call->op != &cn_op_batch_norm) return false;
   const cn_batch_norm_attrs *attrs = call->attrs;
   const cn_type *x = cn_rewrite_type(r, call->in[0]);
-  const cn_tensor *value[5] = {0};
+  cn_tensor *value[5] = {0};
   if (attrs->axis != -1 && attrs->axis != x->rank - 1) return false;
   for (int i = 1; i < call->n_in; i++) {
     if (call->in[i] == CN_NO_EDGE) continue;

@@ -65,11 +65,17 @@ void *cn_plan_memory(struct cn_planner *p, size_t bytes) {
   return data;
 }
 
+/* What tells constants apart: where they are, or were before they were fetched from their file. */
+static const void *identity(const cn_operand *o) {
+  const cn_buffer *b = o->tensor ? o->tensor->buffer : NULL;
+  return b && b->stored ? b->stored : o->data;
+}
+
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh) {
   cn_plan *plan = p->plan;
   *fresh = false;
   packed *found = all_packed;
-  while (found && (found->source != source->data || found->bytes != bytes || strcmp(found->kind, kind) != 0))
+  while (found && (found->source != identity(source) || found->bytes != bytes || strcmp(found->kind, kind) != 0))
     found = found->next;
   if (!cn_grow(&plan->packs, &plan->cap_packs, plan->n_packs, sizeof *plan->packs)) return NULL;
   if (!found) {
@@ -84,7 +90,7 @@ void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *k
     }
     strcpy(name, kind);
     memset(data, 0, bytes);
-    *found = (packed){.source = source->data, .kind = name, .data = data, .bytes = bytes, .next = all_packed};
+    *found = (packed){.source = identity(source), .kind = name, .data = data, .bytes = bytes, .next = all_packed};
     all_packed = found;
     *fresh = true;
   }
@@ -195,8 +201,10 @@ static void set_operands(compiler *c) {
     h->last = c->last_use[i];
     if (g->edges[i].constant) {
       o->constant = true;
+      o->tensor = g->edges[i].constant;
       h->kind = HOME_CONSTANT;
-      o->data = h->data = g->edges[i].constant->data;
+      const char *stored = cn_tensor_stored(o->tensor);
+      o->data = h->data = stored && stored != o->tensor->data ? NULL : o->tensor->data;
     }
   }
   for (int i = 0; i < g->n_inputs; i++) c->homes[g->inputs[i]].kind = HOME_INPUT, c->homes[g->inputs[i]].index = i;
@@ -248,6 +256,16 @@ static void reuse_memory(compiler *c, int n) {
   }
 }
 
+/* Before plan(), constants that the op does not read in pieces must be there; after it, those that it did not pack. */
+static void need_constants(cn_step *s, bool planned) {
+  for (int i = 0; i < s->n_in; i++) {
+    if (!s->in[i]) continue;
+    bool packs = i < 32 && s->op->packed_in >> i & 1;
+    if (!planned) s->in[i]->packed = false;
+    if (planned ? !s->in[i]->packed : !packs) cn_plan_whole(s->in[i]);
+  }
+}
+
 static cn_status make_step(compiler *c, int n, cn_step *s) {
   cn_graph_node *node = &c->g->nodes[n];
   cn_arena *a = &c->plan->tables;
@@ -261,7 +279,9 @@ static cn_status make_step(compiler *c, int n, cn_step *s) {
   for (int i = 0; i < node->n_in; i++) s->in[i] = node->in[i] == CN_NO_EDGE ? NULL : &c->plan->operands[node->in[i]];
   for (int i = 0; i < node->n_out; i++) s->out[i] = &c->plan->operands[node->out + i];
   struct cn_planner planner = {c->plan};
+  need_constants(s, false);
   cn_status status = node->op->plan(&planner, s, c->e);
+  need_constants(s, true);
   if (status && *s->label) return cn_at(c->e, status, "%s", s->label);
   return status;
 }
@@ -342,6 +362,7 @@ static cn_status add_node(compiler *c, int n) {
     extend(c, node->out, c->last_use[node->out]);
     cn_operand *o = &c->plan->operands[node->out], *from = &c->plan->operands[node->in[0]];
     o->constant = from->constant;
+    o->tensor = from->tensor;
     o->data = from->data;
     c->plan->producers[node->out] = c->plan->producers[node->in[0]];
     return CORNU_OK;
@@ -370,6 +391,7 @@ static cn_status bind_outputs(compiler *c) {
       h->kind = HOME_OUTPUT;
       h->index = i;
     } else {
+      cn_plan_whole(&c->plan->operands[g->outputs[i]]);
       c->plan->copies[c->plan->n_copies++] = (copy){&c->plan->operands[g->outputs[i]], i};
     }
   }
@@ -414,7 +436,7 @@ static cn_status bind_operands(compiler *c) {
     size_t offset = (size_t)c->places[i].column * cornu_dtype_bytes(o->dtype);
     if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (binding){o, h->index, 0};
     if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (binding){o, h->index, offset};
-    if (h->kind == HOME_CONSTANT) o->data = h->data;
+    if (h->kind == HOME_CONSTANT && h->data) o->data = h->data;
     if (h->kind == HOME_ARENA) o->data = p->arena + c->blocks[h->block].offset + offset;
   }
   return CORNU_OK;

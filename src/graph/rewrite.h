@@ -35,7 +35,7 @@ cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *
 cn_status cn_rewrite_constant(cn_rewrite *r, cn_tensor *value, cn_edge *out);
 
 static inline const cn_type *cn_rewrite_type(const cn_rewrite *r, cn_edge e) { return &r->g->edges[e].type; }
-static inline const cn_tensor *cn_rewrite_value(const cn_rewrite *r, cn_edge e) { /* NULL: not a constant */
+static inline cn_tensor *cn_rewrite_value(const cn_rewrite *r, cn_edge e) { /* NULL: not a constant */
   return e == CN_NO_EDGE ? NULL : r->g->edges[e].constant;
 }
 /* The node whose output 0 an edge is; NULL: none. */

@@ -47,6 +47,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
     return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
                    w->name, CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
   cn_tensor *own;
+  if (value->dtype != w->dtype) cn_tensor_fetch(value);
   CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e)
                                   : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);
@@ -145,7 +146,9 @@ const char *cornu_layer_weight_name(const cornu_layer *l, int i) {
 cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i) {
   finder f = {.wanted = i};
   cn_layer_each_weight((cn_layer *)l, find, &f, NULL);
-  return f.owner ? f.owner->weights[f.index].value : NULL;
+  cn_tensor *value = f.owner ? f.owner->weights[f.index].value : NULL;
+  if (value) cn_tensor_fetch(value);
+  return value;
 }
 
 cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e) {

@@ -215,8 +215,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   if (!st) return cn_no_memory(e);
   plan_geometry(s, st);
   const bool plain = !cn_optional_operand(s, 3) && !cn_optional_operand(s, 4);
-  if (group_channels == 1 && groups > 1 && plain)
+  if (group_channels == 1 && groups > 1 && plain) {
+    cn_plan_whole(s->in[1]);
     return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
+  }
   st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype));
   plan_bands(s, st);
   CN_TRY(plan_segments(p, st, group_channels, e));
@@ -255,5 +257,5 @@ const cn_op cn_op_conv = {
   .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
-  .check = check, .shape = shape, .plan = plan,
+  .packed_in = 1 << 1, .check = check, .shape = shape, .plan = plan,
 };

@@ -98,7 +98,9 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   s->run = run_product;
   st->pack.bytes = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
-  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
+  cn_status status = cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
+  s->in[1]->packed = kernel.packed;
+  return status;
 }
 
 const cn_op cn_op_dense = {
@@ -108,5 +110,5 @@ const cn_op cn_op_dense = {
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),
-  .shape = shape, .plan = plan,
+  .packed_in = 1 << 1, .shape = shape, .plan = plan,
 };

@@ -12,6 +12,10 @@
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
 #define GROUP_BYTES (704 << 10)   /* panels that are used together should stay in the second-level cache */
 
+static const void *scale_of(const cn_pack *w, const cn_pack_part *part) {
+  return w->scale ? cn_nth(w->scale, (part - w->part) * w->n, w->kernels->item) : NULL;
+}
+
 static void pack_panels(const cn_pack *w, const cn_pack_part *part, const void *source, void *to, int64_t begin,
                         int64_t end) {
   const size_t item = w->kernels->item;
@@ -19,7 +23,7 @@ static void pack_panels(const cn_pack *w, const cn_pack_part *part, const void *
     w->kernels->pack(cn_nth(to, part->to, item),
                      cn_nth(source, part->from + (part->slice ? part->slice[s] : 0), item), w->row, w->column,
                      part->slices * part->kc, s * part->kc, part->kc, w->n, begin, end,
-                     w->scale ? cn_nth(w->scale, (part - w->part) * w->n, item) : NULL);
+                     scale_of(w, part));
 }
 
 void cn_pack_into(const cn_pack *w, const void *source, void *to) {
@@ -64,7 +68,42 @@ cn_status cn_check_residual(const char *op, const cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
+typedef struct row_job { const cn_pack *w; void *to; } row_job;
+
+/* Rows of the source go to every slice that has some of them. */
+static void pack_rows(void *context, const void *rows, int64_t begin, int64_t end) {
+  const row_job *j = context;
+  const cn_pack *w = j->w;
+  for (const cn_pack_part *part = w->part; part < w->part + w->parts; part++)
+    for (int64_t s = 0; s < part->slices; s++) {
+      int64_t from = part->from + (part->slice ? part->slice[s] : 0), first = from / w->row, last = first + part->kc;
+      int64_t low = begin > first ? begin : first, high = end < last ? end : last;
+      if (low >= high) continue;
+      w->kernels->pack(cn_nth(j->to, part->to, w->kernels->item),
+                       cn_nth(rows, (low - begin) * w->row + from % w->row, w->kernels->item), w->row, 1,
+                       part->slices * part->kc, s * part->kc + low - first, high - low, w->n, 0,
+                       cn_gemm_panels(w->kernels, w->n), scale_of(w, part));
+    }
+}
+
+/* Whether no row of a slice crosses the end of a row of the source. */
+static bool by_rows(const cn_pack *w, const cn_operand *source) {
+  bool fits = w->column == 1 && w->row > 0 && source->size % w->row == 0;
+  for (const cn_pack_part *part = w->part; fits && part < w->part + w->parts; part++)
+    for (int64_t s = 0; s < part->slices && fits; s++)
+      fits = (part->from + (part->slice ? part->slice[s] : 0)) % w->row + w->n <= w->row;
+  return fits;
+}
+
+static cn_status pack_constant(const cn_pack *w, cn_operand *source, void *to, cn_error *e) {
+  if (by_rows(w, source))
+    return cn_plan_read(source, (size_t)w->row * w->kernels->item, pack_rows, &(row_job){w, to}, e);
+  cn_plan_whole(source);
+  pack_on_all_threads(w, source->data, to);
+  return CORNU_OK;
+}
+
+cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, cn_operand *source, const char *kind, size_t *scratch,
                        cn_error *e) {
   if (!source->constant) {
     *scratch += (w->bytes + 63) & ~(size_t)63;
@@ -80,9 +119,9 @@ cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *sourc
   bool fresh = false;
   void *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
   if (!to) return cn_no_memory(e);
-  if (fresh) pack_on_all_threads(w, source->data, to);
   w->packed = to;
-  return CORNU_OK;
+  source->packed = true;
+  return fresh ? pack_constant(w, source, to, e) : CORNU_OK;
 }
 
 const void *cn_pack_ready(const cn_pack *w, const void *source, void *room) {

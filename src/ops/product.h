@@ -38,7 +38,7 @@ static inline const void *cn_optional(const cn_step *s, int i) {
 
 /* Packs a constant operand now, or asks for w->bytes of scratch by adding them to *scratch. `kind` names what the
  * slices are, where that does not follow from the numbers of *w and its first part. */
-cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, const cn_operand *source, const char *kind, size_t *scratch,
+cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, cn_operand *source, const char *kind, size_t *scratch,
                        cn_error *e);
 /* The packed operand at run time; a variable one is packed into `room` by all threads. */
 const void *cn_pack_ready(const cn_pack *w, const void *source, void *room);

@@ -1,6 +1,7 @@
 /* Tensors: making them, views, single elements. */
 #include "tensor/tensor.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -79,6 +80,37 @@ cornu_status cornu_tensor_wrap(cornu_dtype dtype, int rank, const int64_t *shape
               (cn_buffer){.data = data ? data : nothing, .bytes = bytes, .release = release, .user = user});
   *out = &w->tensor;
   return CORNU_OK;
+}
+
+cn_status cn_tensor_of_file(cornu_dtype dtype, int rank, const int64_t *shape, const void *stored,
+                            void (*release)(void *user, void *data), void *user, cn_tensor **out, cn_error *e) {
+  size_t bytes, all;
+  *out = NULL;
+  CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
+  bool aligned = (uintptr_t)stored % cornu_dtype_bytes(dtype) == 0;
+  whole *w = cn_add_size(sizeof *w, aligned ? 0 : bytes, &all) ? cn_alloc_data(all) : NULL;
+  if (!w) return cn_no_memory(e);
+  with_buffer(w, dtype, rank, shape,
+              (cn_buffer){.data = aligned ? (void *)stored : w + 1, .bytes = bytes, .release = release, .user = user,
+                          .stored = stored});
+  *out = &w->tensor;
+  return CORNU_OK;
+}
+
+void cn_tensor_fetch(cn_tensor *t) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  cn_buffer *b = t->buffer;
+  if (!b || !b->stored || atomic_load_explicit(&b->fetched, memory_order_acquire)) return;
+  pthread_mutex_lock(&lock);
+  if (!b->fetched && b->data != b->stored) memcpy(b->data, b->stored, b->bytes);
+  atomic_store_explicit(&b->fetched, true, memory_order_release);
+  pthread_mutex_unlock(&lock);
+}
+
+const char *cn_tensor_stored(const cn_tensor *t) {
+  const cn_buffer *b = t->buffer;
+  if (!b || !b->stored || atomic_load_explicit(&b->fetched, memory_order_acquire)) return NULL;
+  return b->stored + (t->data - (const char *)b->data);
 }
 
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge) {

@@ -15,6 +15,8 @@ typedef struct cn_buffer {
   void (*release)(void *user, void *data); /* NULL: nothing to do */
   void *user;
   void *block;    /* the tensor that it was made with, which lives as long: one piece of memory for both and the data */
+  const char *stored;                      /* where a mapped file has the bytes, at any alignment; NULL: nowhere */
+  atomic_bool fetched;                     /* of a stored one: the data is there, and may have been changed */
   cn_arena texts; /* the bytes of strings that were written into it */
 } cn_buffer;
 
@@ -44,6 +46,15 @@ cn_status cn_shape_broadcast(int rank_a, const int64_t *a, int rank_b, const int
 
 /* As cornu_tensor_new, but numbers are not set to zero: for who writes them all. */
 cn_status cn_tensor_make(cornu_dtype dtype, int rank, const int64_t *shape, cn_tensor **out, cn_error *e);
+/* Weights that stay in a mapped file: release(user) gives the file up. The data is that of the file where it is aligned,
+ * else room that holds nothing yet. cn_tensor_fetch, before anyone but the compiler of plans looks at it: from then on
+ * the data is there, and may be changed. */
+cn_status cn_tensor_of_file(cornu_dtype dtype, int rank, const int64_t *shape, const void *stored,
+                            void (*release)(void *user, void *data), void *user, cn_tensor **out, cn_error *e);
+void cn_tensor_fetch(cn_tensor *t);
+/* Where the file has the bytes of a tensor that was not fetched; NULL: they are its data. */
+const char *cn_tensor_stored(const cn_tensor *t);
+
 cn_tensor *cn_tensor_symbol(cornu_dtype dtype, int rank, const int64_t *shape, struct cn_trace *trace, int edge);
 /* Gives the strings in t bytes of its own buffer, in one piece: for elements that were copied from elsewhere. */
 cn_status cn_tensor_own_texts(cn_tensor *t, cn_error *e);
