@@ -189,7 +189,7 @@ static cn_status put_imported(cn_loading *g, cn_layer *owner, const char *label,
   cn_status status = CORNU_OK;
   int count = 0;
   for (; count < n && !status; count++) {
-    status = cn_h5_array_read(g->source->h5, arrays[count].path, &values[count], g->e);
+    status = cn_h5_array_use(g->source->h5, arrays[count].path, &values[count], g->e);
     if (status) cn_at(g->e, status, "%s", label);
   }
   if (!status) status = convert_and_set(g, owner, label, values, &count);

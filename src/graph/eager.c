@@ -67,6 +67,7 @@ static cn_status prepare_inputs(eager *r, cn_tensor *const *inputs, int n, cn_er
     r->types[i] = (cn_type){.dtype = CORNU_DTYPES};
     if (!inputs[i]) continue;
     CN_TRY(cornu_tensor_contiguous(inputs[i], &r->in[i], e));
+    cn_tensor_fetch(r->in[i]);
     r->types[i] = (cn_type){.dtype = r->in[i]->dtype, .rank = r->in[i]->rank};
     memcpy(r->types[i].shape, r->in[i]->shape, sizeof r->types[i].shape);
   }

@@ -47,7 +47,6 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
     return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
                    w->name, CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
   cn_tensor *own;
-  if (value->dtype != w->dtype) cn_tensor_fetch(value);
   CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e)
                                   : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);

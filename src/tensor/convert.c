@@ -187,6 +187,7 @@ static void copy_axis(const walk *w, int axis, char *to, const char *from) {
 
 static void copy_elements(cn_tensor *to, const cn_tensor *from) {
   if (cornu_tensor_size(to) == 0) return;
+  cn_tensor_fetch((cn_tensor *)from);
   if (cornu_tensor_is_contiguous(to) && cornu_tensor_is_contiguous(from)) {
     cn_convert(to->data, to->dtype, from->data, from->dtype, cornu_tensor_size(to));
     return;
@@ -242,6 +243,7 @@ cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor 
 
 static char *element(const cn_tensor *t, const int64_t *index) {
   int64_t offset = 0;
+  cn_tensor_fetch((cn_tensor *)t);
   for (int i = 0; i < t->rank; i++) offset += index[i] * t->stride[i];
   return t->data + offset * (int64_t)cornu_dtype_bytes(t->dtype);
 }

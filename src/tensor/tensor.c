@@ -151,7 +151,11 @@ int cornu_tensor_rank(const cornu_tensor *t) { return t->rank; }
 const int64_t *cornu_tensor_shape(const cornu_tensor *t) { return t->shape; }
 const int64_t *cornu_tensor_strides(const cornu_tensor *t) { return t->stride; }
 int64_t cornu_tensor_size(const cornu_tensor *t) { return cn_shape_size(t->rank, t->shape); }
-void *cornu_tensor_data(cornu_tensor *t) { return t->data; }
+void *cornu_tensor_data(cornu_tensor *t) {
+  cn_tensor_fetch(t);
+  return t->data;
+}
+
 bool cornu_tensor_is_symbolic(const cornu_tensor *t) { return t->buffer == NULL; }
 
 bool cornu_tensor_is_contiguous(const cornu_tensor *t) {
@@ -170,6 +174,12 @@ static cn_status need_data(const cn_tensor *t, cn_error *e) {
   if (!cornu_tensor_is_symbolic(t)) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_ARGUMENT,
                  "this tensor is symbolic: it has no data until the model runs; use tensor operations");
+}
+
+static cn_status need_values(cn_tensor *t, cn_error *e) {
+  CN_TRY(need_data(t, e));
+  cn_tensor_fetch(t);
+  return CORNU_OK;
 }
 
 static cn_status view(cn_tensor *t, int rank, const int64_t *shape, const int64_t *stride, int64_t offset,
@@ -192,7 +202,7 @@ static cn_status check_axis(const cn_tensor *t, int axis, cn_error *e) {
 cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_t stop, int64_t step,
                                 cornu_tensor **out, cornu_error *e) {
   *out = NULL;
-  CN_TRY(need_data(t, e));
+  CN_TRY(need_values(t, e));
   CN_TRY(check_axis(t, axis, e));
   if (step == 0 || step == INT64_MIN) return cn_fail(e, CORNU_ERR_ARGUMENT, "a slice with step 0");
   int64_t n = t->shape[axis];
@@ -212,7 +222,7 @@ cornu_status cornu_tensor_slice(cornu_tensor *t, int axis, int64_t start, int64_
 
 cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu_tensor **out, cornu_error *e) {
   *out = NULL;
-  CN_TRY(need_data(t, e));
+  CN_TRY(need_values(t, e));
   CN_TRY(check_axis(t, axis, e));
   if (index < 0 || index >= t->shape[axis])
     return cn_fail(e, CORNU_ERR_ARGUMENT, "index %lld of a dimension of %lld", (long long)index,
@@ -226,7 +236,7 @@ cornu_status cornu_tensor_select(cornu_tensor *t, int axis, int64_t index, cornu
 
 cornu_status cornu_tensor_transpose(cornu_tensor *t, const int *axes, cornu_tensor **out, cornu_error *e) {
   *out = NULL;
-  CN_TRY(need_data(t, e));
+  CN_TRY(need_values(t, e));
   int64_t shape[CN_MAX_RANK], stride[CN_MAX_RANK];
   unsigned seen = 0;
   for (int i = 0; i < t->rank; i++) {
@@ -278,7 +288,7 @@ cornu_status cornu_tensor_reshape(cornu_tensor *t, int rank, const int64_t *want
 cornu_status cornu_tensor_broadcast(cornu_tensor *t, int rank, const int64_t *shape, cornu_tensor **out,
                                     cornu_error *e) {
   *out = NULL;
-  CN_TRY(need_data(t, e));
+  CN_TRY(need_values(t, e));
   int64_t stride[CN_MAX_RANK];
   size_t bytes;
   CN_TRY(check_shape(t->dtype, rank, shape, &bytes, e));
