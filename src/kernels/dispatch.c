@@ -7,6 +7,7 @@ CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)
 CN_KERNELS_DEFINE(cn_attention_kernels, cn_attention)
+CN_KERNELS_DEFINE(cn_rnn_kernels, cn_rnn)
 
 void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n) { cn_act_math()->apply(act, y, x, n); }
 

@@ -146,4 +146,34 @@ typedef struct cn_window_kernels {
 CN_KERNELS_DECLARE(cn_window_kernels, cn_window);
 const cn_window_kernels *cn_window_of(size_t item);
 
+/* ---- Steps of recurrent layers, float32 ----
+ * States are rows of `pitch` elements, units rounded up to whole vectors: what lies behind the units is written, and
+ * means nothing. The recurrent kernel is packed: blocks of units (the last one perhaps of one vector), each row after
+ * row, in a row the gates one after another. */
+typedef enum cn_rnn_kind {
+  CN_RNN_SIMPLE, CN_RNN_LSTM,
+  CN_RNN_GRU,                     /* reset after the product: gates z r h */
+  CN_RNN_GRU_GATES, CN_RNN_GRU_MIX /* before it: z and reset = r * h; then h of the product with that */
+} cn_rnn_kind;
+typedef struct cn_rnn_call {
+  cn_rnn_kind kind;
+  const cn_act *act, *recurrent_act;
+  int64_t units, pitch;
+  const float *weights;           /* packed */
+  const float *bias;              /* added to the products, or NULL */
+  /* Projected inputs: gate g of row r at x[r * x_pitch + g * units]; they are read up to a vector past the end. */
+  const float *x;
+  int64_t x_pitch;
+  const float *a;                 /* what is multiplied: h, or reset */
+  const float *h, *c;
+  float *h_next, *c_next, *z, *reset;
+} cn_rnn_call;
+typedef struct cn_rnn_kernels {
+  int lanes, block, rows;         /* units of a block; most rows of a call */
+  void (*run)(const cn_rnn_call *call, int64_t row, int rows, int64_t block0, int64_t block1);
+  /* rows of `row` elements; to: units * gates * (units rounded up to lanes) */
+  void (*pack)(float *to, const float *from, int64_t row, int gates, int64_t units);
+} cn_rnn_kernels;
+CN_KERNELS_DECLARE(cn_rnn_kernels, cn_rnn);
+
 #endif

@@ -1,6 +1,7 @@
 /* Recurrent layers over a whole sequence. The inputs of all steps are projected by one product; each step then adds the
- * product of the state with the recurrent kernel, and computes its gates. Gates as Keras stores them. */
-#include <math.h>
+ * product of the state with the recurrent kernel, and computes its gates: float32 by kernels of its own, float64 by the
+ * general product. Gates as Keras stores them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/pool.h"
@@ -50,12 +51,24 @@ static cn_status shape(kind k, cn_typing *t, cn_error *e) {
 
 typedef struct state {
   kind kind;
-  size_t item;                                /* bytes of an element */
+  size_t item;                           /* bytes of an element */
   int64_t b, t, in, u, g;
-  cn_pack kernel, recurrent, candidate;       /* candidate: GRU's third gate, when it is apart */
+  int64_t pitch;                         /* elements from one row of the states to the next */
+  bool apart;                            /* GRU with the reset before the product: its third gate has one of its own */
+  cn_pack kernel, recurrent, candidate;  /* the last two: float64 */
   cn_pack_part kernel_part, recurrent_part, candidate_part;
-  size_t projected, gates, h, c, reset, y, kernel_room, recurrent_room, candidate_room; /* offsets into scratch */
+  const float *weights, *candidate_weights; /* float32, constant; else packed at each run */
+  size_t projected, gates, h[2], c[2], reset, y, kernel_room, recurrent_room, candidate_room; /* offsets in scratch */
 } state;
+
+/* A step under way: the states are in h[now] and c[now], and the next ones go to the others. */
+typedef struct moment {
+  const cn_step *s;
+  const void *recurrent, *candidate; /* packed */
+  const void *bias;                  /* of the product with the state, or NULL */
+  int64_t time, place;
+  int now;
+} moment;
 
 static const void *data_of(const cn_step *s, int i) { return s->n_in > i && s->in[i] ? s->in[i]->data : NULL; }
 /* Element i of what lies at an offset of the scratch. */
@@ -80,112 +93,203 @@ static void product(const cn_pack *w, const void *packed, const void *a, int64_t
   cn_grid_run(w->kernels, &g);
 }
 
-/* What the templates of rnn_cells.h make: a step by the kind of layer, and the first gates of a GRU. */
-typedef struct cells {
-  void (*step[3])(const cn_rnn_attrs *a, int64_t u, const void *input, void *product, void *hidden, void *cell);
-  void (*gru_gates)(const cn_rnn_attrs *a, int64_t u, const void *input, void *product, const void *hidden,
-                    void *reset);
-} cells;
+/* ---- Steps in float32 ---- */
 
-#define REAL float
-#define CELL(name) name##_floats
-#include "ops/rnn_cells.h"
-#define REAL double
-#define CELL(name) name##_doubles
-#include "ops/rnn_cells.h"
+#define TASK 200000 /* multiply-adds of a step that are worth another thread */
 
-static const cells *cells_of(size_t item) { return item == sizeof(double) ? &cells_doubles : &cells_floats; }
+typedef struct cells_job { const cn_rnn_call *call; int64_t rows, tiles; } cells_job;
 
-/* The states of row i stay where its mask is false. */
-typedef struct step_job { const cn_step *s; int64_t time, place; } step_job;
-
-static bool masked(const cn_step *s, int64_t row, int64_t time, int64_t times) {
-  const uint8_t *mask = data_of(s, MASK);
-  return mask && !mask[row * times + time];
-}
-
-static void put_output(const cn_step *s, int64_t row, int64_t place, const void *y) {
-  const state *st = s->state;
-  bool sequences = ((const cn_rnn_attrs *)s->attrs)->sequences;
-  void *out = cn_nth(s->out[0]->data, (sequences ? row * st->t + place : row) * st->u, st->item);
-  memcpy(out, y, (size_t)st->u * st->item);
-}
-
-static void finish_rows(void *context, int64_t begin, int64_t end) {
-  const step_job *j = context;
-  const cn_step *s = j->s;
-  const state *st = s->state;
-  const cn_rnn_attrs *a = s->attrs;
-  int64_t u = st->u, gu = st->g * u;
+static void cells_range(void *context, int64_t begin, int64_t end) {
+  const cells_job *j = context;
+  const cn_rnn_kernels *kernels = cn_rnn();
+  if (j->tiles == 1) {
+    kernels->run(j->call, 0, (int)j->rows, begin, end);
+    return;
+  }
   for (int64_t i = begin; i < end; i++) {
-    const void *x = room(s, st->projected, (i * st->t + j->time) * gu);
-    void *h = room(s, st->h, i * u), *y = room(s, st->y, i * u);
-    if (masked(s, i, j->time, st->t)) {
-      if (a->zero_masked) memset(y, 0, (size_t)u * st->item);
-      put_output(s, i, j->place, y);
-      continue;
-    }
-    cells_of(st->item)->step[st->kind](a, u, x, room(s, st->gates, i * gu), h, room(s, st->c, i * u));
-    memcpy(y, h, (size_t)u * st->item);
-    put_output(s, i, j->place, y);
+    int64_t tile = i % j->tiles, row = tile * j->rows / j->tiles, block = i / j->tiles;
+    kernels->run(j->call, row, (int)((tile + 1) * j->rows / j->tiles - row), block, block + 1);
   }
 }
 
-/* GRU with the reset gate before the product: gates first, then (r * h) times the third kernel. */
-static void reset_rows(const cn_step *s, int64_t time, const void *candidate) {
+/* All rows and units of one kind of cell: block by block, so that its weights serve all rows while they are near. */
+static void run_cells(const cn_rnn_call *call, int64_t rows, int64_t gates) {
+  const cn_rnn_kernels *k = cn_rnn();
+  cells_job j = {call, rows, (rows + k->rows - 1) / k->rows};
+  int64_t blocks = (call->units + k->block - 1) / k->block, work = rows / j.tiles * gates * call->units * k->block;
+  cn_parallel_range(blocks * j.tiles, TASK / (work + 1) + 1, cells_range, &j);
+}
+
+static void step_floats(const moment *m) {
+  const cn_step *s = m->s;
   const state *st = s->state;
   const cn_rnn_attrs *a = s->attrs;
-  int64_t u = st->u, gu = st->g * u;
-  for (int64_t i = 0; i < st->b; i++) {
-    cells_of(st->item)->gru_gates(a, u, room(s, st->projected, (i * st->t + time) * gu), room(s, st->gates, i * gu),
-                                  room(s, st->h, i * u), a->reset_after ? NULL : room(s, st->reset, i * u));
-  }
-  if (!a->reset_after)
-    product(&st->candidate, candidate, room(s, st->reset, 0), u, room(s, st->gates, 2 * u), gu, st->b, u, NULL);
+  static const cn_rnn_kind kinds[] = {[SIMPLE] = CN_RNN_SIMPLE, [LSTM] = CN_RNN_LSTM, [GRU] = CN_RNN_GRU};
+  cn_rnn_call call = {.kind = st->apart ? CN_RNN_GRU_GATES : kinds[st->kind], .act = &a->act,
+                      .recurrent_act = &a->recurrent_act, .units = st->u, .pitch = st->pitch, .weights = m->recurrent,
+                      .bias = m->bias, .x = room(s, st->projected, m->time * st->g * st->u),
+                      .x_pitch = st->t * st->g * st->u, .a = room(s, st->h[m->now], 0), .h = room(s, st->h[m->now], 0),
+                      .h_next = room(s, st->h[!m->now], 0), .c = room(s, st->c[m->now], 0),
+                      .c_next = room(s, st->c[!m->now], 0), .z = room(s, st->gates, 0),
+                      .reset = room(s, st->reset, 0)};
+  run_cells(&call, st->b, st->apart ? 2 : st->g);
+  if (!st->apart) return;
+  call.kind = CN_RNN_GRU_MIX;
+  call.weights = m->candidate;
+  call.a = call.reset;
+  run_cells(&call, st->b, 1);
 }
 
-static void start_states(const cn_step *s) {
+/* ---- Steps in float64: rows one by one ---- */
+
+/* x: projected inputs, r: products, which become gates; h and c: the states, which are replaced. */
+static void simple_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+  (void)c;
+  for (int64_t i = 0; i < u; i++) h[i] = x[i] + r[i];
+  cn_act_apply_items(sizeof *h, &a->act, h, h, u);
+}
+
+static void lstm_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+  for (int64_t i = 0; i < 4 * u; i++) r[i] += x[i];
+  cn_act_apply_items(sizeof *r, &a->recurrent_act, r, r, 2 * u);
+  cn_act_apply_items(sizeof *r, &a->act, r + 2 * u, r + 2 * u, u);
+  cn_act_apply_items(sizeof *r, &a->recurrent_act, r + 3 * u, r + 3 * u, u);
+  for (int64_t i = 0; i < u; i++) c[i] = r[u + i] * c[i] + r[i] * r[2 * u + i];
+  cn_act_apply_items(sizeof *h, &a->act, h, c, u);
+  for (int64_t i = 0; i < u; i++) h[i] *= r[3 * u + i];
+}
+
+static void gru_gates(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, const double *h, double *reset) {
+  for (int64_t i = 0; i < 2 * u; i++) r[i] += x[i];
+  cn_act_apply_items(sizeof *r, &a->recurrent_act, r, r, 2 * u);
+  for (int64_t i = 0; i < u; i++) reset[i] = r[u + i] * h[i];
+}
+
+static void gru_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+  double *candidate = r + 2 * u;
+  (void)c;
+  for (int64_t i = 0; i < u; i++)
+    candidate[i] = x[2 * u + i] + (a->reset_after ? r[u + i] * candidate[i] : candidate[i]);
+  cn_act_apply_items(sizeof *r, &a->act, candidate, candidate, u);
+  for (int64_t i = 0; i < u; i++) h[i] = r[i] * h[i] + (1 - r[i]) * candidate[i];
+}
+
+static void step_doubles(const moment *m) {
+  static void (*const cell[])(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) = {
+    [SIMPLE] = simple_cell, [LSTM] = lstm_cell, [GRU] = gru_cell};
+  const cn_step *s = m->s;
   const state *st = s->state;
-  size_t bytes = (size_t)(st->b * st->u) * st->item;
-  const void *h0 = data_of(s, H0), *c0 = data_of(s, C0);
-  if (h0) memcpy(room(s, st->h, 0), h0, bytes);
-  else memset(room(s, st->h, 0), 0, bytes);
-  if (c0) memcpy(room(s, st->c, 0), c0, bytes);
-  else memset(room(s, st->c, 0), 0, bytes);
-  memset(room(s, st->y, 0), 0, bytes);
+  int64_t u = st->u, gu = st->g * u;
+  double *h = room(s, st->h[!m->now], 0), *c = room(s, st->c[!m->now], 0), *gates = room(s, st->gates, 0),
+         *reset = room(s, st->reset, 0), *x = room(s, st->projected, m->time * gu);
+  memcpy(h, room(s, st->h[m->now], 0), (size_t)(st->b * u) * sizeof *h);
+  memcpy(c, room(s, st->c[m->now], 0), (size_t)(st->b * u) * sizeof *c);
+  product(&st->recurrent, m->recurrent, h, u, gates, gu, st->b, u, m->bias);
+  for (int64_t i = 0; st->kind == GRU && i < st->b; i++)
+    gru_gates(s->attrs, u, x + i * st->t * gu, gates + i * gu, h + i * u, reset + i * u);
+  if (st->apart) product(&st->candidate, m->candidate, reset, u, gates + 2 * u, gu, st->b, u, NULL);
+  for (int64_t i = 0; i < st->b; i++)
+    cell[st->kind](s->attrs, u, x + i * st->t * gu, gates + i * gu, h + i * u, c + i * u);
+}
+
+/* ---- The sequence ---- */
+
+/* The states of row i stay where its mask is false, and its output is the last one, or zeros. */
+static const void *output_of(const moment *m, int64_t i, const uint8_t *mask) {
+  const cn_step *s = m->s;
+  const state *st = s->state;
+  int64_t at = i * st->pitch;
+  size_t bytes = (size_t)st->u * st->item;
+  void *h = room(s, st->h[!m->now], at), *y = room(s, st->y, at);
+  if (!mask) return h;
+  if (mask[i * st->t + m->time]) {
+    memcpy(y, h, bytes);
+  } else {
+    memcpy(h, room(s, st->h[m->now], at), bytes);
+    memcpy(room(s, st->c[!m->now], at), room(s, st->c[m->now], at), bytes);
+    if (((const cn_rnn_attrs *)s->attrs)->zero_masked) memset(y, 0, bytes);
+  }
+  return y;
+}
+
+static void put_outputs(const moment *m) {
+  const cn_step *s = m->s;
+  const state *st = s->state;
+  const uint8_t *mask = data_of(s, MASK);
+  bool sequences = ((const cn_rnn_attrs *)s->attrs)->sequences, wanted = sequences || m->place == st->t - 1;
+  if (!mask && !wanted) return;
+  for (int64_t i = 0; i < st->b; i++) {
+    const void *y = output_of(m, i, mask);
+    void *to = cn_nth(s->out[0]->data, (sequences ? i * st->t + m->place : i) * st->u, st->item);
+    if (wanted) memcpy(to, y, (size_t)st->u * st->item);
+  }
+}
+
+static void start_state(const cn_step *s, size_t at, const void *from) {
+  const state *st = s->state;
+  size_t row = (size_t)st->u * st->item;
+  if (!from) memset(room(s, at, 0), 0, (size_t)(st->b * st->pitch) * st->item);
+  for (int64_t i = 0; from && i < st->b; i++)
+    memcpy(room(s, at, i * st->pitch), cn_nth(from, i * st->u, st->item), row);
+}
+
+static void end_state(const cn_step *s, size_t at, int output) {
+  const state *st = s->state;
+  for (int64_t i = 0; i < st->b; i++)
+    memcpy(cn_nth(s->out[output]->data, i * st->u, st->item), room(s, at, i * st->pitch), (size_t)st->u * st->item);
+}
+
+/* Packs what was not constant when the plan was made. */
+static const void *ready(const cn_step *s, const cn_pack *w, const float *weights, size_t at, int64_t column,
+                         int gates) {
+  const state *st = s->state;
+  const float *from = s->in[RECURRENT]->data;
+  if (st->item == sizeof(double)) return cn_pack_ready(w, from, room(s, at, 0));
+  if (weights) return weights;
+  cn_rnn()->pack(room(s, at, 0), from + column, st->g * st->u, gates, st->u);
+  return room(s, at, 0);
+}
+
+static moment begin(const cn_step *s) {
+  const state *st = s->state;
+  const void *bias = data_of(s, BIAS);
+  int64_t gu = st->g * st->u;
+  moment m = {.s = s};
+  if (st->t > 0) {
+    const void *kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0));
+    product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected, 0), gu, st->b * st->t, st->in, bias);
+  }
+  m.recurrent = ready(s, &st->recurrent, st->weights, st->recurrent_room, 0, (int)st->g - st->apart);
+  if (st->apart) m.candidate = ready(s, &st->candidate, st->candidate_weights, st->candidate_room, 2 * st->u, 1);
+  if (st->kind == GRU && !st->apart && bias) m.bias = cn_nth(bias, gu, st->item);
+  return m;
 }
 
 static void run(const cn_step *s) {
   const state *st = s->state;
   const cn_rnn_attrs *a = s->attrs;
-  int64_t u = st->u, gu = st->g * u;
-  if (st->b == 0) return;
-  const void *bias = data_of(s, BIAS);
-  start_states(s);
-  if (st->t > 0) {
-    const void *kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0));
-    product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected, 0), gu, st->b * st->t, st->in, bias);
+  if (st->b == 0 || st->u == 0) return;
+  start_state(s, st->h[0], data_of(s, H0));
+  if (st->kind == LSTM) start_state(s, st->c[0], data_of(s, C0));
+  if (data_of(s, MASK)) start_state(s, st->y, NULL);
+  moment m = begin(s);
+  for (m.place = 0; m.place < st->t; m.place++) {
+    m.time = a->go_backwards ? st->t - 1 - m.place : m.place;
+    if (st->item == sizeof(double)) step_doubles(&m);
+    else step_floats(&m);
+    put_outputs(&m);
+    m.now = !m.now;
   }
-  const void *recurrent = cn_pack_ready(&st->recurrent, s->in[RECURRENT]->data, room(s, st->recurrent_room, 0));
-  const void *candidate = st->kind == GRU && !a->reset_after
-                              ? cn_pack_ready(&st->candidate, s->in[RECURRENT]->data, room(s, st->candidate_room, 0))
-                              : NULL;
-  const void *recurrent_bias = st->kind == GRU && a->reset_after && bias ? cn_nth(bias, gu, st->item) : NULL;
-  for (int64_t k = 0; k < st->t; k++) {
-    step_job j = {s, a->go_backwards ? st->t - 1 - k : k, k};
-    product(&st->recurrent, recurrent, room(s, st->h, 0), u, room(s, st->gates, 0), gu, st->b, u, recurrent_bias);
-    if (st->kind == GRU) reset_rows(s, j.time, candidate);
-    cn_parallel_range(st->b, 4096 / (gu + 1) + 1, finish_rows, &j);
-  }
-  size_t bytes = (size_t)(st->b * u) * st->item;
-  if (st->t == 0 && !a->sequences) memcpy(s->out[0]->data, room(s, st->h, 0), bytes);
-  if (s->n_out > 1) memcpy(s->out[1]->data, room(s, st->h, 0), bytes);
-  if (s->n_out > 2) memcpy(s->out[2]->data, room(s, st->c, 0), bytes);
+  if (st->t == 0 && !a->sequences) end_state(s, st->h[m.now], 0);
+  if (s->n_out > 1) end_state(s, st->h[m.now], 1);
+  if (s->n_out > 2) end_state(s, st->c[m.now], 2);
 }
+
+/* ---- Planning ---- */
 
 static size_t reserve(cn_step *s, int64_t count) {
   size_t at = s->scratch_bytes;
-  s->scratch_bytes += ((size_t)count * ((const state *)s->state)->item + 127) & ~(size_t)63;
+  s->scratch_bytes += ((size_t)count * ((const state *)s->state)->item + 127) & ~(size_t)63; /* and a vector past it */
   return at;
 }
 
@@ -201,27 +305,57 @@ static cn_status pack(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part
   return cn_pack_plan(p, w, s->in[input], kind_name, &s->scratch_bytes, e);
 }
 
+/* The recurrent kernel's gates from a column on, for the steps in float32. */
+static cn_status pack_gates(struct cn_planner *p, cn_step *s, int64_t column, int64_t gates, const float **out,
+                            size_t *at, cn_error *e) {
+  const state *st = s->state;
+  const cn_rnn_kernels *k = cn_rnn();
+  const cn_operand *source = s->in[RECURRENT];
+  int64_t count = st->u * gates * ((st->u + k->lanes - 1) / k->lanes * k->lanes);
+  if (!source->constant) {
+    *at = reserve(s, count);
+    return CORNU_OK;
+  }
+  char name[96];
+  snprintf(name, sizeof name, "rnn: %d gates from %lld of %lld, %d lanes", (int)gates, (long long)column,
+           (long long)(st->g * st->u), k->lanes);
+  bool fresh = false;
+  float *to = cn_plan_pack(p, source, name, (size_t)count * sizeof *to, &fresh);
+  if (!to) return cn_no_memory(e);
+  if (fresh) k->pack(to, (const float *)source->data + column, st->g * st->u, (int)gates, st->u);
+  *out = to;
+  return CORNU_OK;
+}
+
+static cn_status pack_weights(struct cn_planner *p, cn_step *s, state *st, cn_error *e) {
+  int64_t u = st->u, gu = st->g * u, first = st->apart ? 2 : st->g;
+  CN_TRY(pack(p, s, &st->kernel, &st->kernel_part, KERNEL, st->in, gu, 0, gu, "gemm", &st->kernel_room, e));
+  if (st->item == sizeof(float)) {
+    CN_TRY(pack_gates(p, s, 0, first, &st->weights, &st->recurrent_room, e));
+    return st->apart ? pack_gates(p, s, 2 * u, 1, &st->candidate_weights, &st->candidate_room, e) : CORNU_OK;
+  }
+  CN_TRY(pack(p, s, &st->recurrent, &st->recurrent_part, RECURRENT, u, gu, 0, first * u, st->apart ? "gru zr" : "gemm",
+              &st->recurrent_room, e));
+  return st->apart ? pack(p, s, &st->candidate, &st->candidate_part, RECURRENT, u, gu, 2 * u, u, "gru h",
+                          &st->candidate_room, e)
+                   : CORNU_OK;
+}
+
 static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  const cn_rnn_attrs *a = s->attrs;
   int64_t g = gates_of(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
-          in = s->in[X]->shape[2];
+          in = s->in[X]->shape[2], lanes = cn_rnn()->lanes;
   st->kind = k, st->b = b, st->t = t, st->in = in, st->u = u, st->g = g;
   st->item = cornu_dtype_bytes(s->in[X]->dtype);
+  st->apart = k == GRU && !((const cn_rnn_attrs *)s->attrs)->reset_after;
+  st->pitch = st->item == sizeof(double) ? u : (u + lanes - 1) / lanes * lanes;
   st->projected = reserve(s, b * t * g * u);
-  st->gates = reserve(s, b * g * u);
-  st->h = reserve(s, b * u);
-  st->c = reserve(s, b * u);
-  st->y = reserve(s, b * u);
-  st->reset = reserve(s, b * u);
-  bool apart = k == GRU && !a->reset_after;
-  CN_TRY(pack(p, s, &st->kernel, &st->kernel_part, KERNEL, in, g * u, 0, g * u, "gemm", &st->kernel_room, e));
-  CN_TRY(pack(p, s, &st->recurrent, &st->recurrent_part, RECURRENT, u, g * u, 0, apart ? 2 * u : g * u,
-              apart ? "gru zr" : "gemm", &st->recurrent_room, e));
-  if (apart)
-    CN_TRY(pack(p, s, &st->candidate, &st->candidate_part, RECURRENT, u, g * u, 2 * u, u, "gru h", &st->candidate_room,
-                e));
+  st->gates = reserve(s, b * g * st->pitch);
+  for (int i = 0; i < 2; i++) st->h[i] = reserve(s, b * st->pitch), st->c[i] = reserve(s, b * st->pitch);
+  st->y = reserve(s, b * st->pitch);
+  st->reset = reserve(s, b * st->pitch);
+  CN_TRY(pack_weights(p, s, st, e));
   s->run = run;
   s->flops = 2.0 * (double)(b * t) * (double)(g * u) * (double)(in + u);
   return CORNU_OK;

@@ -1,0 +1,168 @@
+/* Steps of recurrent layers: the state times the recurrent kernel, and the gates on these sums while they are in the
+ * first-level cache. */
+#include "kernels/act_vector.h"
+#include "kernels/kernels.h"
+
+#if defined(CN_ISA_avx512)
+#define NV 2 /* vectors of units in a block: 3 rows of 4 gates make 24 accumulators of 32 registers … */
+#else
+#define NV 1 /* … or 12 of 16 */
+#endif
+#define ROWS 3
+#define BLOCK (NV * CN_LANES)
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef struct rows { const float *a[ROWS]; const float *w; int64_t k, pitch; float *sums; } rows;
+
+/* sums[row][gate][unit] of nv vectors of units; ku interleaved sums hide the latency of few accumulators. The integers
+ * are constants. */
+V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
+  const int sums = n * gates * nv;
+  vf acc[ROWS * 4 * NV], part[12];
+  const float *w = t->w, *a[ROWS];
+  int64_t k = 0;
+  UNROLL for (int r = 0; r < n; r++) a[r] = t->a[r];
+  UNROLL for (int i = 0; i < sums; i++) acc[i] = v_zero();
+  UNROLL for (int i = 0; i < (ku - 1) * sums; i++) part[i] = v_zero();
+#define ONE(to, at)                                                                                     \
+  do {                                                                                                  \
+    vf x[ROWS];                                                                                         \
+    UNROLL for (int r = 0; r < n; r++) x[r] = v_set(a[r][at]);                                          \
+    UNROLL for (int g = 0; g < gates * nv; g++) {                                                       \
+      vf y = v_load(w + g * CN_LANES);                                                                  \
+      UNROLL for (int r = 0; r < n; r++) (to)[r * gates * nv + g] = v_fma(x[r], y, (to)[r * gates * nv + g]); \
+    }                                                                                                   \
+    w += gates * nv * CN_LANES;                                                                         \
+  } while (0)
+  for (; ku > 1 && k + ku <= t->k; k += ku) {
+    ONE(acc, k);
+    UNROLL for (int u = 1; u < ku; u++) ONE(part + (u - 1) * sums, k + u);
+  }
+  for (; k < t->k; k++) ONE(acc, k);
+#undef ONE
+  UNROLL for (int i = 0; i < (ku - 1) * sums; i++) acc[i % sums] += part[i];
+  UNROLL for (int i = 0; i < sums; i++) v_store(t->sums + i * CN_LANES, acc[i]);
+}
+
+#define KU(sums) ((sums) >= 8 ? 1 : (sums) >= 3 ? 2 : 4)
+#define DEFINE(n, gates)                                                                                           \
+  static void sum_##n##_##gates##_1(const rows *t) { accumulate(n, gates, 1, KU((n) * (gates)), t); }              \
+  static void sum_##n##_##gates##_n(const rows *t) { accumulate(n, gates, NV, KU((n) * (gates) * NV), t); }
+#define EACH_ROWS(gates) DEFINE(1, gates) DEFINE(2, gates) DEFINE(3, gates)
+EACH_ROWS(1) EACH_ROWS(2) EACH_ROWS(3) EACH_ROWS(4)
+#define ENTRY(n, gates) {sum_##n##_##gates##_1, sum_##n##_##gates##_n}
+#define ENTRIES(gates) {ENTRY(1, gates), ENTRY(2, gates), ENTRY(3, gates)}
+static void (*const sum_of[4][ROWS][2])(const rows *t) = {ENTRIES(1), ENTRIES(2), ENTRIES(3), ENTRIES(4)};
+
+/* ---- Gates ---- */
+
+static __attribute__((noinline)) vf any_act(const cn_act *act, vf x) {
+  const vact p = v_act_parameters(act);
+  V_ACT_SWITCH(act->kind, return v_act_one((cn_act_kind)V_KIND, x, &p));
+  return x;
+}
+
+/* With `usual` (a constant) the activations are tanh, and sigmoid for the recurrent one. */
+#define ACT(x) (usual ? v_tanh(x) : any_act(s->act, x))
+#define RECURRENT_ACT(x) (usual ? v_sigmoid(x) : any_act(s->recurrent_act, x))
+
+/* One vector of units of one row: `at` is its place among the units, left how many of them there are. */
+typedef struct cell { const float *x, *sums; int64_t row, at, step; int left; } cell;
+
+V_FN vf sum_of_gate(const cn_rnn_call *s, const cell *o, int gate) {
+  vf sum = v_load(o->sums + gate * o->step);
+  if (s->bias) sum += v_load_n(s->bias + gate * s->units + o->at, o->left);
+  return sum;
+}
+V_FN vf input_of_gate(const cn_rnn_call *s, const cell *o, int gate) { return v_load(o->x + gate * s->units + o->at); }
+
+V_FN void gates_of(cn_rnn_kind kind, bool usual, const cn_rnn_call *s, const cell *o) {
+  const int64_t at = o->row * s->pitch + o->at;
+  if (kind == CN_RNN_SIMPLE) {
+    vf y = sum_of_gate(s, o, 0) + input_of_gate(s, o, 0);
+    v_store(s->h_next + at, ACT(y));
+  } else if (kind == CN_RNN_LSTM) {
+    vf i = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+    vf f = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
+    vf g = ACT(sum_of_gate(s, o, 2) + input_of_gate(s, o, 2));
+    vf out = RECURRENT_ACT(sum_of_gate(s, o, 3) + input_of_gate(s, o, 3));
+    vf c = v_fma(f, v_load(s->c + at), i * g);
+    v_store(s->c_next + at, c);
+    v_store(s->h_next + at, out * ACT(c));
+  } else if (kind == CN_RNN_GRU_GATES) {
+    vf z = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+    vf r = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
+    v_store(s->z + at, z);
+    v_store(s->reset + at, r * v_load(s->h + at));
+  } else {
+    vf z, y;
+    if (kind == CN_RNN_GRU) {
+      z = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+      vf r = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
+      y = v_fma(r, sum_of_gate(s, o, 2), input_of_gate(s, o, 2));
+    } else {
+      z = v_load(s->z + at);
+      y = sum_of_gate(s, o, 0) + input_of_gate(s, o, 2);
+    }
+    v_store(s->h_next + at, v_fma(z, v_load(s->h + at), (v_set(1) - z) * ACT(y)));
+  }
+}
+
+#define GATES(name, kind)                                                                                 \
+  static void name(const cn_rnn_call *s, const cell *o) { gates_of(kind, false, s, o); }                  \
+  static void usual_##name(const cn_rnn_call *s, const cell *o) { gates_of(kind, true, s, o); }
+GATES(simple, CN_RNN_SIMPLE)
+GATES(lstm, CN_RNN_LSTM)
+GATES(gru, CN_RNN_GRU)
+GATES(gru_gates, CN_RNN_GRU_GATES)
+GATES(gru_mix, CN_RNN_GRU_MIX)
+
+typedef struct gates { int count; void (*cell[2])(const cn_rnn_call *s, const cell *o); } gates;
+static const gates gates_table[] = {
+  [CN_RNN_SIMPLE] = {1, {simple, usual_simple}}, [CN_RNN_LSTM] = {4, {lstm, usual_lstm}},
+  [CN_RNN_GRU] = {3, {gru, usual_gru}}, [CN_RNN_GRU_GATES] = {2, {gru_gates, usual_gru_gates}},
+  [CN_RNN_GRU_MIX] = {1, {gru_mix, usual_gru_mix}},
+};
+
+/* ---- The table ---- */
+
+static void run(const cn_rnn_call *s, int64_t row, int n, int64_t block0, int64_t block1) {
+  const gates *g = &gates_table[s->kind];
+  const bool usual = s->act->kind == CN_ACT_TANH &&
+                     (s->kind == CN_RNN_SIMPLE || s->recurrent_act->kind == CN_ACT_SIGMOID);
+  _Alignas(64) float sums[ROWS * 4 * BLOCK];
+  rows t = {.k = s->units, .sums = sums};
+  for (int r = 0; r < n; r++) t.a[r] = s->a + (row + r) * s->pitch;
+  for (int64_t b = block0; b < block1; b++) {
+    const int64_t left = s->units - b * BLOCK;
+    const int nv = left > (NV - 1) * CN_LANES ? NV : 1;
+    t.w = s->weights + b * BLOCK * g->count * s->units;
+    sum_of[g->count - 1][n - 1][nv > 1](&t);
+    for (int r = 0; r < n; r++)
+      for (int v = 0; v < nv; v++) {
+        cell o = {.x = s->x + (row + r) * s->x_pitch, .sums = sums + (r * g->count * nv + v) * CN_LANES, .row = row + r,
+                  .at = b * BLOCK + v * CN_LANES, .step = nv * CN_LANES};
+        o.left = left - v * CN_LANES < CN_LANES ? (int)(left - v * CN_LANES) : CN_LANES;
+        g->cell[usual](s, &o);
+      }
+  }
+}
+
+static void pack(float *to, const float *from, int64_t row, int gate_count, int64_t units) {
+  for (int64_t at = 0; at < units; at += BLOCK) {
+    const int64_t left = units - at;
+    const int width = left > (NV - 1) * CN_LANES ? BLOCK : CN_LANES;
+    for (int64_t k = 0; k < units; k++)
+      for (int g = 0; g < gate_count; g++, to += width)
+        for (int i = 0; i < width; i++) to[i] = i < left ? from[k * row + g * units + at + i] : 0;
+  }
+}
+
+const cn_rnn_kernels CN_ISA_NAME(cn_rnn_table) = {
+  .lanes = CN_LANES, .block = BLOCK, .rows = ROWS, .run = run, .pack = pack,
+};
