@@ -3,6 +3,8 @@
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
 CN_KERNELS_DEFINE(cn_binary_kernels, cn_binary)
+CN_KERNELS_DEFINE(cn_reduce_kernels, cn_reduce)
+CN_KERNELS_DEFINE(cn_norm_kernels, cn_norm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)

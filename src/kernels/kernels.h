@@ -55,6 +55,40 @@ typedef struct cn_binary_call {
 typedef struct cn_binary_kernels { void (*run)(cn_binary_kind kind, const cn_binary_call *call); } cn_binary_kernels;
 CN_KERNELS_DECLARE(cn_binary_kernels, cn_binary);
 
+/* ---- Reductions. NaN wins extremes, and there is at least one row of at least one element. ---- */
+typedef struct cn_reduce_kernels {
+  /* to[j] = sum over rows of x[r * pitch + j], or of (x[r * pitch + j] - centers[j])² where there are centers */
+  void (*sum_columns)(const float *x, int64_t pitch, int64_t rows, int64_t n, const float *centers, double *to);
+  void (*extreme_columns)(bool largest, const float *x, int64_t pitch, int64_t rows, int64_t n, float *to);
+  double (*sum_row)(const float *x, int64_t n);
+  double (*sum_squares)(const float *x, int64_t n, float center);
+  float (*extreme_row)(bool largest, const float *x, int64_t n);
+} cn_reduce_kernels;
+CN_KERNELS_DECLARE(cn_reduce_kernels, cn_reduce);
+
+/* ---- Normalisation. y may be x. ---- */
+typedef struct cn_layer_rows { /* contiguous rows of n values: (x - center) / sqrt(variance + epsilon) * gamma + beta */
+  int64_t n;
+  const float *gamma, *beta;   /* or NULL */
+  double epsilon;
+  bool center;                 /* the mean; else 0 */
+  bool squares;                /* the mean of squares in place of the variance */
+} cn_layer_rows;
+typedef struct cn_scaled_rows {  /* rows of n values, in and out elements apart: act(x * scale + shift) */
+  int64_t n, in, out;
+  const float *scale, *shift;
+  const cn_act *act;             /* NULL: linear */
+} cn_scaled_rows;
+typedef struct cn_norm_kernels {
+  void (*layer)(const cn_layer_rows *l, const float *x, float *y, int64_t rows);
+  void (*softmax)(const float *x, float *y, int64_t rows, int64_t n);
+  void (*log_softmax)(const float *x, float *y, int64_t rows, int64_t n);
+  /* Over n values that are `pitch` elements apart, for neighbouring columns. */
+  void (*softmax_columns)(bool logarithm, const float *x, float *y, int64_t n, int64_t pitch, int64_t columns);
+  void (*scale_rows)(const cn_scaled_rows *s, const float *x, float *y, int64_t rows);
+} cn_norm_kernels;
+CN_KERNELS_DECLARE(cn_norm_kernels, cn_norm);
+
 /* ---- Matrix products ----
  * c[m][n] = act(add[m][n] + bias[n] + sum over segments s and k of a[m * lda + offset[s] + k] * b[s * kc + k][n])
  * b is packed: panels of `nr` columns (the last one of fewer, rounded up to a vector), each panel row after row. One

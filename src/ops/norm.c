@@ -23,6 +23,7 @@ typedef struct batch { int64_t channels, row, repeat, in, out; bool together; vo
 /* Kept and normalised dimensions with their steps through the input. */
 typedef struct layer {
   int kept, normed;
+  bool side_by_side;   /* the normalised axes are the last ones */
   int64_t kept_shape[CN_MAX_RANK], kept_stride[CN_MAX_RANK], shape[CN_MAX_RANK], stride[CN_MAX_RANK], count;
 } layer;
 
@@ -168,9 +169,21 @@ static cn_status layer_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+static void neighbours(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const cn_layer_norm_attrs *a = s->attrs;
+  const int64_t n = ((const layer *)s->state)->count;
+  const cn_layer_rows rows = {n, s->n_in > 1 && s->in[1] ? s->in[1]->data : NULL,
+                              s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL, a->epsilon,
+                              a->kind == CN_NORM_STANDARD, a->kind == CN_NORM_RMS};
+  cn_norm()->layer(&rows, (const float *)s->in[0]->data + begin * n, (float *)s->out[0]->data + begin * n, end - begin);
+}
+
 static void layer_run(const cn_step *s) {
   const layer *l = s->state;
-  void (*rows)(void *, int64_t, int64_t) = in_double(s) ? layer_rows_doubles : layer_rows_floats;
+  void (*rows)(void *, int64_t, int64_t) = in_double(s)     ? layer_rows_doubles
+                                           : l->side_by_side ? neighbours
+                                                             : layer_rows_floats;
   if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / l->count, 8192 / l->count + 1, rows, (void *)s);
 }
 
@@ -187,6 +200,8 @@ static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
       l->shape[l->normed] = s->in[0]->shape[i], l->stride[l->normed++] = stride[i], l->count *= s->in[0]->shape[i];
     else l->kept_shape[l->kept] = s->in[0]->shape[i], l->kept_stride[l->kept++] = stride[i];
   }
+  l->side_by_side = true;
+  for (int i = 0; i < l->normed; i++) l->side_by_side &= set[s->in[0]->rank - 1 - i];
   s->run = layer_run;
   s->flops = 8.0 * (double)s->out[0]->size;
   return CORNU_OK;
@@ -203,6 +218,7 @@ static const cn_field layer_fields[] = {
 const cn_op cn_op_layer_norm = {
     .name = "layer_norm",
     .help = "mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)",
+    .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 3,
     .n_out = 1,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "kernels/kernels.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -38,10 +39,11 @@ static cn_status shape(kind k, cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-/* Kept and reduced dimensions with their steps; the last reduced one runs fastest. */
+/* Kept and reduced dimensions with their steps; the last reduced one runs fastest. Neighbours are joined. */
 typedef struct state {
   kind kind;
   int kept, gone;
+  int64_t columns;     /* kept ones that lie side by side; 0: none */
   int64_t kept_shape[CN_MAX_RANK], kept_step[CN_MAX_RANK], shape[CN_MAX_RANK], step[CN_MAX_RANK];
   int64_t count;
 } state;
@@ -112,14 +114,76 @@ static double finish(const state *st, const total *t) {
   }
 }
 
+/* ---- Reductions by kernels: of neighbouring elements, or of columns of neighbouring outputs ---- */
+
+enum { COLUMNS = 64 }; /* at a time; where they are cut depends on the shape alone */
+
+static void put(const cn_step *s, int64_t at, double value) {
+  const state *st = s->state;
+  ((float *)s->out[0]->data)[at] = (float)finish(st, &(total){.value = value});
+}
+
+static void reduce_row(const cn_step *s, const float *x, int64_t at) {
+  const state *st = s->state;
+  const cn_reduce_kernels *k = cn_reduce();
+  if (st->kind == MAX || st->kind == MIN) {
+    ((float *)s->out[0]->data)[at] = k->extreme_row(st->kind == MAX, x, st->count);
+    return;
+  }
+  double sum = k->sum_row(x, st->count);
+  if (st->kind == VAR || st->kind == STD) sum = k->sum_squares(x, st->count, (float)(sum / (double)st->count));
+  put(s, at, sum);
+}
+
+static void reduce_columns(const cn_step *s, const float *x, int64_t pitch, int64_t n, int64_t at) {
+  const state *st = s->state;
+  const cn_reduce_kernels *k = cn_reduce();
+  double sum[COLUMNS];
+  float center[COLUMNS];
+  if (st->kind == MAX || st->kind == MIN) {
+    k->extreme_columns(st->kind == MAX, x, pitch, st->count, n, (float *)s->out[0]->data + at);
+    return;
+  }
+  k->sum_columns(x, pitch, st->count, n, NULL, sum);
+  if (st->kind == VAR || st->kind == STD) {
+    for (int64_t i = 0; i < n; i++) center[i] = (float)(sum[i] / (double)st->count);
+    k->sum_columns(x, pitch, st->count, n, center, sum);
+  }
+  for (int64_t i = 0; i < n; i++) put(s, at + i, sum[i]);
+}
+
+/* Where output `at` begins in the input. */
+static int64_t begin_of(const state *st, int64_t at) {
+  int64_t from = 0;
+  for (int d = st->kept - 1; d >= 0; d--) {
+    from += at % st->kept_shape[d] * st->kept_step[d];
+    at /= st->kept_shape[d];
+  }
+  return from;
+}
+
+static int64_t groups_of(const state *st) {
+  return st->columns ? (st->columns + COLUMNS - 1) / COLUMNS : 1;
+}
+
+static void quick(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const int64_t groups = groups_of(st);
+  for (int64_t i = begin; i < end; i++) {
+    if (!st->columns) {
+      reduce_row(s, (const float *)s->in[0]->data + begin_of(st, i), i);
+      continue;
+    }
+    const int64_t column = i % groups * COLUMNS, at = i / groups * st->columns + column, left = st->columns - column;
+    reduce_columns(s, (const float *)s->in[0]->data + begin_of(st, at), st->step[0], left < COLUMNS ? left : COLUMNS, at);
+  }
+}
+
 static void outputs(const cn_step *s, int64_t first, int64_t width) {
   const state *st = s->state;
   total totals[BLOCK];
-  int64_t from = 0, rest = first, side = st->kept ? st->kept_step[st->kept - 1] : 0;
-  for (int d = st->kept - 1; d >= 0; d--) {
-    from += rest % st->kept_shape[d] * st->kept_step[d];
-    rest /= st->kept_shape[d];
-  }
+  const int64_t from = begin_of(st, first), side = st->kept ? st->kept_step[st->kept - 1] : 0;
   if (st->kind == VAR || st->kind == STD || st->kind == LOGSUMEXP) {
     kind before = st->kind == LOGSUMEXP ? MAX : SUM;
     accumulate(st, before, s->in[0], from, side, width, totals);
@@ -154,6 +218,33 @@ static void run(const cn_step *s) {
   cn_parallel_range(s->out[0]->size, 16384 / (st->count + 1) + 1, range, (void *)s);
 }
 
+static void run_quick(const cn_step *s) {
+  const state *st = s->state;
+  const int64_t tasks = st->columns ? s->out[0]->size / st->columns * groups_of(st) : s->out[0]->size;
+  const int64_t work = st->count * (st->columns < COLUMNS ? st->columns + 1 : COLUMNS);
+  cn_parallel_range(tasks, 32768 / work + 1, quick, (void *)s);
+}
+
+/* One reduced dimension is left, and either its elements or those of the last kept one lie side by side. */
+static bool is_quick(const cn_step *s, const state *st) {
+  static const bool kinds[] = {[SUM] = true, [MEAN] = true, [MAX] = true, [MIN] = true, [VAR] = true, [STD] = true};
+  if (s->in[0]->dtype != CORNU_FLOAT32 || st->kind >= CN_COUNT(kinds) || !kinds[st->kind] || st->gone != 1 ||
+      st->count == 0 || s->out[0]->size == 0)
+    return false;
+  return st->step[0] == 1 || (st->kept && st->kept_step[st->kept - 1] == 1);
+}
+
+/* Adds a dimension behind n others, as part of the last where its elements follow that one's. */
+static void add_dimension(int *n, int64_t *shape, int64_t *step, int64_t size, int64_t by) {
+  if (*n && step[*n - 1] == size * by) {
+    shape[*n - 1] *= size;
+    step[*n - 1] = by;
+    return;
+  }
+  shape[*n] = size;
+  step[(*n)++] = by;
+}
+
 static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   bool set[CN_MAX_RANK];
@@ -164,10 +255,16 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
   *st = (state){.kind = k, .count = 1};
   for (int i = 0; i < s->in[0]->rank; i++) {
     int64_t n = s->in[0]->shape[i];
-    if (set[i]) st->shape[st->gone] = n, st->step[st->gone++] = step[i], st->count *= n;
-    else st->kept_shape[st->kept] = n, st->kept_step[st->kept++] = step[i];
+    if (n == 1) continue;
+    if (set[i]) st->count *= n, add_dimension(&st->gone, st->shape, st->step, n, step[i]);
+    else add_dimension(&st->kept, st->kept_shape, st->kept_step, n, step[i]);
   }
-  s->run = run;
+  if (is_quick(s, st)) {
+    st->columns = st->step[0] == 1 ? 0 : st->kept_shape[st->kept - 1];
+    s->run = run_quick;
+  } else {
+    s->run = run;
+  }
   s->flops = (double)s->in[0]->size;
   return CORNU_OK;
 }

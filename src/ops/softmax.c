@@ -20,23 +20,6 @@ static cn_status shape(cn_typing *t, cn_error *e) {
 typedef enum kind { SOFTMAX, LOG_SOFTMAX, SPARSEMAX } kind;
 typedef struct state { int64_t n, inner; kind kind; } state;
 
-static void row_floats(const state *st, const float *x, float *y) {
-  float largest = -INFINITY;
-  for (int64_t i = 0; i < st->n; i++) largest = x[i] > largest || isnan(x[i]) ? x[i] : largest;
-  for (int64_t i = 0; i < st->n; i++) y[i] = x[i] - largest;
-  double sum = 0;
-  if (st->kind == LOG_SOFTMAX) {
-    for (int64_t i = 0; i < st->n; i++) sum += exp((double)y[i]);
-    float shift = (float)log(sum);
-    for (int64_t i = 0; i < st->n; i++) y[i] -= shift;
-    return;
-  }
-  cn_act_math()->exp(y, y, st->n);
-  for (int64_t i = 0; i < st->n; i++) sum += y[i];
-  float scale = (float)(1 / sum);
-  for (int64_t i = 0; i < st->n; i++) y[i] *= scale;
-}
-
 static double get(const cn_operand *o, int64_t i) {
   return o->dtype == CORNU_FLOAT32 ? ((const float *)o->data)[i] : ((const double *)o->data)[i];
 }
@@ -103,15 +86,42 @@ static void rows(void *context, int64_t begin, int64_t end) {
   for (int64_t r = begin; r < end; r++) {
     int64_t at = r / st->inner * st->n * st->inner + r % st->inner;
     if (st->kind == SPARSEMAX) sparse(st, s->in[0], s->out[0], at);
-    else if (st->inner == 1 && s->in[0]->dtype == CORNU_FLOAT32)
-      row_floats(st, (const float *)s->in[0]->data + at, (float *)s->out[0]->data + at);
     else strided(st, s->in[0], s->out[0], at);
+  }
+}
+
+static void neighbours(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const float *x = (const float *)s->in[0]->data + begin * st->n;
+  float *y = (float *)s->out[0]->data + begin * st->n;
+  if (st->kind == SOFTMAX) cn_norm()->softmax(x, y, end - begin, st->n);
+  else cn_norm()->log_softmax(x, y, end - begin, st->n);
+}
+
+enum { COLUMNS = 64 };
+
+/* Groups of columns, several for each outer index. */
+static void columns(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const int64_t groups = (st->inner + COLUMNS - 1) / COLUMNS;
+  for (int64_t i = begin; i < end; i++) {
+    const int64_t column = i % groups * COLUMNS, at = i / groups * st->n * st->inner + column, left = st->inner - column;
+    cn_norm()->softmax_columns(st->kind == LOG_SOFTMAX, (const float *)s->in[0]->data + at,
+                               (float *)s->out[0]->data + at, st->n, st->inner, left < COLUMNS ? left : COLUMNS);
   }
 }
 
 static void run(const cn_step *s) {
   const state *st = s->state;
-  if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / st->n, 4096 / st->n + 1, rows, (void *)s);
+  if (s->out[0]->size == 0) return;
+  const int64_t rows_total = s->out[0]->size / st->n, grain = 4096 / st->n + 1;
+  if (st->kind == SPARSEMAX || s->in[0]->dtype != CORNU_FLOAT32) cn_parallel_range(rows_total, grain, rows, (void *)s);
+  else if (st->inner == 1) cn_parallel_range(rows_total, grain, neighbours, (void *)s);
+  else
+    cn_parallel_range(rows_total / st->inner * ((st->inner + COLUMNS - 1) / COLUMNS), grain / COLUMNS + 1, columns,
+                      (void *)s);
 }
 
 static cn_status plan_kind(struct cn_planner *p, cn_step *s, kind what, cn_error *e) {
@@ -138,6 +148,7 @@ static const cn_field fields[] = {
 const cn_op cn_op_softmax = {
     .name = "softmax",
     .help = "exp(x) / sum(exp(x)) along an axis\n(…) -> (…)",
+    .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -149,6 +160,7 @@ const cn_op cn_op_softmax = {
 const cn_op cn_op_log_softmax = {
     .name = "log_softmax",
     .help = "x - log(sum(exp(x))) along an axis\n(…) -> (…)",
+    .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -160,6 +172,7 @@ const cn_op cn_op_log_softmax = {
 const cn_op cn_op_sparsemax = {
     .name = "sparsemax",
     .help = "x less a threshold along an axis, 0 below it: Keras 3's sparsemax\n(…) -> (…)",
+    .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
