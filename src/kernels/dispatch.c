@@ -15,9 +15,9 @@ void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n) { cn_a
 
 const cn_gemm_kernels *cn_gemm_of(size_t item) { return item == sizeof(double) ? cn_gemm_double() : cn_gemm(); }
 
-int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m) { return (m + k->mr - 1) / k->mr; }
+int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m) { return m <= k->mr ? 1 : (m + k->mr - 1) / k->mr; }
 
-int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n) { return (n + k->nr - 1) / k->nr; }
+int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n) { return (n + k->nr - 1) >> __builtin_ctz((unsigned)k->nr); }
 
 size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n) {
   int64_t columns = (n + k->lanes - 1) / k->lanes * k->lanes;

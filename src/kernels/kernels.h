@@ -107,6 +107,8 @@ typedef struct cn_gemm_call {
   const int64_t *offset; /* segments of them; NULL: one segment at 0 */
   int64_t segments, kc;  /* segments 0: the sum is empty */
   const void *b;         /* packed */
+  const void *ahead;     /* NULL, or bytes of b that the next call needs: they may be loaded into the cache meanwhile */
+  int64_t ahead_bytes;
   void *c;
   int64_t ldc;
   int64_t m, n;
@@ -115,7 +117,7 @@ typedef struct cn_gemm_call {
 
 typedef struct cn_gemm_kernels {
   size_t item;           /* bytes of an element */
-  int mr, nr, lanes;
+  int mr, nr, lanes;     /* nr is a power of two */
   /* Rows of tiles [tile0, tile1) of cn_gemm_tiles(m), columns of panels [panel0, panel1): tile by tile, so these panels
    * should fit into the second-level cache. */
   void (*run)(const cn_gemm_call *call, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1);

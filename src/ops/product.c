@@ -10,7 +10,9 @@
 #include "base/text.h"
 
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
-#define GROUP_BYTES (704 << 10)   /* panels that are used together should stay in the second-level cache */
+#define GROUP_BYTES (448 << 10)   /* panels that are used together, and the next ones, should fit into the second-level cache */
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static const void *scale_of(const cn_pack *w, const cn_pack_part *part) {
   return w->scale ? cn_nth(w->scale, (part - w->part) * w->n, w->kernels->item) : NULL;
@@ -144,14 +146,14 @@ void cn_grid_fold(cn_grid *g) {
 typedef struct grid_job {
   const cn_gemm_kernels *kernels;
   const cn_grid *grid;
-  int64_t tiles, units, panels;       /* of one row of the grid; tiles of all rows; of one group */
+  int64_t rows, tiles, units, panels; /* of the grid; of one row of it; tiles of all rows; of one group */
   int64_t unit_chunks, panel_chunks;
 } grid_job;
 
 /* The call of one row of the grid. */
 static cn_gemm_call row_call(const cn_grid *g, size_t item, int64_t row) {
   cn_gemm_call call = g->call;
-  for (int i = 2; i >= 0; i--) {
+  for (int i = 2; i >= 0 && row > 0; i--) {
     int64_t at = row % g->outer[i];
     row /= g->outer[i];
     call.a = cn_nth(call.a, at * g->a_step[i], item);
@@ -166,13 +168,19 @@ static cn_gemm_call row_call(const cn_grid *g, size_t item, int64_t row) {
   return call;
 }
 
-static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t panel0, int64_t panel1) {
+/* Panels [panel0, panel1) of tiles [begin, end); panels up to `last` come next and are loaded meanwhile. */
+static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t panel0, int64_t panel1, int64_t last) {
+  const int64_t k = j->grid->call.segments * j->grid->call.kc;
+  const int64_t panel = k * j->kernels->nr * (int64_t)j->kernels->item;
+  int64_t ahead = panel1 * panel;
   while (begin < end) {
-    int64_t first = begin % j->tiles, last = first + (end - begin);
-    if (last > j->tiles) last = j->tiles;
+    int64_t first = begin % j->tiles, tiles = least(j->tiles - first, end - begin);
     cn_gemm_call call = row_call(j->grid, j->kernels->item, begin / j->tiles);
-    j->kernels->run(&call, first, last, panel0, panel1);
-    begin += last - first;
+    call.ahead = (const char *)call.b + ahead;
+    call.ahead_bytes = last * panel - ahead;
+    j->kernels->run(&call, first, first + tiles, panel0, panel1);
+    ahead += tiles * (panel1 - panel0) * k * 64;
+    begin += tiles;
   }
 }
 
@@ -184,28 +192,44 @@ static void run_chunk(void *context, int i) {
   int64_t bytes = j->grid->call.segments * j->grid->call.kc * j->kernels->nr * (int64_t)j->kernels->item;
   int64_t group = GROUP_BYTES / (bytes + 1);
   if (group < 1) group = 1;
-  for (; panel0 < panel1; panel0 += group)
-    run_units(j, begin, end, panel0, panel0 + group < panel1 ? panel0 + group : panel1);
+  for (int64_t next; panel0 < panel1; panel0 = next) {
+    next = least(panel0 + group, panel1);
+    run_units(j, begin, end, panel0, next, least(next + group, panel1));
+  }
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+/* How much of the threads' time is work when they share out `items` of the same size. */
+static double balance(int64_t items, int threads) {
+  int64_t turns = (items + threads - 1) / threads;
+  return (double)items / (double)(turns * threads);
+}
+
+/* Each thread reads all of one side: the larger side is shared out, unless that leaves threads idle. */
+static void share_out(grid_job *j, int threads, int64_t chunks) {
+  bool columns = j->grid->call.n >= j->rows * j->grid->call.m;
+  double by_units = balance(j->units, threads), by_panels = balance(j->panels, threads);
+  if (columns ? by_panels < 0.9 * by_units : by_units < 0.9 * by_panels) columns = !columns;
+  if (columns) j->panel_chunks = least(j->panels, chunks);
+  else j->unit_chunks = least(j->units, chunks);
+  if (j->unit_chunks * j->panel_chunks >= threads) return;
+  if (columns) j->unit_chunks = least(j->units, threads);
+  else j->panel_chunks = least(j->panels, threads);
+}
 
 void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g) {
   const cn_gemm_call *c = &g->call;
-  int64_t rows = g->groups * g->outer[0] * g->outer[1] * g->outer[2];
+  const int64_t rows = g->groups * g->outer[0] * g->outer[1] * g->outer[2];
   if (rows <= 0 || c->m <= 0 || c->n <= 0) return;
-  grid_job j = {.kernels = kernels, .grid = g, .tiles = cn_gemm_tiles(kernels, c->m),
-                .panels = cn_gemm_panels(kernels, c->n), .unit_chunks = 1, .panel_chunks = 1};
-  j.units = rows * j.tiles;
-  int threads = cn_threads();
-  double work = (double)rows * (double)c->m * (double)c->n * (double)(c->segments * c->kc + 1);
-  if (threads > 1 && work > SMALL) {
-    int64_t chunks = least(4 * threads, (int64_t)(work / SMALL) + 1);
-    /* each thread reads all of one side: share out the larger one */
-    if (j.panels >= threads && (c->n >= rows * c->m || j.units < 2 * threads)) j.panel_chunks = least(j.panels, chunks);
-    else j.unit_chunks = least(j.units, chunks);
-    if (j.unit_chunks < threads && j.panel_chunks == 1) j.panel_chunks = least(j.panels, threads);
+  const double work = (double)(rows * c->m) * (double)c->n * (double)(c->segments * c->kc + 1);
+  const int64_t tiles = cn_gemm_tiles(kernels, c->m), panels = cn_gemm_panels(kernels, c->n);
+  if (rows == 1 && work <= SMALL) {
+    kernels->run(c, 0, tiles, 0, panels);
+    return;
   }
+  grid_job j = {.kernels = kernels, .grid = g, .rows = rows, .tiles = tiles, .units = rows * tiles, .panels = panels,
+                .unit_chunks = 1, .panel_chunks = 1};
+  const int threads = work > SMALL ? cn_threads() : 1;
+  if (threads > 1) share_out(&j, threads, least(4 * threads, (int64_t)(work / SMALL) + 1));
   int tasks = (int)(j.unit_chunks * j.panel_chunks);
   if (tasks == 1) run_chunk(&j, 0);
   else cn_parallel(tasks, run_chunk, &j);

@@ -6,42 +6,105 @@
 
 #if defined(CN_ISA_avx512)
 #define MR 14 /* 28 accumulators, 2 of b, 1 of a */
+#define PAIR_MR 6 /* up to so many rows two panels fit */
+#define KU_1 4
+#define KU_2 2
 #define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #elif defined(CN_ISA_avx2)
 #define MR 6 /* 12 accumulators, 2 of b, 1 of a */
+#define PAIR_MR 2
+#define KU_1 2
+#define KU_2 1
 #define EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #else
 #define MR 4
+#define PAIR_MR 2
+#define KU_1 2
+#define KU_2 1
 #define EACH_MR(X) X(1) X(2) X(3) X(4)
 #endif
 #define NR (2 * CN_LANES)
 
-
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 /* Keeps the compiler from deriving one base pointer from another: five bases with offsets 0, 1 and 2 pitches fit into
  * the addressing modes, fourteen pointers would not fit into the registers. */
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second level */
+#define LINE 64
 #define LAUNDER(p) __asm__("" : "+r"(p))
+
+/* What is the same for all tiles of a call. */
+typedef struct job {
+  const cn_gemm_call *call;
+  const cn_act *act;      /* not linear and no clamp; NULL: none */
+  bool clamp;             /* min(high, max(0, x)) */
+  float high;
+  const char *ahead, *ahead_end; /* of b, what to load into the second-level cache meanwhile … */
+  const char *next;              /* … and of a, the next tile; NULL: none */
+} job;
 
 typedef struct tile {
   const float *a, *b, *bias, *add;
   float *c;
-  int n; /* columns in use, at most the panel's width */
+  int64_t n;              /* columns in use, at most the panels' width */
+  const char *soon[2];    /* a line for each k to load into the second-level cache meanwhile */
 } tile;
 
 V_FN float at(const char *const *p, int m, int64_t pitch) { return *(const float *)(p[m / 3] + (m % 3) * pitch); }
 
-/* One tile of mr rows and nv vectors; ku interleaved sums hide the latency of few accumulators. All three constant. */
-V_FN void multiply(int mr, int nv, int ku, const cn_gemm_call *g, const tile *t) {
-  vf acc[MR * 2], part[8];
-  const int bases = (mr + 2) / 3, parts = ku > 1 ? (ku - 1) * mr * nv : 0;
-  UNROLL for (int i = 0; i < mr * nv; i++) acc[i] = v_zero();
-  UNROLL for (int i = 0; i < parts; i++) part[i] = v_zero();
-  const int64_t pitch = g->lda * 4;
+/* Bias, residual and clamp on the sums, which are stored. */
+V_FN void finish(int mr, int nv, const job *j, const tile *t, vf *acc) {
+  const cn_gemm_call *g = j->call;
+  UNROLL for (int v = 0; v < nv; v++) {
+    const int64_t left = t->n - v * CN_LANES;
+    const int used = left >= CN_LANES ? CN_LANES : (int)left;
+    if (left <= 0) break;
+    if (t->bias) {
+      const vf bias = used == CN_LANES ? v_load(t->bias + v * CN_LANES) : v_load_n(t->bias + v * CN_LANES, used);
+      UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] += bias;
+    }
+    if (t->add) {
+      const float *add = t->add + v * CN_LANES;
+      UNROLL for (int m = 0; m < mr; m++, add += g->epilogue.add_pitch)
+        acc[m * nv + v] += used == CN_LANES ? v_load(add) : v_load_n(add, used);
+    }
+    if (j->clamp) {
+      const vf zero = v_zero(), high = v_set(j->high);
+      UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] = v_min(high, v_max(zero, acc[m * nv + v]));
+    }
+    float *c = t->c + v * CN_LANES;
+    if (used == CN_LANES) {
+      UNROLL for (int m = 0; m < mr; m++, c += g->ldc) v_store(c, acc[m * nv + v]);
+    } else {
+      UNROLL for (int m = 0; m < mr; m++, c += g->ldc) v_store_n(c, acc[m * nv + v], used);
+    }
+  }
+}
+
+/* One k: nv vectors of b times mr elements of a, which p then leaves behind. */
+V_FN void step(int mr, int nv, const char **p, int64_t pitch, const float *b, int64_t panel, vf *acc) {
+  vf y[4];
+  UNROLL for (int v = 0; v < nv; v++) y[v] = v_load(b + v / 2 * panel + v % 2 * CN_LANES);
+  UNROLL for (int m = 0; m < mr; m++) {
+    vf x = v_set(at((const char *const *)p, m, pitch));
+    UNROLL for (int v = 0; v < nv; v++) acc[m * nv + v] = v_fma(x, y[v], acc[m * nv + v]);
+  }
+  UNROLL for (int i = 0; i < (mr + 2) / 3; i++) p[i] += 4;
+}
+
+/* One tile of mr rows and nv vectors, two of them a panel; ku interleaved sums hide the latency of few accumulators.
+ * All three constant. The order of a sum depends on mr alone. */
+V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
+  const cn_gemm_call *g = j->call;
+  const int bases = (mr + 2) / 3, sums = mr * nv, width = nv > 2 ? 2 : nv;
+  vf acc[2 * MR];
+  UNROLL for (int i = 0; i < sums * ku; i++) acc[i] = v_zero();
+  const int64_t pitch = g->lda * 4, panel = g->segments * g->kc * NR;
   const float *b = t->b;
+  const char *soon0 = t->soon[0], *soon1 = t->soon[1];
   for (int64_t s = 0; s < g->segments; s++) {
     const char *p[5];
     UNROLL for (int i = 0; i < bases; i++) {
@@ -49,84 +112,75 @@ V_FN void multiply(int mr, int nv, int ku, const cn_gemm_call *g, const tile *t)
       LAUNDER(p[i]);
     }
     int64_t k = g->kc;
-    for (; ku > 1 && k >= ku; k -= ku) {
+    for (; k >= ku; k -= ku, b += ku * width * CN_LANES)
       UNROLL for (int u = 0; u < ku; u++) {
-        UNROLL for (int v = 0; v < nv; v++) {
-          vf y = v_load(b + (u * nv + v) * CN_LANES);
-          UNROLL for (int m = 0; m < mr; m++) {
-            vf *to = u == 0 ? &acc[m * nv + v] : &part[((u - 1) * mr + m) * nv + v];
-            *to = v_fma(v_set(at(p, m, pitch)), y, *to);
-          }
-        }
-        UNROLL for (int i = 0; i < bases; i++) p[i] += 4;
+        step(mr, nv, p, pitch, b + u * width * CN_LANES, panel, &acc[u * sums]);
+        if (nv > 2) continue;
+        PREFETCH(soon0), PREFETCH(soon1);
+        soon0 += LINE, soon1 += LINE;
       }
-      b += ku * nv * CN_LANES;
-    }
-    for (; k > 0; k--) {
-      vf y[2];
-      UNROLL for (int v = 0; v < nv; v++) y[v] = v_load(b + v * CN_LANES);
-      UNROLL for (int m = 0; m < mr; m++) {
-        vf x = v_set(at(p, m, pitch));
-        UNROLL for (int v = 0; v < nv; v++) acc[m * nv + v] = v_fma(x, y[v], acc[m * nv + v]);
-      }
-      UNROLL for (int i = 0; i < bases; i++) p[i] += 4;
-      b += nv * CN_LANES;
-    }
+    for (; ku > 1 && k > 0; k--, b += width * CN_LANES) step(mr, nv, p, pitch, b, panel, acc);
   }
-  UNROLL for (int i = 0; i < parts; i++) acc[i % (mr * nv)] += part[i];
-  UNROLL for (int v = 0; v < nv; v++) {
-    int left = t->n - v * CN_LANES;
-    if (t->bias && left > 0) {
-      vf bias = left >= CN_LANES ? v_load(t->bias + v * CN_LANES) : v_load_n(t->bias + v * CN_LANES, left);
-      UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] += bias;
-    }
-    if (t->add && left > 0) {
-      const float *add = t->add + v * CN_LANES;
-      UNROLL for (int m = 0; m < mr; m++, add += g->epilogue.add_pitch)
-        acc[m * nv + v] += left >= CN_LANES ? v_load(add) : v_load_n(add, left);
-    }
-    if (left >= CN_LANES) {
-      UNROLL for (int m = 0; m < mr; m++) v_store(t->c + m * g->ldc + v * CN_LANES, acc[m * nv + v]);
-    } else if (left > 0) {
-      UNROLL for (int m = 0; m < mr; m++) v_store_n(t->c + m * g->ldc + v * CN_LANES, acc[m * nv + v], left);
-    }
-  }
+  UNROLL for (int i = sums; i < sums * ku; i++) acc[i % sums] += acc[i];
+  finish(mr, nv, j, t, acc);
 }
-
-#define KU(mr) ((mr) == 1 ? 4 : (mr) == 2 ? 2 : 1)
-#define DEFINE(mr)                                                                                             \
-  static void multiply_##mr##_1(const cn_gemm_call *g, const tile *t) { multiply(mr, 1, KU(mr), g, t); }      \
-  static void multiply_##mr##_2(const cn_gemm_call *g, const tile *t) { multiply(mr, 2, KU(mr), g, t); }
-EACH_MR(DEFINE)
-#define ENTRY(mr) {multiply_##mr##_1, multiply_##mr##_2},
-static void (*const multiply_of[MR][2])(const cn_gemm_call *g, const tile *t) = {EACH_MR(ENTRY)};
 
 /* The activation on a tile that was just stored. */
 static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int64_t n) {
   const vact p = v_act_parameters(act);
-  if (cn_act_is_clamp(act)) {
-    const vf zero = v_zero();
-    for (int64_t m = 0; m < rows; m++, c += ldc) V_FOR(n, V_PUT(c, v_min(p.b, v_max(zero, V_AT(c)))));
-    return;
-  }
   V_ACT_SWITCH(act->kind, for (int64_t m = 0; m < rows; m++, c += ldc)
     V_FOR(n, V_PUT(c, v_act_one((cn_act_kind)V_KIND, V_AT(c), &p))));
 }
 
-static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1) {
-  const int64_t tiles = (g->m + MR - 1) / MR, k = g->segments * g->kc;
-  const cn_act *act = g->epilogue.act && g->epilogue.act->kind != CN_ACT_LINEAR ? g->epilogue.act : NULL;
+/* Panels [panel0, panel1) of mr rows from `row` on. Few rows take two panels at a time. */
+V_FN void multiply_row(int mr, job *j, int64_t row, int64_t panel0, int64_t panel1) {
+  const cn_gemm_call *g = j->call;
+  const int64_t k = g->segments * g->kc, pitch = g->epilogue.add_pitch;
   const float *bias = g->epilogue.bias, *add = g->epilogue.add;
+  const int ku = mr == 1 ? KU_1 : mr == 2 ? KU_2 : 1;
+  tile t = {.a = (const float *)g->a + row * g->lda};
+  for (int64_t p = panel0, taken; p < panel1; p += taken) {
+    const int64_t at = p * NR, left = g->n - at;
+    taken = mr <= PAIR_MR && p + 2 <= panel1 && left > NR + CN_LANES ? 2 : 1;
+    t.b = (const float *)g->b + at * k;
+    t.c = (float *)g->c + row * g->ldc + at;
+    t.bias = bias ? bias + at : NULL;
+    t.add = add ? add + row * pitch + at : NULL;
+    t.n = left < taken * NR ? left : taken * NR;
+    t.soon[0] = j->ahead < j->ahead_end ? j->ahead : (const char *)t.b;
+    t.soon[1] = j->next ? j->next : (const char *)t.a;
+    j->ahead += k * LINE;
+    j->next = NULL;
+    if (taken == 2) multiply(mr, 4, ku, j, &t);
+    else if (left > CN_LANES) multiply(mr, 2, ku, j, &t);
+    else multiply(mr, 1, ku, j, &t);
+    if (j->act) activate(j->act, t.c, g->ldc, mr, t.n);
+  }
+}
+
+#define DEFINE(mr)                                                                                  \
+  static void multiply_row_##mr(job *j, int64_t row, int64_t panel0, int64_t panel1) { \
+    multiply_row(mr, j, row, panel0, panel1);                                                       \
+  }
+EACH_MR(DEFINE)
+#define ENTRY(mr) multiply_row_##mr,
+static void (*const row_of[])(job *j, int64_t row, int64_t panel0, int64_t panel1) = {EACH_MR(ENTRY)};
+
+static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t panel0, int64_t panel1) {
+  const cn_act *act = g->epilogue.act && g->epilogue.act->kind != CN_ACT_LINEAR ? g->epilogue.act : NULL;
+  job j = {.call = g, .clamp = act && cn_act_is_clamp(act), .ahead = g->ahead};
+  j.ahead_end = j.ahead ? j.ahead + g->ahead_bytes : NULL;
+  if (j.clamp) j.high = (float)act->b;
+  else j.act = act;
+  if (g->m <= MR) {
+    row_of[g->m - 1](&j, 0, panel0, panel1);
+    return;
+  }
+  const int64_t tiles = (g->m + MR - 1) / MR;
   for (int64_t i = tile0; i < tile1; i++) {
-    int64_t row = i * g->m / tiles, rows = (i + 1) * g->m / tiles - row;
-    for (int64_t p = panel0; p < panel1; p++) {
-      int64_t n = g->n - p * NR;
-      tile t = {.a = (const float *)g->a + row * g->lda, .b = (const float *)g->b + p * NR * k,
-                .c = (float *)g->c + row * g->ldc + p * NR, .bias = bias ? bias + p * NR : NULL,
-                .add = add ? add + row * g->epilogue.add_pitch + p * NR : NULL, .n = n < NR ? (int)n : NR};
-      multiply_of[rows - 1][n > CN_LANES](g, &t);
-      if (act) activate(act, t.c, g->ldc, rows, t.n);
-    }
+    const int64_t row = i * g->m / tiles, next = (i + 1) * g->m / tiles;
+    j.next = i + 1 < tile1 ? (const char *)((const float *)g->a + next * g->lda) : NULL;
+    row_of[next - row - 1](&j, row, panel0, panel1);
   }
 }
 
