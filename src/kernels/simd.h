@@ -186,22 +186,69 @@ V_FN vi v_set_int(int32_t x) {
 #endif
 }
 
+/* ---- Between lanes ---- */
+
+V_FN __m128 v_pairs_(__m128 a, __m128 b, bool max) { return max ? _mm_max_ps(a, b) : _mm_add_ps(a, b); }
+V_FN float v_fold_(vf a, bool max) {
+#if defined(CN_ISA_avx512)
+  __m256 low = _mm512_castps512_ps256(a), high = _mm512_extractf32x8_ps(a, 1);
+  __m256 half = max ? _mm256_max_ps(low, high) : _mm256_add_ps(low, high);
+#elif defined(CN_ISA_avx2)
+  __m256 half = a;
+#endif
+#if CN_LANES > 4
+  __m128 four = v_pairs_(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1), max);
+#else
+  __m128 four = a;
+#endif
+  four = v_pairs_(four, _mm_movehl_ps(four, four), max);
+  return _mm_cvtss_f32(v_pairs_(four, _mm_shuffle_ps(four, four, 1), max));
+}
+
 /* Over the lanes, always in the same order (pairs half a vector apart). */
-V_FN float v_sum(vf a) {
-  float t[CN_LANES];
-  v_store(t, a);
-  for (int w = CN_LANES / 2; w > 0; w /= 2)
-    for (int i = 0; i < w; i++) t[i] += t[i + w];
-  return t[0];
-}
-V_FN float v_max_lane(vf a) { /* NaN when a lane is NaN */
-  float t[CN_LANES];
-  v_store(t, a);
-  float m = t[0];
-  for (int i = 1; i < CN_LANES; i++) m = m != m || t[i] < m ? m : t[i];
-  return m;
-}
+V_FN float v_sum(vf a) { return v_fold_(a, false); }
+V_FN float v_largest(vf a) { return v_fold_(a, true); } /* of a without NaN */
+V_FN float v_max_lane(vf a) { return v_any(v_isnan(a)) ? __builtin_nanf("") : v_largest(a); } /* NaN when a lane is */
 V_FN float v_min_lane(vf a) { return -v_max_lane(-a); }
+
+/* Four floats from each of CN_LANES / 4 places, `pitch` elements apart. */
+V_FN vf v_load_fours(const float *p, int64_t pitch) {
+#if defined(CN_ISA_avx512)
+  __m512 a = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), _mm_loadu_ps(p + pitch), 1);
+  a = _mm512_insertf32x4(a, _mm_loadu_ps(p + 2 * pitch), 2);
+  return _mm512_insertf32x4(a, _mm_loadu_ps(p + 3 * pitch), 3);
+#elif defined(CN_ISA_avx2)
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + pitch), 1);
+#else
+  (void)pitch;
+  return v_load(p);
+#endif
+}
+
+#if defined(CN_ISA_avx512)
+#define V_UNPACK_(half, type, a, b) _mm512_unpack##half##_##type(a, b)
+#define V_DOUBLES_(a) _mm512_castps_pd(a)
+#define V_FLOATS_(a) _mm512_castpd_ps(a)
+#elif defined(CN_ISA_avx2)
+#define V_UNPACK_(half, type, a, b) _mm256_unpack##half##_##type(a, b)
+#define V_DOUBLES_(a) _mm256_castps_pd(a)
+#define V_FLOATS_(a) _mm256_castpd_ps(a)
+#else
+#define V_UNPACK_(half, type, a, b) _mm_unpack##half##_##type(a, b)
+#define V_DOUBLES_(a) _mm_castps_pd(a)
+#define V_FLOATS_(a) _mm_castpd_ps(a)
+#endif
+#define V_PAIRS_(half, a, b) V_FLOATS_(V_UNPACK_(half, pd, V_DOUBLES_(a), V_DOUBLES_(b)))
+
+/* Each four lanes of r[0] … r[3] are a matrix of 4 by 4, which is transposed. */
+V_FN void v_transpose_fours(vf *r) {
+  vf a = V_UNPACK_(lo, ps, r[0], r[1]), b = V_UNPACK_(hi, ps, r[0], r[1]);
+  vf c = V_UNPACK_(lo, ps, r[2], r[3]), d = V_UNPACK_(hi, ps, r[2], r[3]);
+  r[0] = V_PAIRS_(lo, a, c);
+  r[1] = V_PAIRS_(hi, a, c);
+  r[2] = V_PAIRS_(lo, b, d);
+  r[3] = V_PAIRS_(hi, b, d);
+}
 
 /* V_FOR(n, statements) runs the statements on each vector of n floats: i is the first index, left the number of lanes
  * in use (CN_LANES but at the end). V_AT loads, V_PUT stores; both choose the plain or the masked form:

@@ -107,7 +107,8 @@ static cn_edge flat_product(cn_trace *t, const form *f, cn_edge a, cn_edge b, cn
   return f->columns == 1 ? y : split(t, y, f->rows, &a_type, 0, &b_type, f->columns, f->summed);
 }
 
-cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b_axes, cn_edge b, const char *out_axes) {
+cn_edge cn_emit_einsum(cn_trace *t, const char *a_axes, cn_edge a, const char *b_axes, cn_edge b,
+                       const char *out_axes) {
   if (!check(t, a_axes, a) || !check(t, b_axes, b)) return CN_NO_EDGE;
   const form f = classify(a_axes, b_axes, out_axes);
   int batch = f.batch, rows = f.rows, summed = f.summed, columns = f.columns;

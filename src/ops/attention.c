@@ -22,7 +22,8 @@ static cn_status shape(cn_typing *t, cn_error *e) {
                    cornu_dtype_name(v->dtype));
   const int64_t *a = q->shape, *b = k->shape, *c = v->shape;
   bool fits = cn_dims_agree(a[0], b[0]) && cn_dims_agree(a[0], c[0]) && cn_dims_agree(b[1], c[1]) &&
-              cn_dims_agree(b[2], c[2]) && cn_dims_agree(a[3], b[3]) && (a[2] < 0 || b[2] < 0 || (b[2] && a[2] % b[2] == 0));
+              cn_dims_agree(b[2], c[2]) && cn_dims_agree(a[3], b[3]) &&
+              (a[2] < 0 || b[2] < 0 || (b[2] > 0 && a[2] % b[2] == 0));
   if (!fits)
     return cn_fail(e, CORNU_ERR_SHAPE, "attention: query %s, key %s and value %s do not fit: (batch, queries, heads, "
                    "dim), (batch, keys, groups, dim) and (batch, keys, groups, value dim), heads a multiple of groups",
@@ -108,7 +109,8 @@ static int64_t to_key(const cn_step *s, int64_t i) {
 static block block_of(const cn_step *s, int64_t unit) {
   const state *st = s->state;
   int64_t head = unit / st->blocks, at = unit % st->blocks;
-  block b = {.batch = head / st->heads, .head = head % st->heads, .first = at * st->queries / st->blocks, .end = st->keys};
+  block b = {.batch = head / st->heads, .head = head % st->heads, .first = at * st->queries / st->blocks,
+             .end = st->keys};
   b.rows = (at + 1) * st->queries / st->blocks - b.first;
   b.group = b.batch * st->groups + b.head / (st->heads / st->groups);
   int64_t last = b.first + b.rows - 1;
@@ -124,7 +126,8 @@ static void make_scores(const cn_step *s, const block *b, void *scores) {
   const int64_t pitch = st->heads * st->dim, nr = st->gemm->nr;
   int64_t from = (b->batch * st->queries + b->first) * pitch + b->head * st->dim;
   cn_gemm_call call = {.a = cn_nth(s->in[QUERY]->data, from, st->gemm->item), .lda = pitch, .segments = 1,
-                       .kc = st->dim, .b = keys_at(s, b->group), .c = scores, .ldc = st->keys, .m = b->rows, .n = b->end};
+                       .kc = st->dim, .b = keys_at(s, b->group), .c = scores, .ldc = st->keys, .m = b->rows,
+                       .n = b->end};
   int64_t group = most(1, SCORES_BYTES / (nr * (st->dim + 1) * (int64_t)st->gemm->item));
   int64_t tiles = cn_gemm_tiles(st->gemm, b->rows), panels = cn_gemm_panels(st->gemm, b->end);
   for (int64_t p = b->begin / nr; p < panels; p += group)
@@ -175,7 +178,7 @@ static void attend(const cn_step *s, const block *b, void *scores) {
   make_scores(s, b, scores);
   for (int64_t i = 0; i < b->rows; i++) sums[i] = weigh(s, b, b->first + i, cn_nth(scores, i * st->keys, item));
   for (int64_t n = 0; n < st->value_dim; n += nr) {
-    int64_t left = least(nr, st->value_dim - n), width = (left + st->gemm->lanes - 1) / st->gemm->lanes * st->gemm->lanes;
+    int64_t left = least(nr, st->value_dim - n), lanes = st->gemm->lanes, width = (left + lanes - 1) / lanes * lanes;
     cn_gemm_call call = {.a = cn_nth(scores, b->begin, item), .lda = st->keys, .segments = 1, .kc = b->end - b->begin,
                          .b = cn_nth(values_at(s, b->group), n * st->keys + b->begin * width, item),
                          .c = cn_nth(out, n, item), .ldc = pitch, .m = b->rows, .n = left};
@@ -198,7 +201,8 @@ static void run(const cn_step *s) {
   const state *st = s->state;
   job j = {.s = s, .units = st->batch * st->heads * st->blocks, .slots = 1};
   int64_t work = s->flops / 2 < 1e15 ? (int64_t)(s->flops / 2) : (int64_t)1e15;
-  cn_parallel_range(st->batch * st->groups, 16384 / (st->keys * (st->dim + st->value_dim) + 1) + 1, pack_heads, (void *)s);
+  int64_t grain = 16384 / (st->keys * (st->dim + st->value_dim) + 1) + 1;
+  cn_parallel_range(st->batch * st->groups, grain, pack_heads, (void *)s);
   j.slots = (int)least(least(st->slots, 4 * cn_threads()), work / SMALL + 1);
   if (cn_threads() == 1) j.slots = 1;
   if (j.slots == 1) run_slot(&j, 0);
@@ -221,13 +225,13 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   const int64_t *q = s->in[QUERY]->shape, *v = s->in[VALUE]->shape;
-  *st = (state){.gemm = cn_gemm_of(cornu_dtype_bytes(s->in[QUERY]->dtype)), .batch = q[0], .queries = q[1], .heads = q[2],
-                .dim = q[3], .keys = v[1], .groups = v[2], .value_dim = v[3]};
+  *st = (state){.gemm = cn_gemm_of(cornu_dtype_bytes(s->in[QUERY]->dtype)), .batch = q[0], .queries = q[1],
+                .heads = q[2], .dim = q[3], .keys = v[1], .groups = v[2], .value_dim = v[3]};
   const int64_t item = (int64_t)st->gemm->item;
   st->row = cn_attention_of((size_t)item);
   s->run = run_zeros;
   if (s->out[0]->size == 0 || st->keys == 0) return CORNU_OK;
-  int64_t rows = 4 * st->gemm->mr;
+  int64_t rows = 6 * st->gemm->mr;
   while (rows > st->gemm->mr && rows * st->keys * item > SCORES_BYTES) rows -= st->gemm->mr;
   st->blocks = (st->queries + rows - 1) / rows;
   st->slots = least(MAX_SLOTS, st->batch * st->heads * st->blocks);
@@ -246,8 +250,9 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_attention = {
   .name = "attention",
-  .help = "softmax(scale * query key + bias) value for each head\n(query (b, t, h, d), key (b, s, g, d), value (b, s, g, "
-          "e), mask? and bias? that broadcast to (b, h, t, s)) -> (b, t, h, e)",
+  .help = "softmax(scale * query key + bias) value for each head\n"
+          "(query (b, t, h, d), key (b, s, g, d), value (b, s, g, e), mask? and bias? that broadcast to (b, h, t, s)) -> "
+          "(b, t, h, e)",
   .flags = CN_OP_HIDDEN,
   .min_in = 3, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_attention_attrs),

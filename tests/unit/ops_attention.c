@@ -93,14 +93,15 @@ static void check_masks(cornu_dtype dtype, const cn_attention_attrs *a, const si
 
 static void test_attention(void **state) {
   (void)state;
-  const sizes all[] = {{2, 5, 7, 4, 2, 3, 6}, {1, 1, 40, 3, 3, 16, 33}, {2, 70, 35, 2, 1, 20, 40}, {1, 130, 200, 1, 1, 8, 8},
-                       {1, 3, 1, 2, 2, 1, 1}, {1, 40, 6, 1, 1, 5, 65}};
-  const cn_attention_attrs kinds[] = {{.scale = 0.5, .masked = -2e38},
-                                      {.scale = 1, .masked = -1e9, .lower = true, .clear = true},
-                                      {.scale = 0.7, .masked = -2e38, .causal = true},
-                                      {.scale = 0.7, .masked = -1e9, .lower = true, .clear = true, .causal = true, .window = 4},
-                                      {.scale = 0.7, .masked = -2e38, .window = 3},
-                                      {.scale = -1, .masked = -1e9, .lower = true}};
+  const sizes all[] = {{2, 5, 7, 4, 2, 3, 6},    {1, 1, 40, 3, 3, 16, 33}, {2, 90, 35, 2, 1, 20, 40},
+                       {1, 130, 200, 1, 1, 8, 8}, {1, 3, 1, 2, 2, 1, 1},    {1, 40, 6, 1, 1, 5, 65}};
+  const cn_attention_attrs kinds[] = {
+      {.scale = 0.5, .masked = -2e38},
+      {.scale = 1, .masked = -1e9, .lower = true, .clear = true},
+      {.scale = 0.7, .masked = -2e38, .causal = true},
+      {.scale = 0.7, .masked = -1e9, .lower = true, .clear = true, .causal = true, .window = 4},
+      {.scale = 0.7, .masked = -2e38, .window = 3},
+      {.scale = -1, .masked = -1e9, .lower = true}};
   for (int i = 0; i < CN_COUNT(all); i++)
     for (int k = 0; k < CN_COUNT(kinds); k++) {
       check_masks(CORNU_FLOAT32, &kinds[k], &all[i]);

@@ -2,15 +2,6 @@
 #include "kernels/kernels.h"
 #include "kernels/vmath.h"
 
-/* In the order of v_sum; a NaN need not come through: its weight is NaN, and with it the sum. */
-static float largest(vf a) {
-  float t[CN_LANES];
-  v_store(t, a);
-  for (int w = CN_LANES / 2; w > 0; w /= 2)
-    for (int i = 0; i < w; i++) t[i] = t[i] > t[i + w] ? t[i] : t[i + w];
-  return t[0];
-}
-
 static void adjust(void *row, int64_t n, double scale, const void *bias, int64_t bias_step, const uint8_t *seen,
                    int64_t seen_step, double masked, bool lower) {
   const float factor = (float)scale, low = (float)masked;
@@ -33,37 +24,47 @@ static void adjust(void *row, int64_t n, double scale, const void *bias, int64_t
   }
 }
 
+/* 2^x for x <= 0, within about 2e-7 of it; below -126 the smallest normal number. NaN gives NaN. */
+V_FN vf exp2_below(vf x) {
+  const vf round = v_set(12583039.0f); /* 1.5 * 2^23 + 127: what is added to it is rounded, and in the low bits n + 127 */
+  x = v_max(v_set(-126), x);
+  vf n = x + round, f = x - (n - round);
+  vf p = v_fma(v_set(1.54531629e-4f), f, v_set(1.33908634e-3f));
+  p = v_fma(p, f, v_set(9.61808256e-3f));
+  p = v_fma(p, f, v_set(5.55035711e-2f));
+  p = v_fma(p, f, v_set(0.240226508f));
+  p = v_fma(p, f, v_set(0.693147188f));
+  return v_fma(p, f, v_set(1)) * v_from_bits(v_bits(n) << 23);
+}
+
 static double weigh(void *row, int64_t n, double factor) {
-  const vf scale = v_set((float)factor), none = v_set(-__builtin_inff());
+  const vf scale = v_set((float)(factor * 1.4426950408889634)), none = v_set(-__builtin_inff());
+  const int64_t pairs = n / (2 * CN_LANES) * (2 * CN_LANES);
   float *s = row;
   vf high = none, high1 = none, sum = v_zero(), sum1 = sum;
-  int64_t i = 0;
-  for (; i + 2 * CN_LANES <= n; i += 2 * CN_LANES) {
+  for (int64_t i = 0; i < pairs; i += 2 * CN_LANES) {
     high = v_max(high, v_load(s + i));
     high1 = v_max(high1, v_load(s + i + CN_LANES));
   }
-  high = v_max(high, high1);
-  for (; i < n; i += CN_LANES) {
+  for (int64_t i = pairs; i < n; i += CN_LANES) {
     int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
-    vf x = v_load_n(s + i, left);
-    high = v_max(high, left == CN_LANES ? x : v_select(v_first(left), x, none));
+    high = v_max(high, v_select(v_first(left), v_load_n(s + i, left), none));
   }
-  const vf top = v_set(largest(high));
-  for (i = 0; i + 2 * CN_LANES <= n; i += 2 * CN_LANES) {
-    vf x = v_exp((v_load(s + i) - top) * scale), y = v_exp((v_load(s + i + CN_LANES) - top) * scale);
+  const vf top = v_set(v_largest(v_max(high, high1)));
+  for (int64_t i = 0; i < pairs; i += 2 * CN_LANES) {
+    vf x = exp2_below((v_load(s + i) - top) * scale), y = exp2_below((v_load(s + i + CN_LANES) - top) * scale);
     v_store(s + i, x);
     v_store(s + i + CN_LANES, y);
     sum += x;
     sum1 += y;
   }
-  sum += sum1;
-  for (; i < n; i += CN_LANES) {
+  for (int64_t i = pairs; i < n; i += CN_LANES) {
     int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
-    vf x = v_exp((v_load_n(s + i, left) - top) * scale);
+    vf x = exp2_below((v_load_n(s + i, left) - top) * scale);
     v_store_n(s + i, x, left);
-    sum += left == CN_LANES ? x : v_select(v_first(left), x, v_zero());
+    sum += v_select(v_first(left), x, v_zero());
   }
-  return v_sum(sum);
+  return v_sum(sum + sum1);
 }
 
 static void clear(void *row, int64_t n, const uint8_t *seen, int64_t seen_step) {

@@ -3,6 +3,7 @@
  * pitch. */
 #include "kernels/act_vector.h"
 #include "kernels/kernels.h"
+#include "kernels/transpose_vector.h"
 
 #if defined(CN_ISA_avx512)
 #define MR 14 /* 28 accumulators, 2 of b, 1 of a */
@@ -184,18 +185,33 @@ static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t pan
   }
 }
 
+/* kc rows of one panel, `used` of its columns: the rest are zeros. */
+static void pack_panel(float *out, const float *in, int64_t row, int64_t column, int64_t kc, int used, int width,
+                       const float *factor) {
+  if (row == 1 && !factor) {
+    v_transpose(out, width, in, column, used, kc);
+    for (int64_t i = 0; i < kc && used < width; i++)
+      for (int j = used; j < width; j++) out[i * width + j] = 0;
+    return;
+  }
+  for (int64_t i = 0; i < kc; i++, out += width, in += row) {
+    if (column == 1 && !factor && used == NR) {
+      v_store(out, v_load(in));
+      v_store(out + CN_LANES, v_load(in + CN_LANES));
+      continue;
+    }
+    for (int j = 0; j < used; j++) out[j] = in[j * column] * (factor ? factor[j] : 1);
+    for (int j = used; j < width; j++) out[j] = 0;
+  }
+}
+
 static void pack(void *to, const void *b, int64_t row, int64_t column, int64_t k, int64_t k0, int64_t kc, int64_t n,
                  int64_t panel0, int64_t panel1, const void *scale) {
-  const float *factor = scale;
   for (int64_t p = panel0; p < panel1; p++) {
     int64_t left = n - p * NR;
     int width = left > CN_LANES ? NR : CN_LANES, used = left < width ? (int)left : width;
-    float *out = (float *)to + p * NR * k + k0 * width;
-    const float *in = (const float *)b + p * NR * column;
-    for (int64_t i = 0; i < kc; i++, out += width) {
-      for (int j = 0; j < used; j++) out[j] = in[i * row + j * column] * (factor ? factor[p * NR + j] : 1);
-      for (int j = used; j < width; j++) out[j] = 0;
-    }
+    pack_panel((float *)to + p * NR * k + k0 * width, (const float *)b + p * NR * column, row, column, kc, used, width,
+               scale ? (const float *)scale + p * NR : NULL);
   }
 }
 
