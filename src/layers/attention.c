@@ -132,11 +132,41 @@ static void attend(cn_layer *l, cn_trace *t, cn_call *c, cn_edge scores, cn_edge
   if (cn_attention_flag(c, "return_attention_scores")) cn_call_return(t, c, weights, CN_NO_EDGE);
 }
 
+/* (batch, time, dim) as attention of one head. */
+static cn_edge one_head(cn_trace *t, cn_edge x) { return cn_attention_axis(t, x, 2); }
+
+/* Dot products of inputs (batch, time, dim), by one op: the weights are not wanted. */
+static void attend_at_once(cn_layer *l, cn_trace *t, cn_call *c, cn_edge query, cn_edge key, cn_edge value) {
+  cn_edge query_mask = given_mask(c, 0), seen = cn_attention_axis(t, cn_attention_axis(t, given_mask(c, 1), -2), 1);
+  bool causal = ((const settings *)l->settings)->causal || cn_attention_flag(c, "use_causal_mask");
+  cn_attention_attrs a = {.scale = 1, .masked = -1e9, .lower = true, .causal = causal};
+  cn_edge in[] = {one_head(t, query), one_head(t, key), one_head(t, value), seen};
+  cn_edge y = cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {2}}}, cn_emit(t, &cn_op_attention, &a, in, 4));
+  if (query_mask != CN_NO_EDGE)
+    y = cn_emit3(t, &cn_op_where, NULL, cn_attention_axis(t, query_mask, -1), y, cn_emit_number(t, 0));
+  cn_call_return(t, c, y, query_mask);
+}
+
+/* (batch, time, dim) with the batch of `like`: nothing broadcasts. */
+static bool is_sequence(cn_trace *t, cn_edge x, cn_edge like) {
+  const cn_type *type = cn_edge_type(t, x);
+  return type->rank == 3 && cn_dims_agree(type->shape[0], cn_edge_type(t, like)->shape[0]);
+}
+static bool is_mask(cn_trace *t, cn_edge x) {
+  return x == CN_NO_EDGE || (cn_edge_type(t, x)->rank == 2 && cn_edge_type(t, x)->dtype == CORNU_BOOL8);
+}
+
 static void lower_kind(cn_layer *l, cn_trace *t, cn_call *c, bool additive) {
   const settings *s = l->settings;
   cn_edge query = cn_emit_compute(t, c->in[0].data), value = cn_emit_compute(t, c->in[1].data);
   cn_edge key = c->n_positional > 2 ? cn_emit_compute(t, c->in[2].data) : value;
   cn_edge scale = cn_layer_weight_edge(l, t, "scale"), outer = cn_layer_weight_edge(l, t, "concat_score_weight");
+  bool plain = !additive && s->score_mode == DOT && !cn_attention_flag(c, "return_attention_scores");
+  for (int i = 0; i < 3; i++) plain &= is_sequence(t, i == 0 ? query : i == 1 ? key : value, query);
+  if (plain && is_mask(t, given_mask(c, 1))) {
+    attend_at_once(l, t, c, scaled(t, query, scale), key, value);
+    return;
+  }
   cn_edge scores = additive                  ? additive_scores(t, query, key, CN_NO_EDGE, scale)
                    : s->score_mode == CONCAT ? additive_scores(t, query, key, scale, outer)
                                              : dot_scores(t, query, key, scale);

@@ -12,28 +12,6 @@ static const cn_field fields[] = {
     {.name = "flash_attention", .kind = CN_F_IGNORED, .standard = "null", .help = "how others compute the same"},
     {0}};
 
-/* (batch, time, heads, dim) to (batch, heads, time, dim) and back. */
-static cn_edge swap_heads(cn_trace *t, cn_edge x) {
-  return cn_emit1(t, &cn_op_transpose, &(cn_ints_attrs){{4, {0, 2, 1, 3}}}, x);
-}
-
-/* Fewer heads than queries have: each serves a group of those. */
-static cn_edge for_heads(cn_operation_call *c, cn_edge x, int64_t heads) {
-  int64_t own = cn_operation_type(c, x)->shape[2];
-  bool groups = own > 0 && heads > own && heads % own == 0;
-  return groups ? cn_emit1(c->t, &cn_op_repeat, &(cn_repeat_attrs){2, heads / own}, x) : x;
-}
-
-static cn_edge scores_of(cn_operation_call *c, cn_edge query, cn_edge key) {
-  cornu_dtype dtype = cn_operation_type(c, query)->dtype;
-  float root = sqrtf((float)cn_operation_type(c, key)->shape[3]); /* as Keras does for every dtype */
-  cn_edge scale = cn_argument_optional(c, "scale"), bias = cn_argument_optional(c, "bias");
-  cn_edge scores = cn_emit2(c->t, &cn_op_matmul, &(cn_matmul_attrs){false, true}, query, key);
-  scale = scale == CN_NO_EDGE ? cn_emit_scalar(c->t, dtype, 1 / root) : cn_emit_cast(c->t, scale, dtype);
-  scores = cn_emit2(c->t, &cn_op_mul, NULL, scores, scale);
-  return bias == CN_NO_EDGE ? scores : cn_emit2(c->t, &cn_op_add, NULL, scores, cn_emit_cast(c->t, bias, dtype));
-}
-
 static void attend(cn_operation_call *c) {
   cornu_dtype dtypes[3];
   cn_edge in[] = {cn_argument_floats(c, "query", &dtypes[0]), cn_argument_floats(c, "key", &dtypes[1]),
@@ -46,15 +24,18 @@ static void attend(cn_operation_call *c) {
     in[i] = cn_emit_cast(c->t, in[i], result == CORNU_FLOAT64 ? result : CORNU_FLOAT32);
   }
   if (c->t->status) return;
-  int64_t heads = cn_operation_type(c, in[0])->shape[2];
-  for (int i = 0; i < 3; i++) in[i] = swap_heads(c->t, i ? for_heads(c, in[i], heads) : in[i]);
-  cn_edge scores = scores_of(c, in[0], in[1]), mask = cn_argument_optional(c, "mask");
+  float root = sqrtf((float)cn_operation_type(c, in[1])->shape[3]); /* as Keras does for every dtype */
+  cn_edge scale = cn_argument_optional(c, "scale"), bias = cn_argument_optional(c, "bias");
+  cn_edge mask = cn_argument_optional(c, "mask");
+  cornu_dtype dtype = cn_operation_type(c, in[0])->dtype;
   if (mask != CN_NO_EDGE) mask = cn_emit_cast(c->t, mask, CORNU_BOOL8);
-  if (((const options *)c->options)->is_causal) mask = cn_attention_causal(c->t, scores, mask);
-  if (mask != CN_NO_EDGE) /* as low as Keras's: where all is masked every value counts alike */
-    scores = cn_emit3(c->t, &cn_op_where, NULL, mask, scores, cn_emit_like(c->t, scores, -0.7 * 3.38953e38));
-  cn_edge weights = cn_emit1(c->t, &cn_op_softmax, &(cn_axis_attrs){-1}, scores);
-  cn_operation_return_as(c, swap_heads(c->t, cn_emit2(c->t, &cn_op_matmul, NULL, weights, in[2])), result);
+  if (bias != CN_NO_EDGE) bias = cn_emit_cast(c->t, bias, dtype);
+  if (scale != CN_NO_EDGE) in[0] = cn_emit2(c->t, &cn_op_mul, NULL, in[0], cn_emit_cast(c->t, scale, dtype));
+  /* as low as Keras's: where all is masked every value counts alike */
+  cn_attention_attrs a = {.scale = scale == CN_NO_EDGE ? 1 / root : 1, .masked = -0.7 * 3.38953e38,
+                          .causal = ((const options *)c->options)->is_causal};
+  cn_edge y = cn_emit(c->t, &cn_op_attention, &a, (cn_edge[]){in[0], in[1], in[2], mask, bias}, 5);
+  cn_operation_return_as(c, y, result);
 }
 
 const cn_operation cn_operations_nn_attention[] = {
