@@ -138,8 +138,13 @@ int64_t cn_gemm_tiles(const cn_gemm_kernels *k, int64_t m);
 int64_t cn_gemm_panels(const cn_gemm_kernels *k, int64_t n);
 size_t cn_gemm_packed_bytes(const cn_gemm_kernels *k, int64_t rows, int64_t n);
 
-/* to[j][i] = from[i * pitch + j] */
-void cn_transpose_items(size_t item, void *to, const void *from, int64_t pitch, int64_t rows, int64_t columns);
+/* ---- to[j * to_pitch + i] = from[i * from_pitch + j] for i < rows, j < columns ---- */
+typedef struct cn_transpose_kernels {
+  void (*words)(void *to, int64_t to_pitch, const void *from, int64_t from_pitch, int64_t rows, int64_t columns);
+} cn_transpose_kernels; /* elements of four bytes */
+CN_KERNELS_DECLARE(cn_transpose_kernels, cn_transpose);
+void cn_transpose_items(size_t item, void *to, int64_t to_pitch, const void *from, int64_t from_pitch, int64_t rows,
+                        int64_t columns); /* of 1, 2, 4 or 8 bytes */
 
 /* ---- Rows of attention scores: pointers are to floats or, by cn_attention_of, to doubles ---- */
 typedef struct cn_attention_kernels {

@@ -58,20 +58,25 @@ void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, 
   for (int64_t i = 0; i < n; i++) to[i] = cn_act_double(act, from[i]);
 }
 
-#define TRANSPOSE(name, type)                                                                            \
-  static void name(type *to, const type *from, int64_t pitch, int64_t rows, int64_t columns) {           \
-    enum { BLOCK = 16 }; /* a line of the cache on both sides */                                         \
-    for (int64_t r = 0; r < rows; r += BLOCK)                                                            \
-      for (int64_t c = 0; c < columns; c += BLOCK)                                                       \
-        for (int64_t i = r; i < rows && i < r + BLOCK; i++)                                              \
-          for (int64_t j = c; j < columns && j < c + BLOCK; j++) to[j * rows + i] = from[i * pitch + j]; \
+#define TRANSPOSE(name, type)                                                                               \
+  static void name(type *to, int64_t to_pitch, const type *from, int64_t from_pitch, int64_t rows,          \
+                   int64_t columns) {                                                                       \
+    enum { BLOCK = 64 / sizeof(type) }; /* a line of the cache on both sides */                             \
+    for (int64_t r = 0; r < rows; r += BLOCK)                                                               \
+      for (int64_t c = 0; c < columns; c += BLOCK)                                                          \
+        for (int64_t j = c; j < columns && j < c + BLOCK; j++)                                              \
+          for (int64_t i = r; i < rows && i < r + BLOCK; i++) to[j * to_pitch + i] = from[i * from_pitch + j]; \
   }
-TRANSPOSE(transpose_floats, float)
-TRANSPOSE(transpose_doubles, double)
+TRANSPOSE(transpose_1, uint8_t)
+TRANSPOSE(transpose_2, uint16_t)
+TRANSPOSE(transpose_8, uint64_t)
 
-void cn_transpose_items(size_t item, void *to, const void *from, int64_t pitch, int64_t rows, int64_t columns) {
-  if (item == sizeof(double)) transpose_doubles(to, from, pitch, rows, columns);
-  else transpose_floats(to, from, pitch, rows, columns);
+void cn_transpose_items(size_t item, void *to, int64_t to_pitch, const void *from, int64_t from_pitch, int64_t rows,
+                        int64_t columns) {
+  if (item == 4) cn_transpose()->words(to, to_pitch, from, from_pitch, rows, columns);
+  else if (item == 8) transpose_8(to, to_pitch, from, from_pitch, rows, columns);
+  else if (item == 2) transpose_2(to, to_pitch, from, from_pitch, rows, columns);
+  else transpose_1(to, to_pitch, from, from_pitch, rows, columns);
 }
 
 /* ---- Windows in double precision ---- */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "kernels/kernels.h"
 #include "ops/rows.h"
 
 /* Drops dimensions of 1 and joins neighbours that every input steps through evenly. */
@@ -80,14 +81,62 @@ static void copy_row(char *to, const char *from, int64_t n, int64_t stride, size
 
 static void copy_rows(void *context, int64_t begin, int64_t end) {
   const copy *c = context;
-  int64_t length = c->w->length, stride = c->w->stride[0][c->w->rank - 1], offset[CN_WALK_INPUTS];
+  const cn_walk *w = c->w;
+  int64_t length = w->length, stride = w->stride[0][w->rank - 1], offset[CN_WALK_INPUTS], at[CN_WALK_RANK];
+  cn_walk_row(w, begin, offset);
+  for (int64_t i = w->rank - 2, row = begin; i >= 0; row /= w->shape[i--]) at[i] = row % w->shape[i];
   for (int64_t row = begin; row < end; row++) {
-    cn_walk_row(c->w, row, offset);
     copy_row(c->to + (size_t)(row * length) * c->size, c->from + offset[0] * (int64_t)c->size, length, stride, c->size);
+    for (int i = w->rank - 2; i >= 0; i--) {
+      offset[0] += w->stride[0][i];
+      if (++at[i] < w->shape[i]) break;
+      offset[0] -= w->shape[i] * w->stride[0][i];
+      at[i] = 0;
+    }
+  }
+}
+
+enum { COLUMNS = 64, FEW = 4 }; /* columns of one turn of a matrix; fewer of them, or of rows, are not worth one */
+
+/* The dimension along which the input is contiguous, where the last one is not: with it, matrices are transposed. */
+static int contiguous(const cn_walk *w) {
+  for (int i = 0; i < w->rank - 1; i++)
+    if (w->stride[0][i] == 1 && w->stride[0][w->rank - 1] != 1 && w->shape[i] >= FEW && w->length >= FEW) return i;
+  return -1;
+}
+
+/* Some columns of a matrix for each of the other dimensions. */
+static void turn_matrices(void *context, int64_t begin, int64_t end) {
+  const copy *c = context;
+  const cn_walk *w = c->w;
+  const int inner = contiguous(w);
+  const int64_t columns = w->shape[inner], parts = (columns + COLUMNS - 1) / COLUMNS;
+  for (int64_t unit = begin; unit < end; unit++) {
+    int64_t first = unit % parts * COLUMNS, rest = unit / parts, from = first, to = 0;
+    int64_t step = w->length, pitch = step;
+    for (int i = w->rank - 2; i >= 0; step *= w->shape[i--]) {
+      if (i == inner) {
+        pitch = step;
+        to += first * step;
+        continue;
+      }
+      to += rest % w->shape[i] * step;
+      from += rest % w->shape[i] * w->stride[0][i];
+      rest /= w->shape[i];
+    }
+    cn_transpose_items(c->size, c->to + (size_t)to * c->size, pitch, c->from + from * (int64_t)c->size,
+                       w->stride[0][w->rank - 1], w->length, columns - first < COLUMNS ? columns - first : COLUMNS);
   }
 }
 
 void cn_walk_copy(const cn_walk *w, void *to, const void *from, size_t size) {
   copy c = {w, to, from, size};
-  if (w->length > 0) cn_parallel_range(w->rows, 16384 / w->length + 1, copy_rows, &c);
+  if (w->length <= 0) return;
+  int inner = size <= 8 ? contiguous(w) : -1;
+  if (inner < 0) {
+    cn_parallel_range(w->rows, 16384 / w->length + 1, copy_rows, &c);
+    return;
+  }
+  int64_t units = w->rows / w->shape[inner] * ((w->shape[inner] + COLUMNS - 1) / COLUMNS);
+  cn_parallel_range(units, 16384 / (w->length * COLUMNS) + 1, turn_matrices, &c);
 }

@@ -102,7 +102,8 @@ static void turn_range(void *context, int64_t begin, int64_t end) {
   const size_t item = st->pack.kernels->item;
   void *to = (char *)s->scratch + st->turned;
   for (int64_t i = begin; i < end; i++)
-    cn_transpose_items(item, cn_nth(to, i * size, item), cn_nth(s->in[0]->data, i * size, item), st->m, st->k, st->m);
+    cn_transpose_items(item, cn_nth(to, i * size, item), st->k, cn_nth(s->in[0]->data, i * size, item), st->m, st->k,
+                       st->m);
 }
 
 static void run_products(const cn_step *s) {
