@@ -61,19 +61,30 @@ local not_made = {
   TFOpLambda = "custom_objects", SlicingOpLambda = "custom_objects",
 }
 
-local function constructor(entry, class_name)
-  return function(given) return core.new_layer(class_name, arguments(entry, given)) end
+-- The entry of a class, by any of its names; the registry is read when the first layer is made.
+local entry_of
+local function find_entry(class_name)
+  if not entry_of then
+    entry_of = {}
+    for _, entry in ipairs(registry.layers()) do
+      entry_of[entry.name] = entry
+      for _, alias in ipairs(entry.aliases) do entry_of[alias] = entry end
+    end
+  end
+  return entry_of[class_name]
+end
+
+local function constructor(class_name)
+  return function(given) return core.new_layer(class_name, arguments(find_entry(class_name), given)) end
 end
 
 -- cornu.layers: a constructor for each class and each of its other names.
 function compose.layers()
   local layers, classes = {}, {}
-  for _, entry in ipairs(registry.layers()) do
-    for _, name in ipairs { entry.name, (table.unpack or unpack)(entry.aliases) } do
-      if not not_made[name] then
-        layers[name] = constructor(entry, name)
-        classes[#classes + 1] = name
-      end
+  for _, name in ipairs(registry.words(core.layer_names())) do
+    if not not_made[name] then
+      layers[name] = constructor(name)
+      classes[#classes + 1] = name
     end
   end
   return setmetatable(layers, { __index = function(_, name)

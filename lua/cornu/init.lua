@@ -22,6 +22,10 @@ local compose = require "cornu.compose"
 cornu.layers, cornu.Input = compose.layers(), compose.input
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
 cornu.image = require "cornu.image"(cornu)
-cornu.help = require "cornu.help"(cornu)
+local help
+function cornu.help(x) -- a long text, that few programs ask for
+  help = help or require "cornu.help"(cornu)
+  return help(x)
+end
 
 return cornu

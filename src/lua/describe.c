@@ -52,6 +52,22 @@ static int layer_types(lua_State *L) {
   return push_types(L, cornu_layer_type_count(), cornu_layer_type_info, cornu_layer_type_field);
 }
 
+/* layer_names() → "Activation Dense Densely …": the names of Keras's layers, other ones too. */
+static int layer_names(lua_State *L) {
+  luaL_Buffer names;
+  cornu_type_info t;
+  luaL_buffinit(L, &names);
+  for (int i = 0; cornu_layer_type_info(i, &t); i++) {
+    if (!t.versions || !*t.versions) continue;
+    luaL_addstring(&names, t.name);
+    luaL_addlstring(&names, " ", 1);
+    luaL_addstring(&names, t.aliases ? t.aliases : "");
+    luaL_addlstring(&names, " ", 1);
+  }
+  luaL_pushresult(&names);
+  return 1;
+}
+
 static int operation_types(lua_State *L) {
   int n = 0;
   while (cornu_operation_name(n)) n++;
@@ -72,5 +88,5 @@ static int refused_classes(lua_State *L) {
 }
 
 const luaL_Reg cn_lua_describe_functions[] = {
-  {"op_types", op_types}, {"layer_types", layer_types}, {"operation_types", operation_types},
+  {"op_types", op_types}, {"layer_types", layer_types}, {"layer_names", layer_names}, {"operation_types", operation_types},
   {"refused_classes", refused_classes}, {NULL, NULL}};
