@@ -5,7 +5,8 @@
 #include "graph/rewrite.h"
 
 static const cn_rule rules[] = {
-  cn_rule_identity, cn_rule_transpose, cn_rule_pad, cn_rule_affine, cn_rule_residual, cn_rule_activation,
+  cn_rule_identity, cn_rule_transpose, cn_rule_depthwise, cn_rule_pad, cn_rule_affine, cn_rule_residual,
+  cn_rule_activation,
 };
 
 const cn_graph_node *cn_rewrite_producer(const cn_rewrite *r, cn_edge e) {

@@ -48,6 +48,7 @@ cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void 
 
 /* The rules, by file; see passes.c for their order. */
 cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out);   /* simplify.c */
+cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out);  /* transposes.c */
 cn_status cn_rule_affine(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* fuse.c */

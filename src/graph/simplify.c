@@ -20,6 +20,26 @@ cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   return CORNU_OK;
 }
 
+/* A convolution with a group for every channel is a depthwise one; its kernel (k…, 1, c m) lies as (k…, c, m). */
+cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+  if (call->op != &cn_op_conv || call->n_in > 3) return CORNU_OK;
+  const cn_type *kernel = cn_rewrite_type(r, call->in[1]);
+  const int64_t groups = ((const cn_conv_attrs *)call->attrs)->groups;
+  cn_tensor *value = cn_rewrite_value(r, call->in[1]), *turned;
+  int64_t shape[CN_MAX_RANK];
+  if (groups < 2 || kernel->shape[kernel->rank - 2] != 1) return CORNU_OK;
+  if (!value || !cornu_tensor_is_contiguous(value)) return CORNU_OK;
+  memcpy(shape, kernel->shape, sizeof shape);
+  shape[kernel->rank - 2] = groups;
+  shape[kernel->rank - 1] /= groups;
+  cn_edge in[3] = {call->in[0], CN_NO_EDGE, call->n_in > 2 ? call->in[2] : CN_NO_EDGE};
+  CN_TRY(cornu_tensor_reshape(value, kernel->rank, shape, &turned, r->e));
+  CN_TRY(cn_rewrite_constant(r, turned, &in[1]));
+  int n_out;
+  const cn_call depthwise = {&cn_op_depthwise_conv, call->attrs, in, call->n_in, call->label};
+  return cn_rewrite_add(r, &depthwise, out, &n_out);
+}
+
 /* Whether no element can be below zero: then zeros never win a maximum over at least one element. */
 static bool never_negative(const cn_rewrite *r, cn_edge e) {
   const cn_graph_node *node = cn_rewrite_producer(r, e);

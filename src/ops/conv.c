@@ -214,8 +214,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   plan_geometry(s, st);
-  const bool plain = !cn_optional_operand(s, 3) && !cn_optional_operand(s, 4);
-  if (group_channels == 1 && groups > 1 && plain) {
+  if (group_channels == 1 && groups > 1 && !cn_optional_operand(s, 3)) {
     cn_plan_whole(s->in[1]);
     return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
   }
@@ -254,7 +253,7 @@ const cn_op cn_op_conv = {
   .help = "convolution over 1 to 3 dimensions\n"
           "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) -> (b, o…, f), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
-  .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .packed_in = 1 << 1, .check = check, .shape = shape, .plan = plan,

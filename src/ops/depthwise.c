@@ -22,7 +22,9 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   for (int i = 0; i < n; i++)
     CN_TRY(cn_spatial_out(op, i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
                           a->pad_end[i], &t->out[0].shape[i + 1], e));
-  return CORNU_OK;
+  if (t->n_in > 3 && !CN_TYPE_ABSENT(&t->in[3]))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes no residual: add it afterwards", op);
+  return cn_check_residual(op, t, e);
 }
 
 typedef struct state {
@@ -30,7 +32,26 @@ typedef struct state {
   cn_spatial source;      /* before its channels are repeated */
   int64_t multiplier, chunk;
   cn_act act;
+  void *scaled;           /* the kernel times the scale; NULL: the kernel as it lies, or scaled at each run */
+  size_t room;            /* for the latter, in the scratch */
 } state;
+
+/* The kernel with each channel multiplied by its scale. */
+static const void *scale_kernel(const cn_step *s, void *to) {
+  const int64_t channels = ((const state *)s->state)->window.g.channels, size = s->in[1]->size;
+  const void *kernel = s->in[1]->data, *scale = cn_optional(s, 4);
+  for (int64_t i = 0; i < size; i++)
+    if (s->in[1]->dtype == CORNU_FLOAT64)
+      ((double *)to)[i] = ((const double *)kernel)[i] * ((const double *)scale)[i % channels];
+    else ((float *)to)[i] = ((const float *)kernel)[i] * ((const float *)scale)[i % channels];
+  return to;
+}
+
+static const void *weights_of(const cn_step *s) {
+  const state *st = s->state;
+  if (st->scaled || !cn_optional_operand(s, 4)) return st->scaled ? st->scaled : s->in[1]->data;
+  return scale_kernel(s, (char *)s->scratch + st->room);
+}
 
 static void run_depthwise(const cn_step *s) {
   const state *st = s->state;
@@ -38,7 +59,7 @@ static void run_depthwise(const cn_step *s) {
   const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL, .act = &st->act};
   const size_t item = st->window.item;
   void (*kernel)(const cn_window_call *) = cn_window_of(item)->depthwise;
-  const void *x = s->in[0]->data, *weights = s->in[1]->data;
+  const void *x = s->in[0]->data, *weights = weights_of(s);
   if (st->multiplier == 1) {
     cn_window_run(&st->window, kernel, x, weights, &epilogue, s->out[0]->data, g->batch);
     return;
@@ -51,6 +72,21 @@ static void run_depthwise(const cn_step *s) {
     cn_spatial_copy(item, s->scratch, cn_nth(x, i * in, item), &st->source, none, g->in, images, st->multiplier);
     cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue, cn_nth(s->out[0]->data, i * out, item), images);
   }
+}
+
+static cn_status plan_scale(struct cn_planner *p, cn_step *s, state *st, cn_error *e) {
+  const cn_operand *scale = cn_optional_operand(s, 4);
+  const size_t bytes = (size_t)s->in[1]->size * st->window.item;
+  if (!scale) return CORNU_OK;
+  if (scale->constant && s->in[1]->constant) {
+    st->scaled = cn_plan_memory(p, bytes);
+    if (!st->scaled) return cn_no_memory(e);
+    scale_kernel(s, st->scaled);
+    return CORNU_OK;
+  }
+  st->room = (s->scratch_bytes + 63) & ~(size_t)63;
+  s->scratch_bytes = st->room + bytes;
+  return CORNU_OK;
 }
 
 cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g, int64_t multiplier,
@@ -72,6 +108,7 @@ cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *
     s->scratch_bytes = (size_t)(st->chunk * values) * st->window.item;
   }
   if (s->out[0]->size == 0) st->window.g.batch = 0;
+  CN_TRY(plan_scale(p, s, st, e));
   return cn_window_plan(p, &st->window, CN_SCALE_NONE, e);
 }
 
@@ -102,10 +139,10 @@ static const cn_field fields[] = {CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FI
 const cn_op cn_op_depthwise_conv = {
   .name = "depthwise_conv",
   .help = "convolution of every channel by itself\n"
-          "(x (b, s…, c), kernel (k…, c, m), bias? (c m)) -> (b, o…, c m), "
+          "(x (b, s…, c), kernel (k…, c, m), bias? (c m), absent, scale? (c m)) -> (b, o…, c m), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
-  .flags = CN_OP_PITCHED_OUT, .pitched_in = 1,
-  .min_in = 2, .max_in = 3, .n_out = 1,
+  .flags = CN_OP_PITCHED_OUT | CN_OP_SCALE, .pitched_in = 1,
+  .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .check = check, .shape = shape, .plan = plan,
 };

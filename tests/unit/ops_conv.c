@@ -45,7 +45,7 @@ static double expected_at(const conv_case *c, const float *x, const float *w, in
   return sum;
 }
 
-/* fused: with a residual and a scale. */
+/* fused: with a scale and, but for depthwise ones, a residual. */
 static void check_case(const conv_case *c, bool depthwise, bool fused, int number) {
   const cn_op *op = depthwise ? &cn_op_depthwise_conv : &cn_op_conv;
   cn_conv_attrs a = {.spatial = c->spatial, .groups = c->groups, .act = c->act};
@@ -76,7 +76,7 @@ static void check_case(const conv_case *c, bool depthwise, bool fused, int numbe
   fill_value(&residual, 4);
   fill_value(&scale, 5);
   scale.operand.constant = true;
-  if (fused) in[3] = &residual, in[4] = &scale;
+  if (fused) in[3] = depthwise ? NULL : &residual, in[4] = &scale;
   value y = op_result(op, &a, in, fused ? 5 : 3);
   for (int i = 0; i < n; i++)
     o_shape[i] = (c->in[i] + c->pad_begin[i] + c->pad_end[i] - (c->kernel[i] - 1) * c->dilation[i] - 1) /
@@ -95,7 +95,7 @@ static void check_case(const conv_case *c, bool depthwise, bool fused, int numbe
                            : expected_at(c, x.operand.data, weights, image, o, g * group_channels, group_channels,
                                          place, f, filters, &size);
     if (fused) {
-      sum = sum * ((float *)scale.operand.data)[f] + ((float *)residual.operand.data)[i];
+      sum = sum * ((float *)scale.operand.data)[f] + (depthwise ? 0 : ((float *)residual.operand.data)[i]);
       size = size * fabs((double)((float *)scale.operand.data)[f]) + 1;
     }
     double e = cn_act_double(&c->act, sum + bias);
@@ -144,11 +144,6 @@ static void test_conv(void **state) {
   for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, false, i);
 }
 
-static void test_residual_and_scale(void **state) {
-  (void)state;
-  for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, true, i);
-}
-
 static const conv_case depthwises[] = {
   {2, 2, {5, 6}, 3, {3, 3}, 1, ONES, ONES, NONE, NONE, 0, true, NO_ACT},
   {2, 1, {14, 19}, 37, {3, 3}, 1, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
@@ -161,6 +156,12 @@ static const conv_case depthwises[] = {
   {3, 1, {5, 4, 6}, 3, {2, 3, 2}, 2, {2, 1, 1}, {1, 1, 2}, {1, 0, 1}, {0, 2, 0}, 0, true, NO_ACT},
   {2, 0, {5, 6}, 3, {3, 3}, 2, ONES, ONES, NONE, NONE, 0, true, NO_ACT},
 };
+
+static void test_residual_and_scale(void **state) {
+  (void)state;
+  for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, true, i);
+  for (int i = 0; i < CN_COUNT(depthwises); i++) check_case(&depthwises[i], true, true, i);
+}
 
 static void test_depthwise(void **state) {
   (void)state;
