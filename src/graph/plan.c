@@ -246,10 +246,11 @@ static bool can_reuse(compiler *c, int n, int i) {
 
 static void reuse_memory(compiler *c, int n) {
   cn_graph_node *node = &c->g->nodes[n];
-  if (!(node->op->flags & CN_OP_INPLACE)) return;
-  int candidates = node->op->flags & CN_OP_ELEMENTWISE ? node->n_in : 1;
-  for (int i = 0; i < candidates; i++) {
-    if (!can_reuse(c, n, i)) continue;
+  const unsigned flags = node->op->flags;
+  for (int i = 0; i < node->n_in; i++) {
+    const bool in_place = flags & CN_OP_INPLACE && (i == 0 || flags & CN_OP_ELEMENTWISE);
+    const bool takes = in_place || (i == 3 && flags & CN_OP_RESIDUAL);
+    if (!takes || !can_reuse(c, n, i)) continue;
     c->home_of[node->out] = home_of(c, node->in[i]);
     extend(c, node->out, c->homes[node->out].last);
     return;

@@ -97,7 +97,7 @@ CN_KERNELS_DECLARE(cn_norm_kernels, cn_norm);
 typedef struct cn_epilogue {
   const void *bias;     /* n values, or NULL */
   const cn_act *act;    /* NULL: linear */
-  const void *add;      /* NULL, or a residual: element (m, n) at add[m * add_pitch + n], added before the activation */
+  const void *add;      /* NULL, or a residual: element (m, n) at add[m * add_pitch + n]; may be c itself */
   int64_t add_pitch;
 } cn_epilogue;
 

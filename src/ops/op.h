@@ -65,7 +65,7 @@ enum {
   CN_OP_HIDDEN = 16, /* made by passes and layers; not offered by name */
   CN_OP_TEXTS = 32, /* takes strings, too; to other ops they are refused */
   CN_OP_PITCHED_OUT = 64, /* output 0 may have a pitch larger than its rows */
-  CN_OP_RESIDUAL = 128, /* input 3, if there, is added to the result after the bias (input 2), before the activation */
+  CN_OP_RESIDUAL = 128, /* input 3, if there, is added after the bias (input 2); output 0 may lie on it */
   CN_OP_SCALE = 256 /* input 4, if there, holds constants that multiply the channels of the result before the bias */
 };
 

@@ -122,13 +122,14 @@ static void scale_bias_residual_and_activation_join_a_product(void **unused) {
   (void)unused;
   net n;
   start(&n);
-  cn_edge x = INPUT(&n, 5, 7), y = INPUT(&n, 5, 19);
+  cn_edge x = INPUT(&n, 5, 7), y = NODE(&n, &cn_op_neg, NULL, INPUT(&n, 5, 19)); /* whose memory the result takes */
   cn_edge z = NODE(&n, &cn_op_dense, &((cn_dense_attrs){0}), x, CONSTANT(&n, 7, 19), CONSTANT(&n, 19));
   z = NODE(&n, &cn_op_mul, NULL, z, CONSTANT(&n, 19));
   z = batch_norm(&n, z, -1, 19);
   z = NODE(&n, &cn_op_sub, NULL, z, CONSTANT(&n, 1));
   z = relu(&n, NODE(&n, &cn_op_add, NULL, y, z));
-  finish(&n, &z, 1, 1);
+  z = NODE(&n, &cn_op_neg, NULL, z);
+  finish(&n, &z, 1, 3);
 }
 
 static void scale_and_bias_join_convolutions(void **unused) {

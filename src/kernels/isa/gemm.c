@@ -234,10 +234,8 @@ static void column(const void *a, int64_t lda, const void *b, void *to, int64_t 
                    const cn_epilogue *epilogue) {
   const float bias = epilogue->bias ? *(const float *)epilogue->bias : 0, *add = epilogue->add;
   float *c = to;
-  for (int64_t i = 0; i < m; i++) {
-    c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias;
-    if (add) c[i * ldc] += add[i * epilogue->add_pitch];
-  }
+  for (int64_t i = 0; i < m; i++)
+    c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias + (add ? add[i * epilogue->add_pitch] : 0);
   const cn_act *act = epilogue->act;
   if (!act || act->kind == CN_ACT_LINEAR) return;
   if (ldc == 1) activate(act, c, 0, 1, m);
