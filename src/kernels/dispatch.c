@@ -11,6 +11,8 @@ CN_KERNELS_DEFINE(cn_window_kernels, cn_window)
 CN_KERNELS_DEFINE(cn_attention_kernels, cn_attention)
 CN_KERNELS_DEFINE(cn_rnn_kernels, cn_rnn)
 CN_KERNELS_DEFINE(cn_transpose_kernels, cn_transpose)
+CN_KERNELS_DEFINE(cn_winograd_kernels, cn_winograd_2)
+CN_KERNELS_DEFINE(cn_winograd_kernels, cn_winograd_4)
 
 void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n) { cn_act_math()->apply(act, y, x, n); }
 

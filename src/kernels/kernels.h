@@ -217,4 +217,33 @@ typedef struct cn_rnn_kernels {
 } cn_rnn_kernels;
 CN_KERNELS_DECLARE(cn_rnn_kernels, cn_rnn);
 
+/* ---- Winograd's convolution with 3 x 3 kernels ----
+ * A tile of m x m outputs, m = 2 or 4, comes from a patch of n x n inputs, n = m + 2: the patch is transformed into n²
+ * values for each channel, value i is multiplied with matrix i of transformed weights (n² products of matrices, rows:
+ * tiles), and what results is transformed into the outputs. */
+typedef struct cn_winograd_weights {
+  const float *kernel;          /* (3, 3, channels, filters) */
+  float *to;                    /* matrix i at to + i * step, packed in panels of nr columns as by cn_gemm_kernels */
+  int64_t step, channels, filters, nr;
+} cn_winograd_weights;
+typedef struct cn_winograd_tile {
+  const float *product;         /* value i of the tile at product + i * step, `channels` of them */
+  int64_t step, channels;
+  float *out;                   /* of the tile's first pixel; elements to the next row and to the next pixel */
+  int64_t line, pitch;
+  int rows, columns;            /* pixels of the tile that exist */
+  const float *scale;           /* NULL, or numbers that multiply the channels before the bias */
+  cn_epilogue epilogue;         /* bias of the first channel, add of the first pixel; act: NULL or a clamp */
+  int64_t add_line;
+} cn_winograd_tile;
+typedef struct cn_winograd_kernels {
+  int m;
+  void (*weights)(const cn_winograd_weights *w, int64_t begin, int64_t end); /* of channels begin … end - 1 */
+  /* pixel: n² pointers to the patch's pixels; value i goes to v + i * step */
+  void (*input)(const float *const *pixel, int64_t channels, float *v, int64_t step);
+  void (*output)(const cn_winograd_tile *tile);
+} cn_winograd_kernels;
+CN_KERNELS_DECLARE(cn_winograd_kernels, cn_winograd_2);
+CN_KERNELS_DECLARE(cn_winograd_kernels, cn_winograd_4);
+
 #endif

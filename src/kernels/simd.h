@@ -15,6 +15,11 @@
 #define CN_ISA_NAME(name) CN_PASTE(name, CN_ISA) /* cn_gemm -> cn_gemm_avx2 */
 
 #define V_FN static inline __attribute__((always_inline, unused))
+#if defined(__clang__)
+#define V_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define V_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #if defined(CN_ISA_avx512)
 #define CN_LANES 16

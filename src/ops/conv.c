@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "ops/conv_fields.h"
 #include "ops/product.h"
+#include "ops/winograd.h"
 
 #define BAND_BYTES (512 << 10)      /* of a padded copy: half of a second-level cache */
 #define MOST_BAND_BYTES (4 << 20)
@@ -157,7 +158,9 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t 
   st->grid.groups = groups;
   st->grid.a_group = st->g.channels / groups;
   st->grid.b_group = (int64_t)(one / st->pack.kernels->item);
-  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
+  CN_TRY(cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e));
+  s->in[1]->packed = kernel.packed;
+  return CORNU_OK;
 }
 
 /* The step's geometry; size: the input with its border, as far as windows reach. */
@@ -218,6 +221,9 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     cn_plan_whole(s->in[1]);
     return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
   }
+  const int tile = groups == 1 && kernel->constant && kernel->dtype == CORNU_FLOAT32 && !cn_plan_exact(p)
+                     ? cn_winograd_side(&st->g, filters) : 0;
+  if (tile) return cn_winograd_plan(p, s, &st->g, tile, &a->act, e);
   st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype));
   plan_bands(s, st);
   CN_TRY(plan_segments(p, st, group_channels, e));
@@ -252,7 +258,9 @@ const cn_op cn_op_conv = {
   .name = "conv",
   .help = "convolution over 1 to 3 dimensions\n"
           "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) -> (b, o…, f), "
-          "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
+          "o = (s + pads - (k - 1) dilation - 1) / stride + 1\n"
+          "constant float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
+          "differently: not where the environment has CORNU_EXACT=1",
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),

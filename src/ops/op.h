@@ -106,6 +106,8 @@ void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *k
 typedef void (*cn_plan_rows)(void *context, const void *rows, int64_t begin, int64_t end);
 cn_status cn_plan_read(const cn_operand *source, size_t row, cn_plan_rows each, void *context, cn_error *e);
 void cn_plan_whole(cn_operand *source);
+/* Whether the plan must not compute in other ways than the op's definition says, though these be close and faster. */
+bool cn_plan_exact(const struct cn_planner *p);
 
 /* Refuses strings in and out of an op that does not know them. Strings that come out of a step point to bytes of its inputs. */
 cn_status cn_op_check_texts(const cn_op *op, const cn_type *types, int n, cn_error *e);

@@ -74,18 +74,23 @@ static inline void op_run(const cn_op *op, const void *attrs, value *const *in, 
   if (cn_step_run_once(&s, &e)) fail_msg("%s: %s", op->name, e.message);
 }
 
-/* Runs with a constant and with a variable second operand, on 1 and on 3 threads: all bits must be the same. */
-static inline value op_result(const cn_op *op, const void *attrs, value *const *in, int n_in) {
+/* Runs on several numbers of threads, the second operand constant or, `variable` of 3 times, not: all bits must be the
+ * same. */
+static inline value op_results(const cn_op *op, const void *attrs, value *const *in, int n_in, int variable) {
   value first;
   op_run(op, attrs, in, n_in, true, 1, &first);
   for (int i = 0; i < 3; i++) {
     value other;
-    op_run(op, attrs, in, n_in, i == 0, i == 1 ? 1 : 3, &other);
+    op_run(op, attrs, in, n_in, i >= variable, i == 0 ? 1 : i == 1 ? 3 : 2, &other);
     assert_memory_equal(first.operand.data, other.operand.data,
                         (size_t)first.operand.size * cornu_dtype_bytes(first.type.dtype));
     free_value(&other);
   }
   return first;
+}
+
+static inline value op_result(const cn_op *op, const void *attrs, value *const *in, int n_in) {
+  return op_results(op, attrs, in, n_in, 2);
 }
 
 static inline void expect_shape(const value *v, int rank, const int64_t *shape) {

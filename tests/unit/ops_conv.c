@@ -1,6 +1,8 @@
 /* conv and depthwise_conv against plain loops in double precision. */
 #include "op_run.h"
 
+#include "ops/winograd.h"
+
 /* One case: 1 to 3 spatial dimensions; unused entries are ignored. */
 typedef struct conv_case {
   int spatial;
@@ -77,7 +79,8 @@ static void check_case(const conv_case *c, bool depthwise, bool fused, int numbe
   fill_value(&scale, 5);
   scale.operand.constant = true;
   if (fused) in[3] = depthwise ? NULL : &residual, in[4] = &scale;
-  value y = op_result(op, &a, in, fused ? 5 : 3);
+  const bool exact = getenv("CORNU_EXACT") != NULL; /* else weights that are constants may be used in other ways */
+  value y = op_results(op, &a, in, fused ? 5 : 3, exact ? 2 : 0);
   for (int i = 0; i < n; i++)
     o_shape[i] = (c->in[i] + c->pad_begin[i] + c->pad_end[i] - (c->kernel[i] - 1) * c->dilation[i] - 1) /
                  c->stride[i] + 1;
@@ -142,6 +145,36 @@ static const conv_case convs[] = {
 static void test_conv(void **state) {
   (void)state;
   for (int i = 0; i < CN_COUNT(convs); i++) check_case(&convs[i], false, false, i);
+}
+
+/* Kernels of 3 x 3 with enough channels for Winograd's convolution, with 2 x 2 and 4 x 4 tiles and borders of all
+ * kinds; its errors may be larger. */
+static const conv_case winograds[] = {
+  {2, 1, {16, 16}, 32, {3, 3}, 40, ONES, ONES, {1, 1}, {1, 1}, 1, true, RELU},
+  {2, 2, {13, 19}, 37, {3, 3}, 65, ONES, ONES, {1, 1}, {1, 1}, 1, false, {CN_ACT_SILU, 0, 0, 0}},
+  {2, 1, {14, 23}, 40, {3, 3}, 64, ONES, ONES, NONE, {0, 2}, 1, true, NO_ACT},
+  {2, 3, {30, 11}, 33, {3, 3}, 33, ONES, ONES, {2, 0}, {1, 1}, 1, true, {CN_ACT_RELU, 0, 0.5f, 0}},
+  {2, 1, {14, 14}, 128, {3, 3}, 130, ONES, ONES, {1, 1}, {1, 1}, 1, true, RELU},        /* few tiles, many filters */
+  {2, 1, {6, 6}, 70, {3, 3}, 66, ONES, ONES, {1, 1}, {1, 1}, 1, true, RELU},
+  {2, 1, {48, 50}, 64, {3, 3}, 32, ONES, ONES, {1, 1}, {1, 1}, 1, true, NO_ACT},      /* several blocks */
+};
+
+static void test_winograd(void **state) {
+  (void)state;
+  int used = 0;
+  for (int i = 0; i < CN_COUNT(winograds); i++) {
+    const conv_case *c = &winograds[i];
+    cn_spatial g = {.batch = c->batch, .channels = c->channels, .kernel = {1, 3, 3}, .in = {1, c->in[0], c->in[1]},
+                    .out = {1, c->in[0] + c->pad_begin[0] + c->pad_end[0] - 2,
+                            c->in[1] + c->pad_begin[1] + c->pad_end[1] - 2},
+                    .stride = ONES, .dilation = ONES};
+    used |= cn_winograd_side(&g, c->filters);
+    check_case(c, false, i % 2, i);
+    unsetenv("CORNU_EXACT");
+    check_case(c, false, i % 2, i);
+    setenv("CORNU_EXACT", "1", 1);
+  }
+  assert_int_equal(used, 2 | 4);
 }
 
 static const conv_case depthwises[] = {
@@ -227,8 +260,9 @@ static void test_options_by_name(void **state) {
 }
 
 int main(void) {
+  setenv("CORNU_EXACT", "1", 1);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_conv), cmocka_unit_test(test_residual_and_scale), cmocka_unit_test(test_depthwise),
+    cmocka_unit_test(test_conv), cmocka_unit_test(test_winograd), cmocka_unit_test(test_residual_and_scale), cmocka_unit_test(test_depthwise),
     cmocka_unit_test(test_shapes_with_unknowns), cmocka_unit_test(test_messages),
     cmocka_unit_test(test_options_by_name),
   };

@@ -28,7 +28,7 @@ static void expect_rows(const char *name, const value *plain, const value *wide)
 
 /* Every input that may have a pitch by itself, then all together with the output. */
 static void check(const cn_op *op, const void *attrs, value *const *in, int n_in) {
-  value plain = op_result(op, attrs, in, n_in);
+  value plain = op_results(op, attrs, in, n_in, 0);
   const bool out_too = op->flags & CN_OP_PITCHED_OUT;
   for (unsigned set = 1; set < 1u << (n_in + 1); set++) {
     const bool pitched_out = set >> n_in & 1;
@@ -157,6 +157,16 @@ static void test_convolutions(void **state) {
   free_value(&x), free_value(&b);
 }
 
+static void test_winograd(void **state) {
+  (void)state;
+  value x = FLOATS(4, 2, 9, 12, 40), k = FLOATS(4, 3, 3, 40, 37), b = FLOATS(1, 37), residual = FLOATS(4, 2, 9, 12, 37);
+  fill_value(&x, 16), fill_value(&k, 17), fill_value(&b, 18), fill_value(&residual, 19);
+  const cn_conv_attrs conv = {.spatial = 2, .stride = {1, 1}, .dilation = {1, 1}, .pad_begin = {1, 1},
+                              .pad_end = {1, 1}, .act = {CN_ACT_SILU, 0, 0, 0}};
+  RUN(&cn_op_conv, &conv, &x, &k, &b, &residual);
+  free_value(&x), free_value(&k), free_value(&b), free_value(&residual);
+}
+
 static void test_transposed_convolutions(void **state) {
   (void)state;
   value x = FLOATS(4, 2, 5, 6, 4), k = FLOATS(4, 3, 2, 7, 4), residual[2];
@@ -177,7 +187,7 @@ static void test_transposed_convolutions(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_elementwise), cmocka_unit_test(test_reductions),
                                      cmocka_unit_test(test_windows), cmocka_unit_test(test_resize),
-                                     cmocka_unit_test(test_convolutions),
+                                     cmocka_unit_test(test_convolutions), cmocka_unit_test(test_winograd),
                                      cmocka_unit_test(test_transposed_convolutions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
