@@ -183,7 +183,7 @@ static void test_double(void **state) {
     }
   free(packed);
   float turned[6], from[] = {1, 2, 9, 3, 4, 9, 5, 6, 9};
-  cn_transpose_items(sizeof(float), turned, from, 3, 3, 2);
+  cn_transpose_items(sizeof(float), turned, 3, from, 3, 3, 2);
   const float expected[] = {1, 3, 5, 2, 4, 6};
   assert_memory_equal(turned, expected, sizeof turned);
 }
