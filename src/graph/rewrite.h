@@ -51,6 +51,7 @@ cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out);   
 cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out);  /* transposes.c */
+cn_status cn_rule_gate(cn_rewrite *r, const cn_call *call, cn_edge *out);       /* siblings.c */
 cn_status cn_rule_affine(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* fuse.c */
 cn_status cn_rule_residual(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_activation(cn_rewrite *r, const cn_call *call, cn_edge *out);

@@ -32,6 +32,8 @@ typedef struct cn_act_kernels {
   void (*tanh)(float *y, const float *x, int64_t n);
   void (*sigmoid)(float *y, const float *x, int64_t n);
   void (*erf)(float *y, const float *x, int64_t n);
+  /* y[i] = f(x[i]) * sigmoid(x[n + i]), f: tanh or nothing; rows of n, and of 2 n */
+  void (*gate)(bool with_tanh, float *y, const float *x, int64_t rows, int64_t n);
 } cn_act_kernels;
 CN_KERNELS_DECLARE(cn_act_kernels, cn_act_math);
 void cn_act_apply(const cn_act *act, float *y, const float *x, int64_t n);

@@ -18,6 +18,11 @@ extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, c
 typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;
 extern const cn_op cn_op_activation;
 
+/* ---- gate.c: (…, 2 n) -> (…, n), float32: the first half of the channels, through tanh if wanted, times the sigmoid of
+ * the second half ---- */
+typedef struct cn_gate_attrs { bool tanh; } cn_gate_attrs;
+extern const cn_op cn_op_gate;
+
 /* ---- binary.c: two inputs that broadcast, promoted to one dtype; comparisons and logic give bool, gcd, lcm, bits and
  * shifts take integers alone. ---- */
 extern const cn_op cn_op_add, cn_op_sub, cn_op_mul, cn_op_div, cn_op_floordiv, cn_op_mod, cn_op_pow, cn_op_maximum,

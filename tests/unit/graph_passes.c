@@ -210,6 +210,25 @@ static void padding_joins_windows(void **unused) {
   finish(&n, outputs, 3, 5); /* x has values below zero: its maximum needs the zeros */
 }
 
+static cn_edge gated_part(net *n, cn_edge x, cn_act_kind act, int64_t dilation) {
+  cn_conv_attrs a = {.spatial = 1, .stride = {1}, .dilation = {dilation}, .pad_begin = {3}, .act = {.kind = act}};
+  return NODE(n, &cn_op_conv, &a, x, CONSTANT(n, 2, 5, 19), CONSTANT(n, 19));
+}
+
+static void gated_convolutions_become_one(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  cn_edge x = INPUT(&n, 2, 9, 5);
+  cn_edge twice = gated_part(&n, x, CN_ACT_TANH, 3);
+  cn_edge outputs[] = {
+    NODE(&n, &cn_op_mul, NULL, gated_part(&n, x, CN_ACT_TANH, 3), gated_part(&n, x, CN_ACT_SIGMOID, 3)),
+    NODE(&n, &cn_op_mul, NULL, gated_part(&n, x, CN_ACT_SIGMOID, 2), gated_part(&n, x, CN_ACT_LINEAR, 2)),
+    NODE(&n, &cn_op_mul, NULL, twice, gated_part(&n, x, CN_ACT_SIGMOID, 3)), twice,
+    NODE(&n, &cn_op_mul, NULL, gated_part(&n, x, CN_ACT_RELU, 3), gated_part(&n, x, CN_ACT_SIGMOID, 3))};
+  finish(&n, outputs, 5, 2 + 2 + 3 + 3);
+}
+
 /* Concatenations of concatenations, as DenseNet has them: no step copies. */
 static void concatenated_values_are_written_in_place(void **unused) {
   (void)unused;
@@ -249,6 +268,7 @@ int main(void) {
     cmocka_unit_test(transposes_sink_and_cancel),
     cmocka_unit_test(equal_calls_are_made_once),
     cmocka_unit_test(padding_joins_windows),
+    cmocka_unit_test(gated_convolutions_become_one),
     cmocka_unit_test(concatenated_values_are_written_in_place),
     cmocka_unit_test(what_has_no_one_place_is_copied),
   };

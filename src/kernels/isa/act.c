@@ -22,7 +22,20 @@ MAP(map_tanh, v_tanh)
 MAP(map_sigmoid, v_sigmoid)
 MAP(map_erf, v_erf)
 
+/* One division for both: v_tanh(a) * v_sigmoid(b). */
+V_FN vf tanh_times_sigmoid(vf a, vf b) {
+  vf t = v_expm1(v_set(2) * v_min(v_set(9.1f), v_abs(a)));
+  return v_copysign(t / ((t + v_set(2)) * (v_set(1) + v_exp(-b))), a);
+}
+
+static void gate(bool with_tanh, float *y, const float *x, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; r++, y += n, x += 2 * n) {
+    if (with_tanh) V_FOR(n, V_PUT(y, tanh_times_sigmoid(V_AT(x), V_AT(x + n))));
+    else V_FOR(n, V_PUT(y, V_AT(x) * v_sigmoid(V_AT(x + n))));
+  }
+}
+
 const cn_act_kernels CN_ISA_NAME(cn_act_math_table) = {
   .apply = apply, .exp = map_exp, .expm1 = map_expm1, .log = map_log, .log1p = map_log1p, .tanh = map_tanh,
-  .sigmoid = map_sigmoid, .erf = map_erf,
+  .sigmoid = map_sigmoid, .erf = map_erf, .gate = gate,
 };
