@@ -95,7 +95,7 @@ static void product(const cn_pack *w, const void *packed, const void *a, int64_t
 
 /* ---- Steps in float32 ---- */
 
-#define TASK 200000 /* multiply-adds of a step that are worth another thread */
+#define TASK 30000 /* multiply-adds of a step that are worth another thread */
 
 typedef struct cells_job { const cn_rnn_call *call; int64_t rows, tiles; } cells_job;
 
