@@ -133,11 +133,23 @@ void cn_mapping_drop(cn_mapping *m) {
   cn_free(m);
 }
 
-void cn_mapping_let_go(const void *p, size_t size) {
+/* Of the whole pages; advice that a system does not know is no failure. */
+static void advise(const void *p, size_t size, int advice) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)p + page - 1) / page * page;
   uintptr_t end = ((uintptr_t)p + size) / page * page;
-  if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+  if (begin < end) madvise((void *)begin, end - begin, advice);
 }
+
+void cn_mapping_let_go(const void *p, size_t size) { advise(p, size, MADV_DONTNEED); }
+
+#ifdef __linux__ /* since 5.14 */
+enum { POPULATE_READ = 22, POPULATE_WRITE = 23 };
+void cn_pages_read(const void *p, size_t size) { advise(p, size, POPULATE_READ); }
+void cn_pages_write(void *p, size_t size) { advise(p, size, POPULATE_WRITE); }
+#else
+void cn_pages_read(const void *p, size_t size) { (void)p, (void)size; }
+void cn_pages_write(void *p, size_t size) { (void)p, (void)size; }
+#endif
 
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e) {
   cn_file f;

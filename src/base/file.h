@@ -36,6 +36,10 @@ void cn_mapping_drop(cn_mapping *m);
 /* Frees the memory of the whole pages in [p, p + size) of a mapped file until they are looked at again. What was written
  * into them is lost. */
 void cn_mapping_let_go(const void *p, size_t size);
+/* Brings the pages of [p, p + size) into memory at once, of a mapped file to be read or of a block to be written: cheaper
+ * than a fault for each. */
+void cn_pages_read(const void *p, size_t size);
+void cn_pages_write(void *p, size_t size);
 bool cn_file_is_folder(const char *path);
 bool cn_file_exists(const char *path);
 

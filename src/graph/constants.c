@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/pool.h"
-#include "ops/op.h"
+#include "graph/planner.h"
 
 enum { PIECE = 1 << 20 };
 
@@ -23,6 +23,7 @@ static void read_piece(const reading *r, int task, int64_t begin) {
   int64_t end = begin + r->at_once < r->rows ? begin + r->at_once : r->rows;
   const char *from = r->from + begin * (int64_t)r->row, *rows = from;
   size_t bytes = (size_t)(end - begin) * r->row;
+  if (r->give_back) cn_pages_read(from, bytes);
   if (r->room) rows = memcpy(r->room + task * r->at_once * (int64_t)r->row, from, bytes);
   r->each(r->context, rows, begin, end);
   if (r->give_back) cn_mapping_let_go(from, bytes);
@@ -31,6 +32,18 @@ static void read_piece(const reading *r, int task, int64_t begin) {
 static void read_pieces(void *context, int task) {
   const reading *r = context;
   for (int64_t at = task * r->at_once; at < r->rows; at += r->tasks * r->at_once) read_piece(r, task, at);
+}
+
+typedef struct fresh { char *data; size_t bytes; } fresh;
+
+static void write_range(void *context, int64_t begin, int64_t end) {
+  const fresh *f = context;
+  size_t from = (size_t)begin * PIECE, to = (size_t)end * PIECE;
+  cn_pages_write(f->data + from, (to < f->bytes ? to : f->bytes) - from);
+}
+
+void cn_plan_touch(void *data, size_t bytes) {
+  if (bytes > PIECE) cn_parallel_range((int64_t)((bytes + PIECE - 1) / PIECE), 4, write_range, &(fresh){data, bytes});
 }
 
 cn_status cn_plan_read(const cn_operand *source, size_t row, cn_plan_rows each, void *context, cn_error *e) {

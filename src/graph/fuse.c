@@ -8,6 +8,7 @@
 enum { BIAS = 2, RESIDUAL = 3, SCALE = 4 };
 
 static double number(const cn_tensor *t, int64_t i) {
+  cn_tensor_fetch((cn_tensor *)t);
   return t->dtype == CORNU_FLOAT32 ? ((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 

@@ -90,7 +90,7 @@ void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *k
       return NULL;
     }
     strcpy(name, kind);
-    memset(data, 0, bytes);
+    cn_plan_touch(data, bytes);
     *found = (packed){.source = identity(source), .kind = name, .data = data, .bytes = bytes, .next = all_packed};
     all_packed = found;
     *fresh = true;

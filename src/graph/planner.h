@@ -28,6 +28,9 @@ void cn_graph_joins(const cn_graph *g, const bool *live, cn_place *places);
 /* What cn_plan_memory and cn_plan_pack of an op's plan() add to. */
 struct cn_planner { cn_plan *plan; };
 
+/* Brings memory that will all be written into being, on all threads. */
+void cn_plan_touch(void *data, size_t bytes);
+
 /* Plans and runs one step whose operands have their data; frees what plan() asked for. */
 cn_status cn_step_run_once(cn_step *s, cn_error *e);
 

@@ -37,6 +37,7 @@ cn_status cn_vocabulary_make(struct cn_planner *p, const cn_operand *keys, cn_vo
   *out = (cn_vocabulary){.keys = keys, .mask = slots - 1};
   out->slots = cn_plan_pack(p, keys, "vocabulary", slots * sizeof *out->slots, &fresh);
   if (!out->slots) return cn_no_memory(e);
+  if (fresh) memset(out->slots, 0, slots * sizeof *out->slots);
   for (int64_t i = 0; fresh && i < keys->size; i++)
     insert(out, keys->dtype == CORNU_TEXT ? hash_text(cn_operand_text(keys, i)) : hash_int(cn_operand_int(keys, i)), i);
   return CORNU_OK;

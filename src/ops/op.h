@@ -98,7 +98,7 @@ const cn_op *cn_op_find(const char *name); /* by name or alias; NULL */
 /* For plan(): memory that lives as long as the plan, 64-byte aligned, zero-filled. NULL: no memory. */
 void *cn_plan_memory(struct cn_planner *p, size_t bytes);
 /* Packed form of a constant operand, shared by all plans of the process that pack the same data in the same way:
- * `kind` names the layout with its parameters ("gemm_b 16"). *fresh: the caller must fill it. NULL: no memory. */
+ * `kind` names the layout with its parameters ("gemm_b 16"). *fresh: the caller must write all of it. NULL: no memory. */
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh);
 /* Large weights may still be in their file: source->data is NULL when the op has the input in packed_in. cn_plan_read calls
  * `each` with all rows of a constant operand, given the bytes of a row, piece by piece on all threads; a piece is gone
