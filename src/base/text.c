@@ -88,8 +88,10 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m) {
 static const char *next_word(const char **list, size_t *length) {
   const char *s = *list;
   while (*s == ' ') s++;
-  *length = strcspn(s, " ");
-  *list = s + *length;
+  const char *end = s;
+  while (*end && *end != ' ') end++; /* for words, quicker than strcspn */
+  *length = (size_t)(end - s);
+  *list = end;
   return *length ? s : NULL;
 }
 

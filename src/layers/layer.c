@@ -165,8 +165,9 @@ static bool is_operation(const cn_value *serialized, const char *class_name, con
                          const cn_origin *origin) {
   const char *module = cn_value_str(cn_value_find(serialized, "module"));
   if (module) return strncmp(module, "keras.", 6) == 0 && strstr(module, ".ops");
-  if (!origin->h5 || origin->keras < 3 || !cn_operation_find(cn_operation_tables, class_name)) return false;
-  return !type || !cn_value_find(cn_value_find(serialized, "config"), "trainable");
+  if (!origin->h5 || origin->keras < 3) return false;
+  if (type && cn_value_find(cn_value_find(serialized, "config"), "trainable")) return false;
+  return cn_operation_find(cn_operation_tables, class_name);
 }
 
 /* The class under which a handler takes the layer over; NULL: none does. */
