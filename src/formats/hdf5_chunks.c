@@ -2,6 +2,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/pool.h"
 #include "base/text.h"
 #include "formats/hdf5.h"
 
@@ -120,13 +121,16 @@ static cn_status undo(const cn_hdf5_filter *filter, buffers *b, cn_error *e) {
 
 /* ---- Chunks ---- */
 
+/* Where a chunk is; nowhere: not found yet. */
+typedef struct place { uint64_t address; uint32_t bytes, mask; } place;
+
 typedef struct unpacking {
   const cn_hdf5 *file;
   const cn_hdf5_array *array;
   char *to;
-  uint8_t *seen;  /* of each chunk whether it was there */
+  place *places;  /* of all chunks, in the order of their numbers */
+  size_t room;    /* for a chunk as it is packed */
   uint64_t nodes; /* that the tree may still have */
-  buffers b;
   cn_error *e;
 } unpacking;
 
@@ -145,39 +149,86 @@ static void copy_part(const unpacking *u, const int64_t *first, int axis, const 
     copy_part(u, first, axis + 1, from + (size_t)(i * step) * a->type.size, to + i);
 }
 
+static int64_t chunks_along(const cn_hdf5_array *a, int axis) {
+  return (a->space.shape[axis] + a->chunk[axis] - 1) / a->chunk[axis];
+}
+
 /* The chunk's number; false: it is none of this array. */
 static bool number_chunk(const cn_hdf5_array *a, const cn_hdf5_chunk *c, int64_t *number) {
   *number = 0;
   for (int i = 0; i < a->space.rank; i++) {
     if (c->first[i] < 0 || c->first[i] >= a->space.shape[i] || c->first[i] % a->chunk[i]) return false;
-    *number = *number * ((a->space.shape[i] + a->chunk[i] - 1) / a->chunk[i]) + c->first[i] / a->chunk[i];
+    *number = *number * chunks_along(a, i) + c->first[i] / a->chunk[i];
   }
   return true;
 }
 
-static cn_status read_chunk(void *user, const cn_hdf5_chunk *c, cn_error *e) {
+static cn_status note_chunk(void *user, const cn_hdf5_chunk *c, cn_error *e) {
   unpacking *u = user;
-  const cn_hdf5_array *a = u->array;
   int64_t number;
-  if (!number_chunk(a, c, &number)) return cn_hdf5_damaged(e, "a chunk outside of its array");
-  if (u->seen[number]++) return cn_hdf5_damaged(e, "a chunk that is there twice");
-  const uint8_t *p = cn_hdf5_bytes(u->file, c->address, c->bytes);
-  if (!p) return cn_hdf5_damaged(e, "a chunk outside of the file");
-  if (c->bytes > u->b.room) return cn_hdf5_damaged(e, "a chunk larger than its shape says");
-  u->b.size = (size_t)c->bytes;
-  memcpy(u->b.data, p, u->b.size);
-  for (int i = a->n_filters - 1; i >= 0; i--)
-    if (!(c->mask >> i & 1)) CN_TRY(undo(&a->filters[i], &u->b, e));
-  if (u->b.size != a->chunk_bytes) return cn_hdf5_damaged(e, "a chunk of another size than its shape says");
-  copy_part(u, c->first, 0, u->b.data, 0);
+  if (!number_chunk(u->array, c, &number)) return cn_hdf5_damaged(e, "a chunk outside of its array");
+  if (u->places[number].address != CN_HDF5_NOWHERE) return cn_hdf5_damaged(e, "a chunk that is there twice");
+  if (!cn_hdf5_bytes(u->file, c->address, c->bytes)) return cn_hdf5_damaged(e, "a chunk outside of the file");
+  if (c->bytes > u->room || c->bytes > UINT32_MAX) return cn_hdf5_damaged(e, "a chunk larger than its shape says");
+  u->places[number] = (place){c->address, (uint32_t)c->bytes, c->mask};
   return CORNU_OK;
+}
+
+static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn_error *e) {
+  const cn_hdf5_array *a = u->array;
+  const place *p = &u->places[number];
+  int64_t first[CN_MAX_RANK];
+  if (p->address == CN_HDF5_NOWHERE)
+    return cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)number + 1,
+                   (long long)a->n_chunks);
+  b->size = p->bytes;
+  memcpy(b->data, cn_hdf5_bytes(u->file, p->address, p->bytes), b->size);
+  for (int i = a->n_filters - 1; i >= 0; i--)
+    if (!(p->mask >> i & 1)) CN_TRY(undo(&a->filters[i], b, e));
+  if (b->size != a->chunk_bytes) return cn_hdf5_damaged(e, "a chunk of another size than its shape says");
+  for (int i = a->space.rank - 1; i >= 0; i--) {
+    first[i] = number % chunks_along(a, i) * a->chunk[i];
+    number /= chunks_along(a, i);
+  }
+  copy_part(u, first, 0, b->data, 0);
+  return CORNU_OK;
+}
+
+/* Every so manieth chunk. */
+typedef struct task { const unpacking *u; int64_t first, step, failed; cn_status status; cn_error e; } task;
+
+static void unpack_some(void *context, int i) {
+  task *t = &((task *)context)[i];
+  buffers b = {.room = t->u->room, .data = cn_alloc(t->u->room), .other = cn_alloc(t->u->room)};
+  t->status = b.data && b.other ? CORNU_OK : cn_no_memory(&t->e);
+  for (t->failed = t->first; t->failed < t->u->array->n_chunks && !t->status; t->failed += t->step)
+    t->status = unpack_chunk(t->u, t->failed, &b, &t->e);
+  cn_free(b.data);
+  cn_free(b.other);
+}
+
+/* On all threads where there is much to do; the first failure counts. */
+static cn_status unpack_all(const unpacking *u, cn_error *e) {
+  enum { MOST = 64, MUCH = 1 << 20 };
+  const cn_hdf5_array *a = u->array;
+  int n = (uint64_t)a->space.count * a->type.size < MUCH ? 1 : cn_threads() < MOST ? cn_threads() : MOST;
+  if (a->n_chunks < n) n = (int)a->n_chunks;
+  task *tasks = cn_calloc((size_t)n + 1, sizeof *tasks), *worst = NULL;
+  if (!tasks) return cn_no_memory(e);
+  for (int i = 0; i < n; i++) tasks[i] = (task){.u = u, .first = i, .step = n};
+  cn_parallel(n, unpack_some, tasks);
+  for (int i = 0; i < n; i++)
+    if (tasks[i].status && (!worst || tasks[i].failed < worst->failed)) worst = &tasks[i];
+  cn_status status = worst ? cn_fail(e, worst->status, "%s", worst->e.message) : CORNU_OK;
+  cn_free(tasks);
+  return status;
 }
 
 /* What a tree of the first version says of a chunk. */
 static cn_status read_key(unpacking *u, const uint8_t *key, uint64_t address) {
   cn_hdf5_chunk c = {address, cn_hdf5_number(key, 4), (uint32_t)cn_hdf5_number(key + 4, 4), {0}};
   for (int i = 0; i < u->array->space.rank; i++) c.first[i] = (int64_t)cn_hdf5_number(key + 8 + 8 * i, 8);
-  return read_chunk(u, &c, u->e);
+  return note_chunk(u, &c, u->e);
 }
 
 /* level -1: any, at the root. */
@@ -211,17 +262,12 @@ cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_erro
 cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e) {
   if (a->space.count == 0) return CORNU_OK;
   unpacking u = {.file = f, .array = a, .to = to, .nodes = f->size / 24, .e = e};
-  u.b.room = a->chunk_bytes + a->chunk_bytes / 100 + 128; /* what cannot be packed grows a little */
-  u.b.data = cn_alloc(u.b.room);
-  u.b.other = cn_alloc(u.b.room);
-  u.seen = cn_calloc((size_t)a->n_chunks, 1);
-  cn_status status = u.b.data && u.b.other && u.seen ? CORNU_OK : cn_no_memory(e);
-  if (!status) status = a->index ? cn_hdf5_chunks(f, a, read_chunk, &u, e) : read_node(&u, a->tree, -1);
-  for (int64_t i = 0; i < a->n_chunks && !status; i++)
-    if (!u.seen[i]) status = cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)i + 1,
-                                     (long long)a->n_chunks);
-  cn_free(u.b.data);
-  cn_free(u.b.other);
-  cn_free(u.seen);
+  u.room = a->chunk_bytes + a->chunk_bytes / 100 + 128; /* what cannot be packed grows a little */
+  u.places = cn_alloc((size_t)a->n_chunks * sizeof *u.places);
+  if (!u.places) return cn_no_memory(e);
+  for (int64_t i = 0; i < a->n_chunks; i++) u.places[i].address = CN_HDF5_NOWHERE;
+  cn_status status = a->index ? cn_hdf5_chunks(f, a, note_chunk, &u, e) : read_node(&u, a->tree, -1);
+  if (!status) status = unpack_all(&u, e);
+  cn_free(u.places);
   return status;
 }
