@@ -11,7 +11,7 @@ PKG      ?= pkg-config
 LUA_PC   ?= lua5.4
 
 # The Debian packages, named here alone.
-PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libyaml-dev zlib1g-dev libpng-dev libjpeg-dev libopenblas-dev \
+PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libzip-dev libyaml-dev zlib1g-dev libpng-dev libjpeg-dev libopenblas-dev \
             liblua5.4-dev lua5.4 libluajit-5.1-dev luajit libedit-dev libcmocka-dev lua-unit
 CI_PACKAGES := clang
 
@@ -22,7 +22,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-poin
             $(if $(COVER),-fsanitize=fuzzer-no-link)
 # clang takes minutes to put checks of undefined behaviour and of coverage into the unrolled kernels.
 PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
-PCS      := libcjson yaml-0.1 zlib libpng libjpeg openblas
+PCS      := libcjson libzip yaml-0.1 zlib libpng libjpeg openblas
 HDF5_PC  ?= hdf5-serial
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -fvisibility=hidden -pthread $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)

@@ -1,6 +1,5 @@
 /* Zip archives: .keras and .npz. Entries are stored or deflated; sizes are checked before memory is taken, check sums
- * while reading. Nothing is ever unpacked to a place that the archive names. The numbers of sections refer to PKWARE's
- * APPNOTE.TXT 6.3.10. */
+ * while reading. Nothing is ever unpacked to a place that the archive names. */
 #ifndef CN_FORMATS_ZIP_H
 #define CN_FORMATS_ZIP_H
 
