@@ -67,6 +67,14 @@ static void fold(const cn_step *s, const batch *b) {
   else fold_floats(s, b);
 }
 
+static void batch_together(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const batch *b = s->state;
+  const cn_scaled_rows rows = {b->row, b->in, b->out, b->scale, b->shift, &((const cn_batch_norm_attrs *)s->attrs)->act};
+  cn_norm()->scale_rows(&rows, (const float *)s->in[0]->data + begin * b->in, (float *)s->out[0]->data + begin * b->out,
+                        end - begin);
+}
+
 static void batch_run(const cn_step *s) {
   const batch *b = s->state;
   bool constant = s->scratch_bytes == 0;
@@ -78,7 +86,9 @@ static void batch_run(const cn_step *s) {
     fold(s, &own);
     copy.state = &own;
   }
-  void (*rows)(void *, int64_t, int64_t) = in_double(s) ? batch_rows_doubles : batch_rows_floats;
+  void (*rows)(void *, int64_t, int64_t) = in_double(s) ? batch_rows_doubles
+                                           : b->together ? batch_together
+                                                         : batch_rows_floats;
   if (s->out[0]->size > 0) cn_parallel_range(s->out[0]->size / b->row, 16384 / b->row + 1, rows, &copy);
 }
 
