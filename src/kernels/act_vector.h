@@ -50,7 +50,7 @@ V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
     case CN_ACT_EXPONENTIAL: return v_exp(x);
     case CN_ACT_SILU: return x * v_sigmoid(x);
     case CN_ACT_HARD_SILU: return x * v_clip(v_fma(x, v_set(1.0f / 6), v_set(0.5f)), 0, 1);
-    case CN_ACT_GELU: return x * (v_set(0.5f) * (one + v_erf(x * v_set(0.70710678118f))));
+    case CN_ACT_GELU: return x * v_normal(x);
     case CN_ACT_GELU_TANH: return v_act_gelu_tanh_(x);
     case CN_ACT_MISH: return x * v_tanh(v_softplus(x));
     case CN_ACT_SOFT_SHRINK: return v_select(v_gt(v_abs(x), p->a), x - v_min(p->a, v_max(-p->a, x)), zero);

@@ -24,19 +24,6 @@ static void adjust(void *row, int64_t n, double scale, const void *bias, int64_t
   }
 }
 
-/* 2^x for x <= 0, within about 2e-7 of it; below -126 the smallest normal number. NaN gives NaN. */
-V_FN vf exp2_below(vf x) {
-  const vf round = v_set(12583039.0f); /* 1.5 * 2^23 + 127: what is added to it is rounded, and in the low bits n + 127 */
-  x = v_max(v_set(-126), x);
-  vf n = x + round, f = x - (n - round);
-  vf p = v_fma(v_set(1.54531629e-4f), f, v_set(1.33908634e-3f));
-  p = v_fma(p, f, v_set(9.61808256e-3f));
-  p = v_fma(p, f, v_set(5.55035711e-2f));
-  p = v_fma(p, f, v_set(0.240226508f));
-  p = v_fma(p, f, v_set(0.693147188f));
-  return v_fma(p, f, v_set(1)) * v_from_bits(v_bits(n) << 23);
-}
-
 static double weigh(void *row, int64_t n, double factor) {
   const vf scale = v_set((float)(factor * 1.4426950408889634)), none = v_set(-__builtin_inff());
   const int64_t pairs = n / (2 * CN_LANES) * (2 * CN_LANES);
@@ -52,7 +39,7 @@ static double weigh(void *row, int64_t n, double factor) {
   }
   const vf top = v_set(v_largest(v_max(high, high1)));
   for (int64_t i = 0; i < pairs; i += 2 * CN_LANES) {
-    vf x = exp2_below((v_load(s + i) - top) * scale), y = exp2_below((v_load(s + i + CN_LANES) - top) * scale);
+    vf x = v_exp2_below((v_load(s + i) - top) * scale), y = v_exp2_below((v_load(s + i + CN_LANES) - top) * scale);
     v_store(s + i, x);
     v_store(s + i + CN_LANES, y);
     sum += x;
@@ -60,7 +47,7 @@ static double weigh(void *row, int64_t n, double factor) {
   }
   for (int64_t i = pairs; i < n; i += CN_LANES) {
     int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
-    vf x = exp2_below((v_load_n(s + i, left) - top) * scale);
+    vf x = v_exp2_below((v_load_n(s + i, left) - top) * scale);
     v_store_n(s + i, x, left);
     sum += v_select(v_first(left), x, v_zero());
   }
