@@ -103,13 +103,15 @@ typedef struct cn_epilogue {
   int64_t add_pitch;
 } cn_epilogue;
 
+#define CN_GEMM_AHEAD 32
 typedef struct cn_gemm_call {
   const void *a;
   int64_t lda;
   const int64_t *offset; /* segments of them; NULL: one segment at 0 */
   int64_t segments, kc;  /* segments 0: the sum is empty */
   const void *b;         /* packed */
-  const void *ahead;     /* NULL, or bytes of b that the next call needs: they may be loaded into the cache meanwhile */
+  const void *ahead;     /* NULL, or bytes of b that are needed next: CN_GEMM_AHEAD for each k of a tile are loaded into
+                          * the cache meanwhile */
   int64_t ahead_bytes;
   void *c;
   int64_t ldc;

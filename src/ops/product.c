@@ -179,7 +179,7 @@ static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t pan
     call.ahead = (const char *)call.b + ahead;
     call.ahead_bytes = last * panel - ahead;
     j->kernels->run(&call, first, first + tiles, panel0, panel1);
-    ahead += tiles * (panel1 - panel0) * k * 64;
+    ahead += tiles * (panel1 - panel0) * k * CN_GEMM_AHEAD;
     begin += tiles;
   }
 }

@@ -123,10 +123,12 @@ static void test_packing_transposed_slices(void **state) {
     t->pack(pieces, turned, 1, K, K, 0, 4, N, 1, panels, NULL);
     assert_memory_equal(whole, pieces, bytes);
     float *scale = numbers(N, 8), *scaled = malloc(bytes);
+    t->pack(pieces, b, N, 1, K, 0, K, N, 0, panels, scale);
     for (int i = 0; i < K * N; i++) b[i] *= scale[i % N];
     t->pack(whole, b, N, 1, K, 0, K, N, 0, panels, NULL);
     t->pack(scaled, turned, 1, K, K, 0, K, N, 0, panels, scale);
     assert_memory_equal(whole, scaled, bytes);
+    assert_memory_equal(whole, pieces, bytes);
     free(scale);
     free(scaled);
     free(b);

@@ -51,7 +51,7 @@ typedef struct tile {
   const float *a, *b, *bias, *add;
   float *c;
   int64_t n;              /* columns in use, at most the panels' width */
-  const char *soon[2];    /* a line for each k to load into the second-level cache meanwhile */
+  const char *soon[2];    /* where to load lines into the second-level cache meanwhile */
 } tile;
 
 V_FN float at(const char *const *p, int m, int64_t pitch) { return *(const float *)(p[m / 3] + (m % 3) * pitch); }
@@ -118,7 +118,7 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
         step(mr, nv, p, pitch, b + u * width * CN_LANES, panel, &acc[u * sums]);
         if (nv > 2) continue;
         PREFETCH(soon0), PREFETCH(soon1);
-        soon0 += LINE, soon1 += LINE;
+        soon0 += CN_GEMM_AHEAD, soon1 += LINE;
       }
     for (; ku > 1 && k > 0; k--, b += width * CN_LANES) step(mr, nv, p, pitch, b, panel, acc);
   }
@@ -150,7 +150,7 @@ V_FN void multiply_row(int mr, job *j, int64_t row, int64_t panel0, int64_t pane
     t.n = left < taken * NR ? left : taken * NR;
     t.soon[0] = j->ahead < j->ahead_end ? j->ahead : (const char *)t.b;
     t.soon[1] = j->next ? j->next : (const char *)t.a;
-    j->ahead += k * LINE;
+    j->ahead += k * CN_GEMM_AHEAD;
     j->next = NULL;
     if (taken == 2) multiply(mr, 4, ku, j, &t);
     else if (left > CN_LANES) multiply(mr, 2, ku, j, &t);
@@ -194,12 +194,16 @@ static void pack_panel(float *out, const float *in, int64_t row, int64_t column,
       for (int j = used; j < width; j++) out[i * width + j] = 0;
     return;
   }
-  for (int64_t i = 0; i < kc; i++, out += width, in += row) {
-    if (column == 1 && !factor && used == NR) {
-      v_store(out, v_load(in));
-      v_store(out + CN_LANES, v_load(in + CN_LANES));
-      continue;
+  if (column == 1) {
+    const int last = width - CN_LANES, tail = used - last; /* of the last vector: where it begins, its columns */
+    const vf f = factor ? v_load_n(factor, used) : v_set(1), g = factor ? v_load_n(factor + last, tail) : v_set(1);
+    for (int64_t i = 0; i < kc; i++, out += width, in += row) {
+      if (last) v_store(out, v_load(in) * f);
+      v_store(out + last, (tail == CN_LANES ? v_load(in + last) : v_load_n(in + last, tail)) * g);
     }
+    return;
+  }
+  for (int64_t i = 0; i < kc; i++, out += width, in += row) {
     for (int j = 0; j < used; j++) out[j] = in[j * column] * (factor ? factor[j] : 1);
     for (int j = used; j < width; j++) out[j] = 0;
   }
