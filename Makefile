@@ -186,6 +186,14 @@ asan:
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
+# The vector functions against long double, on all floats where they are more than their limit: a minute or two.
+.PHONY: accuracy
+accuracy: $(BUILD)/accuracy/vmath
+	$(BUILD)/accuracy/vmath
+$(BUILD)/accuracy/%: tests/accuracy/%.c $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu.a $(LIBS)
+
 bench: all $(BUILD)/bench/kernels
 	$(BUILD)/bench/kernels
 	$(BUILD)/cornu bench lua/examples/digits/digits.keras
@@ -224,6 +232,7 @@ help:
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
 	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
 	@echo 'make fuzz          look for inputs that crash: TARGET="$(FUZZ)", SECONDS=60 for each, seeds from CASES=dir'
+	@echo 'make accuracy      errors of exp, tanh, gelu and the like on all floats'
 	@echo 'make bench         time kernels and the bundled model'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'

@@ -2,15 +2,8 @@
 -- usage: cornu scripts/conformance.lua CASES [--list FILE] [--verbose]
 -- FILE names the cases that must pass, one SUITE/CASE a line; without it every case under CASES runs. The last line is
 -- `N passed, N failed`.
-local cornu = require "cornu"
-local host = require "cornu.host"
-
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "a"
-  f:close()
-  return s
-end
+package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
+local cases = require "cases"
 
 -- The first difference is an error: the dtype if one is given, the shape, a number.
 local function check(label, got, want, dtype, rtol, atol)
@@ -22,14 +15,7 @@ local function check(label, got, want, dtype, rtol, atol)
 end
 
 local function run(dir)
-  local case = cornu.json.decode(read(dir .. "/case.json"))
-  local arrays = cornu.load_npz(dir .. "/io.npz")
-  local options = { by_name = case.by_name, skip_mismatch = case.skip_mismatch, backend = case.backend }
-  local model = case.weights and cornu.load(dir .. "/" .. case.model, dir .. "/" .. case.weights, options)
-    or cornu.load(dir .. "/" .. case.model, options)
-  local inputs = {}
-  for i, name in ipairs(case.inputs) do inputs[case.input_names and case.input_names[i] or i] = arrays[name] end
-  local given = (#case.inputs == 1 and not case.input_names) and inputs[1] or inputs
+  local case, arrays, model, given = cases.load(dir)
   local outputs = case.call and model(given) or model:predict(given)
   if #case.outputs == 1 and not case.output_names then outputs = { outputs } end
   for i, name in ipairs(case.outputs) do
@@ -37,14 +23,6 @@ local function run(dir)
     local label = case.labels and ('output %d ("%s")'):format(i, case.labels[i]) or "output " .. i
     check(label, got, arrays[name], case.dtypes and case.dtypes[i], case.rtol or 1e-4, case.atol or 1e-5)
   end
-end
-
-local function find(root, prefix, found)
-  for _, entry in ipairs(host.list(root .. "/" .. prefix) or {}) do
-    if entry == "case.json" then found[#found + 1] = prefix:gsub("/$", "") end
-    if entry:sub(-1) == "/" then find(root, prefix .. entry, found) end
-  end
-  return found
 end
 
 local root, list, verbose
@@ -62,10 +40,8 @@ if not root then
   os.exit(2)
 end
 
-local cases = {}
-if list then for line in io.lines(list) do cases[#cases + 1] = line end else cases = find(root, "", cases) end
 local passed, failed = 0, 0
-for _, name in ipairs(cases) do
+for _, name in ipairs(cases.named(root, list)) do
   local ok, message = pcall(run, root .. "/" .. name)
   if ok then passed = passed + 1 else failed = failed + 1 end
   if not ok or verbose then print((ok and "ok " or "FAILED ") .. name .. (ok and "" or ": " .. tostring(message))) end

@@ -1,10 +1,9 @@
 /* Instruction sets: asked once. */
 #include "base/cpu.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cornu.h"
 
 static const char *const names[] = {"sse2", "avx2", "avx512"};
 
@@ -20,15 +19,36 @@ static cn_isa best(void) {
   return CN_ISA_SSE2;
 }
 
-cn_isa cn_cpu_isa(void) {
-  static int decided = -1; /* every thread would decide the same */
-  if (decided >= 0) return (cn_isa)decided;
-  cn_isa isa = best();
+static int forced_isa(void) { /* -1: none; CN_COUNT(names): unknown */
   const char *forced = getenv("CORNU_ISA");
-  for (int i = 0; forced && i < (int)isa; i++)
-    if (strcmp(forced, names[i]) == 0) isa = (cn_isa)i;
-  decided = (int)isa;
-  return isa;
+  if (!forced || !*forced) return -1;
+  int i = 0;
+  while (i < CN_COUNT(names) && strcmp(forced, names[i]) != 0) i++;
+  return i;
+}
+
+cn_isa cn_cpu_isa(void) {
+  static atomic_int decided = -1; /* every thread would decide the same */
+  int isa = atomic_load_explicit(&decided, memory_order_relaxed);
+  if (isa >= 0) return (cn_isa)isa;
+  int forced = forced_isa();
+  isa = (int)best();
+  if (forced >= 0 && forced < isa) isa = forced;
+  atomic_store_explicit(&decided, isa, memory_order_relaxed);
+  return (cn_isa)isa;
+}
+
+cn_status cn_cpu_check(cn_error *e) {
+  static atomic_bool fine;
+  if (atomic_load_explicit(&fine, memory_order_relaxed)) return CORNU_OK;
+  int forced = forced_isa();
+  if (forced == CN_COUNT(names))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "CORNU_ISA=%s: no such instruction set: it is sse2, avx2 or avx512",
+                   getenv("CORNU_ISA"));
+  if (forced > (int)best())
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "CORNU_ISA=%s: this CPU can do %s at most", names[forced], names[best()]);
+  atomic_store_explicit(&fine, true, memory_order_relaxed);
+  return CORNU_OK;
 }
 
 const char *cornu_isa(void) { return names[cn_cpu_isa()]; }

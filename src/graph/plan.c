@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "graph/planner.h"
@@ -307,6 +308,7 @@ static cn_status run_alone(cn_step *s, cn_error *e) {
 cn_status cn_step_run_once(cn_step *s, cn_error *e) {
   cn_plan holder = {0};
   struct cn_planner planner = {&holder};
+  CN_TRY(cn_cpu_check(e));
   pthread_mutex_lock(&compiling);
   cn_status status = s->op->plan(&planner, s, e);
   pthread_mutex_unlock(&compiling);
@@ -507,7 +509,7 @@ static cn_status compile(compiler *c) {
 cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   *out = NULL;
   compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
-  cn_status status = c.plan ? CORNU_OK : cn_no_memory(e);
+  cn_status status = c.plan ? cn_cpu_check(e) : cn_no_memory(e);
   if (!status) status = cn_graph_passes(&c.g, e);
   if (!status) {
     pthread_mutex_lock(&compiling);

@@ -1,5 +1,6 @@
 /* A run of a plan allocates nothing: neither through the allocator's hooks nor by malloc. What a plan takes is given
  * back. */
+#include <glob.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,6 +101,66 @@ static void a_run_allocates_nothing(void **state) {
   assert_int_equal(cornu_memory_used(), 0);
 }
 
+/* Makes a tensor for every port with `side` for what is not known; false: strings, whose bytes are the caller's. */
+static bool make_tensors(int n, bool (*get)(const void *of, int i, cornu_port *out), const void *of, int64_t side,
+                         cornu_tensor **list) {
+  cornu_port port;
+  bool numbers = true;
+  for (int i = 0; i < n && get(of, i, &port); i++) {
+    numbers &= port.dtype != CORNU_TEXT;
+    for (int k = 0; k < port.rank; k++)
+      if (port.shape[k] < 0) port.shape[k] = k ? side : 2;
+    list[i] = small_model_tensor(&port);
+  }
+  return numbers;
+}
+
+static bool model_input(const void *m, int i, cornu_port *out) { return cornu_model_input(m, i, out); }
+static bool plan_output(const void *p, int i, cornu_port *out) { return cornu_plan_output(p, i, out); }
+
+enum { MOST_PORTS = 64 };
+
+/* Whether the model could be run; fails the test if its runs allocate. */
+static bool runs_without_allocation(const char *path, cornu_model *m) {
+  cornu_error e;
+  cornu_plan *p = NULL;
+  cornu_tensor *x[MOST_PORTS] = {0}, *y[MOST_PORTS] = {0};
+  const int64_t *shapes[MOST_PORTS] = {0};
+  int n_in = cornu_model_inputs(m), n_out = cornu_model_outputs(m);
+  bool runs = n_in <= MOST_PORTS && n_out <= MOST_PORTS && make_tensors(n_in, model_input, m, 8, x);
+  for (int i = 0; i < n_in && runs; i++) shapes[i] = cornu_tensor_shape(x[i]);
+  runs = runs && !cornu_plan_new(m, shapes, &p, &e) && make_tensors(n_out, plan_output, p, 8, y) &&
+         !cornu_plan_run(p, x, y, &e);
+  if (runs) {
+    long before = hook_calls + malloc_calls;
+    cornu_plan_run(p, x, y, &e);
+    long more = hook_calls + malloc_calls - before;
+    if (more) fail_msg("%s: a run allocates %ld times", path, more);
+  }
+  for (int i = 0; i < n_in && i < MOST_PORTS; i++) cornu_tensor_release(x[i]);
+  for (int i = 0; i < n_out && i < MOST_PORTS; i++) cornu_tensor_release(y[i]);
+  cornu_plan_free(p);
+  return runs;
+}
+
+static void no_fixture_allocates(void **state) {
+  (void)state;
+  glob_t found;
+  cornu_error e;
+  cornu_model *m;
+  int runs = 0;
+  cornu_set_threads(2);
+  assert_int_equal(glob("tests/models/*/*/model.keras", 0, NULL, &found), 0);
+  assert_int_equal(glob("tests/models/*/*/model.h5", GLOB_APPEND, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    if (cornu_model_load(found.gl_pathv[i], NULL, NULL, &m, &e)) continue; /* weights or vocabularies of its own */
+    runs += runs_without_allocation(found.gl_pathv[i], m);
+    cornu_model_release(m);
+  }
+  if (runs < 70) fail_msg("%d of %zu fixtures run", runs, found.gl_pathc);
+  globfree(&found);
+}
+
 static void wrong_tensors_are_refused(void **state) {
   (void)state;
   cornu_error e;
@@ -128,6 +189,7 @@ int main(void) {
       NOTHING(recurrent),
       NOTHING(embedded),
       NOTHING(branches),
+      cmocka_unit_test(no_fixture_allocates),
       cmocka_unit_test(wrong_tensors_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
