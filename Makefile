@@ -194,12 +194,21 @@ $(BUILD)/accuracy/%: tests/accuracy/%.c $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu.a $(LIBS)
 
-bench: all $(BUILD)/bench/kernels
-	$(BUILD)/bench/kernels
-	$(BUILD)/cornu bench lua/examples/digits/digits.keras
-$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libcornu.a
+# The machine, the kernels beside it, and the bundled models; BENCH=--json for JSON, a line for each model behind the kernels.
+BENCH_PEAKS := $(foreach i,$(ISAS),$(BUILD)/bench/peak.$(i).o)
+bench: ready
+	@$(MAKE) -s BUILD=$(BUILD) all $(BUILD)/bench/kernels
+	@$(BUILD)/bench/kernels $(BENCH)
+	@for m in lua/examples/*/*.keras; do $(BUILD)/cornu bench $$m --seconds 1 $(BENCH) || exit 1; done
+$(BUILD)/bench/kernels: tests/bench/kernels.c tests/bench/peak.h $(BENCH_PEAKS) $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu.a $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -Itests -o $@ $< $(BENCH_PEAKS) $(BUILD)/libcornu.a $(LIBS)
+define PEAK_RULE
+$(BUILD)/bench/peak.$(1).o: tests/bench/peak.c tests/bench/peak.h src/kernels/simd.h
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS_ALL) $$(ISA_$(1)) -O3 -Itests -DCN_ISA=$(1) -DCN_ISA_$(1) -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call PEAK_RULE,$(i))))
 
 # ---- installing ----
 
@@ -233,7 +242,7 @@ help:
 	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
 	@echo 'make fuzz          look for inputs that crash: TARGET="$(FUZZ)", SECONDS=60 for each, seeds from CASES=dir'
 	@echo 'make accuracy      errors of exp, tanh, gelu and the like on all floats'
-	@echo 'make bench         time kernels and the bundled model'
+	@echo 'make bench         this machine, the kernels beside it and OpenBLAS, the bundled models (BENCH=--json)'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
 
