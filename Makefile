@@ -194,7 +194,7 @@ $(BUILD)/accuracy/%: tests/accuracy/%.c $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu.a $(LIBS)
 
-# The machine, the kernels beside it, and the bundled models; BENCH=--json for JSON, a line for each model behind the kernels.
+# The machine, the kernels beside it, and the bundled models. BENCH=--json: JSON, of the kernels and then of each model.
 BENCH_PEAKS := $(foreach i,$(ISAS),$(BUILD)/bench/peak.$(i).o)
 bench: ready
 	@$(MAKE) -s BUILD=$(BUILD) all $(BUILD)/bench/kernels

@@ -4,11 +4,11 @@
   python -m venv peers; peers/bin/pip install tensorflow tf2onnx onnxruntime openvino ai-edge-litert
   peers/bin/python scripts/peers_bench.py --models resnet50,mobilenetv2 --threads 1,2 --batches 1,8 [my_model.keras …]
 
---models names small nets made here (mlp, cnn, lstm) and classes of keras.applications in lower case; weights are random.
-Each engine runs in a process of its own; in every round each has a short turn, so that all see the same machine. Printed are
-medians over the rounds of the median of a turn, in milliseconds, and the latency of the fastest other engine divided by
-Cornu's: above 1 Cornu is faster.
-An engine is called the way its users do: Cornu from Lua, the others from Python. What an engine cannot convert stays empty.
+--models names small nets made here (mlp, cnn, lstm) and classes of keras.applications in lower case; weights are
+random. Each engine runs in a process of its own; in every round each has a short turn, so that all see the same machine.
+Printed are medians over the rounds of the median of a turn, in milliseconds, and the latency of the fastest other engine
+divided by Cornu's: above 1 Cornu is faster. An engine is called the way its users do: Cornu from Lua, the others from
+Python. What an engine cannot convert stays empty; STEM.ENGINE.log in the work folder tells why.
 """
 import argparse
 import json
@@ -69,8 +69,10 @@ def convert(path, stem):
     import keras
     import tensorflow
     model = keras.models.load_model(path, compile=False)
-    signature = [tensorflow.TensorSpec([None] + list(x.shape[1:]), x.dtype, name=f"x{i}") for i, x in enumerate(model.inputs)]
-    call = tensorflow.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), input_signature=signature)
+    signature = [tensorflow.TensorSpec([None] + list(x.shape[1:]), x.dtype, name=f"x{i}")
+                 for i, x in enumerate(model.inputs)]
+    call = tensorflow.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False),
+                               input_signature=signature)
 
     def to_onnx():
         import tf2onnx
@@ -168,10 +170,13 @@ def serve(peer, path, stem, threads, batch):
 
 def start(peer, path, stem, threads, batch, cornu):
     job = [path, stem, str(threads), str(batch)]
-    command = [cornu, os.path.join(HERE, "peers_worker.lua")] if peer == "cornu" else [sys.executable, __file__, "--serve", peer]
+    command = [sys.executable, __file__, "--serve", peer]
+    if peer == "cornu":
+        command = [cornu, os.path.join(HERE, "peers_worker.lua")]
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS=str(threads))
     with open(f"{stem}.{peer}.log", "w") as log:
-        p = subprocess.Popen(command + job, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        p = subprocess.Popen(command + job, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                             env=environment)
     for line in p.stdout:
         if line.strip() == "ready":
             return p
@@ -234,7 +239,8 @@ def main():
                 rows.append(row)
                 cells = "".join(f"{row['ms'][p]:12.4g}" if p in row["ms"] else f"{'':12}" for p in options.peers)
                 r = ratio(row)
-                print(f"{os.path.basename(name)[:17]:18}{batch:6}{threads:8}{cells}" + (f"{r:8.2f}" if r else ""), flush=True)
+                tail = f"{r:8.2f}" if r else ""
+                print(f"{os.path.basename(name)[:17]:18}{batch:6}{threads:8}{cells}{tail}", flush=True)
     ratios = [r for r in map(ratio, rows) if r]
     if ratios:
         mean = math.exp(statistics.fmean(map(math.log, ratios)))

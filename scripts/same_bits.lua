@@ -1,5 +1,5 @@
--- Model cases give the same bits with 1, 2, 3 and 4 threads, as they are and with their rows repeated, so that there is work
--- to share. What does not run with one thread is passed over.
+-- Model cases give the same bits with 1, 2, 3 and 4 threads, as they are and with their rows repeated, so that there is
+-- work to share. What does not run with one thread is passed over.
 -- usage: cornu scripts/same_bits.lua CASES [--list FILE] [--repeat N]
 -- The last line is `N passed, N failed`.
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path

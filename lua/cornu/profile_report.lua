@@ -64,7 +64,8 @@ local function lay_out(rows, width)
       total = total + widths[k] + 1
     end
   end
-  if widths[LAYER] > 0 then widths[LAYER] = math.max(8, math.min(widths[LAYER], widths[LAYER] - (total - 1 - width))) end
+  local excess = math.max(0, total - 1 - width)
+  if widths[LAYER] > 0 then widths[LAYER] = math.max(8, widths[LAYER] - excess) end
   local lines = {}
   for i = 0, #rows do
     local parts = {}
@@ -144,9 +145,9 @@ end
 function report.json(list)
   local out = setmetatable({}, json.array)
   for i, s in ipairs(list) do
-    out[i] = { op = s.op, layer = s.layer, variant = s.variant, dtype = s.dtype, shape = setmetatable(s.shape, json.array),
-      inputs = setmetatable(s.inputs, json.array), flops = s.flops, bytes = s.bytes, minimum = s.minimum, median = s.median,
-      share = s.share }
+    out[i] = { op = s.op, layer = s.layer, variant = s.variant, dtype = s.dtype, minimum = s.minimum, median = s.median,
+      shape = setmetatable(s.shape, json.array), inputs = setmetatable(s.inputs, json.array), flops = s.flops,
+      bytes = s.bytes, share = s.share }
   end
   return out
 end

@@ -1,5 +1,5 @@
-/* The thread pool. A call puts a job into a free slot; the caller and the workers claim its tasks one by one. The caller
- * waits for tasks that workers have begun, never for a worker that sleeps: what nobody claims it does itself.
+/* The thread pool. A call puts a job into a free slot; the caller and the workers claim its tasks one by one. The
+ * caller waits for tasks that workers have begun, never for a worker that sleeps: what nobody claims it does itself.
  * A task's index alone says what it does, so results do not depend on who runs it. */
 #include "base/pool.h"
 
@@ -15,8 +15,8 @@ enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2 };
 /* How long a waiting thread keeps its core for itself, and how long until it sleeps; in between it yields. */
 static const double ALONE_SECONDS = 10e-6, AWAKE_SECONDS = 50e-6;
 
-/* The ticket: the number of tasks in the upper half, the next one in the lower. A claim that finds one holds the job in its slot
- * until it is counted as finished. */
+/* The ticket: the number of tasks in the upper half, the next one in the lower. A claim that finds one holds the job in
+ * its slot until it is counted as finished. */
 typedef struct job {
   _Alignas(64) atomic_uint_least64_t ticket;
   atomic_int unfinished;
@@ -136,7 +136,8 @@ static void wake(worker *w) {
   pthread_cond_signal(&w->wake);
 }
 
-/* Wakes workers for `tasks` tasks, unless enough are awake. Waking takes microseconds, so those that are woken wake the others. */
+/* Wakes workers for `tasks` tasks, unless enough are awake. Waking takes microseconds, so those that are woken wake the
+ * others. */
 static void call_workers(int64_t tasks) {
   int workers = cn_threads() - 1, started = atomic_load(&pool.started), woken = 0;
   if (workers > started) workers = started;

@@ -1,5 +1,5 @@
-/* The vector functions of every instruction set against long double: all floats where a function is more than its limit,
- * every 997th elsewhere. Prints the largest errors; fails where one is above what vmath.h states. */
+/* The vector functions of every instruction set against long double: all floats where a function is more than its
+ * limit, every 997th elsewhere. Prints the largest errors; fails where one is above what vmath.h states. */
 #include <stdio.h>
 #include <stdlib.h>
 

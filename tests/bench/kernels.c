@@ -1,5 +1,5 @@
-/* Measures this machine (arithmetic, reading from each cache, fork and join) and then the kernels as plans run them: speed,
- * how much of what the machine allows that is, and OpenBLAS where it can do the same. Best of many runs.
+/* Measures this machine (arithmetic, reading from each cache, fork and join) and then the kernels as plans run them:
+ * speed, how much of what the machine allows that is, and OpenBLAS where it can do the same. Best of many runs.
  * CORNU_ISA and CORNU_NUM_THREADS choose how. usage: kernels [--json] */
 #include <cblas.h>
 #include <math.h>
@@ -118,15 +118,17 @@ static void report_machine(void) {
   int threads = cn_threads(), last = threads > 1;
   double spin = best_of(fork_join, &threads), asleep = fork_join_asleep();
   if (json) {
-    printf("{\"isa\": \"%s\", \"threads\": %d, \"fma_gflops\": [%.1f, %.1f], \"fork_join_us\": [%.3f, %.3f], \"read_gb_s\": {",
-           cornu_isa(), threads, peak[0] * 1e-9, peak[last] * 1e-9, spin * 1e6, asleep * 1e6);
+    printf("{\"isa\": \"%s\", \"threads\": %d, \"fma_gflops\": [%.1f, %.1f], ", cornu_isa(), threads, peak[0] * 1e-9,
+           peak[last] * 1e-9);
+    printf("\"fork_join_us\": [%.3f, %.3f], \"read_gb_s\": {", spin * 1e6, asleep * 1e6);
     for (int i = 0; i < LEVELS; i++)
-      printf("%s\"%s\": [%.1f, %.1f]", i ? ", " : "", levels[i].name, levels[i].speed[0] * 1e-9, levels[i].speed[last] * 1e-9);
+      printf("%s\"%s\": [%.1f, %.1f]", i ? ", " : "", levels[i].name, levels[i].speed[0] * 1e-9,
+             levels[i].speed[last] * 1e-9);
     printf("}, \"kernels\": [");
     return;
   }
-  printf("%s, %d thread%s; OpenBLAS: %s\n%-28s %12s %12s\n", cornu_isa(), threads, last ? "s" : "", openblas_get_corename(), "",
-         "1 thread", last ? "all threads" : "");
+  printf("%s, %d thread%s; OpenBLAS: %s\n", cornu_isa(), threads, last ? "s" : "", openblas_get_corename());
+  printf("%-28s %12s %12s\n", "", "1 thread", last ? "all threads" : "");
   printf("%-28s %12.1f %12.1f\n", "multiply-add, GFLOP/s", peak[0] * 1e-9, peak[last] * 1e-9);
   for (int i = 0; i < LEVELS; i++)
     printf("read %6zu KiB (%s), GB/s%*s %12.1f %12.1f\n", levels[i].bytes >> 10, levels[i].name,
@@ -148,8 +150,8 @@ static void report(const char *name, double s, double flops, double bytes, doubl
   static bool more;
   double share = least_seconds(flops, bytes) / s;
   if (json) {
-    printf("%s\n  {\"kernel\": \"%s\", \"us\": %.3f, \"gflops\": %.1f, \"gb_s\": %.1f, \"of_best\": %.3f", more ? "," : "", name,
-           s * 1e6, flops / s * 1e-9, bytes / s * 1e-9, share);
+    printf("%s\n  {\"kernel\": \"%s\", \"us\": %.3f, \"gflops\": %.1f, \"gb_s\": %.1f, \"of_best\": %.3f", more ? "," : "",
+           name, s * 1e6, flops / s * 1e-9, bytes / s * 1e-9, share);
     if (blas > 0) printf(", \"openblas_us\": %.3f", blas * 1e6);
     printf("}");
     more = true;
@@ -260,8 +262,8 @@ static void bench_product(const char *of, int m, int k, int n) {
 
 static void bench_products(void) {
   static const int shapes[][3] = { /* 1x1 convolutions of ResNet50, 3x3 ones as products, VGG16 */
-    {3136, 64, 64}, {3136, 64, 256}, {3136, 576, 64}, {784, 1152, 128}, {784, 128, 512}, {196, 2304, 256}, {196, 256, 1024},
-    {49, 4608, 512}, {49, 512, 2048}, {3136, 1152, 256}, {784, 4608, 512}};
+    {3136, 64, 64}, {3136, 64, 256}, {3136, 576, 64}, {784, 1152, 128}, {784, 128, 512}, {196, 2304, 256},
+    {196, 256, 1024}, {49, 4608, 512}, {49, 512, 2048}, {3136, 1152, 256}, {784, 4608, 512}};
   for (int i = 0; i < CN_COUNT(shapes); i++) bench_product("dense", shapes[i][0], shapes[i][1], shapes[i][2]);
   bench_product("dense", 8, 4096, 4096);
   bench_product("dense", 1, 64, 64);
@@ -273,11 +275,11 @@ static void bench_products(void) {
 static void bench_conv(const cn_op *op, const char *of, int64_t size, int64_t c, int64_t f, int64_t k, int64_t stride) {
   char name[64];
   int64_t p = k / 2;
-  cn_conv_attrs a = {.spatial = 2, .stride = {stride, stride}, .dilation = {1, 1}, .pad_begin = {p, p}, .pad_end = {p, p},
-                     .act = {CN_ACT_RELU, 0, INFINITY, 0}};
+  cn_conv_attrs a = {.spatial = 2, .stride = {stride, stride}, .dilation = {1, 1}, .pad_begin = {p, p},
+                     .pad_end = {p, p}, .act = {CN_ACT_RELU, 0, INFINITY, 0}};
   bool depthwise = op == &cn_op_depthwise_conv;
-  snprintf(name, sizeof name, "%s %dx%d/%d, %dx%d, %d -> %d", of, (int)k, (int)k, (int)stride, (int)size, (int)size, (int)c,
-           (int)f);
+  snprintf(name, sizeof name, "%s %dx%d/%d, %dx%d, %d -> %d", of, (int)k, (int)k, (int)stride, (int)size, (int)size,
+           (int)c, (int)f);
   bench_op(name, op, &a, TYPES(TYPE(4, 1, size, size, c), TYPE(4, k, k, c, depthwise ? 1 : f), TYPE(1, f)));
 }
 
@@ -292,7 +294,8 @@ static void bench_convs(void) {
   for (int i = 0; i < CN_COUNT(depthwise); i++)
     bench_conv(&cn_op_depthwise_conv, "depthwise", depthwise[i][0], depthwise[i][1], depthwise[i][1], depthwise[i][2],
                depthwise[i][3]);
-  cn_conv_attrs causal = {.spatial = 1, .stride = {1}, .dilation = {8}, .pad_begin = {8}, .act = {CN_ACT_TANH, 0, 0, 0}};
+  cn_conv_attrs causal = {.spatial = 1, .stride = {1}, .dilation = {8}, .pad_begin = {8},
+                          .act = {CN_ACT_TANH, 0, 0, 0}};
   bench_op("conv 2, dilation 8, 2048, 16 -> 32", &cn_op_conv, &causal,
            TYPES(TYPE(3, 1, 2048, 16), TYPE(3, 2, 16, 32), TYPE(1, 32)));
   cn_pool_attrs pool = {.spatial = 2, .size = {3, 3}, .stride = {2, 2}, .pad_begin = {1, 1}, .pad_end = {1, 1}};
@@ -316,7 +319,8 @@ static void bench_vectors(void) {
   const cn_layer_norm_attrs norm = {.axes = {.n = 1, .v = {-1}}, .epsilon = 1e-3};
   bench_op("layer_norm 128 x 128", &cn_op_layer_norm, &norm, TYPES(TYPE(2, 128, 128), TYPE(1, 128), TYPE(1, 128)));
   bench_op("layer_norm 3136 x 96", &cn_op_layer_norm, &norm, TYPES(TYPE(2, 3136, 96), TYPE(1, 96), TYPE(1, 96)));
-  const cn_rnn_attrs rnn = {.act = {CN_ACT_TANH, 0, 0, 0}, .recurrent_act = {CN_ACT_SIGMOID, 0, 0, 0}, .reset_after = true};
+  const cn_rnn_attrs rnn = {.act = {CN_ACT_TANH, 0, 0, 0}, .recurrent_act = {CN_ACT_SIGMOID, 0, 0, 0},
+                            .reset_after = true};
   bench_op("lstm, 80 steps, 128 -> 128", &cn_op_lstm, &rnn,
            TYPES(TYPE(3, 1, 80, 128), TYPE(2, 128, 512), TYPE(2, 128, 512), TYPE(1, 512)));
   bench_op("lstm, 1 step, 128 -> 128", &cn_op_lstm, &rnn,
