@@ -4,11 +4,12 @@
 #include "kernels/kernels.h"
 
 #if defined(CN_ISA_avx512)
-#define NV 2 /* vectors of units in a block: 3 rows of 4 gates make 24 accumulators of 32 registers … */
+#define NV 2   /* vectors of units in a block: 4 gates of one row make 8 accumulators, which hide the latency … */
+#define ROWS 6 /* … and of 6 rows, one vector at a time, 24 of 32 registers */
 #else
-#define NV 1 /* … or 12 of 16 */
+#define NV 1
+#define ROWS 3 /* 12 of 16 */
 #endif
-#define ROWS 3
 #define BLOCK (NV * CN_LANES)
 
 #if defined(__clang__)
@@ -17,14 +18,19 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-typedef struct rows { const float *a[ROWS]; const float *w; int64_t k, pitch; float *sums; } rows;
+typedef struct rows {
+  const float *a[ROWS], *w;
+  int64_t k, width; /* of the block, in units */
+  float *sums;
+} rows;
 
-/* sums[row][gate][unit] of nv vectors of units; ku interleaved sums hide the latency of few accumulators. The integers
- * are constants. */
+/* sums[row][gate][unit] of nv vectors of the units of a block; ku interleaved sums hide the latency of few
+ * accumulators. The integers are constants. */
 V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
   const int sums = n * gates * nv;
   vf acc[ROWS * 4 * NV], part[12];
   const float *w = t->w, *a[ROWS];
+  const int64_t width = nv == NV ? BLOCK : t->width;
   int64_t k = 0;
   UNROLL for (int r = 0; r < n; r++) a[r] = t->a[r];
   UNROLL for (int i = 0; i < sums; i++) acc[i] = v_zero();
@@ -34,10 +40,10 @@ V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
     vf x[ROWS];                                                                                         \
     UNROLL for (int r = 0; r < n; r++) x[r] = v_set(a[r][at]);                                          \
     UNROLL for (int g = 0; g < gates * nv; g++) {                                                       \
-      vf y = v_load(w + g * CN_LANES);                                                                  \
+      vf y = v_load(w + g / nv * width + g % nv * CN_LANES);                                            \
       UNROLL for (int r = 0; r < n; r++) (to)[r * gates * nv + g] = v_fma(x[r], y, (to)[r * gates * nv + g]); \
     }                                                                                                   \
-    w += gates * nv * CN_LANES;                                                                         \
+    w += gates * width;                                                                                 \
   } while (0)
   for (; ku > 1 && k + ku <= t->k; k += ku) {
     ONE(acc, k);
@@ -50,14 +56,21 @@ V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
 }
 
 #define KU(sums) ((sums) >= 8 ? 1 : (sums) >= 3 ? 2 : 4)
-#define DEFINE(n, gates)                                                                                           \
-  static void sum_##n##_##gates##_1(const rows *t) { accumulate(n, gates, 1, KU((n) * (gates)), t); }              \
-  static void sum_##n##_##gates##_n(const rows *t) { accumulate(n, gates, NV, KU((n) * (gates) * NV), t); }
-#define EACH_ROWS(gates) DEFINE(1, gates) DEFINE(2, gates) DEFINE(3, gates)
-EACH_ROWS(1) EACH_ROWS(2) EACH_ROWS(3) EACH_ROWS(4)
-#define ENTRY(n, gates) {sum_##n##_##gates##_1, sum_##n##_##gates##_n}
-#define ENTRIES(gates) {ENTRY(1, gates), ENTRY(2, gates), ENTRY(3, gates)}
-static void (*const sum_of[4][ROWS][2])(const rows *t) = {ENTRIES(1), ENTRIES(2), ENTRIES(3), ENTRIES(4)};
+#define DEFINE(n, gates) \
+  static void sum_##n##_##gates(const rows *t) { accumulate(n, gates, 1, KU((n) * (gates)), t); }
+#define DEFINE_WIDE(gates) \
+  static void sum_wide_##gates(const rows *t) { accumulate(1, gates, NV, KU((gates) * NV), t); }
+#if ROWS == 6
+#define EACH_ROWS(X, gates) X(1, gates) X(2, gates) X(3, gates) X(4, gates) X(5, gates) X(6, gates)
+#else
+#define EACH_ROWS(X, gates) X(1, gates) X(2, gates) X(3, gates)
+#endif
+#define ENTRY(n, gates) sum_##n##_##gates,
+EACH_ROWS(DEFINE, 1) EACH_ROWS(DEFINE, 2) EACH_ROWS(DEFINE, 3) EACH_ROWS(DEFINE, 4)
+DEFINE_WIDE(1) DEFINE_WIDE(2) DEFINE_WIDE(3) DEFINE_WIDE(4)
+static void (*const sum_of[4][ROWS])(const rows *t) = {{EACH_ROWS(ENTRY, 1)}, {EACH_ROWS(ENTRY, 2)},
+                                                       {EACH_ROWS(ENTRY, 3)}, {EACH_ROWS(ENTRY, 4)}};
+static void (*const wide_sum_of[4])(const rows *t) = {sum_wide_1, sum_wide_2, sum_wide_3, sum_wide_4}; /* one row */
 
 /* ---- Gates ---- */
 
@@ -131,25 +144,39 @@ static const gates gates_table[] = {
 
 /* ---- The table ---- */
 
-static void run(const cn_rnn_call *s, int64_t row, int n, int64_t block0, int64_t block1) {
-  const gates *g = &gates_table[s->kind];
+/* The gates of nv vectors of units from `at` on, their sums being there. */
+static void finish(const cn_rnn_call *s, const gates *g, int64_t row, int n, int64_t at, int nv, const float *sums) {
   const bool usual = s->act->kind == CN_ACT_TANH &&
                      (s->kind == CN_RNN_SIMPLE || s->recurrent_act->kind == CN_ACT_SIGMOID);
+  for (int r = 0; r < n; r++)
+    for (int v = 0; v < nv; v++) {
+      const int64_t unit = at + v * CN_LANES, left = s->units - unit;
+      const cell o = {.x = s->x + (row + r) * s->x_pitch, .sums = sums + (r * g->count * nv + v) * CN_LANES,
+                      .row = row + r, .at = unit, .step = nv * CN_LANES,
+                      .left = left < CN_LANES ? (int)left : CN_LANES};
+      g->cell[usual](s, &o);
+    }
+}
+
+static void run(const cn_rnn_call *s, int64_t row, int n, int64_t block0, int64_t block1) {
+  const gates *g = &gates_table[s->kind];
   _Alignas(64) float sums[ROWS * 4 * BLOCK];
   rows t = {.k = s->units, .sums = sums};
   for (int r = 0; r < n; r++) t.a[r] = s->a + (row + r) * s->pitch;
   for (int64_t b = block0; b < block1; b++) {
-    const int64_t left = s->units - b * BLOCK;
-    const int nv = left > (NV - 1) * CN_LANES ? NV : 1;
-    t.w = s->weights + b * BLOCK * g->count * s->units;
-    sum_of[g->count - 1][n - 1][nv > 1](&t);
-    for (int r = 0; r < n; r++)
-      for (int v = 0; v < nv; v++) {
-        cell o = {.x = s->x + (row + r) * s->x_pitch, .sums = sums + (r * g->count * nv + v) * CN_LANES, .row = row + r,
-                  .at = b * BLOCK + v * CN_LANES, .step = nv * CN_LANES};
-        o.left = left - v * CN_LANES < CN_LANES ? (int)(left - v * CN_LANES) : CN_LANES;
-        g->cell[usual](s, &o);
-      }
+    const int64_t at = b * BLOCK;
+    const int nv = s->units - at > (NV - 1) * CN_LANES ? NV : 1;
+    t.w = s->weights + at * g->count * s->units;
+    t.width = nv * CN_LANES;
+    if (n == 1 && nv == NV) {
+      wide_sum_of[g->count - 1](&t);
+      finish(s, g, row, 1, at, NV, sums);
+      continue;
+    }
+    for (int v = 0; v < nv; v++, t.w += CN_LANES) {
+      sum_of[g->count - 1][n - 1](&t);
+      finish(s, g, row, n, at + v * CN_LANES, 1, sums);
+    }
   }
 }
 
