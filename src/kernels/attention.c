@@ -12,11 +12,14 @@ static void adjust(void *row, int64_t n, double scale, const void *bias, int64_t
   }
 }
 
-static double weigh(void *row, int64_t n, double scale) {
-  double *s = row, high = -INFINITY, sum = 0;
-  for (int64_t i = 0; i < n; i++) high = s[i] > high ? s[i] : high;
-  for (int64_t i = 0; i < n; i++) sum += s[i] = exp((s[i] - high) * scale);
-  return sum;
+static void weigh(void *rows, int64_t pitch, int64_t count, int64_t n, double scale, double *sums) {
+  double *s = rows;
+  for (int64_t r = 0; r < count; r++, s += pitch) {
+    double high = -INFINITY;
+    for (int64_t i = 0; i < n; i++) high = s[i] > high ? s[i] : high;
+    sums[r] = 0;
+    for (int64_t i = 0; i < n; i++) sums[r] += s[i] = exp((s[i] - high) * scale);
+  }
 }
 
 static void clear(void *row, int64_t n, const uint8_t *seen, int64_t seen_step) {

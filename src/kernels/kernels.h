@@ -156,8 +156,8 @@ typedef struct cn_attention_kernels {
    * `masked`, or, if lower, as much more. Steps are 0 or 1. */
   void (*adjust)(void *row, int64_t n, double scale, const void *bias, int64_t bias_step, const uint8_t *seen,
                  int64_t seen_step, double masked, bool lower);
-  /* score = exp(scale * (score - the largest)), scale > 0; returns their sum */
-  double (*weigh)(void *row, int64_t n, double scale);
+  /* score = exp(scale * (score - the row's largest)), scale > 0, in `count` rows of n; sums gets those of the rows */
+  void (*weigh)(void *rows, int64_t pitch, int64_t count, int64_t n, double scale, double *sums);
   void (*clear)(void *row, int64_t n, const uint8_t *seen, int64_t seen_step); /* 0 where seen is 0 */
   void (*divide)(void *row, int64_t n, double by);
 } cn_attention_kernels;

@@ -43,7 +43,7 @@ V_FN vf v_exp(vf x) {
 
 /* 2^x for x <= 0; below -126 the smallest normal number. */
 V_FN vf v_exp2_below(vf x) {
-  const vf round = v_set(12583039.0f); /* 1.5 * 2^23 + 127: what is added to it is rounded, and in the low bits n + 127 */
+  const vf round = v_set(12583039.0f); /* 1.5 * 2^23 + 127: rounds what is added, with n + 127 in the low bits */
   x = v_max(v_set(-126), x);
   vf n = x + round, f = x - (n - round);
   vf p = v_fma(v_set(1.54531629e-4f), f, v_set(1.33908634e-3f));
@@ -139,8 +139,8 @@ V_FN vf v_erf(vf x) {
   return v_copysign(v_select(v_lt(a, v_set(1)), p * a, big), x);
 }
 
-/* The normal distribution's share below x, (1 + erf(x / sqrt 2)) / 2, within 1.5e-7: 2^-T(|x|) is that of a tail, with T
- * fitted up to 6; from there on it only has to grow. */
+/* The normal distribution's share below x, (1 + erf(x / sqrt 2)) / 2, within 1.5e-7: 2^-T(|x|) is that of a tail, with
+ * T fitted up to 6; from there on it only has to grow. */
 V_FN vf v_normal(vf x) {
   vf a = v_min(v_set(14), v_abs(x));
   vf t = v_fma(v_set(-1.89046828e-6f), a, v_set(2.85593021e-5f));

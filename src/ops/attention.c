@@ -151,7 +151,8 @@ static double weigh_masked(const cn_step *s, const block *b, int64_t i, void *sc
                     shift ? cn_nth(shift, edge[part] * st->bias[3], item) : NULL, st->bias[3],
                     part != 1 ? &never : seen ? seen + edge[1] * st->mask[3] : NULL, part == 1 ? st->mask[3] : 0,
                     a->masked, a->lower);
-  double sum = st->row->weigh(scores, st->keys, 1);
+  double sum;
+  st->row->weigh(scores, st->keys, 1, st->keys, 1, &sum);
   for (int part = 0; a->clear && part < 3; part++)
     if (part != 1 || seen)
       st->row->clear(cn_nth(scores, edge[part], item), edge[part + 1] - edge[part],
@@ -159,14 +160,25 @@ static double weigh_masked(const cn_step *s, const block *b, int64_t i, void *sc
   return sum;
 }
 
-static double weigh(const cn_step *s, const block *b, int64_t i, void *scores) {
+static void weigh(const cn_step *s, const block *b, void *scores, double *sums) {
   const state *st = s->state;
   const size_t item = st->gemm->item;
-  if (!b->plain) return weigh_masked(s, b, i, scores);
-  int64_t from = from_key(s, i), to = to_key(s, i);
-  memset(cn_nth(scores, b->begin, item), 0, (size_t)(from - b->begin) * item);
-  memset(cn_nth(scores, to, item), 0, (size_t)(b->end - to) * item);
-  return st->row->weigh(cn_nth(scores, from, item), to - from, attrs_of(s)->scale);
+  const double scale = attrs_of(s)->scale;
+  if (b->plain && !attrs_of(s)->causal && !attrs_of(s)->window) {
+    st->row->weigh(scores, st->keys, b->rows, st->keys, scale, sums);
+    return;
+  }
+  for (int64_t r = 0; r < b->rows; r++) {
+    int64_t i = b->first + r, from = from_key(s, i), to = to_key(s, i);
+    char *row = cn_nth(scores, r * st->keys, item);
+    if (!b->plain) {
+      sums[r] = weigh_masked(s, b, i, row);
+      continue;
+    }
+    memset(cn_nth(row, b->begin, item), 0, (size_t)(from - b->begin) * item);
+    memset(cn_nth(row, to, item), 0, (size_t)(b->end - to) * item);
+    st->row->weigh(cn_nth(row, from, item), st->keys, 1, to - from, scale, &sums[r]);
+  }
 }
 
 static void attend(const cn_step *s, const block *b, void *scores) {
@@ -176,7 +188,7 @@ static void attend(const cn_step *s, const block *b, void *scores) {
   char *out = cn_nth(s->out[0]->data, (b->batch * st->queries + b->first) * pitch + b->head * st->value_dim, item);
   double *sums = cn_nth(scores, st->score_items - b->rows * (int64_t)(sizeof *sums / item), item);
   make_scores(s, b, scores);
-  for (int64_t i = 0; i < b->rows; i++) sums[i] = weigh(s, b, b->first + i, cn_nth(scores, i * st->keys, item));
+  weigh(s, b, scores, sums);
   for (int64_t n = 0; n < st->value_dim; n += nr) {
     int64_t left = least(nr, st->value_dim - n), lanes = st->gemm->lanes, width = (left + lanes - 1) / lanes * lanes;
     cn_gemm_call call = {.a = cn_nth(scores, b->begin, item), .lda = st->keys, .segments = 1, .kc = b->end - b->begin,

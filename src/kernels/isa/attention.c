@@ -24,34 +24,45 @@ static void adjust(void *row, int64_t n, double scale, const void *bias, int64_t
   }
 }
 
-static double weigh(void *row, int64_t n, double factor) {
-  const vf scale = v_set((float)(factor * 1.4426950408889634)), none = v_set(-__builtin_inff());
-  const int64_t pairs = n / (2 * CN_LANES) * (2 * CN_LANES);
-  float *s = row;
-  vf high = none, high1 = none, sum = v_zero(), sum1 = sum;
-  for (int64_t i = 0; i < pairs; i += 2 * CN_LANES) {
+V_FN vf row_largest(const float *s, int64_t n) {
+  const vf none = v_set(-__builtin_inff());
+  vf high = none, high1 = none;
+  int64_t i = 0;
+  for (; i + 2 * CN_LANES <= n; i += 2 * CN_LANES) {
     high = v_max(high, v_load(s + i));
     high1 = v_max(high1, v_load(s + i + CN_LANES));
   }
-  for (int64_t i = pairs; i < n; i += CN_LANES) {
+  for (; i < n; i += CN_LANES) {
     int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
     high = v_max(high, v_select(v_first(left), v_load_n(s + i, left), none));
   }
-  const vf top = v_set(v_largest(v_max(high, high1)));
-  for (int64_t i = 0; i < pairs; i += 2 * CN_LANES) {
-    vf x = v_exp2_below((v_load(s + i) - top) * scale), y = v_exp2_below((v_load(s + i + CN_LANES) - top) * scale);
-    v_store(s + i, x);
-    v_store(s + i + CN_LANES, y);
-    sum += x;
-    sum1 += y;
+  return v_set(v_largest(v_max(high, high1)));
+}
+
+/* The largest score of the next row is looked for while the powers of this one are under way. */
+static void weigh(void *rows, int64_t pitch, int64_t count, int64_t n, double factor, double *sums) {
+  const vf scale = v_set((float)(factor * 1.4426950408889634));
+  float *s = rows;
+  vf top = row_largest(s, n);
+  for (int64_t r = 0; r < count; r++, s += pitch) {
+    vf next = r + 1 < count ? row_largest(s + pitch, n) : top, sum = v_zero(), sum1 = sum;
+    int64_t i = 0;
+    for (; i + 2 * CN_LANES <= n; i += 2 * CN_LANES) {
+      vf x = v_exp2_below((v_load(s + i) - top) * scale), y = v_exp2_below((v_load(s + i + CN_LANES) - top) * scale);
+      v_store(s + i, x);
+      v_store(s + i + CN_LANES, y);
+      sum += x;
+      sum1 += y;
+    }
+    for (; i < n; i += CN_LANES) {
+      int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
+      vf x = v_exp2_below((v_load_n(s + i, left) - top) * scale);
+      v_store_n(s + i, x, left);
+      sum += v_select(v_first(left), x, v_zero());
+    }
+    sums[r] = v_sum(sum + sum1);
+    top = next;
   }
-  for (int64_t i = pairs; i < n; i += CN_LANES) {
-    int left = n - i < CN_LANES ? (int)(n - i) : CN_LANES;
-    vf x = v_exp2_below((v_load_n(s + i, left) - top) * scale);
-    v_store_n(s + i, x, left);
-    sum += v_select(v_first(left), x, v_zero());
-  }
-  return v_sum(sum + sum1);
 }
 
 static void clear(void *row, int64_t n, const uint8_t *seen, int64_t seen_step) {
