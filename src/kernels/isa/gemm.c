@@ -31,10 +31,14 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
+#if defined(CN_ISA_sse2)
+#define PREFETCH(p) (void)(p) /* too many for the few operations of a k */
+#else
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second level */
+#endif
+#define LINE 64
 /* Keeps the compiler from deriving one base pointer from another: five bases with offsets 0, 1 and 2 pitches fit into
  * the addressing modes, fourteen pointers would not fit into the registers. */
-#define PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second level */
-#define LINE 64
 #define LAUNDER(p) __asm__("" : "+r"(p))
 
 /* What is the same for all tiles of a call. */
@@ -113,14 +117,14 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
       LAUNDER(p[i]);
     }
     int64_t k = g->kc;
-    for (; k >= ku; k -= ku, b += ku * width * CN_LANES)
-      UNROLL for (int u = 0; u < ku; u++) {
-        step(mr, nv, p, pitch, b + u * width * CN_LANES, panel, &acc[u * sums]);
-        if (nv > 2) continue;
-        PREFETCH(soon0), PREFETCH(soon1);
-        soon0 += CN_GEMM_AHEAD, soon1 += LINE;
-      }
-    for (; ku > 1 && k > 0; k--, b += width * CN_LANES) step(mr, nv, p, pitch, b, panel, acc);
+    for (; ku > 1 && k >= ku; k -= ku, b += ku * width * CN_LANES)
+      UNROLL for (int u = 0; u < ku; u++) step(mr, nv, p, pitch, b + u * width * CN_LANES, panel, &acc[u * sums]);
+    for (; k > 0; k--, b += width * CN_LANES) {
+      step(mr, nv, p, pitch, b, panel, acc);
+      if (nv > 2 || ku > 1) continue;
+      PREFETCH(soon0), PREFETCH(soon1);
+      soon0 += CN_GEMM_AHEAD, soon1 += LINE;
+    }
   }
   UNROLL for (int i = sums; i < sums * ku; i++) acc[i % sums] += acc[i];
   finish(mr, nv, j, t, acc);
