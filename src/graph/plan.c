@@ -147,6 +147,7 @@ typedef struct compiler {
   cn_place *places;   /* edge -> where in that memory */
   int *last_use;      /* edge -> node index; n_nodes for outputs */
   bool *live;         /* node is needed */
+  bool *packed;       /* one per edge, for the step that is being planned */
   cn_block *blocks;
   int *scratch_block; /* step -> its node, then its block or -1 */
   int n_blocks;
@@ -200,7 +201,8 @@ static void set_operands(compiler *c) {
   for (int i = 0; i < g->n_edges; i++) {
     const cn_type *t = &g->edges[i].type;
     cn_operand *o = &c->plan->operands[i];
-    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape)};
+    *o = (cn_operand){.dtype = t->dtype, .rank = t->rank, .size = cn_shape_size(t->rank, t->shape),
+                      .packed = &c->packed[i]};
     memcpy(o->shape, t->shape, sizeof o->shape);
     o->pitch = row_length(o);
     c->home_of[i] = i;
@@ -270,8 +272,8 @@ static void need_constants(cn_step *s, bool planned) {
   for (int i = 0; i < s->n_in; i++) {
     if (!s->in[i]) continue;
     bool packs = i < 32 && s->op->packed_in >> i & 1;
-    if (!planned) s->in[i]->packed = false;
-    if (planned ? !s->in[i]->packed : !packs) cn_plan_whole(s->in[i]);
+    if (!planned) *s->in[i]->packed = false;
+    if (planned ? !*s->in[i]->packed : !packs) cn_plan_whole(s->in[i]);
   }
 }
 
@@ -484,13 +486,14 @@ static cn_status compile(compiler *c) {
   c->places = cn_arena_array(a, edges, sizeof(cn_place));
   c->last_use = cn_arena_array(a, edges, sizeof(int));
   c->live = cn_arena_array(a, nodes, sizeof(bool));
+  c->packed = cn_arena_array(&c->plan->tables, edges, sizeof(bool));
   c->blocks = cn_arena_array(a, edges + nodes, sizeof(cn_block));
   c->scratch_block = cn_arena_array(a, nodes, sizeof(int));
   c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
   c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
   c->plan->producers = cn_arena_array(&c->plan->tables, edges, sizeof(int));
-  if (!c->homes || !c->home_of || !c->places || !c->last_use || !c->live || !c->blocks || !c->scratch_block ||
-      !c->plan->operands || !c->plan->steps || !c->plan->producers)
+  if (!c->homes || !c->home_of || !c->places || !c->last_use || !c->live || !c->packed || !c->blocks ||
+      !c->scratch_block || !c->plan->operands || !c->plan->steps || !c->plan->producers)
     return cn_no_memory(c->e);
   for (int i = 0; i < g->n_edges; i++) c->last_use[i] = c->plan->producers[i] = -1;
   find_live(c);

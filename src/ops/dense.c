@@ -98,9 +98,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   s->run = run_product;
   st->pack.bytes = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
-  cn_status status = cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
-  s->in[1]->packed = kernel.packed;
-  return status;
+  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
 }
 
 const cn_op cn_op_dense = {

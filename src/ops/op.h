@@ -36,7 +36,7 @@ typedef struct cn_operand {
   int64_t pitch;      /* elements from one row (last axis) to the next: shape[rank - 1] but where an op takes more */
   bool constant;      /* data is there at plan time and never changes … */
   cn_tensor *tensor;  /* … and is that of this tensor, if it is not NULL */
-  bool packed;        /* set by plan(): run() does not look at the constant's data */
+  bool *packed;       /* plan() sets what it points to, if it is not NULL: run() does not look at the constant's data */
 } cn_operand;
 
 typedef struct cn_step cn_step;
@@ -100,9 +100,10 @@ void *cn_plan_memory(struct cn_planner *p, size_t bytes);
 /* Packed form of a constant operand, shared by all plans of the process that pack the same data in the same way:
  * `kind` names the layout with its parameters ("gemm_b 16"). *fresh: the caller must write all of it. NULL: no memory. */
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh);
-/* Large weights may still be in their file: source->data is NULL when the op has the input in packed_in. cn_plan_read calls
- * `each` with all rows of a constant operand, given the bytes of a row, piece by piece on all threads; a piece is gone
- * when the call returns. cn_plan_whole makes source->data; it is called after plan() where source->packed is not set. */
+/* Large weights may still be in their file: source->data is NULL when the op has the input in packed_in. cn_plan_read
+ * calls `each` with all rows of a constant operand, given the bytes of a row, piece by piece on all threads; a piece is
+ * gone when the call returns. cn_plan_whole makes source->data; it is called after plan() where *source->packed is not
+ * set. */
 typedef void (*cn_plan_rows)(void *context, const void *rows, int64_t begin, int64_t end);
 cn_status cn_plan_read(const cn_operand *source, size_t row, cn_plan_rows each, void *context, cn_error *e);
 void cn_plan_whole(cn_operand *source);

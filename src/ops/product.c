@@ -122,7 +122,7 @@ cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, cn_operand *source, con
   void *to = cn_plan_pack(p, source, name, w->bytes, &fresh);
   if (!to) return cn_no_memory(e);
   w->packed = to;
-  source->packed = true;
+  if (source->packed) *source->packed = true;
   return fresh ? pack_constant(w, source, to, e) : CORNU_OK;
 }
 
