@@ -158,9 +158,7 @@ static cn_status plan_pack(struct cn_planner *p, cn_step *s, state *st, int64_t 
   st->grid.groups = groups;
   st->grid.a_group = st->g.channels / groups;
   st->grid.b_group = (int64_t)(one / st->pack.kernels->item);
-  CN_TRY(cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e));
-  s->in[1]->packed = kernel.packed;
-  return CORNU_OK;
+  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
 }
 
 /* The step's geometry; size: the input with its border, as far as windows reach. */

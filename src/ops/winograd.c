@@ -192,10 +192,10 @@ static void copy_rows(void *context, const void *rows, int64_t begin, int64_t en
   memcpy(j->kernel + begin * row, rows, (size_t)((end - begin) * row) * sizeof(float));
 }
 
-/* All places of the kernel are needed at a time: what is still in a file is copied for that. */
+/* All places of the kernel are needed at a time: what is still in a file is copied for that, and given back. */
 static cn_status transform_weights(weights_job *j, const cn_operand *source, cn_error *e) {
   const cn_winograd_weights *w = &j->weights;
-  if (!source->data) {
+  if (source->tensor && cn_tensor_stored(source->tensor)) {
     j->kernel = cn_alloc_data((size_t)source->size * sizeof(float));
     if (!j->kernel) return cn_no_memory(e);
     cn_status status = cn_plan_read(source, (size_t)w->filters * sizeof(float), copy_rows, j, e);
@@ -220,7 +220,7 @@ static cn_status plan_weights(struct cn_planner *p, const cn_step *s, state *st,
   float *to = cn_plan_pack(p, source, kind, (size_t)(points(st) * st->u_step) * sizeof *to, &fresh);
   if (!to) return cn_no_memory(e);
   st->u = to;
-  source->packed = true;
+  if (source->packed) *source->packed = true;
   weights_job j = {st->kernels, {.to = to, .step = st->u_step, .channels = st->g.channels, .filters = st->filters,
                                  .nr = st->gemm->nr}, NULL};
   return fresh ? transform_weights(&j, source, e) : CORNU_OK;
