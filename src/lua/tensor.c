@@ -6,6 +6,7 @@
 /* A collection starts when this much was made since the last one; the limit grows with the live set and with the
  * Lua heap that a collection has to walk. */
 #define COLLECT_AFTER ((size_t)64 << 20)
+#define LEAST 4096 /* what a tensor counts for: many small ones are garbage, too, of which Lua sees little */
 
 const char cn_lua_tensor_key = 0, cn_lua_tensor_methods = 0;
 
@@ -31,7 +32,7 @@ void cn_lua_count_in(cn_lua_state *s, cn_lua_tensor *b) {
   if (size <= 0) return;
   b->bytes = (size_t)size * cornu_dtype_bytes(cornu_tensor_dtype(b->t));
   s->live += b->bytes;
-  s->since += b->bytes;
+  s->since += b->bytes > LEAST ? b->bytes : LEAST;
 }
 
 static int close_tensor(lua_State *L) {
