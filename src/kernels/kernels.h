@@ -176,10 +176,16 @@ typedef struct cn_window_call {
   const int32_t *first, *last;
   void *out;                    /* of pixel 0 */
   int64_t begin, end, channels, out_pitch; /* channels: of this call, out of those of a pixel */
+  /* the same taps as rows of `columns` places that are `dilation` pixels of `pitch` elements apart; tap k of a row is
+   * inside of the image where 0 <= x * stride + k * dilation - pad < width */
+  int rows;
+  const int64_t *row_offset;
+  int64_t columns, dilation, stride, pad, width, pitch;
   /* depthwise */
-  const void *weights;          /* `channels` values for each place of the whole window … */
-  const int64_t *weight;        /* … and for each tap where they begin */
-  cn_epilogue epilogue;
+  const void *weights;          /* `channels` values for each place of the whole window, weight_step apart, and … */
+  const int64_t *weight, *row_weight; /* … for each tap and row where they begin */
+  int64_t weight_step;
+  cn_epilogue epilogue;         /* its add: of pixel 0 */
   /* average: multiplied with the sum of pixel x */
   const double *scale;
 } cn_window_call;

@@ -95,6 +95,8 @@ static void depthwise_pixel(const cn_window_call *w, int64_t x, double *out) {
     const double *in = under(w, t, x), *weights = (const double *)w->weights + w->weight[t];
     for (int64_t c = 0; c < w->channels; c++) out[c] += in[c] * weights[c];
   }
+  const double *add = w->epilogue.add;
+  for (int64_t c = 0; add && c < w->channels; c++) out[c] += add[x * w->epilogue.add_pitch + c];
   if (w->epilogue.act) cn_act_apply_items(sizeof *out, w->epilogue.act, out, out, w->channels);
 }
 

@@ -52,23 +52,29 @@ static void columns(const cn_spatial *g, int64_t k, int32_t *first, int32_t *las
 static cn_status fill_taps(struct cn_planner *p, const cn_sliding *w, cn_window_taps *t, const int64_t *z,
                            const int64_t *y, cn_error *e) {
   const cn_spatial *g = &w->g;
-  const int64_t count = (z[1] - z[0]) * (y[1] - y[0]) * g->kernel[2];
+  const int64_t rows = (z[1] - z[0]) * (y[1] - y[0]), count = rows * g->kernel[2];
   t->offset = cn_plan_memory(p, (size_t)count * (2 * sizeof(int64_t) + 2 * sizeof(int32_t)));
-  if (!t->offset) return cn_no_memory(e);
+  t->row_offset = cn_plan_memory(p, (size_t)rows * 2 * sizeof(int64_t));
+  if (!t->offset || !t->row_offset) return cn_no_memory(e);
   t->weight = t->offset + count;
   t->first = (int32_t *)(t->weight + count);
   t->last = t->first + count;
+  t->row_weight = t->row_offset + rows;
   for (int64_t kz = z[0]; kz < z[1]; kz++)
-    for (int64_t ky = y[0]; ky < y[1]; ky++)
+    for (int64_t ky = y[0]; ky < y[1]; ky++) {
+      const int64_t from = (kz * g->dilation[0] * g->in[1] + ky * g->dilation[1]) * g->in[2] * w->in_pitch;
+      const int64_t weight = (kz * g->kernel[1] + ky) * g->kernel[2] * g->channels;
+      t->row_offset[t->rows] = from;
+      t->row_weight[t->rows++] = weight;
       for (int64_t kx = 0; kx < g->kernel[2]; kx++) {
         int i = t->taps;
         columns(g, kx, &t->first[i], &t->last[i]);
         if (t->first[i] == t->last[i]) continue;
-        t->offset[i] = (((kz * g->dilation[0]) * g->in[1] + ky * g->dilation[1]) * g->in[2] +
-                        kx * g->dilation[2]) * w->in_pitch;
-        t->weight[i] = ((kz * g->kernel[1] + ky) * g->kernel[2] + kx) * g->channels;
+        t->offset[i] = from + kx * g->dilation[2] * w->in_pitch;
+        t->weight[i] = weight + kx * g->channels;
         t->taps++;
       }
+    }
   return CORNU_OK;
 }
 
@@ -117,7 +123,6 @@ typedef struct job {
   const void *x;
   void *out;
   cn_window_call call;
-  const cn_act *act; /* what the kernel leaves to do */
 } job;
 
 /* A part of every row: columns and channels that are worked on from the first row to the last before the next part,
@@ -153,23 +158,16 @@ static void run_row(const job *j, int64_t row, int64_t column, int64_t columns, 
   call.weight = t->weight;
   call.first = t->first;
   call.last = t->last;
+  call.rows = t->rows;
+  call.row_offset = t->row_offset;
+  call.row_weight = t->row_weight;
   call.scale = t->scale;
   call.out = cn_nth(j->out, row * g->out[2] * j->w->out_pitch + channel, item);
   if (call.weights) call.weights = cn_nth(call.weights, channel, item);
-  if (call.epilogue.bias) call.epilogue.bias = cn_nth(call.epilogue.bias, channel, item);
+  cn_epilogue *e = &call.epilogue;
+  if (e->bias) e->bias = cn_nth(e->bias, channel, item);
+  if (e->add) e->add = cn_nth(e->add, row * g->out[2] * e->add_pitch + channel, item);
   j->kernel(&call);
-}
-
-static void activate(const job *j, int64_t begin, int64_t end) {
-  int64_t pitch = j->w->out_pitch, n = j->w->g.channels, step = 1;
-  if (pitch == n) {
-    n *= end - begin;
-    step = end - begin;
-  }
-  for (int64_t pixel = begin; pixel < end; pixel += step) {
-    void *out = cn_nth(j->out, pixel * pitch, j->w->item);
-    cn_act_apply_items(j->w->item, j->act, out, out, n);
-  }
 }
 
 static void run_rows(void *context, int64_t begin, int64_t end) {
@@ -179,21 +177,16 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
   for (int64_t x = 0; x < g->out[2]; x += part.columns)
     for (int64_t c = 0; c < g->channels; c += part.channels)
       for (int64_t row = begin; row < end; row++) run_row(j, row, x, part.columns, c, part.channels);
-  if (j->act) activate(j, begin * g->out[2], end * g->out[2]);
 }
 
 void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,
                    const cn_epilogue *epilogue, void *out, int64_t images) {
   const cn_spatial *g = &w->g;
   job j = {.w = w, .kernel = kernel, .x = x, .out = out,
-           .call = {.step = g->stride[2] * w->in_pitch, .out_pitch = w->out_pitch, .weights = weights}};
-  if (epilogue) {
-    j.call.epilogue = *epilogue;
-    if (epilogue->act && epilogue->act->kind != CN_ACT_LINEAR && !cn_act_is_clamp(epilogue->act)) {
-      j.act = epilogue->act;
-      j.call.epilogue.act = NULL;
-    }
-  }
+           .call = {.step = g->stride[2] * w->in_pitch, .out_pitch = w->out_pitch, .columns = g->kernel[2],
+                    .dilation = g->dilation[2], .stride = g->stride[2], .pad = g->pad[2], .width = g->in[2],
+                    .pitch = w->in_pitch, .weights = weights, .weight_step = g->channels}};
+  if (epilogue) j.call.epilogue = *epilogue;
   int64_t work = g->out[2] * g->channels * g->kernel[0] * g->kernel[1] * g->kernel[2];
   if (images > 0) cn_parallel_range(images * g->out[0] * g->out[1], 50000 / (work + 1) + 1, run_rows, &j);
 }

@@ -6,8 +6,9 @@
 #include "ops/spatial.h"
 
 typedef struct cn_window_taps {
-  int taps;
+  int taps, rows;
   int64_t *offset, *weight; /* elements: from the first pixel of the row's window; into the weights */
+  int64_t *row_offset, *row_weight; /* the same of the first tap in each row of the window */
   int32_t *first, *last;
   double *scale;            /* for each pixel 1 / number of places that count; NULL: not asked for */
 } cn_window_taps;

@@ -8,7 +8,7 @@
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 typedef enum kind { DEPTHWISE, MAXIMUM, AVERAGE } kind;
@@ -50,7 +50,14 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
     float *out = (float *)w->out + (x + i / nv) * w->out_pitch + c + i % nv * CN_LANES;
     vf y = acc[i];
     if (what == AVERAGE) y = y * v_set((float)w->scale[x + i / nv]);
-    if (what == DEPTHWISE) y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    if (what == DEPTHWISE) {
+      const float *add = (const float *)w->epilogue.add;
+      if (add) {
+        add += (x + i / nv) * w->epilogue.add_pitch + c + i % nv * CN_LANES;
+        y = y + (masked ? v_load_m(add, m) : v_load(add));
+      }
+      y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    }
     if (masked) v_store_m(out, m, y);
     else v_store(out, y);
   }
@@ -86,22 +93,94 @@ V_FN void row(kind what, const cn_window_call *w, const range *r) {
   for (; x < w->end; x++) one_pixel(what, w, r, x);
 }
 
+/* ---- Depthwise, the usual way: windows of `kw` neighbouring columns, blocks of np pixels. Every column that is loaded
+ * feeds all windows over it. The arguments before w are constants; checked: columns outside of the image are left out.
+ */
+V_FN void wide_block(int kw, int stride, int np, bool masked, bool checked, const cn_window_call *w, const range *bounds,
+                     int64_t x, int64_t c, int left) {
+  vf acc[8];
+  const vm m = v_first(left);
+#define LOAD(p) (masked ? v_load_m((p), m) : v_load(p))
+  const vf start = w->epilogue.bias ? LOAD((const float *)w->epilogue.bias + c) : v_zero();
+  UNROLL for (int i = 0; i < np; i++) acc[i] = start;
+  for (int r = 0; r < w->rows; r++) {
+    const float *in = (const float *)w->in + w->row_offset[r] + x * w->step + c;
+    const float *weights = (const float *)w->weights + w->row_weight[r] + c;
+    vf y[7];
+    UNROLL for (int k = 0; k < kw; k++) y[k] = LOAD(weights + k * w->weight_step);
+    UNROLL for (int j = 0; j < (np - 1) * stride + kw; j++) {
+      if (checked && (uint64_t)(x * stride + j - w->pad) >= (uint64_t)w->width) continue;
+      const vf a = LOAD(in + j * w->pitch);
+      UNROLL for (int i = 0; i < np; i++) {
+        const int k = j - i * stride;
+        if (k >= 0 && k < kw) acc[i] = v_fma(a, y[k], acc[i]);
+      }
+    }
+  }
+  UNROLL for (int i = 0; i < np; i++) {
+    float *out = (float *)w->out + (x + i) * w->out_pitch + c;
+    vf y = acc[i];
+    if (w->epilogue.add) y = y + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
+    y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    if (masked) v_store_m(out, m, y);
+    else v_store(out, y);
+  }
+#undef LOAD
+}
+
+V_FN void wide_pixels(int kw, int stride, int np, const cn_window_call *w, const range *bounds, int64_t x) {
+  const int64_t first = x * stride - w->pad;
+  int64_t c = 0;
+  if (first < 0 || first + (np - 1) * stride + kw > w->width)
+    for (; c + CN_LANES <= w->channels; c += CN_LANES) wide_block(kw, stride, np, false, true, w, bounds, x, c, CN_LANES);
+  else
+    for (; c + CN_LANES <= w->channels; c += CN_LANES) wide_block(kw, stride, np, false, false, w, bounds, x, c, CN_LANES);
+  if (c < w->channels) wide_block(kw, stride, np, true, true, w, bounds, x, c, (int)(w->channels - c));
+}
+
+V_FN void wide_row(int kw, int stride, const cn_window_call *w, const range *bounds) {
+  const int64_t n = w->end - w->begin;
+  const int np = n < 7 ? 4 : (n + 6) / 7 * 7 < (n + 7) / 8 * 8 ? 7 : 8;
+  for (int64_t i = 0; i < n; i += np) { /* the last block reaches back */
+    const int64_t x = w->begin + (i + np <= n ? i : n - np);
+    if (np == 8) wide_pixels(kw, stride, 8, w, bounds, x);
+    else if (np == 7) wide_pixels(kw, stride, 7, w, bounds, x);
+    else wide_pixels(kw, stride, 4, w, bounds, x);
+  }
+}
+
+#define WIDE(kw, stride) \
+  static void wide_##kw##_##stride(const cn_window_call *w, const range *bounds) { wide_row(kw, stride, w, bounds); }
+WIDE(3, 1)
+WIDE(3, 2)
+WIDE(5, 1)
+WIDE(5, 2)
+WIDE(7, 1)
+WIDE(7, 2)
+
+static void depthwise_row(const cn_window_call *w, const range *bounds) {
+  static void (*const wide[3][2])(const cn_window_call *, const range *) = {
+    {wide_3_1, wide_3_2}, {wide_5_1, wide_5_2}, {wide_7_1, wide_7_2}};
+  const bool usual = w->end - w->begin >= 4 && w->dilation == 1 && w->stride <= 2 && w->columns % 2 &&
+                     w->columns >= 3 && w->columns <= 7;
+  if (usual) wide[w->columns / 2 - 1][w->stride - 1](w, bounds);
+  else row(DEPTHWISE, w, bounds);
+}
+
 static const range everything = {-__builtin_inff(), __builtin_inff()};
 
 static void depthwise(const cn_window_call *w) {
   const cn_act *act = w->epilogue.act;
-  if (!act || act->kind == CN_ACT_LINEAR) {
-    row(DEPTHWISE, w, &everything);
+  if (act && cn_act_is_clamp(act)) {
+    depthwise_row(w, &(range){0, (float)act->b});
     return;
   }
-  if (cn_act_is_clamp(act)) {
-    row(DEPTHWISE, w, &(range){0, (float)act->b});
-    return;
-  }
-  row(DEPTHWISE, w, &everything);
-  for (int64_t x = w->begin; x < w->end; x++) {
+  depthwise_row(w, &everything);
+  if (!act || act->kind == CN_ACT_LINEAR) return;
+  const bool joined = w->out_pitch == w->channels;
+  for (int64_t x = w->begin; x < (joined ? w->begin + 1 : w->end); x++) {
     float *out = (float *)w->out + x * w->out_pitch;
-    CN_ISA_NAME(cn_act_math_table).apply(act, out, out, w->channels);
+    CN_ISA_NAME(cn_act_math_table).apply(act, out, out, joined ? (w->end - w->begin) * w->channels : w->channels);
   }
 }
 
