@@ -215,7 +215,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   plan_geometry(s, st);
-  if (group_channels == 1 && groups > 1 && !cn_optional_operand(s, 3)) {
+  if (group_channels == 1 && groups > 1) {
     cn_plan_whole(s->in[1]);
     return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
   }

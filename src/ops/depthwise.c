@@ -22,8 +22,6 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   for (int i = 0; i < n; i++)
     CN_TRY(cn_spatial_out(op, i, x->shape[i + 1], kernel->shape[i], a->stride[i], a->dilation[i], a->pad_begin[i],
                           a->pad_end[i], &t->out[0].shape[i + 1], e));
-  if (t->n_in > 3 && !CN_TYPE_ABSENT(&t->in[3]))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s takes no residual: add it afterwards", op);
   return cn_check_residual(op, t, e);
 }
 
@@ -56,7 +54,9 @@ static const void *weights_of(const cn_step *s) {
 static void run_depthwise(const cn_step *s) {
   const state *st = s->state;
   const cn_spatial *g = &st->window.g;
-  const cn_epilogue epilogue = {.bias = s->n_in > 2 && s->in[2] ? s->in[2]->data : NULL, .act = &st->act};
+  const cn_operand *residual = cn_optional_operand(s, 3);
+  cn_epilogue epilogue = {.bias = cn_optional(s, 2), .act = &st->act, .add = residual ? residual->data : NULL,
+                          .add_pitch = residual ? residual->pitch : 0};
   const size_t item = st->window.item;
   void (*kernel)(const cn_window_call *) = cn_window_of(item)->depthwise;
   const void *x = s->in[0]->data, *weights = weights_of(s);
@@ -66,11 +66,13 @@ static void run_depthwise(const cn_step *s) {
   }
   static const int64_t none[3] = {0, 0, 0};
   const int64_t in = g->in[0] * g->in[1] * g->in[2] * st->source.pitch;
-  const int64_t out = g->out[0] * g->out[1] * g->out[2] * st->window.out_pitch;
+  const int64_t pixels = g->out[0] * g->out[1] * g->out[2];
   for (int64_t i = 0; i < g->batch; i += st->chunk) {
     int64_t images = i + st->chunk < g->batch ? st->chunk : g->batch - i;
     cn_spatial_copy(item, s->scratch, cn_nth(x, i * in, item), &st->source, none, g->in, images, st->multiplier);
-    cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue, cn_nth(s->out[0]->data, i * out, item), images);
+    if (residual) epilogue.add = cn_nth(residual->data, i * pixels * residual->pitch, item);
+    cn_window_run(&st->window, kernel, s->scratch, weights, &epilogue,
+                  cn_nth(s->out[0]->data, i * pixels * st->window.out_pitch, item), images);
   }
 }
 
@@ -139,9 +141,9 @@ static const cn_field fields[] = {CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FI
 const cn_op cn_op_depthwise_conv = {
   .name = "depthwise_conv",
   .help = "convolution of every channel by itself\n"
-          "(x (b, s…, c), kernel (k…, c, m), bias? (c m), absent, scale? (c m)) -> (b, o…, c m), "
+          "(x (b, s…, c), kernel (k…, c, m), bias? (c m), residual? (b, o…, c m), scale? (c m)) -> (b, o…, c m), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
-  .flags = CN_OP_PITCHED_OUT | CN_OP_SCALE, .pitched_in = 1,
+  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .check = check, .shape = shape, .plan = plan,
