@@ -47,7 +47,7 @@ static double expected_at(const conv_case *c, const float *x, const float *w, in
   return sum;
 }
 
-/* fused: with a scale and, but for depthwise ones, a residual. */
+/* fused: with a scale and a residual. */
 static void check_case(const conv_case *c, bool depthwise, bool fused, int number) {
   const cn_op *op = depthwise ? &cn_op_depthwise_conv : &cn_op_conv;
   cn_conv_attrs a = {.spatial = c->spatial, .groups = c->groups, .act = c->act};
@@ -78,7 +78,7 @@ static void check_case(const conv_case *c, bool depthwise, bool fused, int numbe
   fill_value(&residual, 4);
   fill_value(&scale, 5);
   scale.operand.constant = true;
-  if (fused) in[3] = depthwise ? NULL : &residual, in[4] = &scale;
+  if (fused) in[3] = &residual, in[4] = &scale;
   const bool exact = getenv("CORNU_EXACT") != NULL; /* else weights that are constants may be used in other ways */
   value y = op_results(op, &a, in, fused ? 5 : 3, exact ? 2 : 0);
   for (int i = 0; i < n; i++)
@@ -98,7 +98,7 @@ static void check_case(const conv_case *c, bool depthwise, bool fused, int numbe
                            : expected_at(c, x.operand.data, weights, image, o, g * group_channels, group_channels,
                                          place, f, filters, &size);
     if (fused) {
-      sum = sum * ((float *)scale.operand.data)[f] + (depthwise ? 0 : ((float *)residual.operand.data)[i]);
+      sum = sum * ((float *)scale.operand.data)[f] + ((float *)residual.operand.data)[i];
       size = size * fabs((double)((float *)scale.operand.data)[f]) + 1;
     }
     double e = cn_act_double(&c->act, sum + bias);
@@ -182,6 +182,10 @@ static const conv_case depthwises[] = {
   {2, 1, {14, 19}, 37, {3, 3}, 1, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
   {2, 1, {15, 30}, 70, {5, 5}, 1, {2, 2, 1}, ONES, {1, 2}, {2, 2}, 0, false, {CN_ACT_RELU, 0, 0.5f, 0}},
   {2, 2, {9, 9}, 16, {3, 3}, 1, ONES, {2, 3, 1}, {2, 3}, {2, 3}, 0, true, {CN_ACT_SILU, 0, 0, 0}},
+  {2, 1, {7, 7}, 20, {7, 7}, 1, ONES, ONES, {3, 3}, {3, 3}, 0, true, NO_ACT},
+  {2, 1, {9, 31}, 33, {7, 7}, 1, {2, 2, 1}, ONES, {3, 3}, {3, 3}, 0, true, RELU},
+  {2, 2, {6, 16}, 16, {5, 5}, 1, ONES, ONES, {2, 2}, {2, 2}, 0, false, {CN_ACT_TANH, 0, 0, 0}},
+  {2, 1, {4, 23}, 7, {3, 3}, 1, {2, 2, 1}, ONES, {0, 0}, {1, 1}, 0, true, NO_ACT},
   {2, 2, {6, 7}, 5, {3, 2}, 3, {1, 2, 1}, ONES, {1, 0}, {1, 1}, 0, true, NO_ACT},     /* a multiplier */
   {2, 1, {6, 7}, 1, {3, 3}, 4, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
   {1, 2, {17}, 4, {3}, 1, {2, 1, 1}, ONES, {2}, {0}, 0, true, NO_ACT},

@@ -109,6 +109,8 @@ static void test_reductions(void **state) {
 static void test_windows(void **state) {
   (void)state;
   value x = FLOATS(4, 2, 6, 11, 19), k = FLOATS(4, 3, 3, 19, 1), two = FLOATS(4, 3, 3, 19, 2), b = FLOATS(1, 19);
+  value sum = FLOATS(4, 2, 6, 11, 19);
+  fill_value(&sum, 11);
   fill_value(&x, 4), fill_value(&k, 5), fill_value(&two, 6), fill_value(&b, 7);
   for (int i = 0; i < 3; i++) {
     const cn_pool_attrs pool = {.spatial = 2, .average = i > 0, .count_padding = i > 1, .size = {3, 3},
@@ -118,8 +120,9 @@ static void test_windows(void **state) {
                                      .pad_end = {1, 1}, .act = {i ? CN_ACT_SILU : CN_ACT_RELU, 0, 1, 0}};
     RUN(&cn_op_depthwise_conv, &depthwise, &x, &k, &b);
     RUN(&cn_op_depthwise_conv, &depthwise, &x, &two, NULL);
+    if (i == 0) RUN(&cn_op_depthwise_conv, &depthwise, &x, &k, &b, &sum);
   }
-  free_value(&x), free_value(&k), free_value(&two), free_value(&b);
+  free_value(&x), free_value(&k), free_value(&two), free_value(&b), free_value(&sum);
 }
 
 static void test_resize(void **state) {
