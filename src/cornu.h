@@ -333,6 +333,7 @@ typedef struct cornu_load_options {
   uint64_t seed;             /* of the initial weights when a config comes without weights */
   bool trusted;              /* HDF5 beyond what Keras writes (chunks, packing): read it with libhdf5, which does not
                               * stand files that are made to harm */
+  bool exact;                /* compute everything as defined: no faster ways that round differently (Winograd's convolution) */
 } cornu_load_options;
 
 /* path: .h5/.hdf5, .keras, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the name; or

@@ -14,6 +14,8 @@ weights: a second file (.h5, .weights.h5, a full model). options:
   skip_mismatch = true    leave weights whose shape differs as they are
   trusted = true          you know where the file is from: HDF5 of other kinds (shared types, virtual arrays)
                           is read, too, with libhdf5, which does not stand files that are made to harm
+  exact = true            3×3 convolutions never take Winograd's method, whose errors are up to three times those of plain
+                          sums (CORNU_EXACT=1 in the environment: the same for all models)
   custom_objects = {Name = function(x, layer) return y end}
                           layers that Cornu does not know, and Lambda, by class name or by layer name. x is a
                           tensor, or a list when there are several. The function runs once, on symbolic

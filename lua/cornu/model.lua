@@ -2,7 +2,7 @@
 local core = require "cornu.core"
 local options = require "cornu.options"
 
-local load_options = { "backend", "by_name", "custom_objects", "data_format", "seed", "skip_mismatch", "trusted" }
+local load_options = { "backend", "by_name", "custom_objects", "data_format", "exact", "seed", "skip_mismatch", "trusted" }
 local weight_options = { "backend", "by_name", "data_format", "skip_mismatch", "trusted" }
 local predict_options = { "batch_size", "progress", "threads" }
 

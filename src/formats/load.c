@@ -64,6 +64,7 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
   cn_status status = cn_origin_of(source, weights, options, &origin, e);
   if (!status) status = cn_model_from_config(source->config, &origin, customs, &m, e);
   if (!status && !set_texts(m, source, paths[0])) status = cn_no_memory(e);
+  if (!status) m->exact = options->exact;
   if (!status && weights) status = cn_weights_declare(m, source, weights, e);
   if (!status) status = cn_model_build(m, e);
   if (status) cn_at(e, status, "%s", source->name);

@@ -31,6 +31,7 @@ typedef struct cn_graph {
   cn_edge *inputs, *outputs;
   int n_nodes, n_edges, n_inputs, n_outputs;
   int cap_nodes, cap_edges, cap_inputs, cap_outputs;
+  bool exact;                /* see cn_plan_exact */
 } cn_graph;
 
 cn_status cn_graph_new(cn_graph **out, cn_error *e);

@@ -50,6 +50,7 @@ struct cn_plan {
   int n_memory, cap_memory, n_packs, cap_packs;
   size_t arena_bytes, memory_bytes, packed_bytes;
   double flops;
+  bool exact;
 };
 
 /* Compilation shares packed weights between plans; one plan is compiled at a time. */
@@ -103,9 +104,8 @@ void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *k
 }
 
 bool cn_plan_exact(const struct cn_planner *p) {
-  (void)p;
   const char *text = getenv("CORNU_EXACT");
-  return text && *text && strcmp(text, "0") != 0;
+  return p->plan->exact || (text && *text && strcmp(text, "0") != 0);
 }
 
 static void drop_packed(packed *p) {
@@ -513,6 +513,7 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   *out = NULL;
   compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
   cn_status status = c.plan ? cn_cpu_check(e) : cn_no_memory(e);
+  if (!status) c.plan->exact = g->exact;
   if (!status) status = cn_graph_passes(&c.g, e);
   if (!status) {
     pthread_mutex_lock(&compiling);

@@ -67,6 +67,7 @@ static void load_options(lua_State *L, int i, cornu_load_options *o) {
   o->by_name = option_bool(L, i, "by_name");
   o->skip_mismatch = option_bool(L, i, "skip_mismatch");
   o->trusted = option_bool(L, i, "trusted");
+  o->exact = option_bool(L, i, "exact");
   o->backend = option_string(L, i, "backend");
   o->data_format = option_string(L, i, "data_format");
   lua_getfield(L, i, "seed");

@@ -301,6 +301,7 @@ static cn_status describe(assembler *s) {
     m->path = cn_arena_string(&m->arena, from->path);
     if (from->optimizer_path) m->optimizer_path = cn_arena_string(&m->arena, from->optimizer_path);
     m->optimizer_trusted = from->optimizer_trusted;
+    m->exact = from->exact;
     m->keras_version = cn_arena_string(&m->arena, from->keras_version);
     m->backend = cn_arena_string(&m->arena, from->backend);
   }

@@ -147,6 +147,7 @@ static cn_status copy_texts(cn_model *to, const cn_model *from, const char *name
   to->path = cn_arena_string(&to->arena, from->path);
   if (from->optimizer_path) to->optimizer_path = cn_arena_string(&to->arena, from->optimizer_path);
   to->optimizer_trusted = from->optimizer_trusted;
+  to->exact = from->exact;
   to->keras_version = cn_arena_string(&to->arena, from->keras_version);
   to->backend = cn_arena_string(&to->arena, from->backend);
   to->config = cn_value_copy(&to->arena, from->config);

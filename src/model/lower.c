@@ -145,6 +145,7 @@ cn_status cn_model_compile(cn_model *m, const cn_type *inputs, const cn_sizes *s
   *out = NULL;
   cn_graph *g;
   CN_TRY(trace_model(m, inputs, &(purpose){true, sizes, measures, states}, &g, e));
+  g->exact = m->exact;
   cn_status status = cn_plan_compile(g, out, e);
   if (status) cn_states_free(states);
   return status;

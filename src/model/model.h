@@ -28,6 +28,7 @@ struct cornu_model {
   const char *optimizer_path;    /* the file that keeps the optimizer of the loaded weights; NULL: none does */
   bool optimizer_trusted;        /* as what that file was read */
   bool sequential;
+  bool exact;                    /* see cornu_load_options */
   cn_origin origin;
   cn_value *config;              /* as read */
   cn_value *training_config;

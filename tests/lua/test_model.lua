@@ -169,7 +169,7 @@ end
 
 function TestModel:test_load_errors()
   fails("no-such-file.h5", cornu.load, "no-such-file.h5")
-  fails('load has no option "by_nam" (it has: backend by_name custom_objects data_format seed skip_mismatch trusted): ' ..
+  fails('load has no option "by_nam" (it has: backend by_name custom_objects data_format exact seed skip_mismatch trusted): ' ..
     'did you mean "by_name"?', cornu.load, self.path, { by_nam = true })
   fails("options come last", cornu.load, self.path, {}, {})
   fails("got nil", cornu.load)
@@ -236,6 +236,16 @@ function TestModel:test_computed_waves()
   lu.assertTrue(y[{ 1, 2, { 6, 10 }, 1 }]:allclose(im, 1e-5, 1e-5))
   settings.window = "tukey"
   fails('"tukey" is not known', cornu.load, support.sequential({ 10, 1 }, { { "STFTSpectrogram", settings } }))
+end
+
+function TestModel:test_exact()
+  local path = support.sequential({ 24, 24, 64 }, { { "Conv2D", { filters = 64, kernel_size = { 3, 3 }, padding = "same" } } })
+  local fast, exact = cornu.load(path, { seed = 1 }), cornu.load(path, { seed = 1, exact = true })
+  local x = cornu.randn(2, 24, 24, 64)
+  local y = exact(x)
+  lu.assertTrue((fast(x):allclose(y, 0, 2e-5)))
+  lu.assertFalse((fast(x):allclose(y, 0, 0)))
+  lu.assertTrue((exact[{ 1, 1 }](x):allclose(y, 0, 0)))
 end
 
 function TestModel:test_closing()
