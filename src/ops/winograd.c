@@ -261,18 +261,16 @@ cn_status cn_winograd_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g
   return plan_weights(p, s, st, e);
 }
 
-/* Costs in multiplications of one lane. Moving a value between the second-level cache and a transform takes about as
- * long as multiplying one vector, and a byte of weights, which come from the memory or the cache behind, half as long.
- * tile 0: by products of rows. */
+/* Costs in multiplications of one lane. Moving a value between the second-level cache and a transform, or reading a
+ * weight from the memory behind, takes about as long as multiplying one vector. tile 0: by products of rows. */
 static double cost_of(const cn_spatial *g, int64_t filters, int tile) {
   const int64_t lanes = cn_gemm()->lanes;
   const double products = (double)g->channels * (double)filters;
-  const double byte = (double)lanes / 2 * sizeof(float);
-  if (!tile) return 9 * products * ((double)(g->batch * g->out[1] * g->out[2]) + byte);
+  if (!tile) return 9 * products * (double)(g->batch * g->out[1] * g->out[2] + lanes);
   const int64_t tiles = g->batch * ((g->out[1] + tile - 1) / tile) * ((g->out[2] + tile - 1) / tile);
   const int64_t vectors = (g->channels + lanes - 1) / lanes + (filters + lanes - 1) / lanes;
   const double moved = (double)(vectors * lanes * lanes);
-  return (tile + 2) * (tile + 2) * ((double)tiles * (products + moved) + products * byte);
+  return (tile + 2) * (tile + 2) * ((double)tiles * (products + moved) + products * (double)lanes);
 }
 
 int cn_winograd_side(const cn_spatial *g, int64_t filters) {
