@@ -17,6 +17,7 @@
 
 #define LINE 16               /* floats of a line of the cache: keeps rows from meeting in few sets of the caches */
 #define BLOCK_BYTES (1 << 20) /* what lies between for a block of tiles: about a second-level cache */
+#define MOST_BLOCK_BYTES (16 << 20)
 #define CHUNK_COLUMNS 64
 #define WORTH 1e6             /* multiplications by which a layer costs enough to save some of them */
 #define SMALL 200000.0        /* multiplications that are not worth waking another thread */
@@ -230,8 +231,9 @@ static cn_status plan_weights(struct cn_planner *p, const cn_step *s, state *st,
  * for each block costs no more than what of the block leaves the cache. */
 static void plan_blocks(state *st) {
   const int64_t c = st->g.channels, n = st->filters, columns = least(n, CHUNK_COLUMNS);
-  int64_t most = BLOCK_BYTES / (points(st) * (c + columns) * (int64_t)sizeof(float)), enough = c * n / (2 * (c + n));
-  if (most < enough) most = enough;
+  const int64_t tile = points(st) * (c + columns) * (int64_t)sizeof(float), enough = c * n / (2 * (c + n));
+  int64_t most = BLOCK_BYTES / tile;
+  if (most < enough) most = least(enough, MOST_BLOCK_BYTES / tile);
   if (most < st->gemm->mr) most = st->gemm->mr;
   st->blocks = (st->tiles + most - 1) / most;
   st->panels = cn_gemm_panels(st->gemm, n);
