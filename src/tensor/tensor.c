@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 static cn_status check_shape(cornu_dtype dtype, int rank, const int64_t *shape, size_t *bytes, cn_error *e) {
@@ -102,7 +103,10 @@ void cn_tensor_fetch(cn_tensor *t) {
   cn_buffer *b = t->buffer;
   if (!b || !b->stored || atomic_load_explicit(&b->fetched, memory_order_acquire)) return;
   pthread_mutex_lock(&lock);
-  if (!b->fetched && b->data != b->stored) memcpy(b->data, b->stored, b->bytes);
+  if (!b->fetched && b->data != b->stored) {
+    memcpy(b->data, b->stored, b->bytes);
+    cn_mapping_let_go(b->stored, b->bytes);
+  }
   atomic_store_explicit(&b->fetched, true, memory_order_release);
   pthread_mutex_unlock(&lock);
 }
