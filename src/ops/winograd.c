@@ -259,6 +259,7 @@ cn_status cn_winograd_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g
   plan_blocks(st);
   s->scratch_bytes = (size_t)(st->slots * points(st) * (st->v_step + st->p_step)) * sizeof(float);
   s->flops = 18.0 * (double)s->out[0]->size * (double)g->channels;
+  s->variant = tile == 2 ? "Winograd F(2x2)" : "Winograd F(4x4)";
   s->run = run_winograd;
   return plan_weights(p, s, st, e);
 }
