@@ -186,7 +186,7 @@ asan:
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
-# The vector functions against long double, on all floats where they are more than their limit: a minute or two.
+# The vector functions against long double, on all floats where they are more than their limit: many minutes.
 .PHONY: accuracy
 accuracy: $(BUILD)/accuracy/vmath
 	$(BUILD)/accuracy/vmath

@@ -28,10 +28,6 @@ static void pack_panels(const cn_pack *w, const cn_pack_part *part, const void *
                      scale_of(w, part));
 }
 
-void cn_pack_into(const cn_pack *w, const void *source, void *to) {
-  for (int i = 0; i < w->parts; i++) pack_panels(w, &w->part[i], source, to, 0, cn_gemm_panels(w->kernels, w->n));
-}
-
 typedef struct pack_job { const cn_pack *w; const void *source; void *to; int64_t panels; } pack_job;
 
 static void pack_range(void *context, int64_t begin, int64_t end) {

@@ -42,7 +42,6 @@ cn_status cn_pack_plan(struct cn_planner *p, cn_pack *w, cn_operand *source, con
                        cn_error *e);
 /* The packed operand at run time; a variable one is packed into `room` by all threads. */
 const void *cn_pack_ready(const cn_pack *w, const void *source, void *room);
-void cn_pack_into(const cn_pack *w, const void *source, void *to); /* on this thread alone */
 
 /* Products over a grid: for every group g and every outer index (i, j, k) one call with
  * a += g * a_group + (i, j, k) · a_step,  b += g * b_group,  c, bias and residual += g * n (c also + (i, j, k) · c_step,
