@@ -1,6 +1,8 @@
-/* The thread pool. A call puts a job into a free slot; the caller and the workers claim its tasks one by one. The
- * caller waits for tasks that workers have begun, never for a worker that sleeps: what nobody claims it does itself.
- * A task's index alone says what it does, so results do not depend on who runs it. */
+/* The thread pool. A call puts a job into a free slot and its tasks, in order, into one share for each thread. A thread
+ * claims the tasks of its own share one by one, then those that others have left: what it wrote in one call it mostly
+ * finds in its own cache in the next. The caller waits for tasks that workers have begun, never for a worker that
+ * sleeps: what nobody claims it does itself. A task's index alone says what it does, so results do not depend on who
+ * runs it. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -15,13 +17,16 @@ enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2 };
 /* How long a waiting thread keeps its core for itself, and how long until it sleeps; in between it yields. */
 static const double ALONE_SECONDS = 10e-6, AWAKE_SECONDS = 50e-6;
 
-/* The ticket: the number of tasks in the upper half, the next one in the lower. A claim that finds one holds the job in
- * its slot until it is counted as finished. */
+/* What is left of a share: the threads that may take from it (8 bits), the end of its tasks and the next one (28 bits
+ * each). A claim that succeeds holds the job in its slot until it is counted as finished. */
+typedef struct ticket { _Alignas(64) atomic_uint_least64_t left; } ticket;
+enum { TASK_BITS = 28 };
+
 typedef struct job {
-  _Alignas(64) atomic_uint_least64_t ticket;
+  ticket shares[MAX_THREADS];     /* of the caller, of the workers */
+  atomic_int threads;             /* that have a share; 0: the slot is free */
   atomic_int unfinished;
-  atomic_bool taken;
-  void (*task)(void *context, int i);
+  void (*task)(void *context, int i, int slot);
   void *context;
 } job;
 
@@ -97,34 +102,52 @@ static void wait_briefly(patience *p) {
 
 /* ---- Jobs ---- */
 
-static inline bool has_tasks(uint64_t ticket) { return (uint32_t)ticket < ticket >> 32; }
-
-/* The next task of a job; -1: none is left. */
-static int claim(job *j) {
-  if (!has_tasks(atomic_load_explicit(&j->ticket, memory_order_relaxed))) return -1;
-  uint64_t ticket = atomic_fetch_add_explicit(&j->ticket, 1, memory_order_acquire);
-  return has_tasks(ticket) ? (int)(uint32_t)ticket : -1;
+static inline uint64_t tasks_from(uint64_t left, int shift) { return left >> shift & ((1 << TASK_BITS) - 1); }
+static inline int64_t tasks_in(uint64_t left) {
+  return (int64_t)tasks_from(left, TASK_BITS) - (int64_t)tasks_from(left, 0);
 }
 
-static void do_tasks(job *j) {
+/* The next task of a share for the thread `slot`; -1: there is none. */
+static int claim(ticket *t, int slot) {
+  uint64_t left = atomic_load_explicit(&t->left, memory_order_relaxed);
+  while (tasks_in(left) > 0 && slot < (int)(left >> 2 * TASK_BITS))
+    if (atomic_compare_exchange_weak_explicit(&t->left, &left, left + 1, memory_order_acquire, memory_order_relaxed))
+      return (int)tasks_from(left, 0);
+  return -1;
+}
+
+/* Tasks of a job by the thread `slot`: its own share first. */
+static void do_tasks(job *j, int slot) {
+  const int threads = atomic_load_explicit(&j->threads, memory_order_relaxed);
   int done = 0;
   inside = true;
-  for (int i; (i = claim(j)) >= 0; done++) j->task(j->context, i);
+  for (int k = 0; k < threads; k++)
+    for (int i; (i = claim(&j->shares[(slot + k) % threads], slot)) >= 0; done++) j->task(j->context, i, slot);
   inside = false;
   if (done) atomic_fetch_sub_explicit(&j->unfinished, done, memory_order_release);
 }
 
-static job *find_job(void) {
+/* Tasks that nobody has claimed. */
+static int64_t tasks_left(job *j) {
+  int64_t left = 0;
+  for (int i = atomic_load(&j->threads) - 1; i >= 0; i--) left += tasks_in(atomic_load(&j->shares[i].left));
+  return left;
+}
+
+/* A job that the thread `slot` may help with. */
+static job *find_job(int slot) {
   for (int i = 0; i < MAX_JOBS; i++)
-    if (has_tasks(atomic_load(&pool.jobs[i].ticket))) return &pool.jobs[i];
+    if (slot < atomic_load(&pool.jobs[i].threads) && tasks_left(&pool.jobs[i]) > 0) return &pool.jobs[i];
   return NULL;
 }
 
-static job *take_slot(void) {
-  for (int i = 0; i < MAX_JOBS; i++)
-    if (!atomic_load_explicit(&pool.jobs[i].taken, memory_order_relaxed) &&
-        !atomic_exchange_explicit(&pool.jobs[i].taken, true, memory_order_acquire))
+static job *take_slot(int threads) {
+  for (int i = 0; i < MAX_JOBS; i++) {
+    int nobody = 0;
+    if (!atomic_load_explicit(&pool.jobs[i].threads, memory_order_relaxed) &&
+        atomic_compare_exchange_strong(&pool.jobs[i].threads, &nobody, threads))
       return &pool.jobs[i];
+  }
   return NULL;
 }
 
@@ -149,8 +172,9 @@ static void call_workers(int64_t tasks) {
   }
 }
 
-/* A job for a worker; workers that are more than wanted get none. */
-static job *job_for(const worker *w) { return w - pool.workers < cn_threads() - 1 ? find_job() : NULL; }
+/* The caller of a job is thread 0. */
+static int slot_of(const worker *w) { return (int)(w - pool.workers) + 1; }
+static job *job_for(const worker *w) { return find_job(slot_of(w)); }
 
 static void fall_asleep(worker *w) {
   pthread_mutex_lock(&w->lock);
@@ -166,14 +190,13 @@ static void *work(void *context) {
   while (!atomic_load_explicit(&pool.leaving, memory_order_relaxed)) {
     job *j = job_for(w);
     if (j) {
-      do_tasks(j);
+      do_tasks(j, slot_of(w));
       p = (patience){0};
     } else if (p.waited < AWAKE_SECONDS) {
       wait_briefly(&p);
     } else {
       fall_asleep(w);
-      uint64_t ticket = (j = job_for(w)) ? atomic_load(&j->ticket) : 0;
-      if (has_tasks(ticket)) call_workers((int64_t)(ticket >> 32) - (uint32_t)ticket - 1);
+      if ((j = job_for(w))) call_workers(tasks_left(j) - 1);
       p = (patience){0};
     }
   }
@@ -183,7 +206,7 @@ static void *work(void *context) {
 /* A host may unload the library (Lua does, with its state): no worker may then be in its code. */
 __attribute__((destructor)) static void stop_workers(void) {
   for (int i = 0; i < MAX_JOBS; i++)
-    if (atomic_load(&pool.jobs[i].taken)) return; /* the process ends while a thread runs a model */
+    if (atomic_load(&pool.jobs[i].threads)) return; /* the process ends while a thread runs a model */
   int n = atomic_exchange(&pool.started, 0);
   atomic_store(&pool.leaving, true);
   for (int i = 0; i < n; i++)
@@ -196,10 +219,7 @@ __attribute__((destructor)) static void stop_workers(void) {
 static void after_fork(void) {
   atomic_store(&pool.started, 0);
   pthread_mutex_init(&pool.starting, NULL);
-  for (int i = 0; i < MAX_JOBS; i++) {
-    atomic_store(&pool.jobs[i].ticket, 0);
-    atomic_store(&pool.jobs[i].taken, false);
-  }
+  for (int i = 0; i < MAX_JOBS; i++) atomic_store(&pool.jobs[i].threads, 0);
 }
 
 static bool start_worker(worker *w) {
@@ -226,26 +246,41 @@ static void start_workers(int wanted) {
 
 /* ---- Calls ---- */
 
-static void run_here(int tasks, void (*task)(void *context, int i), void *context) {
-  for (int i = 0; i < tasks; i++) task(context, i);
+static void publish(job *j, int tasks, int threads) {
+  atomic_store_explicit(&j->unfinished, tasks, memory_order_relaxed);
+  for (int i = 0; i < threads; i++) {
+    const int64_t begin = (int64_t)tasks * i / threads, end = (int64_t)tasks * (i + 1) / threads;
+    atomic_store(&j->shares[i].left, (uint64_t)threads << 2 * TASK_BITS | (uint64_t)end << TASK_BITS | (uint64_t)begin);
+  }
+}
+
+void cn_parallel_slots(int tasks, int slots, void (*task)(void *context, int i, int slot), void *context) {
+  const int wanted = cn_threads(), threads = slots < wanted ? slots : wanted;
+  job *j = tasks > 1 && tasks < 1 << TASK_BITS && threads > 1 && !inside ? take_slot(threads) : NULL;
+  if (!j) {
+    for (int i = 0; i < tasks; i++) task(context, i, 0);
+    return;
+  }
+  if (atomic_load(&pool.started) < wanted - 1) start_workers(wanted - 1);
+  j->task = task;
+  j->context = context;
+  publish(j, tasks, threads);
+  call_workers(tasks - 1);
+  do_tasks(j, 0);
+  for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > 0;) wait_briefly(&p);
+  atomic_store_explicit(&j->threads, 0, memory_order_release);
+}
+
+typedef struct plain_job { void (*task)(void *context, int i); void *context; } plain_job;
+
+static void run_plain(void *context, int i, int slot) {
+  const plain_job *j = context;
+  (void)slot;
+  j->task(j->context, i);
 }
 
 void cn_parallel(int tasks, void (*task)(void *context, int i), void *context) {
-  int threads = cn_threads();
-  job *j = tasks > 1 && threads > 1 && !inside ? take_slot() : NULL;
-  if (!j) {
-    run_here(tasks, task, context);
-    return;
-  }
-  if (atomic_load(&pool.started) < threads - 1) start_workers(threads - 1);
-  j->task = task;
-  j->context = context;
-  atomic_store_explicit(&j->unfinished, tasks, memory_order_relaxed);
-  atomic_store(&j->ticket, (uint64_t)tasks << 32);
-  call_workers(tasks - 1);
-  do_tasks(j);
-  for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > 0;) wait_briefly(&p);
-  atomic_store_explicit(&j->taken, false, memory_order_release);
+  cn_parallel_slots(tasks, MAX_THREADS, run_plain, &(plain_job){task, context});
 }
 
 typedef struct range_job {
@@ -254,8 +289,9 @@ typedef struct range_job {
   void *context;
 } range_job;
 
-static void run_range(void *context, int i) {
+static void run_range(void *context, int i, int slot) {
   const range_job *j = context;
+  (void)slot;
   j->task(j->context, j->items * i / j->parts, j->items * (i + 1) / j->parts);
 }
 
@@ -265,11 +301,11 @@ void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context,
   int64_t most = grain > 0 ? items / grain : items, threads = cn_threads();
   /* a thread that is held up keeps the others waiting for a quarter of its share */
   int64_t parts = threads > 1 ? 4 * threads : 1;
-  if (parts > most) parts = most;
+  if (parts > most) parts = most > threads ? most / threads * threads : most;
   if (parts <= 1 || inside) {
     task(context, 0, items);
     return;
   }
   range_job j = {items, parts, task, context};
-  cn_parallel((int)parts, run_range, &j);
+  cn_parallel_slots((int)parts, MAX_THREADS, run_range, &j);
 }
