@@ -1,6 +1,7 @@
 /* conv: convolution over channels-last images as products of matrices, without im2col: the inputs that one row of the
  * kernel meets are contiguous, so a row of output pixels is a product whose left rows overlap, summed over the kernel's
  * rows (segments). A padded input is copied with its border first, in bands of rows. */
+#include "base/pool.h"
 #include "base/text.h"
 #include "ops/conv_fields.h"
 #include "ops/product.h"
@@ -54,7 +55,8 @@ typedef struct state {
   int along;
   bool copy;               /* the input of a band is copied, with its border */
   int64_t size[3], pixel;  /* of the copy, or of the input; elements from a pixel to the next */
-  size_t padded;           /* where the copy lies in the scratch */
+  size_t padded, copied;   /* where the copies lie in the scratch; the bytes of one */
+  int slots;               /* threads that have room for a copy */
 } state;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -63,7 +65,8 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t *outer_of(cn_grid *grid, int along) { return along == 2 ? &grid->call.m : &grid->outer[along + 1]; }
 static int64_t step_of(const int64_t step[3], int64_t pixel, int along) { return along == 2 ? pixel : step[along + 1]; }
 
-static void run_part(const cn_step *s, const cn_grid *whole, int64_t image, int64_t first) {
+/* Positions from `first` on of images from `image` on. */
+static void run_part(const cn_step *s, const cn_grid *whole, int64_t image, int64_t first, int slot) {
   const state *st = s->state;
   const cn_spatial *g = &st->g;
   const size_t item = st->pack.kernels->item;
@@ -81,7 +84,7 @@ static void run_part(const cn_step *s, const cn_grid *whole, int64_t image, int6
   if (st->copy) {
     int64_t pad[3] = {g->pad[0], g->pad[1], g->pad[2]};
     pad[st->along] -= first * g->stride[st->along];
-    void *padded = (char *)s->scratch + st->padded;
+    void *padded = (char *)s->scratch + st->padded + (size_t)slot * st->copied;
     cn_spatial_copy(item, padded, from, g, pad, st->size, images, 1);
     part.call.a = padded;
   }
@@ -89,17 +92,28 @@ static void run_part(const cn_step *s, const cn_grid *whole, int64_t image, int6
   cn_grid_run(st->pack.kernels, &part);
 }
 
+typedef struct job { const cn_step *s; cn_grid grid; int64_t bands; } job;
+
+static void run_task(void *context, int i, int slot) {
+  const job *j = context;
+  const state *st = j->s->state;
+  run_part(j->s, &j->grid, i / j->bands * st->chunk, i % j->bands * st->band, slot);
+}
+
 static void run_conv(const cn_step *s) {
   const state *st = s->state;
   cn_pack pack = st->pack;
   pack.scale = cn_optional(s, 4);
-  cn_grid grid = st->grid;
-  grid.call.b = cn_pack_ready(&pack, s->in[1]->data, s->scratch);
-  grid.call.c = s->out[0]->data;
-  grid.call.epilogue.bias = cn_optional(s, 2);
-  grid.call.epilogue.add = cn_optional(s, 3);
-  for (int64_t image = 0; image < st->g.batch; image += st->chunk)
-    for (int64_t first = 0; first < st->g.out[st->along]; first += st->band) run_part(s, &grid, image, first);
+  job j = {.s = s, .grid = st->grid, .bands = (st->g.out[st->along] + st->band - 1) / st->band};
+  j.grid.call.b = cn_pack_ready(&pack, s->in[1]->data, s->scratch);
+  j.grid.call.c = s->out[0]->data;
+  j.grid.call.epilogue.bias = cn_optional(s, 2);
+  j.grid.call.epilogue.add = cn_optional(s, 3);
+  const int threads = (int)least(st->slots, cn_threads());
+  const int64_t parts = (st->g.batch + st->chunk - 1) / st->chunk * j.bands, rounds = (parts + threads - 1) / threads;
+  if (8 * rounds * threads <= 9 * parts) cn_parallel_slots((int)parts, threads, run_task, &j);
+  else /* all threads at one part after the other */
+    for (int i = 0; i < parts; i++) run_task(&j, i, 0);
 }
 
 /* Where in the input each segment begins. Inputs under one row of the kernel are contiguous unless they are spread by
@@ -228,10 +242,11 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   plan_grid(s, st);
   st->grid.call.epilogue.act = &a->act;
   CN_TRY(plan_pack(p, s, st, filters, groups, e));
-  st->padded = s->scratch_bytes;
-  if (st->copy)
-    s->scratch_bytes += (size_t)(st->chunk * st->size[0] * st->size[1] * st->size[2] * st->pixel) *
-                        st->pack.kernels->item;
+  st->padded = (s->scratch_bytes + 63) & ~(size_t)63;
+  st->copied = (size_t)(st->chunk * st->size[0] * st->size[1] * st->size[2] * st->pixel) * st->pack.kernels->item;
+  st->copied = (st->copied + 63) & ~(size_t)63;
+  st->slots = st->copy ? cn_threads() : 1;
+  if (st->copy) s->scratch_bytes = st->padded + (size_t)st->slots * st->copied;
   s->flops = 2.0 * (double)s->out[0]->size * (double)(st->grid.call.segments * st->grid.call.kc);
   s->run = run_conv;
   return CORNU_OK;

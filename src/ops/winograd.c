@@ -8,7 +8,6 @@
  * where the direct sums have 6e-7 to 3.3e-6. An infinity or NaN makes the outputs of a whole tile NaN. */
 #include "ops/winograd.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +32,7 @@ typedef struct state {
   int64_t row, out_row;          /* elements from a tile to the next: transformed inputs, products */
   int64_t u_step, v_step, p_step; /* elements from one of the n² matrices to the next */
   int64_t panels, chunk;         /* of columns; those that are multiplied before they are transformed */
-  int slots;                     /* tasks that have room in the scratch */
+  int slots;                     /* threads that have room in the scratch */
 } state;
 
 typedef struct job {
@@ -43,7 +42,6 @@ typedef struct job {
   int64_t x_pitch, out_pitch, add_pitch;
   int64_t chunk;                 /* panels */
   int64_t block;                 /* the one whose columns are shared out */
-  atomic_llong next;
 } job;
 
 static int64_t first_tile(const state *st, int64_t block) { return block * st->tiles / st->blocks; }
@@ -132,12 +130,10 @@ static float *v_of(const job *j, int slot) {
 static float *product_of(const job *j, int slot) { return v_of(j, slot) + points(j->st) * j->st->v_step; }
 static int64_t chunks_of(const job *j) { return (j->st->panels + j->chunk - 1) / j->chunk; }
 
-static void run_blocks(void *context, int slot) {
-  job *j = context;
-  for (int64_t b; (b = atomic_fetch_add(&j->next, 1)) < j->st->blocks;) {
-    transform(j, first_tile(j->st, b), first_tile(j->st, b + 1), v_of(j, slot));
-    for (int64_t c = 0; c < chunks_of(j); c++) multiply(j, b, c, v_of(j, slot), product_of(j, slot));
-  }
+static void run_block(void *context, int block, int slot) {
+  const job *j = context;
+  transform(j, first_tile(j->st, block), first_tile(j->st, block + 1), v_of(j, slot));
+  for (int64_t c = 0; c < chunks_of(j); c++) multiply(j, block, c, v_of(j, slot), product_of(j, slot));
 }
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
@@ -146,20 +142,18 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
   transform(j, first + begin, first + end, v_of(j, 0) + begin * j->st->row);
 }
 
-static void run_chunks(void *context, int slot) {
-  job *j = context;
-  for (int64_t c; (c = atomic_fetch_add(&j->next, 1)) < chunks_of(j);)
-    multiply(j, j->block, c, v_of(j, 0), product_of(j, slot));
+static void run_chunk(void *context, int chunk, int slot) {
+  const job *j = context;
+  multiply(j, j->block, chunk, v_of(j, 0), product_of(j, slot));
 }
 
 /* All threads at one block after the other. */
-static void share_columns(job *j, int tasks) {
+static void share_columns(job *j, int threads) {
   const state *st = j->st;
-  j->chunk = least(st->chunk, (st->panels + tasks - 1) / tasks);
+  j->chunk = least(st->chunk, (st->panels + threads - 1) / threads);
   for (j->block = 0; j->block < st->blocks; j->block++) {
     cn_parallel_range(first_tile(st, j->block + 1) - first_tile(st, j->block), 4, run_tiles, j);
-    atomic_store(&j->next, 0);
-    cn_parallel((int)least(tasks, chunks_of(j)), run_chunks, j);
+    cn_parallel_slots((int)chunks_of(j), threads, run_chunk, j);
   }
 }
 
@@ -170,10 +164,10 @@ static void run_winograd(const cn_step *s) {
            .scale = cn_optional(s, 4), .room = s->scratch, .chunk = st->chunk};
   if (j.add) j.add_pitch = s->in[3]->pitch;
   const double work = (double)(points(st) * st->tiles) * (double)(st->g.channels * st->filters);
-  const int tasks = work < SMALL ? 1 : (int)least(st->slots, cn_threads());
-  const int64_t rounds = (st->blocks + tasks - 1) / tasks;
-  if (8 * rounds * tasks <= 9 * st->blocks) cn_parallel(tasks, run_blocks, &j);
-  else share_columns(&j, tasks);
+  const int threads = work < SMALL ? 1 : (int)least(st->slots, cn_threads());
+  const int64_t rounds = (st->blocks + threads - 1) / threads;
+  if (8 * rounds * threads <= 9 * st->blocks) cn_parallel_slots((int)st->blocks, threads, run_block, &j);
+  else share_columns(&j, threads);
 }
 
 typedef struct weights_job {

@@ -1,4 +1,4 @@
-/* The thread pool: every task once, ranges without gaps, nested and concurrent calls, forks. */
+/* The thread pool: every task once, slots, ranges without gaps, nested and concurrent calls, forks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,6 +83,28 @@ static void test_two_at_once(void **state) {
 
 /* ---- ranges ---- */
 
+/* No two tasks with the same slot at a time, and no slot beyond the limit. */
+typedef struct slots { int limit; atomic_bool busy[8]; atomic_int wrong, ran; } slots;
+
+static void take_slot(void *context, int i, int slot) {
+  slots *s = context;
+  if (slot >= s->limit || atomic_exchange(&s->busy[slot], true)) atomic_fetch_add(&s->wrong, 1);
+  for (volatile int spin = 0; spin < 200 * (i % 3); spin++) {}
+  atomic_store(&s->busy[slot], false);
+  atomic_fetch_add(&s->ran, 1);
+}
+
+static void test_slots(void **state) {
+  (void)state;
+  cornu_set_threads(4);
+  for (int call = 0; call < 500; call++) {
+    slots s = {.limit = 1 + call % 5};
+    cn_parallel_slots(20, s.limit, take_slot, &s);
+    assert_int_equal(s.wrong, 0);
+    assert_int_equal(s.ran, 20);
+  }
+}
+
 typedef struct ranges {
   atomic_int count;
   int64_t begin[64], end[64];
@@ -103,11 +125,11 @@ static void test_ranges(void **state) {
     int parts;
   } cases[] = {{4, 0, 1, 0},    {4, -5, 1, 0},
                {4, 1, 1, 1},    {4, 3, 1, 3},
-               {4, 4, 1, 4},    {4, 10, 1, 10},
+               {4, 4, 1, 4},    {4, 10, 1, 8},
                {4, 10, 3, 3},   {4, 10, 6, 1},
                {4, 10, 100, 1}, {1, 10, 1, 1},
-               {3, 10, 0, 10},  {3, 11, -2, 11},
-               {2, 1000, 7, 8}, {2, 1000, 300, 3},
+               {3, 10, 0, 9},   {3, 11, -2, 9},
+               {2, 1000, 7, 8}, {2, 1000, 300, 2},
                {4, 100, 1, 16}, {4, INT64_MAX / 64, 1, 16}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     ranges r = {0};
@@ -232,7 +254,8 @@ static void test_interrupts(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_thread_counts), cmocka_unit_test(test_many_calls),
-      cmocka_unit_test(test_two_at_once),     cmocka_unit_test(test_ranges),        cmocka_unit_test(test_nested_calls),
+      cmocka_unit_test(test_two_at_once),     cmocka_unit_test(test_ranges),        cmocka_unit_test(test_slots),
+      cmocka_unit_test(test_nested_calls),
       cmocka_unit_test(test_callers_at_once), cmocka_unit_test(test_callers_that_need_workers),
       cmocka_unit_test(test_fork),            cmocka_unit_test(test_interrupts),
   };
