@@ -25,15 +25,6 @@ typedef struct home {
 typedef struct binding { cn_operand *operand; int index; size_t offset; } binding; /* that follow a caller's pointer */
 typedef struct copy { cn_operand *from; int output; } copy;         /* outputs that are also something else */
 
-typedef struct packed {
-  const void *source;
-  char *kind;
-  void *data;
-  size_t bytes;
-  int references;
-  struct packed *next;
-} packed;
-
 struct cn_plan {
   cn_arena tables;
   cn_step *steps;
@@ -44,18 +35,17 @@ struct cn_plan {
   cn_type *input_types, *output_types;
   cn_tensor **constants;     /* retained */
   void **memory;             /* cn_plan_memory */
-  packed **packs;
+  cn_packs packs;
   char *arena;
   int n_steps, n_inputs, n_outputs, n_input_bindings, n_output_bindings, n_copies, n_constants;
-  int n_memory, cap_memory, n_packs, cap_packs;
-  size_t arena_bytes, memory_bytes, packed_bytes;
+  int n_memory, cap_memory;
+  size_t arena_bytes, memory_bytes;
   double flops;
   bool exact;
 };
 
 /* Compilation shares packed weights between plans; one plan is compiled at a time. */
 static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
-static packed *all_packed;
 
 void *cn_plan_memory(struct cn_planner *p, size_t bytes) {
   cn_plan *plan = p->plan;
@@ -68,39 +58,8 @@ void *cn_plan_memory(struct cn_planner *p, size_t bytes) {
   return data;
 }
 
-/* What tells constants apart: where they are, or were before they were fetched from their file. */
-static const void *identity(const cn_operand *o) {
-  const cn_buffer *b = o->tensor ? o->tensor->buffer : NULL;
-  return b && b->stored ? b->stored : o->data;
-}
-
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh) {
-  cn_plan *plan = p->plan;
-  *fresh = false;
-  packed *found = all_packed;
-  while (found && (found->source != identity(source) || found->bytes != bytes || strcmp(found->kind, kind) != 0))
-    found = found->next;
-  if (!cn_grow(&plan->packs, &plan->cap_packs, plan->n_packs, sizeof *plan->packs)) return NULL;
-  if (!found) {
-    found = cn_calloc(1, sizeof *found);
-    char *name = cn_alloc(strlen(kind) + 1);
-    void *data = cn_alloc_data(bytes ? bytes : 1);
-    if (!found || !name || !data) {
-      cn_free(found);
-      cn_free(name);
-      cn_free(data);
-      return NULL;
-    }
-    strcpy(name, kind);
-    cn_plan_touch(data, bytes);
-    *found = (packed){.source = identity(source), .kind = name, .data = data, .bytes = bytes, .next = all_packed};
-    all_packed = found;
-    *fresh = true;
-  }
-  found->references++;
-  plan->packs[plan->n_packs++] = found;
-  plan->packed_bytes += bytes;
-  return found->data;
+  return cn_packs_add(&p->plan->packs, source, kind, bytes, fresh);
 }
 
 bool cn_plan_exact(const struct cn_planner *p) {
@@ -108,22 +67,11 @@ bool cn_plan_exact(const struct cn_planner *p) {
   return p->plan->exact || (text && *text && strcmp(text, "0") != 0);
 }
 
-static void drop_packed(packed *p) {
-  if (--p->references > 0) return;
-  packed **link = &all_packed;
-  while (*link != p) link = &(*link)->next;
-  *link = p->next;
-  cn_free(p->kind);
-  cn_free(p->data);
-  cn_free(p);
-}
-
 static void free_plan(cn_plan *p) {
   if (!p) return;
-  for (int i = 0; i < p->n_packs; i++) drop_packed(p->packs[i]);
+  cn_packs_free(&p->packs);
   for (int i = 0; i < p->n_memory; i++) cn_free(p->memory[i]);
   for (int i = 0; i < p->n_constants; i++) cornu_tensor_release(p->constants[i]);
-  cn_free(p->packs);
   cn_free(p->memory);
   cn_free(p->arena);
   cn_arena_free(&p->tables);
@@ -316,10 +264,9 @@ cn_status cn_step_run_once(cn_step *s, cn_error *e) {
   pthread_mutex_unlock(&compiling);
   if (!status) status = run_alone(s, e);
   pthread_mutex_lock(&compiling);
-  for (int i = 0; i < holder.n_packs; i++) drop_packed(holder.packs[i]);
+  cn_packs_free(&holder.packs);
   pthread_mutex_unlock(&compiling);
   for (int i = 0; i < holder.n_memory; i++) cn_free(holder.memory[i]);
-  cn_free(holder.packs);
   cn_free(holder.memory);
   return status;
 }
@@ -575,7 +522,7 @@ int cn_plan_inputs(const cn_plan *p) { return p->n_inputs; }
 int cn_plan_outputs(const cn_plan *p) { return p->n_outputs; }
 const cn_type *cn_plan_input_type(const cn_plan *p, int i) { return &p->input_types[i]; }
 const cn_type *cn_plan_output_type(const cn_plan *p, int i) { return &p->output_types[i]; }
-size_t cn_plan_bytes(const cn_plan *p) { return p->arena_bytes + p->memory_bytes + p->packed_bytes + p->tables.used; }
+size_t cn_plan_bytes(const cn_plan *p) { return p->arena_bytes + p->memory_bytes + p->packs.bytes + p->tables.used; }
 double cn_plan_total_flops(const cn_plan *p) { return p->flops; }
 int cn_plan_steps(const cn_plan *p) { return p->n_steps; }
 const cn_step *cn_plan_step(const cn_plan *p, int i) { return &p->steps[i]; }
@@ -588,7 +535,7 @@ int cn_plan_producer(const cn_plan *p, int i, int input) {
 cn_status cn_plan_text(const cn_plan *p, char **out, cn_error *e) {
   cn_text text = {0};
   cn_text_addf(&text, "%d steps, arena %zu bytes, packed weights %zu bytes, %.6g MFLOP\n", p->n_steps, p->arena_bytes,
-               p->packed_bytes, p->flops / 1e6);
+               p->packs.bytes, p->flops / 1e6);
   for (int i = 0; i < p->n_steps; i++) {
     const cn_step *s = &p->steps[i];
     const cn_operand *o = s->out[0];

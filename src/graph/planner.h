@@ -28,6 +28,17 @@ void cn_graph_joins(const cn_graph *g, const bool *live, cn_place *places);
 /* What cn_plan_memory and cn_plan_pack of an op's plan() add to. */
 struct cn_planner { cn_plan *plan; };
 
+/* The packed weights of a plan. They are shared by plans and lie in slabs, so that many small ones make few large pages.
+ * Under the lock of compilation. */
+typedef struct cn_packs {
+  struct cn_packed **items;
+  struct cn_slab *slabs;
+  size_t bytes, held;       /* of the packs; of the slabs made for them */
+  int count, capacity;
+} cn_packs;
+void *cn_packs_add(cn_packs *all, const cn_operand *source, const char *kind, size_t bytes, bool *fresh);
+void cn_packs_free(cn_packs *all);
+
 /* Brings memory that will all be written into being, on all threads. */
 void cn_plan_touch(void *data, size_t bytes);
 
