@@ -60,10 +60,11 @@ void cornu_get_limits(cornu_limits *limits) {
 }
 
 /* Data is aligned here, not by the hook: malloc is far quicker when it is not asked for an alignment. */
-static void *take(size_t bytes, size_t align) {
+static void *take(size_t bytes, size_t align, bool used_whole) {
   size_t total;
   if (!cn_add_size(bytes, align + (align == DATA_ALIGN ? SLACK : 0), &total)) return NULL;
-  char *block = hooks.alloc(hooks.user, total, SMALL_ALIGN);
+  bool plain = hooks.alloc == standard_alloc && !used_whole;
+  char *block = plain ? malloc(total) : hooks.alloc(hooks.user, total, SMALL_ALIGN);
   if (!block) return NULL;
   atomic_fetch_add_explicit(&used, total, memory_order_relaxed);
   size_t offset = align - ((uintptr_t)block & (align - 1)); /* at least SMALL_ALIGN: there is room for the header */
@@ -72,8 +73,9 @@ static void *take(size_t bytes, size_t align) {
   return payload;
 }
 
-void *cn_alloc(size_t bytes) { return take(bytes, SMALL_ALIGN); }
-void *cn_alloc_data(size_t bytes) { return take(bytes, DATA_ALIGN); }
+void *cn_alloc(size_t bytes) { return take(bytes, SMALL_ALIGN, true); }
+void *cn_alloc_data(size_t bytes) { return take(bytes, DATA_ALIGN, true); }
+void *cn_alloc_room(size_t bytes) { return take(bytes, DATA_ALIGN, false); }
 
 void *cn_calloc(size_t count, size_t size) {
   size_t bytes;

@@ -11,6 +11,7 @@ void *cn_alloc(size_t bytes);
 void *cn_calloc(size_t count, size_t size);
 void *cn_realloc(void *pointer, size_t bytes); /* for cn_alloc and cn_calloc alone */
 void *cn_alloc_data(size_t bytes);
+void *cn_alloc_room(size_t bytes); /* cn_alloc_data that may never be used: not in huge pages */
 void cn_free(void *pointer);
 
 /* a * b and a + b; false when the result does not fit. */

@@ -1,6 +1,6 @@
 /* Packed weights: shared by all plans that pack the same constant in the same way, and laid side by side in slabs. Most
  * are smaller than a huge page, and by themselves each would miss the page tables at every run. A slab goes with the
- * last pack in it; plans have slabs of their own, so that a network which stays does not hold those of one that went. */
+ * last pack in it; plans have slabs of their own, so that a network that stays does not hold those of one that went. */
 #include <string.h>
 
 #include "graph/planner.h"

@@ -89,7 +89,7 @@ cn_status cn_tensor_of_file(cornu_dtype dtype, int rank, const int64_t *shape, c
   *out = NULL;
   CN_TRY(check_shape(dtype, rank, shape, &bytes, e));
   bool aligned = (uintptr_t)stored % cornu_dtype_bytes(dtype) == 0;
-  whole *w = cn_add_size(sizeof *w, aligned ? 0 : bytes, &all) ? cn_alloc_data(all) : NULL;
+  whole *w = cn_add_size(sizeof *w, aligned ? 0 : bytes, &all) ? cn_alloc_room(all) : NULL;
   if (!w) return cn_no_memory(e);
   with_buffer(w, dtype, rank, shape,
               (cn_buffer){.data = aligned ? (void *)stored : w + 1, .bytes = bytes, .release = release, .user = user,

@@ -1,4 +1,4 @@
-/* Packed weights in slabs: apart from each other, aligned, shared by plans, and given back whichever plan goes first. */
+/* Packed weights in slabs: apart, aligned, shared by plans, and given back whichever plan goes first. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
