@@ -3,10 +3,7 @@
 #ifndef CN_GRAPH_GRAPH_H
 #define CN_GRAPH_GRAPH_H
 
-#include "ops/op.h"
-
-typedef int cn_edge;
-#define CN_NO_EDGE (-1)
+#include "ops/gradient.h"
 
 typedef struct cn_graph_node {
   const cn_op *op;

@@ -44,6 +44,28 @@ int64_t cn_trace_measure(cn_trace *t, cn_edge count) {
   return -1;
 }
 
+/* The op without its act, and the act behind it. Passes put them together again where the gradient needs no more than
+ * the result. */
+static int emit_apart(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first) {
+  void *linear = cn_arena_alloc(&t->graph->arena, op->attrs_size);
+  if (!linear) {
+    t->status = cn_no_memory(t->error);
+    return 0;
+  }
+  memcpy(linear, attrs, op->attrs_size);
+  cn_act *act = (cn_act *)(void *)((char *)linear + op->act_offset);
+  cn_act_attrs behind = {.act = *act};
+  *act = (cn_act){CN_ACT_LINEAR, 0, 0, 0};
+  int n = cn_emit_many(t, op, linear, in, n_in, first);
+  if (n) *first = cn_emit1(t, &cn_op_activation, &behind, *first);
+  return t->status ? 0 : n;
+}
+
+static bool has_act(const cn_op *op, const void *attrs) {
+  if (!op->act_offset || !attrs) return false;
+  return ((const cn_act *)(const void *)((const char *)attrs + op->act_offset))->kind != CN_ACT_LINEAR;
+}
+
 int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, cn_edge *first) {
   *first = CN_NO_EDGE;
   int n_out = 0;
@@ -53,6 +75,8 @@ int cn_emit_many(cn_trace *t, const cn_op *op, const void *attrs, const cn_edge 
       cn_trace_fail(t, CORNU_ERR_ARGUMENT, "%s: input %d is missing", op->name, i + 1);
       return 0;
     }
+  if (t->differentiable && op != &cn_op_activation && has_act(op, attrs))
+    return emit_apart(t, op, attrs, in, n_in, first);
   t->status = cn_graph_add(t->graph, op, attrs, in, n_in, t->label, first, &n_out, t->error);
   return t->status ? (*first = CN_NO_EDGE, 0) : n_out;
 }

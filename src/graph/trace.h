@@ -21,6 +21,7 @@ typedef struct cn_trace {
   cn_status status;
   const char *label;         /* the layer being lowered */
   bool training;
+  bool differentiable;       /* acts are nodes of their own: what gradients see */
   cornu_dtype compute;       /* of the layer being lowered: float32 or float64 */
   int depth;                 /* of nested models and wrappers */
   uint64_t serial;

@@ -2,6 +2,7 @@
 #include "kernels/kernels.h"
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
+CN_KERNELS_DEFINE(cn_slope_kernels, cn_slope)
 CN_KERNELS_DEFINE(cn_binary_kernels, cn_binary)
 CN_KERNELS_DEFINE(cn_reduce_kernels, cn_reduce)
 CN_KERNELS_DEFINE(cn_norm_kernels, cn_norm)

@@ -42,6 +42,14 @@ void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, 
 static inline bool cn_act_is_clamp(const cn_act *act) { return act->kind == CN_ACT_RELU && act->a == 0 && act->c == 0; }
 double cn_act_double(const cn_act *act, double x); /* one value by libm: for float64 and as the reference of tests */
 
+/* ---- Slopes of activations. v is the result y where cn_act_by_result says that it tells enough, else x. ---- */
+bool cn_act_by_result(const cn_act *act);
+typedef struct cn_slope_kernels { /* dx = dy * slope at v; dx may be dy or v */
+  void (*backward)(const cn_act *act, float *dx, const float *dy, const float *v, int64_t n);
+} cn_slope_kernels;
+CN_KERNELS_DECLARE(cn_slope_kernels, cn_slope);
+double cn_slope_double(const cn_act *act, double v);
+
 /* ---- Arithmetic of two operands: rows of `length` results. out may be a or b. ---- */
 typedef enum cn_binary_kind {
   CN_BINARY_ADD, CN_BINARY_SUB, CN_BINARY_MUL, CN_BINARY_DIV, CN_BINARY_MAXIMUM, CN_BINARY_MINIMUM, /* NaN wins */

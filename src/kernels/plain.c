@@ -47,6 +47,63 @@ double cn_act_double(const cn_act *act, double x) {
   }
 }
 
+bool cn_act_by_result(const cn_act *act) {
+  switch (act->kind) {
+    case CN_ACT_RELU: return act->c == 0 && act->a >= 0; /* the result has the sign of x */
+    case CN_ACT_ELU: return act->a >= 0;
+    case CN_ACT_LINEAR: case CN_ACT_SELU: case CN_ACT_SIGMOID: case CN_ACT_HARD_SIGMOID: case CN_ACT_LOG_SIGMOID:
+    case CN_ACT_TANH: case CN_ACT_HARD_TANH: case CN_ACT_SOFTPLUS: case CN_ACT_SOFTSIGN: case CN_ACT_EXPONENTIAL:
+    case CN_ACT_SPARSE_SIGMOID: return true;
+    default: return false;
+  }
+}
+
+static double inside(double v, double low, double high, double slope) { return v > low && v < high ? slope : 0; }
+
+static double gelu_slope(double x) {
+  return 0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-x * x / 2);
+}
+
+static double gelu_tanh_slope(double x) {
+  const double k = 0.79788456080286535588, c = 0.044715f, t = tanh(k * (x + c * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * k * (1 + 3 * c * x * x);
+}
+
+static double mish_slope(double x) {
+  const double t = tanh(softplus(x));
+  return t + x * sigmoid(x) * (1 - t * t);
+}
+
+double cn_slope_double(const cn_act *act, double v) {
+  const double a = act->a;
+  switch (act->kind) {
+    case CN_ACT_RELU: return v >= act->b ? 0 : v > act->c ? 1 : a;
+    case CN_ACT_THRESHOLDED: case CN_ACT_THRESHOLD: return v > a;
+    case CN_ACT_ELU: return v > 0 ? 1 : v + a;
+    case CN_ACT_SELU: return v > 0 ? 1.05070098735548049342 : v + 1.05070098735548049342 * 1.67326324235437728482;
+    case CN_ACT_CELU: return v > 0 ? 1 : exp(v / a);
+    case CN_ACT_SIGMOID: return v * (1 - v);
+    case CN_ACT_HARD_SIGMOID: return inside(v, 0, 1, a);
+    case CN_ACT_LOG_SIGMOID: return -expm1(v);
+    case CN_ACT_TANH: return 1 - v * v;
+    case CN_ACT_HARD_TANH: return inside(v, -1, 1, 1);
+    case CN_ACT_TANH_SHRINK: return tanh(v) * tanh(v);
+    case CN_ACT_SOFTPLUS: return -expm1(-v);
+    case CN_ACT_SOFTSIGN: return (1 - fabs(v)) * (1 - fabs(v));
+    case CN_ACT_EXPONENTIAL: return v;
+    case CN_ACT_SILU: return sigmoid(v) * (1 + v * (1 - sigmoid(v)));
+    case CN_ACT_HARD_SILU: return v <= -3 ? 0 : v < 3 ? v / 3 + 0.5 : 1;
+    case CN_ACT_GELU: return gelu_slope(v);
+    case CN_ACT_GELU_TANH: return gelu_tanh_slope(v);
+    case CN_ACT_MISH: return mish_slope(v);
+    case CN_ACT_SOFT_SHRINK: case CN_ACT_HARD_SHRINK: return fabs(v) > a;
+    case CN_ACT_SQUAREPLUS: return 0.5 * (1 + v / sqrt(v * v + a));
+    case CN_ACT_SPARSE_PLUS: return clip((v + 1) / 2, 0, 1);
+    case CN_ACT_SPARSE_SIGMOID: return inside(v, 0, 1, 0.5);
+    default: return 1;
+  }
+}
+
 void cn_act_apply_items(size_t item, const cn_act *act, void *y, const void *x, int64_t n) {
   if (item != sizeof(double)) {
     cn_act_apply(act, y, x, n);

@@ -3,6 +3,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -50,6 +51,13 @@ static cn_status plan_activation(struct cn_planner *p, cn_step *s, cn_error *e) 
   return plan_at(p, s, &((const cn_act_attrs *)s->attrs)->act, e);
 }
 
+static void gradient(cn_gradient *g) {
+  const cn_act_attrs *a = g->attrs;
+  const cn_edge dy = cn_g_cast(g, g->dy[0], cn_gradient_type(g, g->in[0])->dtype);
+  g->dx[0] = a->act.kind == CN_ACT_LINEAR
+                 ? dy : cn_g2(g, &cn_op_slope, a, dy, cn_act_by_result(&a->act) ? g->out[0] : g->in[0]);
+}
+
 const cn_op cn_op_activation = {
     .name = "activation",
     .help = "an element-wise activation",
@@ -62,6 +70,7 @@ const cn_op cn_op_activation = {
     .act_offset = offsetof(cn_act_attrs, act),
     .shape = shape,
     .plan = plan_activation,
+    .gradient = gradient,
 };
 
 /* By name: up to three parameters, in the order in which the act takes them. */
@@ -69,6 +78,11 @@ typedef struct named { double a, b, c; cn_act act; } named;
 
 static cn_status plan_named(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_at(p, s, &((const named *)s->attrs)->act, e);
+}
+
+/* In a differentiable trace its act is a node of its own. */
+static void gradient_named(cn_gradient *g) {
+  g->dx[0] = cn_g_cast(g, g->dy[0], cn_gradient_type(g, g->in[0])->dtype);
 }
 
 #define PARAMETER(member, text, standard_value, words)                                                                 \
@@ -108,7 +122,8 @@ static const cn_field gelu_fields[] = {
                             .act_offset = offsetof(named, act),                                                        \
                             .check = check_##id,                                                                       \
                             .shape = shape,                                                                            \
-                            .plan = plan_named}
+                            .plan = plan_named,                                                                        \
+                            .gradient = gradient_named}
 static const cn_field no_fields[] = {{0}};
 
 extern const cn_op cn_op_relu, cn_op_relu6, cn_op_leaky_relu, cn_op_elu, cn_op_selu, cn_op_celu, cn_op_sigmoid,

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -277,6 +278,87 @@ static double d_maximum(double x, double y) { return x != x ? x : y > x || y != 
       }                                                                                                                \
   }
 
+/* ---- gradients ---- */
+
+#define MUL(a, b) cn_g_mul(g, a, b)
+#define DIV(a, b) cn_g_div(g, a, b)
+#define OF(id, a) cn_g1(g, &cn_op_##id, NULL, a)
+#define OF2(id, a, b) cn_g2(g, &cn_op_##id, NULL, a, b)
+
+static cn_edge where_not_zero(cn_gradient *g, cn_edge a, cn_edge value) {
+  return cn_g_where(g, OF2(not_equal, a, cn_gradient_number(g, a, 0)), value);
+}
+
+static cn_edge log_of_base(cn_gradient *g, cn_edge a) { /* 0 where a power has no logarithm, as in TensorFlow */
+  const cn_edge some = OF2(greater, a, cn_gradient_number(g, a, 0));
+  const cn_edge base = cn_gradient_emit(g, &cn_op_where, NULL, (cn_edge[]){some, a, cn_gradient_number(g, a, 1)}, 3);
+  return OF(log, base);
+}
+
+static cn_edge power_slope(cn_gradient *g, cn_edge a, cn_edge b) { /* b * a^(b - 1); 0, not NaN, where b is 0 */
+  return where_not_zero(g, b, MUL(b, OF2(pow, a, cn_g_shift(g, b, -1))));
+}
+
+/* Both inputs in the dtype of the result; what broadcasting repeated is summed up behind. The result y. */
+typedef cn_edge (*slope)(cn_gradient *g, cn_edge a, cn_edge b, cn_edge y, cn_edge dy);
+#define SLOPE(name, expression)                                                                     \
+  static cn_edge name(cn_gradient *g, cn_edge a, cn_edge b, cn_edge y, cn_edge dy) {                \
+    (void)g, (void)a, (void)b, (void)y, (void)dy;                                                   \
+    return (expression);                                                                            \
+  }
+SLOPE(all_of_it, dy)
+SLOPE(minus_it, cn_g_neg(g, dy))
+SLOPE(nothing, CN_NO_EDGE)
+SLOPE(times_b, MUL(dy, b))
+SLOPE(times_a, MUL(dy, a))
+SLOPE(over_b, DIV(dy, b))
+SLOPE(over_divisor, cn_g_neg(g, DIV(MUL(dy, y), b)))
+SLOPE(mod_divisor, cn_g_neg(g, MUL(dy, OF2(floordiv, a, b))))
+SLOPE(fmod_divisor, cn_g_neg(g, MUL(dy, OF(trunc, DIV(a, b)))))
+SLOPE(power_base, MUL(dy, power_slope(g, a, b)))
+SLOPE(power_exponent, MUL(dy, MUL(y, log_of_base(g, a))))
+SLOPE(where_a_ge, cn_g_where(g, OF2(greater_equal, a, b), dy))
+SLOPE(where_a_lt, cn_g_where(g, OF2(less, a, b), dy))
+SLOPE(where_a_le, cn_g_where(g, OF2(less_equal, a, b), dy))
+SLOPE(where_a_gt, cn_g_where(g, OF2(greater, a, b), dy))
+SLOPE(twice_difference, MUL(dy, cn_g_scale(g, cn_g_sub(g, a, b), 2)))
+SLOPE(minus_difference, MUL(dy, cn_g_scale(g, cn_g_sub(g, b, a), 2)))
+SLOPE(angle_y, DIV(MUL(dy, b), cn_g_add(g, cn_g_square(g, a), cn_g_square(g, b))))
+SLOPE(angle_x, cn_g_neg(g, DIV(MUL(dy, a), cn_g_add(g, cn_g_square(g, a), cn_g_square(g, b)))))
+SLOPE(share_a, DIV(MUL(dy, a), y))
+SLOPE(share_b, DIV(MUL(dy, b), y))
+SLOPE(exp_share_a, MUL(dy, OF(exp, cn_g_sub(g, a, y))))
+SLOPE(exp_share_b, MUL(dy, OF(exp, cn_g_sub(g, b, y))))
+SLOPE(exp2_share_a, MUL(dy, OF(exp2, cn_g_sub(g, a, y))))
+SLOPE(exp2_share_b, MUL(dy, OF(exp2, cn_g_sub(g, b, y))))
+
+static const struct { const cn_op *op; slope of[2]; } slopes[] = {
+    {&cn_op_add, {all_of_it, all_of_it}}, {&cn_op_sub, {all_of_it, minus_it}}, {&cn_op_mul, {times_b, times_a}},
+    {&cn_op_div, {over_b, over_divisor}}, {&cn_op_floordiv, {nothing, nothing}}, {&cn_op_mod, {all_of_it, mod_divisor}},
+    {&cn_op_fmod, {all_of_it, fmod_divisor}}, {&cn_op_pow, {power_base, power_exponent}},
+    {&cn_op_maximum, {where_a_ge, where_a_lt}}, {&cn_op_minimum, {where_a_le, where_a_gt}},
+    {&cn_op_fmax, {where_a_ge, where_a_lt}}, {&cn_op_fmin, {where_a_le, where_a_gt}},
+    {&cn_op_squared_difference, {twice_difference, minus_difference}}, {&cn_op_atan2, {angle_y, angle_x}},
+    {&cn_op_hypot, {share_a, share_b}}, {&cn_op_logaddexp, {exp_share_a, exp_share_b}},
+    {&cn_op_logaddexp2, {exp2_share_a, exp2_share_b}}};
+
+static void gradient(cn_gradient *g) {
+  int k = 0;
+  while (k < CN_COUNT(slopes) && slopes[k].op != g->op) k++;
+  if (k == CN_COUNT(slopes)) {
+    cn_gradient_refuse(g, "");
+    return;
+  }
+  const cornu_dtype dtype = cn_gradient_type(g, g->out[0])->dtype;
+  cn_edge in[2];
+  for (int i = 0; i < 2; i++) in[i] = cn_g_cast(g, g->in[i], dtype);
+  for (int i = 0; i < 2; i++) {
+    if (!g->wanted[i]) continue;
+    const cn_edge dx = slopes[k].of[i](g, in[0], in[1], g->out[0], g->dy[0]);
+    if (dx != CN_NO_EDGE) g->dx[i] = cn_g_unbroadcast(g, dx, g->in[i]);
+  }
+}
+
 #define DEFINE(id, other, words, more, floats, doubles, integers, is_truth, does_divide, of_kernel)                    \
   static const function f_##id = {floats, doubles, integers, is_truth, does_divide, of_kernel};                        \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); }                              \
@@ -292,7 +374,8 @@ static double d_maximum(double x, double y) { return x != x ? x : y > x || y != 
                             .fields = no_fields,                                                                       \
                             .act_offset = is_truth ? 0 : offsetof(cn_act_attrs, act),                                  \
                             .shape = shape_##id,                                                                       \
-                            .plan = plan};
+                            .plan = plan,                                                                              \
+                            .gradient = is_truth ? cn_gradient_zero : gradient};
 #define ARITHMETIC(id, other, words, more, of_float, of_double, of_int)                                                \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \

@@ -1,5 +1,6 @@
 /* cumsum and cumprod along an axis, in double precision. */
 #include "base/pool.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 typedef struct state { int64_t n, inner; bool product; } state;
@@ -50,6 +51,22 @@ static cn_status plan(bool product, struct cn_planner *p, cn_step *s, cn_error *
 static cn_status plan_sum(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(false, p, s, e); }
 static cn_status plan_product(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(true, p, s, e); }
 
+static cn_edge back(cn_gradient *g, cn_edge a, bool exclusive) { /* sums from the other side */
+  cn_cumulate_attrs other = *(const cn_cumulate_attrs *)g->attrs;
+  other.reverse = !other.reverse;
+  other.exclusive = exclusive;
+  return cn_g1(g, &cn_op_cumsum, &other, a);
+}
+
+static void gradient_sum(cn_gradient *g) {
+  g->dx[0] = back(g, g->dy[0], ((const cn_cumulate_attrs *)g->attrs)->exclusive);
+}
+
+static void gradient_product(cn_gradient *g) { /* NaN where x is 0, as in TensorFlow */
+  const bool exclusive = ((const cn_cumulate_attrs *)g->attrs)->exclusive;
+  g->dx[0] = cn_g_div(g, back(g, cn_g_mul(g, g->out[0], g->dy[0]), exclusive), g->in[0]);
+}
+
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_cumulate_attrs, axis), .standard = "-1",
      .help = "the axis"},
@@ -68,6 +85,7 @@ const cn_op cn_op_cumsum = {
     .fields = fields,
     .shape = shape,
     .plan = plan_sum,
+    .gradient = gradient_sum,
 };
 const cn_op cn_op_cumprod = {
     .name = "cumprod",
@@ -79,4 +97,5 @@ const cn_op cn_op_cumprod = {
     .fields = fields,
     .shape = shape,
     .plan = plan_product,
+    .gradient = gradient_product,
 };

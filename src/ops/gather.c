@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status gather_shape(cn_typing *t, cn_error *e) {
@@ -68,6 +69,25 @@ static cn_status gather_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Rows of dy with the same index are summed up: (outer, indices, inner) with the indices in front. */
+static void gather_gradient(cn_gradient *g) {
+  const cn_type table = *cn_gradient_type(g, g->in[0]), ids = *cn_gradient_type(g, g->in[1]);
+  if (!g->wanted[0]) return;
+  const int64_t given = ((const cn_axis_attrs *)g->attrs)->axis, axis = given < 0 ? given + table.rank : given;
+  const int64_t outer = cn_shape_size((int)axis, table.shape), n = cn_shape_size(ids.rank, ids.shape);
+  const int64_t inner = cn_shape_size(table.rank - (int)axis - 1, table.shape + axis + 1);
+  const cn_ints_attrs swap = {.v = {.n = 3, .v = {1, 0, 2}}};
+  const cn_segment_attrs add = {.count = table.shape[axis], .reduction = CN_SCATTER_ADD, .zero_empty = true};
+  cn_edge dy = cn_g_reshape(g, g->dy[0], 3, (const int64_t[]){outer, n, inner});
+  if (outer != 1) dy = cn_g1(g, &cn_op_transpose, &swap, dy);
+  else dy = cn_g_reshape(g, dy, 3, (const int64_t[]){n, 1, inner});
+  cn_edge at = cn_g_reshape(g, g->in[1], 1, &n);
+  if (!cn_dtype_is_integer(ids.dtype)) at = cn_g_cast(g, at, CORNU_INT64);
+  cn_edge sum = cn_g2(g, &cn_op_segment, &add, dy, at);
+  if (outer != 1) sum = cn_g1(g, &cn_op_transpose, &swap, sum);
+  g->dx[0] = cn_g_as(g, sum, g->in[0]);
+}
+
 static const cn_field gather_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0",
      .help = "the axis of the table"},
@@ -84,6 +104,7 @@ const cn_op cn_op_gather = {
     .fields = gather_fields,
     .shape = gather_shape,
     .plan = gather_plan,
+    .gradient = gather_gradient,
 };
 
 /* ---- one_hot ---- */
@@ -131,6 +152,7 @@ const cn_op cn_op_one_hot = {
     .fields = one_hot_fields,
     .shape = one_hot_shape,
     .plan = one_hot_plan,
+    .gradient = cn_gradient_zero,
 };
 
 /* ---- full_like ---- */
@@ -173,4 +195,5 @@ const cn_op cn_op_full_like = {
     .fields = full_fields,
     .shape = full_shape,
     .plan = full_plan,
+    .gradient = cn_gradient_zero,
 };

@@ -1,6 +1,7 @@
 /* matmul: products of matrices and vectors as NumPy has them, leading dimensions broadcast. */
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/product.h"
 
@@ -230,6 +231,40 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 #define AT(member) offsetof(cn_matmul_attrs, member)
+static cn_edge product(cn_gradient *g, cn_edge a, bool transpose_a, cn_edge b, bool transpose_b) {
+  const cn_matmul_attrs attrs = {transpose_a, transpose_b};
+  return cn_g2(g, &cn_op_matmul, &attrs, a, b);
+}
+
+/* A vector as a matrix of one row, or of one column. */
+static cn_edge as_matrix(cn_gradient *g, cn_edge a, bool right) {
+  const cn_type t = *cn_gradient_type(g, a);
+  if (t.rank > 1) return a;
+  return cn_g_reshape(g, a, 2, right ? (const int64_t[]){t.shape[0], 1} : (const int64_t[]){1, t.shape[0]});
+}
+
+static void gradient(cn_gradient *g) {
+  const cn_matmul_attrs *attrs = g->attrs;
+  const bool a_vector = cn_gradient_type(g, g->in[0])->rank == 1, b_vector = cn_gradient_type(g, g->in[1])->rank == 1;
+  const bool ta = attrs->transpose_a && !a_vector, tb = attrs->transpose_b && !b_vector;
+  const cn_edge a = as_matrix(g, g->in[0], false), b = as_matrix(g, g->in[1], true);
+  cn_type y = *cn_gradient_type(g, g->dy[0]);
+  if (b_vector) y.shape[y.rank++] = 1;
+  if (a_vector) { /* one row before the columns */
+    y.shape[y.rank] = y.shape[y.rank - 1];
+    y.shape[y.rank++ - 1] = 1;
+  }
+  const cn_edge dy = cn_g_reshape(g, g->dy[0], y.rank, y.shape);
+  if (g->wanted[0]) {
+    const cn_edge da = ta ? product(g, b, tb, dy, true) : product(g, dy, false, b, !tb);
+    g->dx[0] = cn_g_as(g, cn_g_unbroadcast(g, da, a), g->in[0]);
+  }
+  if (g->wanted[1]) {
+    const cn_edge db = tb ? product(g, dy, true, a, ta) : product(g, a, !ta, dy, false);
+    g->dx[1] = cn_g_as(g, cn_g_unbroadcast(g, db, b), g->in[1]);
+  }
+}
+
 static const cn_field fields[] = {
   {"transpose_a", NULL, CN_F_BOOL, AT(transpose_a), "false", .help = "swap the last two axes of the left side"},
   {"transpose_b", NULL, CN_F_BOOL, AT(transpose_b), "false", .help = "swap the last two axes of the right side"},
@@ -243,5 +278,5 @@ const cn_op cn_op_matmul = {
           "and as a column on the right",
   .min_in = 2, .max_in = 2, .n_out = 1,
   .attrs_size = sizeof(cn_matmul_attrs), .fields = fields,
-  .shape = shape, .plan = plan,
+  .shape = shape, .plan = plan, .gradient = gradient,
 };

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 /* How the first output reads the input; further outputs of a split begin `step` elements later each. */
@@ -69,6 +70,14 @@ static cn_status transpose_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
+static void transpose_gradient(cn_gradient *g) {
+  const cn_ints *v = ints_of(g->attrs);
+  cn_ints_attrs back = {.v = {.n = v->n}};
+  const int rank = cn_gradient_type(g, g->in[0])->rank;
+  for (int i = 0; i < v->n; i++) back.v.v[v->v[i] < 0 ? v->v[i] + rank : v->v[i]] = i;
+  g->dx[0] = cn_g1(g, &cn_op_transpose, &back, g->dy[0]);
+}
+
 #define INTS(text, other, words)                                                                                       \
   { .name = text, .aliases = other, .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = words }
 static const cn_field transpose_fields[] = {
@@ -86,6 +95,7 @@ const cn_op cn_op_transpose = {
     .fields = transpose_fields,
     .shape = transpose_shape,
     .plan = transpose_plan,
+    .gradient = transpose_gradient,
 };
 
 /* ---- broadcast_to ---- */
@@ -117,6 +127,8 @@ static cn_status broadcast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
+static void broadcast_gradient(cn_gradient *g) { g->dx[0] = cn_g_unbroadcast(g, g->dy[0], g->in[0]); }
+
 static const cn_field broadcast_fields[] = {INTS("shape", NULL, "shape to broadcast to"), {0}};
 const cn_op cn_op_broadcast_to = {
     .name = "broadcast_to",
@@ -129,6 +141,7 @@ const cn_op cn_op_broadcast_to = {
     .fields = broadcast_fields,
     .shape = broadcast_shape,
     .plan = broadcast_plan,
+    .gradient = broadcast_gradient,
 };
 
 /* ---- tile, repeat ---- */
@@ -156,6 +169,25 @@ static cn_status plan_copies(struct cn_planner *p, cn_step *s, const int64_t *co
   return plan_view(p, s, &v, e);
 }
 
+/* The sum over the copies: axes in pairs, as plan_copies has them, rank by rank while the pairs fit. */
+static void copies_gradient(cn_gradient *g, const int64_t *copies, bool before) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  cn_edge dy = g->dy[0];
+  for (int i = 0; i < x.rank; i++) {
+    if (copies[i] == 1) continue;
+    const int64_t outer = cn_shape_size(i, x.shape);
+    const int64_t inner = cn_shape_size(x.rank - i - 1, cn_gradient_type(g, dy)->shape + i + 1);
+    const int64_t paired[4] = {outer, before ? copies[i] : x.shape[i], before ? x.shape[i] : copies[i], inner};
+    const cn_ints axis = {.n = 1, .v = {before ? 1 : 2}};
+    cn_type left = *cn_gradient_type(g, dy);
+    left.shape[i] = x.shape[i];
+    dy = cn_g_reshape(g, cn_g_sum(g, cn_g_reshape(g, dy, 4, paired), &axis, false), left.rank, left.shape);
+  }
+  g->dx[0] = dy;
+}
+
+static void tile_gradient(cn_gradient *g) { copies_gradient(g, ints_of(g->attrs)->v, true); }
+
 static cn_status tile_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_copies(p, s, ints_of(s->attrs)->v, true, e);
 }
@@ -172,6 +204,7 @@ const cn_op cn_op_tile = {
     .fields = tile_fields,
     .shape = tile_shape,
     .plan = tile_plan,
+    .gradient = tile_gradient,
 };
 
 static cn_status repeat_shape(cn_typing *t, cn_error *e) {
@@ -192,6 +225,14 @@ static cn_status repeat_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_copies(p, s, copies, false, e);
 }
 
+static void repeat_gradient(cn_gradient *g) {
+  const cn_repeat_attrs *a = g->attrs;
+  int64_t copies[CN_MAX_RANK];
+  const int rank = cn_gradient_type(g, g->in[0])->rank;
+  for (int i = 0; i < rank; i++) copies[i] = i == (a->axis < 0 ? a->axis + rank : a->axis) ? a->count : 1;
+  copies_gradient(g, copies, false);
+}
+
 static const cn_field repeat_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, axis), .standard = "-1", .help = "the axis"},
     {.name = "count", .aliases = "repeats", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, count), .min = 0,
@@ -208,6 +249,7 @@ const cn_op cn_op_repeat = {
     .fields = repeat_fields,
     .shape = repeat_shape,
     .plan = repeat_plan,
+    .gradient = repeat_gradient,
 };
 
 /* ---- reverse ---- */
@@ -231,6 +273,8 @@ static cn_status reverse_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
+static void reverse_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, &cn_op_reverse, g->attrs, g->dy[0]); }
+
 static const cn_field reverse_fields[] = {INTS("axes", "axis", "axes to turn round"), {0}};
 const cn_op cn_op_reverse = {
     .name = "reverse",
@@ -244,6 +288,7 @@ const cn_op cn_op_reverse = {
     .fields = reverse_fields,
     .shape = reverse_shape,
     .plan = reverse_plan,
+    .gradient = reverse_gradient,
 };
 
 /* ---- split ---- */
@@ -274,6 +319,13 @@ static cn_status split_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
+static void split_gradient(cn_gradient *g) {
+  cn_edge parts[CN_MAX_OUT];
+  for (int i = 0; i < g->n_out; i++) parts[i] = g->dy[i] == CN_NO_EDGE ? cn_g_zeros(g, g->out[i]) : g->dy[i];
+  g->dx[0] = cn_gradient_emit(g, &cn_op_concat, &(cn_axis_attrs){((const cn_split_attrs *)g->attrs)->axis}, parts,
+                              g->n_out);
+}
+
 static const cn_field split_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, axis), .standard = "-1", .help = "the axis"},
     {.name = "count", .aliases = "sections", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, count), .min = 1,
@@ -290,6 +342,7 @@ const cn_op cn_op_split = {
     .fields = split_fields,
     .shape = split_shape,
     .plan = split_plan,
+    .gradient = split_gradient,
 };
 
 /* ---- slice ---- */
@@ -339,6 +392,47 @@ static cn_status slice_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
+/* Elements `step` apart along an axis, zeros between them. */
+static cn_edge part_with_zeros(cn_gradient *g, cn_edge a, int axis, int64_t step) {
+  cn_type t = *cn_gradient_type(g, a);
+  const int64_t n = t.shape[axis];
+  if (step == 1 || n < 2) return a;
+  const int64_t lines[3] = {cn_shape_size(axis, t.shape), n, cn_shape_size(t.rank - axis - 1, t.shape + axis + 1)};
+  const int64_t apart[4] = {lines[0], n, 1, lines[2]}, joined[3] = {lines[0], n * step, lines[2]};
+  const cn_pad_attrs zeros = {.before = {.n = 4, .v = {0}}, .after = {.n = 4, .v = {0, 0, step - 1, 0}}};
+  a = cn_g_reshape(g, cn_g1(g, &cn_op_pad, &zeros, cn_g_reshape(g, a, 4, apart)), 3, joined);
+  const cn_slice_attrs cut = {.axes = {.n = 1, .v = {1}}, .begin = {.n = 1, .v = {0}},
+                              .end = {.n = 1, .v = {(n - 1) * step + 1}}, .step = {.n = 1, .v = {1}}};
+  t.shape[axis] = (n - 1) * step + 1;
+  return cn_g_reshape(g, cn_g1(g, &cn_op_slice, &cut, a), t.rank, t.shape);
+}
+
+static void slice_gradient(cn_gradient *g) {
+  const cn_slice_attrs *a = g->attrs;
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  cn_pad_attrs around = {.before = {.n = x.rank, .v = {0}}, .after = {.n = x.rank, .v = {0}}};
+  cn_edge dy = g->dy[0];
+  for (int i = 0; i < a->axes.n; i++) {
+    const int axis = (int)(a->axes.v[i] < 0 ? a->axes.v[i] + x.rank : a->axes.v[i]);
+    int64_t begin, length, step;
+    if (slice_of(a, i, x.shape[axis], &begin, &length, &step, NULL)) return; /* its shape rule has run */
+    if (length == 0) {
+      g->dx[0] = cn_g_zeros(g, g->in[0]);
+      return;
+    }
+    if (step < 0) {
+      const cn_ints_attrs axes = {.v = {.n = 1, .v = {axis}}};
+      dy = cn_g1(g, &cn_op_reverse, &axes, dy);
+      begin += (length - 1) * step;
+      step = -step;
+    }
+    dy = part_with_zeros(g, dy, axis, step);
+    around.before.v[axis] = begin;
+    around.after.v[axis] = x.shape[axis] - begin - ((length - 1) * step + 1);
+  }
+  g->dx[0] = cn_g1(g, &cn_op_pad, &around, dy);
+}
+
 #define LIST(member, text, standard_value, words)                                                                      \
   {                                                                                                                    \
     .name = text, .kind = CN_F_INTS, .offset = offsetof(cn_slice_attrs, member), .standard = standard_value,           \
@@ -360,4 +454,5 @@ const cn_op cn_op_slice = {
     .fields = slice_fields,
     .shape = slice_shape,
     .plan = slice_plan,
+    .gradient = slice_gradient,
 };

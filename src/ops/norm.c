@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -125,6 +126,43 @@ static cn_status batch_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- the gradient of batch_norm ---- */
+
+/* A vector of the channels so that it broadcasts along the axis. */
+static cn_edge along(cn_gradient *g, cn_edge vector, int axis) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  int64_t shape[CN_MAX_RANK];
+  for (int i = 0; i < x.rank; i++) shape[i] = i == axis ? x.shape[axis] : 1;
+  return cn_g_reshape(g, vector, x.rank, shape);
+}
+
+static cn_edge by_channels(cn_gradient *g, cn_edge a, int axis) {
+  cn_ints axes = {.n = 0};
+  for (int i = 0; i < cn_gradient_type(g, a)->rank; i++)
+    if (i != axis) axes.v[axes.n++] = i;
+  return cn_g_sum(g, a, &axes, false);
+}
+
+static bool wants(const cn_gradient *g, int i) { return i < g->n_in && g->wanted[i]; }
+
+static void batch_gradient(cn_gradient *g) {
+  const cn_batch_norm_attrs *a = g->attrs;
+  const int axis = (int)(a->axis < 0 ? a->axis + cn_gradient_type(g, g->in[0])->rank : a->axis);
+  const cn_edge dy = g->dy[0], gamma = g->n_in > 3 ? g->in[3] : CN_NO_EDGE;
+  const cn_edge inverse = cn_g1(g, &cn_op_rsqrt, NULL, cn_g_shift(g, g->in[2], a->epsilon));
+  const cn_edge scale = gamma == CN_NO_EDGE ? inverse : cn_g_mul(g, inverse, gamma);
+  if (wants(g, 0)) g->dx[0] = cn_g_mul(g, dy, along(g, scale, axis));
+  if (!wants(g, 1) && !wants(g, 2) && !wants(g, 3) && !wants(g, 4)) return;
+  const cn_edge sum = by_channels(g, dy, axis);
+  if (wants(g, 1)) g->dx[1] = cn_g_neg(g, cn_g_mul(g, sum, scale));
+  if (wants(g, 4)) g->dx[4] = sum;
+  if (!wants(g, 2) && !wants(g, 3)) return;
+  const cn_edge centred = cn_g_sub(g, g->in[0], along(g, g->in[1], axis));
+  const cn_edge product = by_channels(g, cn_g_mul(g, dy, centred), axis);
+  if (wants(g, 3)) g->dx[3] = cn_g_mul(g, product, inverse);
+  if (wants(g, 2)) g->dx[2] = cn_g_scale(g, cn_g_mul(g, cn_g_mul(g, product, scale), cn_g_square(g, inverse)), -0.5);
+}
+
 static const cn_field batch_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_batch_norm_attrs, axis), .standard = "-1",
      .help = "the axis of the channels"},
@@ -144,6 +182,7 @@ const cn_op cn_op_batch_norm = {
     .act_offset = offsetof(cn_batch_norm_attrs, act),
     .shape = batch_shape,
     .plan = batch_plan,
+    .gradient = batch_gradient,
 };
 
 /* ---- layer_norm ---- */
@@ -217,6 +256,45 @@ static cn_status layer_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- the gradient of layer_norm ---- */
+
+/* gamma or beta so that it broadcasts over the axes that are not normalised. */
+static cn_edge over_axes(cn_gradient *g, cn_edge parameter, const bool *set) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  int64_t shape[CN_MAX_RANK];
+  for (int i = 0; i < x.rank; i++) shape[i] = set[i] ? x.shape[i] : 1;
+  return cn_g_reshape(g, parameter, x.rank, shape);
+}
+
+/* With n = (x - mean) / deviation and d = dy gamma: (d - mean(d) - n mean(d n)) / deviation. Without the mean the second
+ * term falls away, and where x alone is divided by the deviation about the mean, n stands for x / deviation in the first
+ * place and for the centred one in the last. */
+static void layer_gradient(cn_gradient *g) {
+  const cn_layer_norm_attrs *a = g->attrs;
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  const bool has_gamma = g->n_in > 1 && g->in[1] != CN_NO_EDGE;
+  const cn_reduce_attrs over = {a->axes, true};
+  bool set[CN_MAX_RANK];
+  if (axis_set(&a->axes, x.rank, set, NULL)) return; /* its shape rule has run */
+  const cn_edge mean = a->kind == CN_NORM_RMS ? CN_NO_EDGE : cn_g1(g, &cn_op_mean, &over, g->in[0]);
+  const cn_edge centred = mean == CN_NO_EDGE ? g->in[0] : cn_g_sub(g, g->in[0], mean);
+  const cn_edge variance = cn_g1(g, &cn_op_mean, &over, cn_g_square(g, centred));
+  const cn_edge inverse = cn_g1(g, &cn_op_rsqrt, NULL, cn_g_shift(g, variance, a->epsilon));
+  const cn_edge normal = cn_g_mul(g, a->kind == CN_NORM_STANDARD ? centred : g->in[0], inverse), dy = g->dy[0];
+  if (wants(g, 0)) {
+    const cn_edge d = has_gamma ? cn_g_mul(g, dy, over_axes(g, g->in[1], set)) : dy;
+    const cn_edge share = cn_g1(g, &cn_op_mean, &over, cn_g_mul(g, d, normal));
+    cn_edge sum = cn_g_sub(g, d, cn_g_mul(g, cn_g_mul(g, centred, inverse), share));
+    if (a->kind == CN_NORM_STANDARD) sum = cn_g_sub(g, sum, cn_g1(g, &cn_op_mean, &over, d));
+    g->dx[0] = cn_g_mul(g, sum, inverse);
+  }
+  cn_ints others = {.n = 0};
+  for (int i = 0; i < x.rank; i++)
+    if (!set[i]) others.v[others.n++] = i;
+  if (wants(g, 1)) g->dx[1] = cn_g_as(g, cn_g_sum(g, cn_g_mul(g, dy, normal), &others, false), g->in[1]);
+  if (wants(g, 2)) g->dx[2] = cn_g_as(g, cn_g_sum(g, dy, &others, false), g->in[2]);
+}
+
 static const cn_field layer_fields[] = {
     {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_layer_norm_attrs, axes),
      .standard = "-1", .help = "normalised axes"},
@@ -236,4 +314,5 @@ const cn_op cn_op_layer_norm = {
     .fields = layer_fields,
     .shape = layer_shape,
     .plan = layer_plan,
+    .gradient = layer_gradient,
 };

@@ -69,7 +69,7 @@ enum {
   CN_OP_SCALE = 256 /* input 4, if there, holds constants that multiply the channels of the result before the bias */
 };
 
-struct cn_gradient; /* the gradient builder's context; arrives with training */
+struct cn_gradient; /* ops/gradient.h */
 
 typedef struct cn_op {
   const char *name;          /* as cornu_apply calls it */
@@ -86,7 +86,7 @@ typedef struct cn_op {
   cn_status (*check)(void *attrs, cn_error *e);         /* rules between attributes given by name; may be NULL */
   cn_status (*shape)(cn_typing *t, cn_error *e);
   cn_status (*plan)(struct cn_planner *p, cn_step *s, cn_error *e); /* sets s->run; NULL for views */
-  cn_status (*gradient)(struct cn_gradient *g, cn_error *e);        /* NULL: not differentiable, or not yet */
+  void (*gradient)(struct cn_gradient *g);              /* NULL: none. It never sees an act: see cn_trace */
 } cn_op;
 
 /* The registry, sorted by name; made from the files of ops/ by the build: each `const cn_op cn_op_NAME` is found.

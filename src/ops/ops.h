@@ -17,6 +17,8 @@ extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, c
  */
 typedef struct cn_act_attrs { int64_t unused; cn_act act; } cn_act_attrs;
 extern const cn_op cn_op_activation;
+/* ---- slope.c: (dy, v) with cn_act_attrs: dy times the slope of the act ---- */
+extern const cn_op cn_op_slope;
 
 /* ---- gate.c: (…, 2 n) -> (…, n), float32: the first half of the channels, through tanh if wanted, times the sigmoid of
  * the second half ---- */

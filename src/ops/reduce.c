@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -276,6 +277,67 @@ static const cn_field fields[] = {
      .help = "keeps them with size 1"},
     {0}};
 
+/* ---- gradients ---- */
+
+static int64_t count_of(const cn_gradient *g) { /* of the elements that each result is made of */
+  const cn_ints *axes = &((const cn_reduce_attrs *)g->attrs)->axes;
+  const cn_type *x = cn_gradient_type(g, g->in[0]);
+  int64_t count = 1;
+  for (int i = 0; i < (axes->n < 0 ? x->rank : axes->n); i++)
+    count *= x->shape[axes->n < 0 ? i : axes->v[i] < 0 ? axes->v[i] + x->rank : axes->v[i]];
+  return count;
+}
+
+static cn_edge spread(cn_gradient *g, cn_edge a) {
+  const cn_reduce_attrs *r = g->attrs;
+  return cn_g_rebroadcast(g, a, &r->axes, r->keepdims, g->in[0]);
+}
+
+/* To the largest or smallest, or in equal parts to those that are. */
+static cn_edge to_extremes(cn_gradient *g) {
+  const cn_reduce_attrs over = {((const cn_reduce_attrs *)g->attrs)->axes, true};
+  const cn_edge dy = spread(g, g->dy[0]);
+  const cn_edge is = cn_g_cast(g, cn_g2(g, &cn_op_equal, NULL, g->in[0], spread(g, g->out[0])),
+                               cn_gradient_type(g, g->in[0])->dtype);
+  return cn_g_div(g, cn_g_mul(g, dy, is), cn_g1(g, &cn_op_sum, &over, is));
+}
+
+static cn_edge to_variance(cn_gradient *g, cn_edge dy) { /* 2 / n * (x - mean) */
+  const cn_reduce_attrs over = {((const cn_reduce_attrs *)g->attrs)->axes, true};
+  const cn_edge x = g->in[0], centred = cn_g_sub(g, x, cn_g1(g, &cn_op_mean, &over, x));
+  return cn_g_mul(g, spread(g, cn_g_scale(g, dy, 2 / (double)count_of(g))), centred);
+}
+
+/* The product of the others, by products from both sides: also where one of them is 0. */
+static cn_edge to_factors(cn_gradient *g) {
+  const cn_ints *axes = &((const cn_reduce_attrs *)g->attrs)->axes;
+  const int rank = cn_gradient_type(g, g->in[0])->rank;
+  if (axes->n != 1 && !(axes->n < 0 && rank == 1)) {
+    cn_gradient_refuse(g, "over several axes: reduce one at a time");
+    return CN_NO_EDGE;
+  }
+  cn_cumulate_attrs a = {.axis = axes->n < 0 ? 0 : axes->v[0], .exclusive = true};
+  const cn_edge before = cn_g1(g, &cn_op_cumprod, &a, g->in[0]);
+  a.reverse = true;
+  return cn_g_mul(g, spread(g, g->dy[0]), cn_g_mul(g, before, cn_g1(g, &cn_op_cumprod, &a, g->in[0])));
+}
+
+static cn_edge gradient_of(cn_gradient *g) {
+  const cn_op *op = g->op;
+  const cn_edge x = g->in[0], dy = g->dy[0];
+  if (op == &cn_op_sum) return spread(g, dy);
+  if (op == &cn_op_mean) return spread(g, cn_g_scale(g, dy, 1 / (double)count_of(g)));
+  if (op == &cn_op_max || op == &cn_op_min) return to_extremes(g);
+  if (op == &cn_op_prod) return to_factors(g);
+  if (op == &cn_op_var) return to_variance(g, dy);
+  if (op == &cn_op_std) return to_variance(g, cn_g_div(g, cn_g_scale(g, dy, 0.5), g->out[0]));
+  if (op == &cn_op_logsumexp)
+    return cn_g_mul(g, spread(g, dy), cn_g1(g, &cn_op_exp, NULL, cn_g_sub(g, x, spread(g, g->out[0]))));
+  return CN_NO_EDGE;
+}
+
+static void gradient(cn_gradient *g) { g->dx[0] = gradient_of(g); }
+
 #define DEFINE(id, kind_, other, words)                                                                                \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); }                                \
   static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
@@ -289,7 +351,8 @@ static const cn_field fields[] = {
                             .attrs_size = sizeof(cn_reduce_attrs),                                                     \
                             .fields = fields,                                                                          \
                             .shape = shape_##id,                                                                       \
-                            .plan = plan_##id};
+                            .plan = plan_##id,                                                                         \
+                            .gradient = gradient};
 DEFINE(sum, SUM, NULL, "the sum over axes; integers and bools give int64")
 DEFINE(mean, MEAN, NULL, "the mean over axes; integers give float32")
 DEFINE(max, MAX, "amax", "the largest over axes; NaN wins")

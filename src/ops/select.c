@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 /* ---- where(condition, a, b) ---- */
@@ -70,6 +71,14 @@ static cn_status where_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void where_gradient(cn_gradient *g) {
+  const cn_edge dy = g->dy[0], zero = cn_gradient_number(g, dy, 0);
+  if (g->wanted[1])
+    g->dx[1] = cn_g_unbroadcast(g, cn_gradient_emit(g, &cn_op_where, NULL, (cn_edge[]){g->in[0], dy, zero}, 3), g->in[1]);
+  if (g->wanted[2])
+    g->dx[2] = cn_g_unbroadcast(g, cn_gradient_emit(g, &cn_op_where, NULL, (cn_edge[]){g->in[0], zero, dy}, 3), g->in[2]);
+}
+
 const cn_op cn_op_where = {
     .name = "where",
     .aliases = "select",
@@ -80,6 +89,7 @@ const cn_op cn_op_where = {
     .n_out = 1,
     .shape = where_shape,
     .plan = where_plan,
+    .gradient = where_gradient,
 };
 
 /* ---- clip ---- */
@@ -125,6 +135,14 @@ static cn_status clip_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void clip_gradient(cn_gradient *g) { /* to what was not cut, bounds included */
+  const cn_clip_attrs *a = g->attrs;
+  cn_edge dy = g->dy[0], x = g->in[0];
+  if (!isnan(a->min)) dy = cn_g_where(g, cn_g2(g, &cn_op_greater_equal, NULL, x, cn_gradient_number(g, x, a->min)), dy);
+  if (!isnan(a->max)) dy = cn_g_where(g, cn_g2(g, &cn_op_less_equal, NULL, x, cn_gradient_number(g, x, a->max)), dy);
+  g->dx[0] = dy;
+}
+
 static const cn_field clip_fields[] = {
     {.name = "min", .aliases = "x_min", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, min), .standard = "null",
      .help = "smallest value; null: none"},
@@ -142,6 +160,7 @@ const cn_op cn_op_clip = {
     .fields = clip_fields,
     .shape = same_shape,
     .plan = clip_plan,
+    .gradient = clip_gradient,
 };
 
 /* ---- nan_to_num ---- */
@@ -176,6 +195,10 @@ static cn_status nan_to_num_plan(struct cn_planner *p, cn_step *s, cn_error *e) 
   return CORNU_OK;
 }
 
+static void nan_to_num_gradient(cn_gradient *g) {
+  g->dx[0] = cn_g_where(g, cn_g1(g, &cn_op_isfinite, NULL, g->in[0]), g->dy[0]);
+}
+
 static const cn_field nan_to_num_fields[] = {
     {.name = "nan", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, nan), .standard = "0",
      .help = "in place of NaN"},
@@ -195,6 +218,7 @@ const cn_op cn_op_nan_to_num = {
     .fields = nan_to_num_fields,
     .shape = same_shape,
     .plan = nan_to_num_plan,
+    .gradient = nan_to_num_gradient,
 };
 
 /* ---- cast ---- */
@@ -245,6 +269,10 @@ static cn_status cast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void cast_gradient(cn_gradient *g) {
+  g->dx[0] = cn_g_cast(g, g->dy[0], cn_gradient_type(g, g->in[0])->dtype);
+}
+
 static const cn_field cast_fields[] = {
     {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "\"float32\", …"},
     {0}};
@@ -259,4 +287,5 @@ const cn_op cn_op_cast = {
     .fields = cast_fields,
     .shape = cast_shape,
     .plan = cast_plan,
+    .gradient = cast_gradient,
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status reshape_shape(cn_typing *t, cn_error *e) {
@@ -58,6 +59,7 @@ const cn_op cn_op_reshape = {
     .attrs_size = sizeof(cn_reshape_attrs),
     .fields = reshape_fields,
     .shape = reshape_shape,
+    .gradient = cn_gradient_view,
 };
 
 static cn_status expand_shape(cn_typing *t, cn_error *e) {
@@ -85,6 +87,7 @@ const cn_op cn_op_expand_dims = {
     .attrs_size = sizeof(cn_axis_attrs),
     .fields = axis_fields,
     .shape = expand_shape,
+    .gradient = cn_gradient_view,
 };
 
 static cn_status squeeze_shape(cn_typing *t, cn_error *e) {
@@ -118,6 +121,7 @@ const cn_op cn_op_squeeze = {
     .attrs_size = sizeof(cn_reduce_attrs),
     .fields = squeeze_fields,
     .shape = squeeze_shape,
+    .gradient = cn_gradient_view,
 };
 
 /* ---- bitcast ---- */
@@ -163,6 +167,7 @@ const cn_op cn_op_bitcast = {
     .fields = bitcast_fields,
     .shape = bitcast_shape,
     .plan = bitcast_plan,
+    .gradient = cn_gradient_zero,
 };
 
 /* ---- shape ---- */

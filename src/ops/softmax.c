@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
@@ -141,6 +142,23 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) { return pl
 static cn_status plan_log(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, LOG_SOFTMAX, e); }
 static cn_status plan_sparse(struct cn_planner *p, cn_step *s, cn_error *e) { return plan_kind(p, s, SPARSEMAX, e); }
 
+/* ---- gradients ---- */
+
+static cn_edge sum_along(cn_gradient *g, cn_edge a) {
+  const cn_ints axis = {.n = 1, .v = {((const cn_axis_attrs *)g->attrs)->axis}};
+  return cn_g_sum(g, a, &axis, true);
+}
+
+static void gradient(cn_gradient *g) { /* y (dy - sum(y dy)) */
+  const cn_edge y = g->out[0], dy = g->dy[0];
+  g->dx[0] = cn_g_mul(g, y, cn_g_sub(g, dy, sum_along(g, cn_g_mul(g, y, dy))));
+}
+
+static void gradient_log(cn_gradient *g) { /* dy - exp(y) sum(dy) */
+  const cn_edge dy = g->dy[0];
+  g->dx[0] = cn_g_sub(g, dy, cn_g_mul(g, cn_g1(g, &cn_op_exp, NULL, g->out[0]), sum_along(g, dy)));
+}
+
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
      .help = "the axis whose sum becomes 1"},
@@ -156,6 +174,7 @@ const cn_op cn_op_softmax = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };
 const cn_op cn_op_log_softmax = {
     .name = "log_softmax",
@@ -168,6 +187,7 @@ const cn_op cn_op_log_softmax = {
     .fields = fields,
     .shape = shape,
     .plan = plan_log,
+    .gradient = gradient_log,
 };
 const cn_op cn_op_sparsemax = {
     .name = "sparsemax",

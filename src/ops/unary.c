@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 
@@ -149,54 +150,108 @@ static int64_t i_sign(int64_t v) { return (v > 0) - (v < 0); }
 static int64_t i_square(int64_t v) { return (int64_t)((uint64_t)v * (uint64_t)v); }
 static int64_t i_same(int64_t v) { return v; }
 
-/* X(name, aliases, help, result, double function, integer function, float32 loop) */
-#define FUNCTIONS(X) \
-  X(neg, "negative", "-x", SAME, d_neg, i_neg, neg_floats) \
-  X(abs, "absolute", "|x|", SAME, fabs, i_abs, abs_floats) \
-  X(sign, NULL, "-1, 0 or 1", SAME, d_sign, i_sign, NULL) \
-  X(square, NULL, "x * x", SAME, d_square, i_square, square_floats) \
-  X(sqrt, NULL, "square root; NaN below 0", FLOAT, sqrt, NULL, sqrt_floats) \
-  X(rsqrt, NULL, "1 / sqrt(x)", FLOAT, d_rsqrt, NULL, rsqrt_floats) \
-  X(reciprocal, NULL, "1 / x", FLOAT, d_reciprocal, NULL, reciprocal_floats) \
-  X(exp, NULL, "e to the x", FLOAT, exp, NULL, exp_floats) \
-  X(exp2, NULL, "2 to the x", FLOAT, exp2, NULL, NULL) \
-  X(expm1, NULL, "exp(x) - 1, exact near 0", FLOAT, expm1, NULL, expm1_floats) \
-  X(log, NULL, "natural logarithm", FLOAT, log, NULL, log_floats) \
-  X(log2, NULL, "logarithm to base 2", FLOAT, log2, NULL, NULL) \
-  X(log10, NULL, "logarithm to base 10", FLOAT, log10, NULL, NULL) \
-  X(log1p, NULL, "log(1 + x), exact near 0", FLOAT, log1p, NULL, log1p_floats) \
-  X(sin, NULL, "sine of radians", FLOAT, sin, NULL, NULL) \
-  X(cos, NULL, "cosine of radians", FLOAT, cos, NULL, NULL) \
-  X(tan, NULL, "tangent of radians", FLOAT, tan, NULL, NULL) \
-  X(asin, "arcsin", "inverse sine, radians", FLOAT, asin, NULL, NULL) \
-  X(acos, "arccos", "inverse cosine, radians", FLOAT, acos, NULL, NULL) \
-  X(atan, "arctan", "inverse tangent, radians", FLOAT, atan, NULL, NULL) \
-  X(sinh, NULL, "hyperbolic sine", FLOAT, sinh, NULL, NULL) \
-  X(cosh, NULL, "hyperbolic cosine", FLOAT, cosh, NULL, NULL) \
-  X(asinh, "arcsinh", "inverse hyperbolic sine", FLOAT, asinh, NULL, NULL) \
-  X(acosh, "arccosh", "inverse hyperbolic cosine", FLOAT, acosh, NULL, NULL) \
-  X(atanh, "arctanh", "inverse hyperbolic tangent", FLOAT, atanh, NULL, NULL) \
-  X(erf, NULL, "error function", FLOAT, erf, NULL, erf_floats) \
-  X(erfc, NULL, "1 - erf(x)", FLOAT, erfc, NULL, NULL) \
-  X(erfinv, NULL, "the number whose error function is x; infinite at -1 and 1", FLOAT, d_erfinv, NULL, NULL) \
-  X(cbrt, NULL, "cube root", FLOAT, cbrt, NULL, NULL) \
-  X(sinc, NULL, "sin(pi x) / (pi x)", FLOAT, d_sinc, NULL, NULL) \
-  X(i0, NULL, "modified Bessel function of the first kind, order 0", FLOAT, d_i0, NULL, NULL) \
-  X(trunc, NULL, "the whole part", SAME, trunc, i_same, trunc_floats) \
-  X(bitwise_not, "bitwise_invert", "every bit turned over; integers", WHOLE, NULL, i_not, NULL) \
-  X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats) \
-  X(ceil, NULL, "smallest whole number above", SAME, ceil, i_same, ceil_floats) \
-  X(round, "rint", "nearest whole number, halves to even", SAME, rint, i_same, round_floats) \
-  X(round_float8, NULL, "nearest number of float8_e4m3fn, halves to even; up to 448", FLOAT, d_float8, NULL, NULL) \
-  X(logical_not, NULL, "x == 0", TRUTH, d_not, NULL, NULL) \
-  X(isnan, NULL, "whether x is NaN", TRUTH, d_isnan, NULL, NULL) \
-  X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL) \
-  X(isposinf, NULL, "whether x is positive infinity", TRUTH, d_isposinf, NULL, NULL) \
-  X(isneginf, NULL, "whether x is negative infinity", TRUTH, d_isneginf, NULL, NULL) \
-  X(signbit, NULL, "whether x has a minus sign", TRUTH, d_signbit, NULL, NULL) \
-  X(isfinite, NULL, "whether x is a finite number", TRUTH, d_isfinite, NULL, NULL)
+/* ---- their gradients ---- */
 
-#define DEFINE(id, other, text, kind, of_double, of_int, of_floats)                                                    \
+#define MUL(a, b) cn_g_mul(g, a, b)
+#define DIV(a, b) cn_g_div(g, a, b)
+#define OF(id, a) cn_g1(g, &cn_op_##id, NULL, a)
+
+static cn_edge bell(cn_gradient *g, cn_edge x, double height) { /* height * exp(-x²) */
+  return cn_g_scale(g, OF(exp, cn_g_neg(g, cn_g_square(g, x))), height);
+}
+
+static cn_edge sinc_slope(cn_gradient *g, cn_edge x, cn_edge y) { /* (cos(pi x) - y) / x; 0 at 0 */
+  cn_edge slope = DIV(cn_g_sub(g, OF(cos, cn_g_scale(g, x, M_PI)), y), x);
+  return cn_g_where(g, cn_g2(g, &cn_op_not_equal, NULL, x, cn_gradient_number(g, x, 0)), slope);
+}
+
+#define GRADIENT(id, expression)                                    \
+  static void gradient_##id(cn_gradient *g) {                       \
+    const cn_edge x = g->in[0], y = g->out[0], dy = g->dy[0];       \
+    (void)x, (void)y;                                               \
+    g->dx[0] = (expression);                                        \
+  }
+GRADIENT(neg, cn_g_neg(g, dy))
+GRADIENT(abs, MUL(dy, OF(sign, x)))
+GRADIENT(square, MUL(dy, cn_g_scale(g, x, 2)))
+GRADIENT(sqrt, DIV(cn_g_scale(g, dy, 0.5), y))
+GRADIENT(rsqrt, MUL(cn_g_scale(g, dy, -0.5), DIV(y, x)))
+GRADIENT(reciprocal, cn_g_neg(g, MUL(dy, cn_g_square(g, y))))
+GRADIENT(exp, MUL(dy, y))
+GRADIENT(exp2, MUL(dy, cn_g_scale(g, y, M_LN2)))
+GRADIENT(expm1, MUL(dy, cn_g_shift(g, y, 1)))
+GRADIENT(log, DIV(dy, x))
+GRADIENT(log2, DIV(dy, cn_g_scale(g, x, M_LN2)))
+GRADIENT(log10, DIV(dy, cn_g_scale(g, x, M_LN10)))
+GRADIENT(log1p, DIV(dy, cn_g_shift(g, x, 1)))
+GRADIENT(sin, MUL(dy, OF(cos, x)))
+GRADIENT(cos, cn_g_neg(g, MUL(dy, OF(sin, x))))
+GRADIENT(tan, MUL(dy, cn_g_shift(g, cn_g_square(g, y), 1)))
+GRADIENT(asin, MUL(dy, OF(rsqrt, cn_g_from(g, 1, cn_g_square(g, x)))))
+GRADIENT(acos, cn_g_neg(g, MUL(dy, OF(rsqrt, cn_g_from(g, 1, cn_g_square(g, x))))))
+GRADIENT(atan, DIV(dy, cn_g_shift(g, cn_g_square(g, x), 1)))
+GRADIENT(sinh, MUL(dy, OF(cosh, x)))
+GRADIENT(cosh, MUL(dy, OF(sinh, x)))
+GRADIENT(asinh, MUL(dy, OF(rsqrt, cn_g_shift(g, cn_g_square(g, x), 1))))
+GRADIENT(acosh, MUL(dy, OF(rsqrt, cn_g_shift(g, cn_g_square(g, x), -1))))
+GRADIENT(atanh, DIV(dy, cn_g_from(g, 1, cn_g_square(g, x))))
+GRADIENT(erf, MUL(dy, bell(g, x, M_2_SQRTPI)))
+GRADIENT(erfc, MUL(dy, bell(g, x, -M_2_SQRTPI)))
+GRADIENT(erfinv, MUL(dy, cn_g_scale(g, OF(exp, cn_g_square(g, y)), 1 / M_2_SQRTPI)))
+GRADIENT(cbrt, DIV(dy, cn_g_scale(g, cn_g_square(g, y), 3)))
+GRADIENT(sinc, MUL(dy, sinc_slope(g, x, y)))
+#undef MUL
+#undef DIV
+#undef OF
+
+/* X(name, aliases, help, result, double function, integer function, float32 loop, gradient) */
+#define FUNCTIONS(X) \
+  X(neg, "negative", "-x", SAME, d_neg, i_neg, neg_floats, gradient_neg) \
+  X(abs, "absolute", "|x|", SAME, fabs, i_abs, abs_floats, gradient_abs) \
+  X(sign, NULL, "-1, 0 or 1", SAME, d_sign, i_sign, NULL, cn_gradient_zero) \
+  X(square, NULL, "x * x", SAME, d_square, i_square, square_floats, gradient_square) \
+  X(sqrt, NULL, "square root; NaN below 0", FLOAT, sqrt, NULL, sqrt_floats, gradient_sqrt) \
+  X(rsqrt, NULL, "1 / sqrt(x)", FLOAT, d_rsqrt, NULL, rsqrt_floats, gradient_rsqrt) \
+  X(reciprocal, NULL, "1 / x", FLOAT, d_reciprocal, NULL, reciprocal_floats, gradient_reciprocal) \
+  X(exp, NULL, "e to the x", FLOAT, exp, NULL, exp_floats, gradient_exp) \
+  X(exp2, NULL, "2 to the x", FLOAT, exp2, NULL, NULL, gradient_exp2) \
+  X(expm1, NULL, "exp(x) - 1, exact near 0", FLOAT, expm1, NULL, expm1_floats, gradient_expm1) \
+  X(log, NULL, "natural logarithm", FLOAT, log, NULL, log_floats, gradient_log) \
+  X(log2, NULL, "logarithm to base 2", FLOAT, log2, NULL, NULL, gradient_log2) \
+  X(log10, NULL, "logarithm to base 10", FLOAT, log10, NULL, NULL, gradient_log10) \
+  X(log1p, NULL, "log(1 + x), exact near 0", FLOAT, log1p, NULL, log1p_floats, gradient_log1p) \
+  X(sin, NULL, "sine of radians", FLOAT, sin, NULL, NULL, gradient_sin) \
+  X(cos, NULL, "cosine of radians", FLOAT, cos, NULL, NULL, gradient_cos) \
+  X(tan, NULL, "tangent of radians", FLOAT, tan, NULL, NULL, gradient_tan) \
+  X(asin, "arcsin", "inverse sine, radians", FLOAT, asin, NULL, NULL, gradient_asin) \
+  X(acos, "arccos", "inverse cosine, radians", FLOAT, acos, NULL, NULL, gradient_acos) \
+  X(atan, "arctan", "inverse tangent, radians", FLOAT, atan, NULL, NULL, gradient_atan) \
+  X(sinh, NULL, "hyperbolic sine", FLOAT, sinh, NULL, NULL, gradient_sinh) \
+  X(cosh, NULL, "hyperbolic cosine", FLOAT, cosh, NULL, NULL, gradient_cosh) \
+  X(asinh, "arcsinh", "inverse hyperbolic sine", FLOAT, asinh, NULL, NULL, gradient_asinh) \
+  X(acosh, "arccosh", "inverse hyperbolic cosine", FLOAT, acosh, NULL, NULL, gradient_acosh) \
+  X(atanh, "arctanh", "inverse hyperbolic tangent", FLOAT, atanh, NULL, NULL, gradient_atanh) \
+  X(erf, NULL, "error function", FLOAT, erf, NULL, erf_floats, gradient_erf) \
+  X(erfc, NULL, "1 - erf(x)", FLOAT, erfc, NULL, NULL, gradient_erfc) \
+  X(erfinv, NULL, "the number whose error function is x; infinite at -1 and 1", FLOAT, d_erfinv, NULL, NULL, gradient_erfinv) \
+  X(cbrt, NULL, "cube root", FLOAT, cbrt, NULL, NULL, gradient_cbrt) \
+  X(sinc, NULL, "sin(pi x) / (pi x)", FLOAT, d_sinc, NULL, NULL, gradient_sinc) \
+  X(i0, NULL, "modified Bessel function of the first kind, order 0", FLOAT, d_i0, NULL, NULL, NULL) \
+  X(trunc, NULL, "the whole part", SAME, trunc, i_same, trunc_floats, cn_gradient_zero) \
+  X(bitwise_not, "bitwise_invert", "every bit turned over; integers", WHOLE, NULL, i_not, NULL, cn_gradient_zero) \
+  X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats, cn_gradient_zero) \
+  X(ceil, NULL, "smallest whole number above", SAME, ceil, i_same, ceil_floats, cn_gradient_zero) \
+  X(round, "rint", "nearest whole number, halves to even", SAME, rint, i_same, round_floats, cn_gradient_zero) \
+  X(round_float8, NULL, "nearest number of float8_e4m3fn, halves to even; up to 448", FLOAT, d_float8, NULL, NULL, cn_gradient_zero) \
+  X(logical_not, NULL, "x == 0", TRUTH, d_not, NULL, NULL, cn_gradient_zero) \
+  X(isnan, NULL, "whether x is NaN", TRUTH, d_isnan, NULL, NULL, cn_gradient_zero) \
+  X(isinf, NULL, "whether x is infinite", TRUTH, d_isinf, NULL, NULL, cn_gradient_zero) \
+  X(isposinf, NULL, "whether x is positive infinity", TRUTH, d_isposinf, NULL, NULL, cn_gradient_zero) \
+  X(isneginf, NULL, "whether x is negative infinity", TRUTH, d_isneginf, NULL, NULL, cn_gradient_zero) \
+  X(signbit, NULL, "whether x has a minus sign", TRUTH, d_signbit, NULL, NULL, cn_gradient_zero) \
+  X(isfinite, NULL, "whether x is a finite number", TRUTH, d_isfinite, NULL, NULL, cn_gradient_zero)
+
+#define DEFINE(id, other, text, kind, of_double, of_int, of_floats, of_gradient)                                       \
   static const function f_##id = {kind, of_double, of_int, of_floats};                                                 \
   static cn_status shape_##id(cn_typing *t, cn_error *e) {                                                             \
     return shape(&f_##id, #id, t, e);                                                                                  \
@@ -210,11 +265,12 @@ static int64_t i_same(int64_t v) { return v; }
                             .max_in = 1,                                                                               \
                             .n_out = 1,                                                                                \
                             .shape = shape_##id,                                                                       \
-                            .plan = plan};
+                            .plan = plan,                                                                              \
+                            .gradient = of_gradient};
 FUNCTIONS(DEFINE)
 
 static const function *function_of(const cn_op *op) {
-#define CASE(id, other, text, kind, of_double, of_int, of_floats) if (op == &cn_op_##id) return &f_##id;
+#define CASE(id, other, text, kind, of_double, of_int, of_floats, of_gradient) if (op == &cn_op_##id) return &f_##id;
   FUNCTIONS(CASE)
   return &f_neg;
 }

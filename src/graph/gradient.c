@@ -1,0 +1,115 @@
+/* Reverse mode: emits, behind a graph, what computes the gradient of one of its values to others. */
+#include "graph/gradient.h"
+
+#include <string.h>
+
+#include "ops/ops.h"
+
+cn_edge cn_gradient_emit(cn_gradient *g, const cn_op *op, const void *attrs, const cn_edge *in, int n_in) {
+  return cn_emit(g->trace, op, attrs, in, n_in);
+}
+
+int cn_gradient_emit_many(cn_gradient *g, const cn_op *op, const void *attrs, const cn_edge *in, int n_in,
+                          cn_edge *first) {
+  return cn_emit_many(g->trace, op, attrs, in, n_in, first);
+}
+
+const cn_type *cn_gradient_type(const cn_gradient *g, cn_edge e) { return cn_edge_type(g->trace, e); }
+
+cn_edge cn_gradient_number(cn_gradient *g, cn_edge like, double v) {
+  return cn_emit_scalar(g->trace, cn_edge_type(g->trace, like)->dtype, v);
+}
+
+void cn_gradient_refuse(cn_gradient *g, const char *why) {
+  cn_trace_fail(g->trace, CORNU_ERR_UNSUPPORTED, "has no gradient %s", why);
+}
+
+typedef struct builder {
+  cn_trace *t;
+  int n_edges, n_nodes;   /* of the graph before */
+  bool *depends;          /* edge: on one of those that the gradient is wanted for */
+  cn_edge *grads;         /* edge: what of its gradient has come so far */
+} builder;
+
+static void find_dependents(builder *b, const cn_edge *of, int n) {
+  const cn_graph *g = b->t->graph;
+  for (int i = 0; i < n; i++) b->depends[of[i]] = true;
+  for (int k = 0; k < b->n_nodes; k++) {
+    const cn_graph_node *node = &g->nodes[k];
+    bool any = false;
+    for (int i = 0; i < node->n_in; i++) any |= node->in[i] != CN_NO_EDGE && b->depends[node->in[i]];
+    for (int i = 0; i < node->n_out; i++)
+      if (any && cn_dtype_is_float(g->edges[node->out + i].type.dtype)) b->depends[node->out + i] = true;
+  }
+}
+
+static void add(builder *b, cn_edge edge, cn_edge grad) {
+  cn_edge *sum = &b->grads[edge];
+  *sum = *sum == CN_NO_EDGE ? grad : cn_emit2(b->t, &cn_op_add, NULL, *sum, grad);
+}
+
+/* What comes back must have the type of what it belongs to. */
+static void take(builder *b, const cn_op *op, cn_edge edge, cn_edge grad) {
+  if (b->t->status || grad == CN_NO_EDGE) return;
+  const cn_type *want = cn_edge_type(b->t, edge), *have = cn_edge_type(b->t, grad);
+  if (want->dtype != have->dtype || !cn_shape_equal(want->rank, want->shape, have->rank, have->shape))
+    cn_trace_fail(b->t, CORNU_ERR_ARGUMENT, "the gradient of %s has shape %s, expected %s", op->name,
+                  CN_SHAPE(have->rank, have->shape), CN_SHAPE(want->rank, want->shape));
+  else add(b, edge, grad);
+}
+
+enum { MOST_IN = 64 };
+
+static void back(builder *b, int index) {
+  const cn_graph_node node = b->t->graph->nodes[index];
+  cn_edge dy[CN_MAX_OUT], out[CN_MAX_OUT];
+  bool reached = false, any = false;
+  for (int i = 0; i < node.n_out; i++) {
+    out[i] = node.out + i;
+    dy[i] = b->grads[node.out + i];
+    reached |= dy[i] != CN_NO_EDGE;
+  }
+  bool *wanted = cn_arena_array(&b->t->graph->arena, (size_t)node.n_in + 1, sizeof *wanted);
+  cn_edge *dx = cn_arena_array(&b->t->graph->arena, (size_t)node.n_in + 1, sizeof *dx);
+  if (!wanted || !dx) {
+    b->t->status = cn_no_memory(b->t->error);
+    return;
+  }
+  for (int i = 0; i < node.n_in; i++) {
+    dx[i] = CN_NO_EDGE;
+    wanted[i] = node.in[i] != CN_NO_EDGE && b->depends[node.in[i]];
+    any |= wanted[i];
+  }
+  if (!reached || !any) return;
+  b->t->label = node.label;
+  cn_gradient g = {.trace = b->t, .op = node.op, .attrs = node.attrs, .n_in = node.n_in, .n_out = node.n_out, .in = node.in,
+                   .out = out, .dy = dy, .wanted = wanted, .dx = dx};
+  if (node.op->gradient) node.op->gradient(&g);
+  else cn_gradient_refuse(&g, "yet");
+  for (int i = 0; i < node.n_in; i++) take(b, node.op, node.in[i], dx[i]);
+  if (b->t->status) cn_at(b->t->error, b->t->status, "%s: operation %s", node.label ? node.label : "", node.op->name);
+}
+
+static cn_edge zeros(cn_trace *t, cn_edge like) {
+  return cn_emit1(t, &cn_op_full_like, &(cn_fill_attrs){0, CORNU_DTYPES}, like);
+}
+
+cn_status cn_trace_gradients(cn_trace *t, cn_edge of, const cn_edge *to, int n, cn_edge *out) {
+  if (t->status) return t->status;
+  cn_graph *g = t->graph;
+  const char *label = t->label;
+  builder b = {.t = t, .n_edges = g->n_edges, .n_nodes = g->n_nodes};
+  b.depends = cn_arena_array(&g->arena, (size_t)b.n_edges + 1, sizeof *b.depends);
+  b.grads = cn_arena_array(&g->arena, (size_t)b.n_edges + 1, sizeof *b.grads);
+  if (!b.depends || !b.grads) return t->status = cn_no_memory(t->error);
+  for (int i = 0; i < b.n_edges; i++) b.grads[i] = CN_NO_EDGE;
+  if (cn_edge_type(t, of)->rank != 0 || !cn_dtype_is_float(cn_edge_type(t, of)->dtype))
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "a gradient is that of one float, not of %s",
+                  CN_SHAPE(cn_edge_type(t, of)->rank, cn_edge_type(t, of)->shape));
+  find_dependents(&b, to, n);
+  if (!t->status) b.grads[of] = cn_emit_scalar(t, cn_edge_type(t, of)->dtype, 1);
+  for (int k = b.n_nodes - 1; k >= 0 && !t->status; k--) back(&b, k);
+  for (int i = 0; i < n && !t->status; i++) out[i] = b.grads[to[i]] == CN_NO_EDGE ? zeros(t, to[i]) : b.grads[to[i]];
+  t->label = label;
+  return t->status;
+}

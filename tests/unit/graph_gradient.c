@@ -1,0 +1,329 @@
+/* Gradients of ops against differences of their results, in float64; and of functions made of several. */
+#include "op_run.h"
+
+#include <stdio.h>
+
+#include "graph/gradient.h"
+#include "graph/plan.h"
+
+enum { MOST_IN = 8 };
+#define STEP 1e-5
+
+/* low … high: what float inputs hold. Inputs of integers hold 0 … 3. */
+typedef struct op_case {
+  const cn_op *op;
+  const void *attrs;
+  double low, high;
+  int n_in;
+  cn_type in[MOST_IN];
+} op_case;
+
+typedef struct function {
+  cn_plan *plan;                    /* outputs: the loss, then the gradients of the float inputs */
+  int n_in, n_grads;
+  int grad_of[MOST_IN];             /* inputs */
+  value in[MOST_IN], grads[MOST_IN];
+} function;
+
+static bool is_there(const cn_type *t) { return t->dtype != CORNU_DTYPES; }
+
+/* A sum of the results, each with a weight of its own: the gradients that come back differ. */
+static cn_edge loss_of(cn_trace *t, cn_edge first, int n) {
+  cn_edge sum = CN_NO_EDGE;
+  const cn_reduce_attrs all = {.axes = {.n = -1}};
+  for (int i = 0; i < n; i++) {
+    const cn_type type = *cn_edge_type(t, first + i);
+    if (!cn_dtype_is_float(type.dtype)) continue;
+    cn_tensor *w;
+    assert_int_equal(cornu_tensor_new(type.dtype, type.rank, type.shape, &w, t->error), 0);
+    for (int64_t k = 0; k < cornu_tensor_size(w); k++) ((double *)(void *)w->data)[k] = sin(1.7 * (double)(k + 3 * i) + 1);
+    cn_edge part = cn_emit1(t, &cn_op_sum, &all, cn_emit2(t, &cn_op_mul, NULL, first + i, cn_emit_constant(t, w)));
+    cornu_tensor_release(w);
+    sum = sum == CN_NO_EDGE ? part : cn_emit2(t, &cn_op_add, NULL, sum, part);
+  }
+  return sum;
+}
+
+static void build(const op_case *c, function *f) {
+  cn_error e = {0};
+  cn_graph *g;
+  cn_trace t;
+  cn_edge in[MOST_IN], first, to[MOST_IN], grads[MOST_IN];
+  assert_int_equal(cn_graph_new(&g, &e), 0);
+  cn_trace_begin(&t, g, &e);
+  t.differentiable = true;
+  t.label = c->op->name;
+  f->n_in = f->n_grads = 0;
+  for (int i = 0; i < c->n_in; i++) {
+    in[i] = CN_NO_EDGE;
+    if (!is_there(&c->in[i])) continue;
+    assert_int_equal(cn_graph_add_input(g, &c->in[i], &in[i], &e), 0);
+    if (cn_dtype_is_float(c->in[i].dtype)) to[f->n_grads] = in[i], f->grad_of[f->n_grads++] = f->n_in;
+    f->in[f->n_in++] = make_value(c->in[i].dtype, c->in[i].rank, c->in[i].shape);
+  }
+  int n = cn_emit_many(&t, c->op, c->attrs, in, c->n_in, &first);
+  cn_edge loss = loss_of(&t, first, n);
+  cn_trace_gradients(&t, loss, to, f->n_grads, grads);
+  if (!t.status) cn_graph_add_output(g, loss, &e);
+  for (int i = 0; i < f->n_grads && !t.status; i++) cn_graph_add_output(g, grads[i], &e);
+  if (cn_trace_end(&t)) fail_msg("%s: %s", c->op->name, e.message);
+  if (cn_plan_compile(g, &f->plan, &e)) fail_msg("%s: %s", c->op->name, e.message);
+  for (int i = 0; i < f->n_grads; i++) {
+    const value *x = &f->in[f->grad_of[i]];
+    f->grads[i] = make_value(x->type.dtype, x->type.rank, x->type.shape);
+  }
+}
+
+static double evaluate(function *f) {
+  cn_error e = {0};
+  double loss = 0;
+  const void *in[MOST_IN];
+  void *out[MOST_IN + 1] = {&loss};
+  for (int i = 0; i < f->n_in; i++) in[i] = f->in[i].operand.data;
+  for (int i = 0; i < f->n_grads; i++) out[i + 1] = f->grads[i].operand.data;
+  if (cn_plan_run(f->plan, in, out, &e)) fail_msg("%s", e.message);
+  return loss;
+}
+
+static void fill(const op_case *c, function *f) {
+  for (int i = 0; i < f->n_in; i++) {
+    value *v = &f->in[i];
+    fill_value(v, (uint32_t)i + 1);
+    for (int64_t k = 0; k < v->operand.size; k++)
+      if (v->type.dtype == CORNU_FLOAT64) {
+        double *x = (double *)v->operand.data + k;
+        *x = c->low + (c->high - c->low) * (*x + 1) / 2;
+      } else if (v->type.dtype == CORNU_BOOL8) ((uint8_t *)v->operand.data)[k] = (uint8_t)(k * 7 % 3 == 1);
+      else ((int32_t *)v->operand.data)[k] = (int32_t)(k * 7 % 4);
+  }
+}
+
+static void check(const op_case *c) {
+  function f;
+  build(c, &f);
+  fill(c, &f);
+  for (int i = 0; i < f.n_grads; i++) {
+    value *x = &f.in[f.grad_of[i]];
+    evaluate(&f);
+    double *data = x->operand.data, *found = malloc((size_t)x->operand.size * sizeof *found);
+    memcpy(found, f.grads[i].operand.data, (size_t)x->operand.size * sizeof *found);
+    for (int64_t k = 0; k < x->operand.size; k++) {
+      const double at = data[k];
+      data[k] = at + STEP;
+      const double above = evaluate(&f);
+      data[k] = at - STEP;
+      const double below = evaluate(&f), slope = (above - below) / (2 * STEP);
+      data[k] = at;
+      if (!(fabs(found[k] - slope) <= 2e-7 * (1 + fabs(slope))))
+        fail_msg("%s, input %d, element %d at %g: %.10g, expected %.10g", c->op->name, f.grad_of[i] + 1, (int)k, at,
+                 found[k], slope);
+    }
+    free(found);
+  }
+  for (int i = 0; i < f.n_in; i++) free_value(&f.in[i]);
+  for (int i = 0; i < f.n_grads; i++) free_value(&f.grads[i]);
+  cn_plan_free(f.plan);
+}
+
+#define D(rank, ...) {CORNU_FLOAT64, rank, {__VA_ARGS__}}
+#define I(rank, ...) {CORNU_INT32, rank, {__VA_ARGS__}}
+#define B(rank, ...) {CORNU_BOOL8, rank, {__VA_ARGS__}}
+#define ABSENT {CORNU_DTYPES, 0, {0}}
+#define CHECK(...)                                                        \
+  do {                                                                    \
+    static const op_case cases[] = {__VA_ARGS__};                         \
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check(&cases[i]); \
+  } while (0)
+
+static void test_unary(void **state) {
+  (void)state;
+#define U(id, low, high) {&cn_op_##id, NULL, low, high, 1, {D(2, 2, 3)}}
+  CHECK(U(neg, -1, 1), U(abs, -1, 1), U(sign, -1, 1), U(square, -1, 1), U(sqrt, 0.2, 2), U(rsqrt, 0.2, 2),
+        U(reciprocal, 0.2, 2), U(exp, -1, 1), U(exp2, -1, 1), U(expm1, -1, 1), U(log, 0.2, 2), U(log2, 0.2, 2),
+        U(log10, 0.2, 2), U(log1p, -0.5, 2), U(sin, -3, 3), U(cos, -3, 3), U(tan, -1, 1), U(asin, -0.9, 0.9),
+        U(acos, -0.9, 0.9), U(atan, -2, 2), U(sinh, -2, 2), U(cosh, -2, 2), U(asinh, -2, 2), U(acosh, 1.2, 3),
+        U(atanh, -0.9, 0.9), U(erf, -2, 2), U(erfc, -2, 2), U(erfinv, -0.9, 0.9), U(cbrt, 0.2, 2), U(sinc, -2, 2),
+        U(floor, -2, 2), U(ceil, -2, 2), U(round, -2, 2), U(trunc, -2, 2));
+}
+
+static void test_binary(void **state) {
+  (void)state;
+#define P(id, low, high) \
+  {&cn_op_##id, NULL, low, high, 2, {D(2, 3, 4), D(2, 3, 4)}}, {&cn_op_##id, NULL, low, high, 2, {D(2, 1, 4), D(3, 2, 3, 1)}}
+  CHECK(P(add, -1, 1), P(sub, -1, 1), P(mul, -1, 1), P(div, 0.3, 2), P(floordiv, 0.3, 2), P(mod, 0.3, 2), P(fmod, 0.3, 2),
+        P(pow, 0.3, 2), P(maximum, -1, 1), P(minimum, -1, 1), P(fmax, -1, 1), P(fmin, -1, 1),
+        P(squared_difference, -1, 1), P(atan2, 0.2, 2), P(hypot, 0.2, 2), P(logaddexp, -2, 2), P(logaddexp2, -2, 2));
+  CHECK({&cn_op_where, NULL, -1, 1, 3, {B(2, 3, 1), D(2, 3, 4), D(1, 4)}});
+}
+
+static void test_acts(void **state) {
+  (void)state;
+  static const cn_act acts[] = {
+      {CN_ACT_LINEAR, 0, 0, 0}, {CN_ACT_RELU, 0, INFINITY, 0}, {CN_ACT_RELU, 0.3, 1.5, 0}, {CN_ACT_RELU, 0.2, 2, 0.5},
+      {CN_ACT_THRESHOLDED, 0.4, 0, 0}, {CN_ACT_ELU, 1.3, 0, 0}, {CN_ACT_SELU, 0, 0, 0}, {CN_ACT_CELU, 0.7, 0, 0},
+      {CN_ACT_SIGMOID, 0, 0, 0}, {CN_ACT_HARD_SIGMOID, 0.2, 0.5, 0}, {CN_ACT_LOG_SIGMOID, 0, 0, 0}, {CN_ACT_TANH, 0, 0, 0},
+      {CN_ACT_HARD_TANH, 0, 0, 0}, {CN_ACT_TANH_SHRINK, 0, 0, 0}, {CN_ACT_SOFTPLUS, 0, 0, 0}, {CN_ACT_SOFTSIGN, 0, 0, 0},
+      {CN_ACT_EXPONENTIAL, 0, 0, 0}, {CN_ACT_SILU, 0, 0, 0}, {CN_ACT_HARD_SILU, 0, 0, 0}, {CN_ACT_GELU, 0, 0, 0},
+      {CN_ACT_GELU_TANH, 0, 0, 0}, {CN_ACT_MISH, 0, 0, 0}, {CN_ACT_SOFT_SHRINK, 0.5, 0, 0}, {CN_ACT_HARD_SHRINK, 0.5, 0, 0},
+      {CN_ACT_THRESHOLD, 0.3, 0.1, 0}, {CN_ACT_SQUAREPLUS, 4, 0, 0}, {CN_ACT_SPARSE_PLUS, 0, 0, 0},
+      {CN_ACT_SPARSE_SIGMOID, 0, 0, 0}};
+  bool seen[CN_ACT_KINDS] = {false};
+  for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+    const cn_act_attrs a = {.act = acts[i]};
+    const op_case c = {&cn_op_activation, &a, -4, 4, 1, {D(1, 40)}};
+    check(&c);
+    seen[acts[i].kind] = true;
+    float x[40], dx[40], dy[40], v[40]; /* the vectors as the doubles */
+    for (int k = 0; k < 40; k++) {
+      x[k] = (float)k / 5 - 4 + 0.013f;
+      dy[k] = 1 + (float)k / 40;
+    }
+    cn_act_apply(&acts[i], v, x, 40);
+    const float *at = cn_act_by_result(&acts[i]) ? v : x;
+    cn_slope()->backward(&acts[i], dx, dy, at, 40);
+    for (int k = 0; k < 40; k++) {
+      const double want = dy[k] * cn_slope_double(&acts[i], at[k]);
+      if (fabs(dx[k] - want) > 3e-6 * (1 + fabs(want))) fail_msg("act %d at %g: %g, expected %g", acts[i].kind, at[k], dx[k], want);
+    }
+  }
+  for (int i = 0; i < CN_ACT_KINDS; i++)
+    if (!seen[i]) fail_msg("act %d has no case", i);
+}
+
+static void test_reductions(void **state) {
+  (void)state;
+  static const cn_reduce_attrs all = {.axes = {.n = -1}}, one = {.axes = {.n = 1, .v = {1}}},
+                               two = {.axes = {.n = 2, .v = {0, -1}}, .keepdims = true};
+#define R(id) \
+  {&cn_op_##id, &all, 0.2, 2, 1, {D(3, 2, 3, 2)}}, {&cn_op_##id, &one, 0.2, 2, 1, {D(3, 2, 3, 2)}}, \
+  {&cn_op_##id, &two, 0.2, 2, 1, {D(3, 2, 3, 2)}}
+  CHECK(R(sum), R(mean), R(max), R(min), R(var), R(std), R(logsumexp), {&cn_op_prod, &one, -1, 1, 1, {D(3, 2, 3, 2)}});
+  static const cn_cumulate_attrs plain = {.axis = 1}, other = {.axis = 0, .exclusive = true, .reverse = true};
+  CHECK({&cn_op_cumsum, &plain, -1, 1, 1, {D(2, 3, 4)}}, {&cn_op_cumsum, &other, -1, 1, 1, {D(2, 3, 4)}},
+        {&cn_op_cumprod, &plain, 0.3, 1, 1, {D(2, 3, 4)}}, {&cn_op_cumprod, &other, 0.3, 1, 1, {D(2, 3, 4)}});
+  static const cn_axis_attrs last = {-1}, first = {0};
+  CHECK({&cn_op_softmax, &last, -2, 2, 1, {D(2, 3, 4)}}, {&cn_op_softmax, &first, -2, 2, 1, {D(2, 3, 4)}},
+        {&cn_op_log_softmax, &last, -2, 2, 1, {D(2, 3, 4)}});
+}
+
+static void test_shapes(void **state) {
+  (void)state;
+  static const cn_reshape_attrs reshape = {.shape = {.n = 2, .v = {4, -1}}};
+  static const cn_axis_attrs axis1 = {1}, axis_last = {-1};
+  static const cn_reduce_attrs squeeze = {.axes = {.n = 1, .v = {1}}};
+  static const cn_ints_attrs turn = {.v = {.n = 3, .v = {2, 0, 1}}}, reversed = {.v = {.n = -1}},
+                             wide = {.v = {.n = 3, .v = {2, 3, 4}}}, tiles = {.v = {.n = 2, .v = {2, 3}}},
+                             axes = {.v = {.n = 2, .v = {0, -1}}};
+  static const cn_repeat_attrs repeat = {.axis = 1, .count = 3};
+  static const cn_split_attrs split = {.axis = 1, .count = 2};
+  CHECK({&cn_op_reshape, &reshape, -1, 1, 1, {D(3, 2, 3, 2)}}, {&cn_op_expand_dims, &axis1, -1, 1, 1, {D(2, 2, 3)}},
+        {&cn_op_squeeze, &squeeze, -1, 1, 1, {D(3, 2, 1, 3)}}, {&cn_op_fold, NULL, -1, 1, 1, {D(3, 2, 3, 2)}},
+        {&cn_op_transpose, &turn, -1, 1, 1, {D(3, 2, 3, 4)}}, {&cn_op_transpose, &reversed, -1, 1, 1, {D(3, 2, 3, 4)}},
+        {&cn_op_broadcast_to, &wide, -1, 1, 1, {D(2, 3, 1)}}, {&cn_op_tile, &tiles, -1, 1, 1, {D(2, 2, 3)}},
+        {&cn_op_repeat, &repeat, -1, 1, 1, {D(3, 2, 3, 2)}}, {&cn_op_reverse, &axes, -1, 1, 1, {D(3, 2, 3, 2)}},
+        {&cn_op_split, &split, -1, 1, 1, {D(2, 3, 4)}}, {&cn_op_concat, &axis1, -1, 1, 3, {D(2, 2, 3), D(2, 2, 1), D(2, 2, 2)}},
+        {&cn_op_stack, &axis_last, -1, 1, 2, {D(2, 2, 3), D(2, 2, 3)}});
+  static const cn_slice_attrs slice = {.axes = {.n = 2, .v = {0, -1}}, .begin = {.n = 2, .v = {1, 5}},
+                                       .end = {.n = 2, .v = {CN_NULL_INT, CN_NULL_INT}}, .step = {.n = 2, .v = {1, -2}}},
+                              steps = {.axes = {.n = 1, .v = {1}}, .begin = {.n = 1, .v = {1}},
+                                       .end = {.n = 1, .v = {6}}, .step = {.n = 1, .v = {3}}};
+  CHECK({&cn_op_slice, &slice, -1, 1, 1, {D(2, 3, 7)}}, {&cn_op_slice, &steps, -1, 1, 1, {D(3, 2, 7, 2)}});
+  static const cn_pad_attrs pads[] = {
+      {.before = {.n = 2, .v = {1, 2}}, .after = {.n = 2, .v = {0, 1}}, .value = 2},
+      {.before = {.n = 2, .v = {1, 2}}, .after = {.n = 2, .v = {1, 1}}, .mode = CN_PAD_REFLECT},
+      {.before = {.n = 2, .v = {1, 2}}, .after = {.n = 2, .v = {2, 1}}, .mode = CN_PAD_SYMMETRIC},
+      {.before = {.n = 2, .v = {1, 2}}, .after = {.n = 2, .v = {0, 3}}, .mode = CN_PAD_EDGE}};
+  for (size_t i = 0; i < sizeof pads / sizeof *pads; i++) check(&(op_case){&cn_op_pad, &pads[i], -1, 1, 1, {D(2, 3, 4)}});
+  static const cn_clip_attrs clip = {-0.5, 0.4};
+  static const cn_axis_attrs axis0 = {0};
+  CHECK({&cn_op_clip, &clip, -1, 1, 1, {D(2, 3, 4)}}, {&cn_op_gather, &axis0, -1, 1, 2, {D(2, 5, 3), I(2, 2, 4)}},
+        {&cn_op_gather, &axis1, -1, 1, 2, {D(3, 2, 4, 3), I(1, 5)}});
+}
+
+static void test_products(void **state) {
+  (void)state;
+  static const cn_matmul_attrs nn = {false, false}, nt = {false, true}, tn = {true, false}, tt = {true, true};
+  CHECK({&cn_op_matmul, &nn, -1, 1, 2, {D(2, 3, 4), D(2, 4, 2)}}, {&cn_op_matmul, &nt, -1, 1, 2, {D(2, 3, 4), D(2, 2, 4)}},
+        {&cn_op_matmul, &tn, -1, 1, 2, {D(2, 4, 3), D(2, 4, 2)}}, {&cn_op_matmul, &tt, -1, 1, 2, {D(2, 4, 3), D(2, 2, 4)}},
+        {&cn_op_matmul, &nn, -1, 1, 2, {D(4, 2, 1, 3, 4), D(3, 2, 4, 2)}}, {&cn_op_matmul, &nt, -1, 1, 2, {D(3, 2, 3, 4), D(2, 2, 4)}},
+        {&cn_op_matmul, &nn, -1, 1, 2, {D(1, 4), D(2, 4, 2)}}, {&cn_op_matmul, &nn, -1, 1, 2, {D(3, 2, 3, 4), D(1, 4)}},
+        {&cn_op_matmul, &nn, -1, 1, 2, {D(1, 4), D(1, 4)}});
+  static const cn_dense_attrs plain = {.act = {CN_ACT_LINEAR, 0, 0, 0}}, tanh = {.act = {CN_ACT_TANH, 0, 0, 0}},
+                              silu = {.act = {CN_ACT_SILU, 0, 0, 0}};
+  CHECK({&cn_op_dense, &plain, -1, 1, 3, {D(3, 2, 3, 4), D(2, 4, 5), D(1, 5)}}, {&cn_op_dense, &tanh, -1, 1, 2, {D(2, 3, 4), D(2, 4, 5)}},
+        {&cn_op_dense, &silu, -1, 1, 3, {D(2, 3, 4), D(2, 4, 1), D(1, 1)}});
+}
+
+static void test_norms(void **state) {
+  (void)state;
+  static const cn_batch_norm_attrs last = {.axis = -1, .epsilon = 1e-3}, first = {.axis = 1, .epsilon = 1e-2};
+  CHECK({&cn_op_batch_norm, &last, 0.3, 2, 5, {D(3, 2, 3, 4), D(1, 4), D(1, 4), D(1, 4), D(1, 4)}},
+        {&cn_op_batch_norm, &first, 0.3, 2, 5, {D(3, 2, 4, 3), D(1, 4), D(1, 4), ABSENT, D(1, 4)}},
+        {&cn_op_batch_norm, &last, 0.3, 2, 3, {D(2, 3, 4), D(1, 4), D(1, 4)}});
+  for (int kind = CN_NORM_STANDARD; kind <= CN_NORM_RMS; kind++) {
+    const cn_layer_norm_attrs rows = {.axes = {.n = 1, .v = {-1}}, .epsilon = 1e-3, .kind = kind},
+                              planes = {.axes = {.n = 2, .v = {1, 2}}, .epsilon = 1e-3, .kind = kind};
+    check(&(op_case){&cn_op_layer_norm, &rows, -1, 1, 3, {D(2, 3, 4), D(1, 4), D(1, 4)}});
+    check(&(op_case){&cn_op_layer_norm, &planes, -1, 1, 2, {D(4, 2, 3, 2, 2), D(2, 3, 2)}});
+  }
+}
+
+/* f = sum((x w + x)² over uses of x): gradients of a value used several times add up. */
+static void test_uses_add_up(void **state) {
+  (void)state;
+  cn_error e = {0};
+  cn_graph *g;
+  cn_trace t;
+  const cn_type type = {CORNU_FLOAT64, 1, {3}};
+  cn_edge x, grad, other, unused;
+  assert_int_equal(cn_graph_new(&g, &e), 0);
+  cn_trace_begin(&t, g, &e);
+  t.differentiable = true;
+  assert_int_equal(cn_graph_add_input(g, &type, &x, &e), 0);
+  assert_int_equal(cn_graph_add_input(g, &type, &unused, &e), 0);
+  const cn_reduce_attrs all = {.axes = {.n = -1}};
+  cn_edge y = cn_emit1(&t, &cn_op_square, NULL, cn_emit2(&t, &cn_op_add, NULL, cn_emit2(&t, &cn_op_mul, NULL, x, x), x));
+  cn_edge loss = cn_emit1(&t, &cn_op_sum, &all, y), to[] = {x, unused}, grads[2];
+  assert_int_equal(cn_trace_gradients(&t, loss, to, 2, grads), 0);
+  grad = grads[0], other = grads[1];
+  cn_graph_add_output(g, grad, &e);
+  cn_graph_add_output(g, other, &e);
+  assert_int_equal(cn_trace_end(&t), 0);
+  cn_plan *plan;
+  assert_int_equal(cn_plan_compile(g, &plan, &e), 0);
+  const double at[3] = {0.5, -1, 2};
+  double found[3], none[3];
+  assert_int_equal(cn_plan_run(plan, (const void *[]){at, at}, (void *[]){found, none}, &e), 0);
+  for (int i = 0; i < 3; i++) {
+    assert_float_equal(found[i], 2 * (at[i] * at[i] + at[i]) * (2 * at[i] + 1), 1e-12);
+    assert_float_equal(none[i], 0, 0);
+  }
+  cn_plan_free(plan);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  cn_error e = {0};
+  cn_graph *g;
+  cn_trace t;
+  const cn_type type = {CORNU_FLOAT64, 1, {3}};
+  cn_edge x, grad;
+  assert_int_equal(cn_graph_new(&g, &e), 0);
+  cn_trace_begin(&t, g, &e);
+  t.label = "odd";
+  assert_int_equal(cn_graph_add_input(g, &type, &x, &e), 0);
+  const cn_reduce_attrs all = {.axes = {.n = -1}};
+  cn_edge loss = cn_emit1(&t, &cn_op_sum, &all, cn_emit1(&t, &cn_op_i0, NULL, x));
+  assert_int_not_equal(cn_trace_gradients(&t, loss, &x, 1, &grad), 0);
+  if (!strstr(e.message, "odd") || !strstr(e.message, "i0") || !strstr(e.message, "no gradient")) fail_msg("%s", e.message);
+  cn_trace_end(&t);
+  cn_graph_free(g);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_unary), cmocka_unit_test(test_binary), cmocka_unit_test(test_acts),
+      cmocka_unit_test(test_reductions), cmocka_unit_test(test_shapes), cmocka_unit_test(test_products),
+      cmocka_unit_test(test_norms), cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_refusals)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
