@@ -127,7 +127,11 @@ bool cn_utf8_valid(const char *text, size_t length) {
   const unsigned char *s = (const unsigned char *)text;
   for (size_t i = 0; i < length;) {
     unsigned char c = s[i];
-    size_t more = c < 0x80 ? 0 : c >= 0xC2 && c <= 0xDF ? 1 : (c & 0xF0) == 0xE0 ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 9;
+    if (c < 0x80) {
+      i++;
+      continue;
+    }
+    size_t more = c >= 0xC2 && c <= 0xDF ? 1 : (c & 0xF0) == 0xE0 ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 9;
     if (more == 9 || more > length - i - 1) return false;
     for (size_t k = 1; k <= more; k++)
       if ((s[i + k] & 0xC0) != 0x80) return false;

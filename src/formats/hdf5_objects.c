@@ -82,6 +82,16 @@ cn_status cn_hdf5_open(cn_hdf5 *f, const void *data, size_t size, cn_error *e) {
 
 /* ---- Object headers, section IV.A.1 ---- */
 
+/* Without the list of blocks, which is long and seldom used. */
+static void begin(cn_hdf5_walk *w, const cn_hdf5 *f, int messages, size_t head, bool later) {
+  w->file = f;
+  w->left = messages;
+  w->head = head;
+  w->later = later;
+  w->bytes = 0;
+  w->n_blocks = w->block = 0;
+}
+
 static cn_status enter(cn_hdf5_walk *w, const uint8_t *p, uint64_t length, cn_error *e) {
   w->bytes += length;
   if (!p) return cn_hdf5_damaged(e, "a part of an object header outside of the file");
@@ -109,7 +119,7 @@ static cn_status start_later(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object,
   at += width;
   if (length > f->size) return cn_hdf5_damaged(e, "an object header that leaves the file");
   CN_TRY(check_part(f, object, at + length + 4, "OHDR", e));
-  *w = (cn_hdf5_walk){.file = f, .left = 1 << 16, .head = flags & 4 ? 6 : 4, .later = true};
+  begin(w, f, 1 << 16, flags & 4 ? 6 : 4, true);
   return enter(w, cn_hdf5_bytes(f, object + at, length), length, e);
 }
 
@@ -119,7 +129,7 @@ cn_status cn_hdf5_start(cn_hdf5_walk *w, const cn_hdf5 *f, uint64_t object, cn_e
   if (memcmp(p, "OHDR", 4) == 0) return start_later(w, f, object, e);
   if (p[0] != 1) return cn_hdf5_damaged(e, "an object header of an unknown version");
   uint64_t length = cn_hdf5_number(p + 8, 4);
-  *w = (cn_hdf5_walk){.file = f, .left = (int)cn_hdf5_number(p + 2, 2), .head = 8};
+  begin(w, f, (int)cn_hdf5_number(p + 2, 2), 8, false);
   return enter(w, cn_hdf5_bytes(f, object + 16, length), length, e);
 }
 

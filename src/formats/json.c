@@ -121,19 +121,31 @@ static cn_status mark_number(reader *r) {
   return CORNU_OK;
 }
 
+/* What marking does not pass over: all that begins a number or a text, and brackets. */
+static bool is_plain(char c) {
+  static const bool special[256] = {['"'] = true, ['['] = true, [']'] = true, ['{'] = true, ['}'] = true,
+                                    ['-'] = true, ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true,
+                                    ['4'] = true, ['5'] = true, ['6'] = true, ['7'] = true, ['8'] = true,
+                                    ['9'] = true, ['N'] = true, ['I'] = true};
+  return !special[(unsigned char)c];
+}
+
 static cn_status mark_all(reader *r) {
   accept(r, "\xef\xbb\xbf"); /* a byte order mark */
   while (r->at < r->end && r->marked.length < r->stop && !r->marked.failed) {
-    char c = *r->at;
-    if (c && strchr("-0123456789NI", c)) {
-      CN_TRY(mark_number(r));
-      continue;
-    }
-    r->depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    const char *plain = r->at, *last = r->stop - r->marked.length < (size_t)(r->end - plain)
+                                           ? plain + (r->stop - r->marked.length) : r->end;
+    while (r->at < last && is_plain(*r->at)) r->at++;
+    bool more = r->at < last;
+    char c = more ? *r->at : 0;
+    bool bracket = c == '[' || c == '{' || c == ']' || c == '}';
+    r->at += bracket || c == '"';
+    cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
+    r->depth += bracket ? (c == '[' || c == '{' ? 1 : -1) : 0;
     if (r->depth > cn_limits.max_depth)
       return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
-    cn_text_add_bytes(&r->marked, r->at++, 1);
     if (c == '"') CN_TRY(mark_text(r));
+    else if (more && !bracket) CN_TRY(mark_number(r));
   }
   return r->marked.failed ? cn_no_memory(r->e) : CORNU_OK;
 }
@@ -156,8 +168,9 @@ static cn_value *number(cn_arena *a, char *text) {
 
 /* Takes the marks out of a text, in place; its length. */
 static size_t unmark(char *text) {
-  char *to = text;
-  for (const char *p = text; *p;) {
+  char *to = strstr(text, MARK);
+  if (!to) return strlen(text);
+  for (const char *p = to; *p;) {
     if (strncmp(p, MARK, MARK_SIZE) != 0) {
       *to++ = *p++;
       continue;

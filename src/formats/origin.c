@@ -113,9 +113,9 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
   if (options->data_format && !cn_word_in("channels_first channels_last", options->data_format, NULL))
     return cn_fail(e, CORNU_ERR_ARGUMENT, "data_format is \"%s\"; it may be \"channels_first\" or \"channels_last\"",
                    options->data_format);
-  look_at(source->config, &t);
   bool known = parse_version(source->version, out);
   if (!known && parse_version(source->weights_version, out)) known = true;
+  if (!known || out->keras == 1 || source->json) look_at(source->config, &t);
   if (!known) {
     if (without_version(source) || t.keras1) set_keras(out, 1, source->layout == CN_WEIGHTS_NUMBERED ? 0 : 2, 2);
     else if (t.keras3) set_keras(out, 3, 15, 0);
