@@ -5,9 +5,9 @@
 
 #include "graph/planner.h"
 
-/* The first slab of a plan is as large as the first pack, further ones are a few times as large as all before them, in
- * multiples of huge pages; what is not used of them is never touched. Packs that are LARGE have one each. BESIDE: what
- * an allocation adds to data. */
+/* The first slab of a plan is as large as the first pack, the next ones are small; when there is much, they are a few
+ * times as large as all before them, in multiples of huge pages; what is not used of them is never touched. Packs that
+ * are LARGE have one each. BESIDE: what an allocation adds to data. */
 enum { LINE = 64, BESIDE = 128, SMALL_SLAB = 1 << 20, HUGE_PAGE = 2 << 20, LARGE = 4 << 20, LARGEST_SLAB = 32 << 20 };
 
 typedef struct cn_slab { char *data; size_t bytes, used; int packs; struct cn_slab *next; } cn_slab;
@@ -41,7 +41,7 @@ static void drop_slab(cn_slab *s) {
 static size_t slab_bytes(const cn_packs *all, size_t least) {
   if (!all->held || least > LARGE) return least;
   size_t wanted = all->held < LARGEST_SLAB / 4 ? 4 * all->held : LARGEST_SLAB;
-  if (all->held < SMALL_SLAB && least <= SMALL_SLAB) return SMALL_SLAB;
+  if (all->held < LARGE && least <= SMALL_SLAB) return SMALL_SLAB;
   if (wanted < least) wanted = least;
   return (wanted + BESIDE + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE - BESIDE;
 }

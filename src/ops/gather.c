@@ -22,7 +22,8 @@ static cn_status gather_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct state { int64_t n, row; int axis; } state; /* entries of the axis; elements behind it */
+/* Entries of the axis; elements behind it; a table that stays in its file, or NULL. */
+typedef struct state { int64_t n, row; int axis; const char *stored; } state;
 
 static int64_t index_at(const cn_operand *o, int64_t i) {
   int64_t v;
@@ -44,13 +45,12 @@ static void gather_range(void *context, int64_t begin, int64_t end) {
   const state *st = s->state;
   size_t size = cornu_dtype_bytes(s->out[0]->dtype);
   int64_t count = s->in[1]->size;
+  const char *table = st->stored ? st->stored : s->in[0]->data;
   for (int64_t i = begin; i < end; i++) {
     int64_t k = index_at(s->in[1], i % count);
     char *to = (char *)s->out[0]->data + (size_t)(i * st->row) * size;
     if (k < 0 || k >= st->n) no_row(to, s->out[0]->dtype, st->row);
-    else
-      memcpy(to, (const char *)s->in[0]->data + (size_t)((i / count * st->n + k) * st->row) * size,
-             (size_t)st->row * size);
+    else memcpy(to, table + (size_t)((i / count * st->n + k) * st->row) * size, (size_t)st->row * size);
   }
 }
 
@@ -65,6 +65,8 @@ static cn_status gather_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   CN_TRY(cn_axis(((const cn_axis_attrs *)s->attrs)->axis, s->in[0]->rank, &st->axis, e));
   st->n = s->in[0]->shape[st->axis];
   st->row = cn_shape_size(s->in[0]->rank - st->axis - 1, s->in[0]->shape + st->axis + 1);
+  if (!s->in[0]->data && s->in[0]->tensor) st->stored = cn_tensor_stored(s->in[0]->tensor);
+  if (st->stored) *s->in[0]->packed = true; /* few of its rows are read, and at any alignment */
   s->run = gather_run;
   return CORNU_OK;
 }
@@ -97,6 +99,7 @@ const cn_op cn_op_gather = {
     .aliases = "take",
     .help = "entries of a table by their indices\n(table, indices)",
     .flags = CN_OP_TEXTS,
+    .packed_in = 1,
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,

@@ -34,6 +34,9 @@ static const problem depthwise = {.op = &cn_op_conv,
                                   .x = {CORNU_FLOAT32, 4, {1, 5, 4, 3000}}, .kernel = {CORNU_FLOAT32, 4, {3, 3, 1, 3000}},
                                   .y = {CORNU_FLOAT32, 4, {1, 3, 2, 3000}}};
 
+static const problem rows = {.op = &cn_op_gather, .x = {CORNU_FLOAT32, 2, {2, 50}},
+                             .kernel = {CORNU_FLOAT32, 2, {301, 700}}, .y = {CORNU_FLOAT32, 3, {2, 50, 700}}};
+
 static int64_t size_of(const cn_type *t) { return cn_shape_size(t->rank, t->shape); }
 
 static float *numbers(int64_t n, uint32_t seed) {
@@ -80,7 +83,8 @@ static float *run(const problem *p, cn_tensor *kernel, const float *x, float *co
   assert_int_equal(cn_graph_new(&g, NULL), CORNU_OK);
   assert_int_equal(cn_graph_add_input(g, &p->x, &in, NULL), CORNU_OK);
   assert_int_equal(cn_graph_add_constant(g, &p->kernel, kernel, &weight, NULL), CORNU_OK);
-  assert_int_equal(cn_graph_add(g, p->op, &p->attrs, (cn_edge[]){in, weight}, 2, "", &out, &n, NULL), CORNU_OK);
+  cn_edge pair[] = {p->op == &cn_op_gather ? weight : in, p->op == &cn_op_gather ? in : weight};
+  assert_int_equal(cn_graph_add(g, p->op, &p->attrs, pair, 2, "", &out, &n, NULL), CORNU_OK);
   assert_int_equal(cn_graph_add_output(g, out, NULL), CORNU_OK);
   if (copy) assert_int_equal(cn_graph_add_output(g, weight, NULL), CORNU_OK);
   assert_int_equal(cn_plan_compile(g, &plan, NULL), CORNU_OK);
@@ -93,6 +97,7 @@ static float *run(const problem *p, cn_tensor *kernel, const float *x, float *co
 static void check(const problem *p, int offset) {
   size_t bytes = (size_t)size_of(&p->kernel) * sizeof(float);
   float *x = numbers(size_of(&p->x), 1), *values = numbers(size_of(&p->kernel), 2), *copy = malloc(bytes);
+  for (int64_t i = 0; i < size_of(&p->x) && p->op == &cn_op_gather; i++) x[i] = (1 + x[i]) * 150; /* indices */
   cn_tensor *plain = in_memory(values, &p->kernel), *stored = in_file(values, &p->kernel, offset);
   float *want = run(p, plain, x, NULL), *got = run(p, stored, x, NULL);
   assert_memory_equal(got, want, (size_t)size_of(&p->y) * sizeof *want);
@@ -114,9 +119,9 @@ static void check(const problem *p, int offset) {
 
 static void kernels_in_files(void **state) {
   (void)state;
-  const problem *const all[] = {&dense, &column, &grouped, &depthwise};
+  const problem *const all[] = {&dense, &column, &grouped, &depthwise, &rows};
   for (int threads = 1; threads <= 2; threads++)
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
       for (int offset = 0; offset < 4; offset += 3) {
         cornu_set_threads(threads);
         check(all[i], offset);
