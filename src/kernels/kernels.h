@@ -217,6 +217,7 @@ typedef enum cn_rnn_kind {
 typedef struct cn_rnn_call {
   cn_rnn_kind kind;
   const cn_act *act, *recurrent_act;
+  bool alone;                     /* the batch has one row */
   int64_t units, pitch;
   const float *weights;           /* packed */
   const float *bias;              /* added to the products, or NULL */
@@ -229,6 +230,7 @@ typedef struct cn_rnn_call {
 } cn_rnn_call;
 typedef struct cn_rnn_kernels {
   int lanes, block, rows;         /* units of a block; most rows of a call */
+  /* the bits do not depend on the rows of a call */
   void (*run)(const cn_rnn_call *call, int64_t row, int rows, int64_t block0, int64_t block1);
   /* rows of `row` elements; to: units * gates * (units rounded up to lanes) */
   void (*pack)(float *to, const float *from, int64_t row, int gates, int64_t units);

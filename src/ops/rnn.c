@@ -64,8 +64,9 @@ typedef struct state {
 /* A step under way: the states are in h[now] and c[now], and the next ones go to the others. */
 typedef struct moment {
   const cn_step *s;
-  const void *recurrent, *candidate; /* packed */
+  const void *kernel, *recurrent, *candidate; /* packed */
   const void *bias;                  /* of the product with the state, or NULL */
+  int64_t first, end;                /* the rows of the batch that go together */
   int64_t time, place;
   int now;
 } moment;
@@ -95,27 +96,30 @@ static void product(const cn_pack *w, const void *packed, const void *a, int64_t
 
 /* ---- Steps in float32 ---- */
 
-#define TASK 30000 /* multiply-adds of a step that are worth another thread */
+#define TASK 30000       /* multiply-adds of a step that are worth another thread */
+#define ROWS_TASK 100000 /* multiply-adds of whole rows that are */
+#define FEW_ROWS 4       /* fewer would read the weights more often than it is worth */
 
-typedef struct cells_job { const cn_rnn_call *call; int64_t rows, tiles; } cells_job;
+typedef struct cells_job { const cn_rnn_call *call; int64_t first, rows, tiles; } cells_job;
 
 static void cells_range(void *context, int64_t begin, int64_t end) {
   const cells_job *j = context;
   const cn_rnn_kernels *kernels = cn_rnn();
   if (j->tiles == 1) {
-    kernels->run(j->call, 0, (int)j->rows, begin, end);
+    kernels->run(j->call, j->first, (int)j->rows, begin, end);
     return;
   }
   for (int64_t i = begin; i < end; i++) {
     int64_t tile = i % j->tiles, row = tile * j->rows / j->tiles, block = i / j->tiles;
-    kernels->run(j->call, row, (int)((tile + 1) * j->rows / j->tiles - row), block, block + 1);
+    kernels->run(j->call, j->first + row, (int)((tile + 1) * j->rows / j->tiles - row), block, block + 1);
   }
 }
 
 /* All rows and units of one kind of cell: block by block, so that its weights serve all rows while they are near. */
-static void run_cells(const cn_rnn_call *call, int64_t rows, int64_t gates) {
+static void run_cells(const cn_rnn_call *call, const moment *m, int64_t gates) {
   const cn_rnn_kernels *k = cn_rnn();
-  cells_job j = {call, rows, (rows + k->rows - 1) / k->rows};
+  const int64_t rows = m->end - m->first;
+  cells_job j = {call, m->first, rows, (rows + k->rows - 1) / k->rows};
   int64_t blocks = (call->units + k->block - 1) / k->block, work = rows / j.tiles * gates * call->units * k->block;
   cn_parallel_range(blocks * j.tiles, TASK / (work + 1) + 1, cells_range, &j);
 }
@@ -126,21 +130,21 @@ static void step_floats(const moment *m) {
   const cn_rnn_attrs *a = s->attrs;
   static const cn_rnn_kind kinds[] = {[SIMPLE] = CN_RNN_SIMPLE, [LSTM] = CN_RNN_LSTM, [GRU] = CN_RNN_GRU};
   cn_rnn_call call = {.kind = st->apart ? CN_RNN_GRU_GATES : kinds[st->kind], .act = &a->act,
-                      .recurrent_act = &a->recurrent_act, .units = st->u, .pitch = st->pitch, .weights = m->recurrent,
+                      .recurrent_act = &a->recurrent_act, .alone = st->b == 1, .units = st->u, .pitch = st->pitch, .weights = m->recurrent,
                       .bias = m->bias, .x = room(s, st->projected, m->time * st->g * st->u),
                       .x_pitch = st->t * st->g * st->u, .a = room(s, st->h[m->now], 0), .h = room(s, st->h[m->now], 0),
                       .h_next = room(s, st->h[!m->now], 0), .c = room(s, st->c[m->now], 0),
                       .c_next = room(s, st->c[!m->now], 0), .z = room(s, st->gates, 0),
                       .reset = room(s, st->reset, 0)};
-  run_cells(&call, st->b, st->apart ? 2 : st->g);
+  run_cells(&call, m, st->apart ? 2 : st->g);
   if (!st->apart) return;
   call.kind = CN_RNN_GRU_MIX;
   call.weights = m->candidate;
   call.a = call.reset;
-  run_cells(&call, st->b, 1);
+  run_cells(&call, m, 1);
 }
 
-/* ---- Steps in float64: rows one by one ---- */
+/* ---- Steps in float64: all rows, one by one ---- */
 
 /* x: projected inputs, r: products, which become gates; h and c: the states, which are replaced. */
 static void simple_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
@@ -218,7 +222,7 @@ static void put_outputs(const moment *m) {
   const uint8_t *mask = data_of(s, MASK);
   bool sequences = ((const cn_rnn_attrs *)s->attrs)->sequences, wanted = sequences || m->place == st->t - 1;
   if (!mask && !wanted) return;
-  for (int64_t i = 0; i < st->b; i++) {
+  for (int64_t i = m->first; i < m->end; i++) {
     const void *y = output_of(m, i, mask);
     void *to = cn_nth(s->out[0]->data, (sequences ? i * st->t + m->place : i) * st->u, st->item);
     if (wanted) memcpy(to, y, (size_t)st->u * st->item);
@@ -250,18 +254,48 @@ static const void *ready(const cn_step *s, const cn_pack *w, const float *weight
   return room(s, at, 0);
 }
 
+static void project(const moment *m) {
+  const cn_step *s = m->s;
+  const state *st = s->state;
+  int64_t gu = st->g * st->u, rows = m->first * st->t;
+  if (st->t > 0)
+    product(&st->kernel, m->kernel, cn_nth(s->in[X]->data, rows * st->in, st->item), st->in,
+            room(s, st->projected, rows * gu), gu, (m->end - m->first) * st->t, st->in, data_of(s, BIAS));
+}
+
+/* All steps of some rows. */
+static void run_rows(void *context, int64_t first, int64_t end) {
+  moment m = *(const moment *)context;
+  const state *st = m.s->state;
+  m.first = first, m.end = end;
+  project(&m);
+  for (; m.place < st->t; m.place++) {
+    m.time = ((const cn_rnn_attrs *)m.s->attrs)->go_backwards ? st->t - 1 - m.place : m.place;
+    if (st->item == sizeof(double)) step_doubles(&m);
+    else step_floats(&m);
+    put_outputs(&m);
+    m.now = !m.now;
+  }
+}
+
+/* Threads that have rows enough never wait for each other; else they share the units of each step. */
+static void run_all_rows(moment *m) {
+  const state *st = m->s->state;
+  int64_t threads = cn_threads(), most = cn_rnn()->rows, grain = st->b / threads < most ? st->b / threads : most,
+          work = st->t * st->g * st->u * (st->in + st->u);
+  if (threads == 1 || grain < FEW_ROWS || st->item == sizeof(double) || work * grain < ROWS_TASK)
+    run_rows(m, 0, st->b);
+  else
+    cn_parallel_range(st->b, grain, run_rows, m);
+}
+
 static moment begin(const cn_step *s) {
   const state *st = s->state;
   const void *bias = data_of(s, BIAS);
-  int64_t gu = st->g * st->u;
-  moment m = {.s = s};
-  if (st->t > 0) {
-    const void *kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0));
-    product(&st->kernel, kernel, s->in[X]->data, st->in, room(s, st->projected, 0), gu, st->b * st->t, st->in, bias);
-  }
+  moment m = {.s = s, .kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0))};
   m.recurrent = ready(s, &st->recurrent, st->weights, st->recurrent_room, 0, (int)st->g - st->apart);
   if (st->apart) m.candidate = ready(s, &st->candidate, st->candidate_weights, st->candidate_room, 2 * st->u, 1);
-  if (st->kind == GRU && !st->apart && bias) m.bias = cn_nth(bias, gu, st->item);
+  if (st->kind == GRU && !st->apart && bias) m.bias = cn_nth(bias, st->g * st->u, st->item);
   return m;
 }
 
@@ -273,16 +307,11 @@ static void run(const cn_step *s) {
   if (st->kind == LSTM) start_state(s, st->c[0], data_of(s, C0));
   if (data_of(s, MASK)) start_state(s, st->y, NULL);
   moment m = begin(s);
-  for (m.place = 0; m.place < st->t; m.place++) {
-    m.time = a->go_backwards ? st->t - 1 - m.place : m.place;
-    if (st->item == sizeof(double)) step_doubles(&m);
-    else step_floats(&m);
-    put_outputs(&m);
-    m.now = !m.now;
-  }
-  if (st->t == 0 && !a->sequences) end_state(s, st->h[m.now], 0);
-  if (s->n_out > 1) end_state(s, st->h[m.now], 1);
-  if (s->n_out > 2) end_state(s, st->c[m.now], 2);
+  run_all_rows(&m);
+  const int last = (int)(st->t % 2);
+  if (st->t == 0 && !a->sequences) end_state(s, st->h[last], 0);
+  if (s->n_out > 1) end_state(s, st->h[last], 1);
+  if (s->n_out > 2) end_state(s, st->c[last], 2);
 }
 
 /* ---- Planning ---- */

@@ -59,7 +59,7 @@ static void near(double expected, float got, const char *what, int kind, int u, 
 
 /* ---- kernels ---- */
 
-static void check_kernel(const cn_rnn_kernels *k, int kind, acts f, int u, int rows) {
+static void check_kernel(const cn_rnn_kernels *k, int kind, acts f, int u, int rows, bool alone) {
   static const cn_rnn_kind kinds[] = {CN_RNN_SIMPLE, CN_RNN_LSTM, CN_RNN_GRU_GATES, CN_RNN_GRU};
   int g = gates_of[kind], first = kind == GRU_BEFORE ? 2 : g, pitch = (u + k->lanes - 1) / k->lanes * k->lanes;
   int blocks = (u + k->block - 1) / k->block, room = rows * pitch;
@@ -68,9 +68,9 @@ static void check_kernel(const cn_rnn_kernels *k, int kind, acts f, int u, int r
   for (int i = 0; i < 4; i++) out[i] = random_floats(room, 6);
   for (int i = 0; i < 2; i++) packed[i] = random_floats(u * g * pitch, 7);
   k->pack(packed[0], r, g * u, first, u);
-  cn_rnn_call call = {.kind = kinds[kind], .act = f.act, .recurrent_act = f.recurrent, .units = u, .pitch = pitch,
-                      .weights = packed[0], .bias = kind == GRU_AFTER ? bias : NULL, .x = x, .x_pitch = g * u, .a = h,
-                      .h = h, .c = c, .h_next = out[0], .c_next = out[1], .z = out[2], .reset = out[3]};
+  cn_rnn_call call = {.kind = kinds[kind], .act = f.act, .recurrent_act = f.recurrent, .alone = alone, .units = u,
+                      .pitch = pitch, .weights = packed[0], .bias = kind == GRU_AFTER ? bias : NULL, .x = x,
+                      .x_pitch = g * u, .a = h, .h = h, .c = c, .h_next = out[0], .c_next = out[1], .z = out[2], .reset = out[3]};
   k->run(&call, 0, rows, 0, blocks);
   if (kind == GRU_BEFORE) {
     k->pack(packed[1], r + 2 * u, g * u, 1, u);
@@ -101,7 +101,9 @@ static void kernels(void **state) {
     for (int kind = 0; kind < KINDS; kind++)
       for (int i = 0; i < 9; i++)
         for (int rows = 1; rows <= tables[isa]->rows; rows++)
-          for (int f = 0; f < 3; f++) check_kernel(tables[isa], kind, act_pairs[f], units[i], rows);
+          for (int f = 0; f < 3; f++)
+            for (int alone = 0; alone <= (rows == 1); alone++)
+              check_kernel(tables[isa], kind, act_pairs[f], units[i], rows, alone);
 }
 
 /* ---- sequences ---- */
@@ -185,6 +187,11 @@ static void sequences(void **state) {
                     .constant = i % 5 < 3, .doubles = i % 7 == 6};
       check_sequence(&q);
     }
+  for (int kind = 0; kind < KINDS; kind++) { /* work enough to share out rows */
+    sequence q = {.kind = kind, .b = 11, .t = 5, .in = 5, .u = 65, .sequences = true, .masked = true, .started = true,
+                  .constant = true};
+    check_sequence(&q);
+  }
 }
 
 int main(void) {

@@ -4,11 +4,13 @@
 #include "kernels/kernels.h"
 
 #if defined(CN_ISA_avx512)
-#define NV 2   /* vectors of units in a block: 4 gates of one row make 8 accumulators, which hide the latency … */
-#define ROWS 6 /* … and of 6 rows, one vector at a time, 24 of 32 registers */
+#define NV 2    /* vectors of units in a block: 4 gates of one row make 8 accumulators, which hide the latency */
+#define ROWS 8  /* most rows at once: they share the loads of weights */
+#define SUMS 24 /* accumulators, of 32 registers */
 #else
 #define NV 1
-#define ROWS 3 /* 12 of 16 */
+#define ROWS 6
+#define SUMS 12 /* of 16 */
 #endif
 #define BLOCK (NV * CN_LANES)
 
@@ -20,7 +22,7 @@
 
 typedef struct rows {
   const float *a[ROWS], *w;
-  int64_t k, width; /* of the block, in units */
+  int64_t k, width, step; /* units of the block; from the weights of one k to the next */
   float *sums;
 } rows;
 
@@ -28,7 +30,7 @@ typedef struct rows {
  * accumulators. The integers are constants. */
 V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
   const int sums = n * gates * nv;
-  vf acc[ROWS * 4 * NV], part[12];
+  vf acc[SUMS], part[SUMS];
   const float *w = t->w, *a[ROWS];
   const int64_t width = nv == NV ? BLOCK : t->width;
   int64_t k = 0;
@@ -43,7 +45,7 @@ V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
       vf y = v_load(w + g / nv * width + g % nv * CN_LANES);                                            \
       UNROLL for (int r = 0; r < n; r++) (to)[r * gates * nv + g] = v_fma(x[r], y, (to)[r * gates * nv + g]); \
     }                                                                                                   \
-    w += gates * width;                                                                                 \
+    w += t->step;                                                                                       \
   } while (0)
   for (; ku > 1 && k + ku <= t->k; k += ku) {
     ONE(acc, k);
@@ -55,22 +57,51 @@ V_FN void accumulate(int n, int gates, int nv, int ku, const rows *t) {
   UNROLL for (int i = 0; i < sums; i++) v_store(t->sums + i * CN_LANES, acc[i]);
 }
 
+typedef void sum_function(const rows *t);
+
+/* The only row of a batch: one vector of units, or all of a block. */
 #define KU(sums) ((sums) >= 8 ? 1 : (sums) >= 3 ? 2 : 4)
+#define DEFINE_ONE(gates)                                                                    \
+  static void one_##gates(const rows *t) { accumulate(1, gates, 1, KU(gates), t); }          \
+  static void wide_##gates(const rows *t) { accumulate(1, gates, NV, KU((gates) * NV), t); }
+DEFINE_ONE(1) DEFINE_ONE(2) DEFINE_ONE(3) DEFINE_ONE(4)
+static sum_function *const one_sum[4] = {one_1, one_2, one_3, one_4};
+static sum_function *const wide_sum[4] = {wide_1, wide_2, wide_3, wide_4};
+
+/* Rows of several: what is summed in which order depends on the gates alone, so that any rows may go together. */
 #define DEFINE(n, gates) \
-  static void sum_##n##_##gates(const rows *t) { accumulate(n, gates, 1, KU((n) * (gates)), t); }
-#define DEFINE_WIDE(gates) \
-  static void sum_wide_##gates(const rows *t) { accumulate(1, gates, NV, KU((gates) * NV), t); }
-#if ROWS == 6
-#define EACH_ROWS(X, gates) X(1, gates) X(2, gates) X(3, gates) X(4, gates) X(5, gates) X(6, gates)
+  static void sum_##n##_##gates(const rows *t) { accumulate(n, gates, 1, (gates) == 1 ? 2 : 1, t); }
+#define ENTRY(n, gates) [n - 1] = sum_##n##_##gates,
+#define ROWS_3(X, gates) X(1, gates) X(2, gates) X(3, gates)
+#define ROWS_4(X, gates) ROWS_3(X, gates) X(4, gates)
+#define ROWS_6(X, gates) ROWS_4(X, gates) X(5, gates) X(6, gates)
+#define ROWS_8(X, gates) ROWS_6(X, gates) X(7, gates) X(8, gates)
+#if ROWS == 8
+#define EACH_ROWS(X) X(ROWS_8, 1) X(ROWS_8, 2) X(ROWS_8, 3) X(ROWS_6, 4)
 #else
-#define EACH_ROWS(X, gates) X(1, gates) X(2, gates) X(3, gates)
+#define EACH_ROWS(X) X(ROWS_6, 1) X(ROWS_6, 2) X(ROWS_4, 3) X(ROWS_3, 4)
 #endif
-#define ENTRY(n, gates) sum_##n##_##gates,
-EACH_ROWS(DEFINE, 1) EACH_ROWS(DEFINE, 2) EACH_ROWS(DEFINE, 3) EACH_ROWS(DEFINE, 4)
-DEFINE_WIDE(1) DEFINE_WIDE(2) DEFINE_WIDE(3) DEFINE_WIDE(4)
-static void (*const sum_of[4][ROWS])(const rows *t) = {{EACH_ROWS(ENTRY, 1)}, {EACH_ROWS(ENTRY, 2)},
-                                                       {EACH_ROWS(ENTRY, 3)}, {EACH_ROWS(ENTRY, 4)}};
-static void (*const wide_sum_of[4])(const rows *t) = {sum_wide_1, sum_wide_2, sum_wide_3, sum_wide_4}; /* one row */
+#define DEFINE_ROWS(rows, gates) rows(DEFINE, gates)
+#define ENTRY_ROWS(rows, gates) [gates - 1] = {rows(ENTRY, gates)},
+EACH_ROWS(DEFINE_ROWS)
+static sum_function *const sum_of[4][ROWS] = {EACH_ROWS(ENTRY_ROWS)};
+
+/* Where not all gates of the rows fit into registers, two gates after two. */
+static void sum_rows(rows t, int n, int gates) {
+  float *const sums = t.sums;
+  if (n * gates <= SUMS) {
+    sum_of[gates - 1][n - 1](&t);
+    return;
+  }
+  _Alignas(64) float some[ROWS * 2 * CN_LANES];
+  t.sums = some;
+  for (int done = 0, count; done < gates; done += count, t.w += count * t.width) {
+    count = gates - done < 2 ? 1 : 2;
+    sum_of[count - 1][n - 1](&t);
+    for (int i = 0; i < n * count; i++)
+      v_store(sums + (i / count * gates + done + i % count) * CN_LANES, v_load(some + i * CN_LANES));
+  }
+}
 
 /* ---- Gates ---- */
 
@@ -168,13 +199,14 @@ static void run(const cn_rnn_call *s, int64_t row, int n, int64_t block0, int64_
     const int nv = s->units - at > (NV - 1) * CN_LANES ? NV : 1;
     t.w = s->weights + at * g->count * s->units;
     t.width = nv * CN_LANES;
-    if (n == 1 && nv == NV) {
-      wide_sum_of[g->count - 1](&t);
-      finish(s, g, row, 1, at, NV, sums);
+    t.step = g->count * t.width;
+    if (s->alone) {
+      (nv == NV ? wide_sum : one_sum)[g->count - 1](&t);
+      finish(s, g, row, 1, at, nv, sums);
       continue;
     }
     for (int v = 0; v < nv; v++, t.w += CN_LANES) {
-      sum_of[g->count - 1][n - 1](&t);
+      sum_rows(t, n, g->count);
       finish(s, g, row, n, at + v * CN_LANES, 1, sums);
     }
   }
