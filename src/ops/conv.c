@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/conv_fields.h"
+#include "ops/gradient.h"
 #include "ops/product.h"
 #include "ops/winograd.h"
 
@@ -260,6 +261,53 @@ static cn_status check(void *attrs, cn_error *e) {
   return cn_spatial_spread("pad_end", &a->named.pad_end, 0, 0, a->pad_end, e);
 }
 
+/* ---- the gradient ---- */
+
+/* To the input of one group: the transposed convolution with the same kernel. */
+static cn_edge to_input(cn_gradient *g, cn_edge dy, cn_edge kernel) {
+  const cn_conv_attrs *a = g->attrs;
+  const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, kernel), y = *cn_gradient_type(g, dy);
+  cn_conv_transpose_attrs back = {.spatial = x.rank - 2, .act = {CN_ACT_LINEAR, 0, 0, 0}};
+  for (int i = 0; i < x.rank - 2; i++) {
+    back.stride[i] = a->stride[i];
+    back.dilation[i] = a->dilation[i];
+    back.crop_begin[i] = a->pad_begin[i];
+    const int64_t whole = (y.shape[i + 1] - 1) * a->stride[i] + (k.shape[i] - 1) * a->dilation[i] + 1;
+    back.crop_end[i] = whole - a->pad_begin[i] - x.shape[i + 1];
+  }
+  return cn_g2(g, &cn_op_conv_transpose, &back, dy, kernel);
+}
+
+static cn_edge to_inputs(cn_gradient *g) {
+  const int64_t groups = groups_of(g->attrs);
+  if (groups == 1) return to_input(g, g->dy[0], g->in[1]);
+  const cn_type k = *cn_gradient_type(g, g->in[1]);
+  const int last = k.rank - 1;
+  const int64_t n = k.shape[last] / groups;
+  cn_edge parts = CN_NO_EDGE;
+  for (int64_t i = 0; i < groups; i++) {
+    const cn_edge part = to_input(g, cn_g_window(g, g->dy[0], last, i * n, n), cn_g_window(g, g->in[1], last, i * n, n));
+    parts = i ? cn_g2(g, &cn_op_concat, &(cn_axis_attrs){-1}, parts, part) : part;
+  }
+  return parts;
+}
+
+static void gradient(cn_gradient *g) {
+  const cn_type k = *cn_gradient_type(g, g->in[1]);
+  if (k.shape[k.rank - 2] == 1 && groups_of(g->attrs) > 1) {
+    cn_depthwise_gradient(g, k.shape[k.rank - 1] / groups_of(g->attrs));
+    return;
+  }
+  cn_kernel_gradient_attrs a = {.conv = *(const cn_conv_attrs *)g->attrs};
+  a.conv.spatial = k.rank - 2;
+  for (int i = 0; i < k.rank - 2; i++) a.size[i] = k.shape[i];
+  cn_ints but_last = {.n = k.rank - 1};
+  for (int i = 0; i < but_last.n; i++) but_last.v[i] = i;
+  if (g->wanted[0]) g->dx[0] = to_inputs(g);
+  if (g->wanted[1]) g->dx[1] = cn_g2(g, &cn_op_kernel_gradient, &a, g->in[0], g->dy[0]);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, g->dy[0], &but_last, false);
+}
+
 static const cn_field fields[] = {
   CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FIELD(cn_conv_attrs), CN_PAD_FIELDS(cn_conv_attrs),
   {"groups", NULL, CN_F_INT, offsetof(cn_conv_attrs, groups), "1", 1, 1e9,
@@ -278,4 +326,5 @@ const cn_op cn_op_conv = {
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .packed_in = 1 << 1, .check = check, .shape = shape, .plan = plan,
+  .gradient = gradient,
 };

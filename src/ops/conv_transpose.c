@@ -272,6 +272,26 @@ static cn_status check(void *attrs, cn_error *e) {
   return cn_spatial_spread("crop_end", &a->named.pad_end, 0, INT64_MIN, a->crop_end, e);
 }
 
+/* What comes back to the input is a convolution, and to the kernel as if the two had changed places. */
+static void gradient(cn_gradient *g) {
+  const cn_conv_transpose_attrs *a = g->attrs;
+  const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, g->in[1]);
+  cn_kernel_gradient_attrs to_kernel = {.conv = {.spatial = x.rank - 2, .act = {CN_ACT_LINEAR, 0, 0, 0}}};
+  cn_ints but_last = {.n = x.rank - 1};
+  cn_edge dy = g->dy[0];
+  for (int i = 0; i < x.rank - 2; i++) {
+    const int64_t whole = (x.shape[i + 1] - 1) * a->stride[i] + (k.shape[i] - 1) * a->dilation[i] + 1;
+    dy = cn_g_window(g, dy, i + 1, -a->crop_begin[i], whole);
+    to_kernel.conv.stride[i] = a->stride[i];
+    to_kernel.conv.dilation[i] = a->dilation[i];
+    to_kernel.size[i] = k.shape[i];
+  }
+  for (int i = 0; i < but_last.n; i++) but_last.v[i] = i;
+  if (g->wanted[0]) g->dx[0] = cn_g2(g, &cn_op_conv, &to_kernel.conv, dy, g->in[1]);
+  if (g->wanted[1]) g->dx[1] = cn_g2(g, &cn_op_kernel_gradient, &to_kernel, dy, g->in[0]);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, g->dy[0], &but_last, false);
+}
+
 static const cn_field fields[] = {
   CN_STRIDE_FIELD(cn_conv_transpose_attrs), CN_DILATION_FIELD(cn_conv_transpose_attrs),
   {"crop_begin", NULL, CN_F_INTS, CN_NAMED(cn_conv_transpose_attrs, pad_begin), "0",
@@ -289,5 +309,5 @@ const cn_op cn_op_conv_transpose = {
   .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 4, .n_out = 1,
   .attrs_size = sizeof(cn_conv_transpose_attrs), .fields = fields, .act_offset = offsetof(cn_conv_transpose_attrs, act),
-  .check = check, .shape = shape, .plan = plan,
+  .check = check, .shape = shape, .plan = plan, .gradient = gradient,
 };

@@ -65,6 +65,33 @@ cn_edge cn_g_rebroadcast(cn_gradient *g, cn_edge a, const cn_ints *axes, bool ke
   return cn_g1(g, &cn_op_broadcast_to, &to, a);
 }
 
+cn_edge cn_g_spread(cn_gradient *g, cn_edge a, int axis, int64_t step) {
+  cn_type t = *cn_gradient_type(g, a);
+  const int64_t n = t.shape[axis];
+  if (step == 1 || n < 2) return a;
+  const int64_t outer = cn_shape_size(axis, t.shape), inner = cn_shape_size(t.rank - axis - 1, t.shape + axis + 1);
+  const cn_pad_attrs zeros = {.before = {.n = 4, .v = {0}}, .after = {.n = 4, .v = {0, 0, step - 1, 0}}};
+  a = cn_g1(g, &cn_op_pad, &zeros, cn_g_reshape(g, a, 4, (const int64_t[]){outer, n, 1, inner}));
+  a = cn_g_window(g, cn_g_reshape(g, a, 3, (const int64_t[]){outer, n * step, inner}), 1, 0, (n - 1) * step + 1);
+  t.shape[axis] = (n - 1) * step + 1;
+  return cn_g_reshape(g, a, t.rank, t.shape);
+}
+
+cn_edge cn_g_window(cn_gradient *g, cn_edge a, int axis, int64_t begin, int64_t n) {
+  const cn_type t = *cn_gradient_type(g, a);
+  const int64_t have = t.shape[axis], low = begin > 0 ? begin : 0, high = begin + n < have ? begin + n : have;
+  if (low > 0 || high < have) {
+    const cn_slice_attrs cut = {.axes = {.n = 1, .v = {axis}}, .begin = {.n = 1, .v = {low}},
+                                .end = {.n = 1, .v = {high}}, .step = {.n = 1, .v = {1}}};
+    a = cn_g1(g, &cn_op_slice, &cut, a);
+  }
+  if (begin >= 0 && begin + n <= have) return a;
+  cn_pad_attrs around = {.before = {.n = t.rank, .v = {0}}, .after = {.n = t.rank, .v = {0}}};
+  around.before.v[axis] = low - begin;
+  around.after.v[axis] = begin + n - high;
+  return cn_g1(g, &cn_op_pad, &around, a);
+}
+
 void cn_gradient_zero(cn_gradient *g) { (void)g; }
 
 void cn_gradient_view(cn_gradient *g) {

@@ -54,6 +54,11 @@ cn_edge cn_g_unbroadcast(cn_gradient *g, cn_edge a, cn_edge like);
 /* a, reduced over `axes` without keepdims, repeated to the shape of `like` again. */
 cn_edge cn_g_rebroadcast(cn_gradient *g, cn_edge a, const cn_ints *axes, bool keepdims, cn_edge like);
 
+/* Zeros between the elements of an axis, which become `step` apart. */
+cn_edge cn_g_spread(cn_gradient *g, cn_edge a, int axis, int64_t step);
+/* Positions begin … begin + n - 1 along an axis, zeros where a has none. */
+cn_edge cn_g_window(cn_gradient *g, cn_edge a, int axis, int64_t begin, int64_t n);
+
 /* gradient() of ops whose result is constant almost everywhere, or that is no number. */
 void cn_gradient_zero(cn_gradient *g);
 /* gradient() of views: the gradient under the input's shape. */

@@ -99,13 +99,6 @@ static cn_status join_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-/* Part `begin` … of the axis. */
-static cn_edge cut(cn_gradient *g, int axis, int64_t begin, int64_t n) {
-  const cn_slice_attrs a = {.axes = {.n = 1, .v = {axis}}, .begin = {.n = 1, .v = {begin}},
-                            .end = {.n = 1, .v = {begin + n}}, .step = {.n = 1, .v = {1}}};
-  return cn_g1(g, &cn_op_slice, &a, g->dy[0]);
-}
-
 static void join_gradient(cn_gradient *g) {
   const bool stack = g->op == &cn_op_stack;
   const int64_t given = ((const cn_axis_attrs *)g->attrs)->axis;
@@ -114,7 +107,7 @@ static void join_gradient(cn_gradient *g) {
   for (int i = 0; i < g->n_in; i++) {
     const cn_type x = *cn_gradient_type(g, g->in[i]);
     const int64_t n = stack ? 1 : x.shape[axis];
-    if (g->wanted[i]) g->dx[i] = cn_g_cast(g, cn_g_as(g, cut(g, axis, at, n), g->in[i]), x.dtype);
+    if (g->wanted[i]) g->dx[i] = cn_g_cast(g, cn_g_as(g, cn_g_window(g, g->dy[0], axis, at, n), g->in[i]), x.dtype);
     at += n;
   }
 }
@@ -238,44 +231,30 @@ static cn_status pad_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
-/* What lies in the middle; what mirrors it goes back there, axis by axis. */
-static cn_edge unpad(cn_gradient *g, cn_edge dy, int axis, int64_t begin, int64_t end, bool turn) {
-  const cn_slice_attrs part = {.axes = {.n = 1, .v = {axis}}, .begin = {.n = 1, .v = {begin}},
-                               .end = {.n = 1, .v = {end}}, .step = {.n = 1, .v = {1}}};
+static cn_edge turned(cn_gradient *g, cn_edge a, int axis) {
   const cn_ints_attrs axes = {.v = {.n = 1, .v = {axis}}};
-  const cn_edge cut = cn_g1(g, &cn_op_slice, &part, dy);
-  return turn ? cn_g1(g, &cn_op_reverse, &axes, cut) : cut;
+  return cn_g1(g, &cn_op_reverse, &axes, a);
 }
 
-/* a within zeros, `before` of them in front, `n` in all. */
-static cn_edge within(cn_gradient *g, cn_edge a, int axis, int64_t before, int64_t n) {
-  const cn_type t = *cn_gradient_type(g, a);
-  cn_pad_attrs zeros = {.before = {.n = t.rank, .v = {0}}, .after = {.n = t.rank, .v = {0}}};
-  zeros.before.v[axis] = before;
-  zeros.after.v[axis] = n - before - t.shape[axis];
-  return cn_g1(g, &cn_op_pad, &zeros, a);
+/* What lies in the middle, and with it what mirrors it, axis by axis. */
+static cn_edge unpad(cn_gradient *g, cn_edge dy, int axis, int64_t n) {
+  const cn_pad_attrs *a = g->attrs;
+  const int64_t b = a->before.v[axis], f = a->after.v[axis], skip = a->mode == CN_PAD_REFLECT;
+  const cn_ints along = {.n = 1, .v = {axis}};
+  cn_edge sum = cn_g_window(g, dy, axis, b, n), before = b ? cn_g_window(g, dy, axis, 0, b) : CN_NO_EDGE;
+  cn_edge after = f ? cn_g_window(g, dy, axis, b + n, f) : CN_NO_EDGE;
+  if (a->mode == CN_PAD_CONSTANT) return sum;
+  if (b) before = a->mode == CN_PAD_EDGE ? cn_g_sum(g, before, &along, true) : turned(g, before, axis);
+  if (f) after = a->mode == CN_PAD_EDGE ? cn_g_sum(g, after, &along, true) : turned(g, after, axis);
+  const int64_t end = a->mode == CN_PAD_EDGE ? n - 1 : n - f - skip;
+  if (b) sum = cn_g_add(g, sum, cn_g_window(g, before, axis, a->mode == CN_PAD_EDGE ? 0 : -skip, n));
+  return f ? cn_g_add(g, sum, cn_g_window(g, after, axis, -end, n)) : sum;
 }
 
 static void pad_gradient(cn_gradient *g) {
-  const cn_pad_attrs *a = g->attrs;
   const cn_type x = *cn_gradient_type(g, g->in[0]);
-  cn_edge dy = g->dy[0];
-  for (int i = 0; i < x.rank; i++) {
-    const int64_t n = x.shape[i], b = a->before.v[i], f = a->after.v[i], skip = a->mode == CN_PAD_REFLECT;
-    if (b + f == 0) continue;
-    cn_edge sum = unpad(g, dy, i, b, b + n, false);
-    if (a->mode == CN_PAD_EDGE) {
-      const cn_ints axis = {.n = 1, .v = {i}};
-      if (b) sum = cn_g_add(g, sum, within(g, cn_g_sum(g, unpad(g, dy, i, 0, b, false), &axis, true), i, 0, n));
-      if (f) sum = cn_g_add(g, sum, within(g, cn_g_sum(g, unpad(g, dy, i, b + n, b + n + f, false), &axis, true), i,
-                                           n - 1, n));
-    } else if (a->mode != CN_PAD_CONSTANT) {
-      if (b) sum = cn_g_add(g, sum, within(g, unpad(g, dy, i, 0, b, true), i, skip, n));
-      if (f) sum = cn_g_add(g, sum, within(g, unpad(g, dy, i, b + n, b + n + f, true), i, n - f - skip, n));
-    }
-    dy = sum;
-  }
-  g->dx[0] = dy;
+  g->dx[0] = g->dy[0];
+  for (int i = 0; i < x.rank; i++) g->dx[0] = unpad(g, g->dx[0], i, x.shape[i]);
 }
 
 static const cn_field pad_fields[] = {

@@ -392,25 +392,9 @@ static cn_status slice_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_view(p, s, &v, e);
 }
 
-/* Elements `step` apart along an axis, zeros between them. */
-static cn_edge part_with_zeros(cn_gradient *g, cn_edge a, int axis, int64_t step) {
-  cn_type t = *cn_gradient_type(g, a);
-  const int64_t n = t.shape[axis];
-  if (step == 1 || n < 2) return a;
-  const int64_t lines[3] = {cn_shape_size(axis, t.shape), n, cn_shape_size(t.rank - axis - 1, t.shape + axis + 1)};
-  const int64_t apart[4] = {lines[0], n, 1, lines[2]}, joined[3] = {lines[0], n * step, lines[2]};
-  const cn_pad_attrs zeros = {.before = {.n = 4, .v = {0}}, .after = {.n = 4, .v = {0, 0, step - 1, 0}}};
-  a = cn_g_reshape(g, cn_g1(g, &cn_op_pad, &zeros, cn_g_reshape(g, a, 4, apart)), 3, joined);
-  const cn_slice_attrs cut = {.axes = {.n = 1, .v = {1}}, .begin = {.n = 1, .v = {0}},
-                              .end = {.n = 1, .v = {(n - 1) * step + 1}}, .step = {.n = 1, .v = {1}}};
-  t.shape[axis] = (n - 1) * step + 1;
-  return cn_g_reshape(g, cn_g1(g, &cn_op_slice, &cut, a), t.rank, t.shape);
-}
-
 static void slice_gradient(cn_gradient *g) {
   const cn_slice_attrs *a = g->attrs;
   const cn_type x = *cn_gradient_type(g, g->in[0]);
-  cn_pad_attrs around = {.before = {.n = x.rank, .v = {0}}, .after = {.n = x.rank, .v = {0}}};
   cn_edge dy = g->dy[0];
   for (int i = 0; i < a->axes.n; i++) {
     const int axis = (int)(a->axes.v[i] < 0 ? a->axes.v[i] + x.rank : a->axes.v[i]);
@@ -426,11 +410,9 @@ static void slice_gradient(cn_gradient *g) {
       begin += (length - 1) * step;
       step = -step;
     }
-    dy = part_with_zeros(g, dy, axis, step);
-    around.before.v[axis] = begin;
-    around.after.v[axis] = x.shape[axis] - begin - ((length - 1) * step + 1);
+    dy = cn_g_window(g, cn_g_spread(g, dy, axis, step), axis, -begin, x.shape[axis]);
   }
-  g->dx[0] = cn_g1(g, &cn_op_pad, &around, dy);
+  g->dx[0] = dy;
 }
 
 #define LIST(member, text, standard_value, words)                                                                      \

@@ -122,6 +122,11 @@ typedef struct cn_conv_transpose_attrs {
 } cn_conv_transpose_attrs;
 extern const cn_op cn_op_conv_transpose;
 
+/* ---- kernel_gradient.c, depthwise_gradient.c: (x (b, s…, c), dy (b, o…, f)) -> the kernel's shape: what comes back to the
+ * kernel of a (depthwise) convolution of x; size: of the kernel; the padding behind does not matter ---- */
+typedef struct cn_kernel_gradient_attrs { cn_conv_attrs conv; int64_t size[3]; } cn_kernel_gradient_attrs;
+extern const cn_op cn_op_kernel_gradient, cn_op_depthwise_gradient;
+
 /* ---- pool.c ---- (b, s…, c) -> (b, o…, c) */
 typedef struct cn_pool_attrs {
   int spatial;
@@ -131,6 +136,8 @@ typedef struct cn_pool_attrs {
   cn_spatial_named named;
 } cn_pool_attrs;
 extern const cn_op cn_op_pool;
+/* ---- pool_gradient.c: (x, y, dy) with the pool's attributes -> dx; of equal maxima the first gets all ---- */
+extern const cn_op cn_op_pool_gradient;
 
 /* ---- adaptive_pool.c ---- (b, s…, c) -> (b, size…, c), float32 or float64 */
 typedef struct cn_adaptive_pool_attrs {

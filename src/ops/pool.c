@@ -55,6 +55,10 @@ static cn_status check(void *attrs, cn_error *e) {
   return cn_spatial_spread("pad_end", &a->named.pad_end, 0, 0, a->pad_end, e);
 }
 
+static void gradient(cn_gradient *g) {
+  g->dx[0] = cn_gradient_emit(g, &cn_op_pool_gradient, g->attrs, (cn_edge[]){g->in[0], g->out[0], g->dy[0]}, 3);
+}
+
 static const cn_field fields[] = {
   {"pool_size", "size", CN_F_INTS, CN_NAMED(cn_pool_attrs, size), "2",
    .help = "size of the window: one number, or one a dimension"},
@@ -75,5 +79,5 @@ const cn_op cn_op_pool = {
   .flags = CN_OP_PITCHED_OUT, .pitched_in = 1,
   .min_in = 1, .max_in = 1, .n_out = 1,
   .attrs_size = sizeof(cn_pool_attrs), .fields = fields,
-  .check = check, .shape = shape, .plan = plan,
+  .check = check, .shape = shape, .plan = plan, .gradient = gradient,
 };

@@ -2,6 +2,7 @@
 #ifndef CN_OPS_SPATIAL_H
 #define CN_OPS_SPATIAL_H
 
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 /* A sliding window in three dimensions; unused leading ones have size 1. */
@@ -46,5 +47,7 @@ int64_t cn_spatial_chunk(int64_t batch, int64_t values);
  * multiplier). */
 cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g, int64_t multiplier,
                             const cn_act *act, cn_error *e);
+/* And its gradient. */
+void cn_depthwise_gradient(cn_gradient *g, int64_t multiplier);
 
 #endif

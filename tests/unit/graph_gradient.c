@@ -254,6 +254,73 @@ static void test_products(void **state) {
         {&cn_op_dense, &silu, -1, 1, 3, {D(2, 3, 4), D(2, 4, 1), D(1, 1)}});
 }
 
+static void test_convolutions(void **state) {
+  (void)state;
+#define CONV(...) {.act = {CN_ACT_LINEAR, 0, 0, 0}, .spatial = __VA_ARGS__}
+  static const cn_conv_attrs
+      plain = CONV(2, .stride = {1, 1}, .dilation = {1, 1}, .pad_begin = {1, 1}, .pad_end = {1, 1}),
+      strided = CONV(2, .stride = {2, 3}, .dilation = {1, 1}, .pad_begin = {0, 1}, .pad_end = {1, 0}),
+      spread = CONV(2, .stride = {2, 1}, .dilation = {1, 2}, .pad_begin = {1, 3}, .pad_end = {0, 2}),
+      both = CONV(1, .stride = {2}, .dilation = {3}, .pad_begin = {4}, .pad_end = {1}),
+      grouped = CONV(2, .stride = {1, 2}, .dilation = {1, 1}, .pad_begin = {1, 0}, .pad_end = {0, 0}, .groups = 3),
+      single = CONV(2, .stride = {1, 2}, .dilation = {1, 1}, .pad_begin = {1, 0}, .pad_end = {0, 0}, .groups = 4),
+      solid = CONV(3, .stride = {1, 2, 1}, .dilation = {1, 1, 2}, .pad_begin = {1, 0, 0}, .pad_end = {1, 1, 2});
+  CHECK({&cn_op_conv, &plain, -1, 1, 3, {D(4, 2, 4, 5, 3), D(4, 3, 3, 3, 2), D(1, 2)}},
+        {&cn_op_conv, &strided, -1, 1, 2, {D(4, 2, 6, 8, 2), D(4, 3, 2, 2, 5)}},
+        {&cn_op_conv, &spread, -1, 1, 2, {D(4, 1, 6, 5, 2), D(4, 2, 3, 2, 3)}},
+        {&cn_op_conv, &both, -1, 1, 2, {D(3, 2, 9, 2), D(3, 3, 2, 3)}},
+        {&cn_op_conv, &grouped, -1, 1, 3, {D(4, 2, 3, 5, 6), D(4, 2, 3, 2, 9), D(1, 9)}},
+        {&cn_op_conv, &single, -1, 1, 3, {D(4, 2, 3, 5, 4), D(4, 2, 3, 1, 8), D(1, 8)}},
+        {&cn_op_conv, &solid, -1, 1, 2, {D(5, 1, 3, 4, 5, 2), D(5, 2, 2, 3, 2, 2)}});
+  CHECK({&cn_op_depthwise_conv, &plain, -1, 1, 3, {D(4, 2, 4, 5, 3), D(4, 3, 3, 3, 1), D(1, 3)}},
+        {&cn_op_depthwise_conv, &strided, -1, 1, 2, {D(4, 2, 6, 8, 2), D(4, 3, 2, 2, 2)}},
+        {&cn_op_depthwise_conv, &spread, -1, 1, 2, {D(4, 1, 6, 5, 2), D(4, 2, 3, 2, 3)}},
+        {&cn_op_depthwise_conv, &both, -1, 1, 2, {D(3, 2, 9, 2), D(3, 3, 2, 1)}});
+#define TRANSPOSE(...) {.act = {CN_ACT_LINEAR, 0, 0, 0}, .spatial = __VA_ARGS__}
+  static const cn_conv_transpose_attrs
+      up = TRANSPOSE(2, .stride = {2, 2}, .dilation = {1, 1}, .crop_begin = {1, 0}, .crop_end = {0, 1}),
+      more = TRANSPOSE(1, .stride = {3}, .dilation = {2}, .crop_begin = {1}, .crop_end = {-2});
+  CHECK({&cn_op_conv_transpose, &up, -1, 1, 3, {D(4, 2, 3, 3, 2), D(4, 3, 3, 4, 2), D(1, 4)}},
+        {&cn_op_conv_transpose, &more, -1, 1, 2, {D(3, 2, 4, 2), D(3, 2, 3, 2)}});
+}
+
+static void test_pools(void **state) {
+  (void)state;
+  static const cn_pool_attrs largest = {.spatial = 2, .size = {2, 3}, .stride = {1, 2}, .pad_begin = {1, 1}, .pad_end = {0, 1}},
+                             mean = {.spatial = 2, .size = {2, 3}, .stride = {1, 2}, .pad_begin = {1, 1}, .average = true},
+                             whole = {.spatial = 1, .size = {3}, .stride = {2}, .pad_begin = {1}, .pad_end = {1},
+                                      .average = true, .count_padding = true};
+  CHECK({&cn_op_pool, &largest, -1, 1, 1, {D(4, 2, 4, 5, 3)}}, {&cn_op_pool, &mean, -1, 1, 1, {D(4, 2, 4, 6, 3)}},
+        {&cn_op_pool, &whole, -1, 1, 1, {D(3, 2, 7, 70)}});
+}
+
+/* In float32 the kernel's gradient goes through vectors and chunks of images. */
+static void test_kernel_gradient_floats(void **state) {
+  (void)state;
+  const cn_kernel_gradient_attrs a = {.conv = {.spatial = 2, .stride = {2, 2}, .dilation = {1, 1}, .pad_begin = {1, 1}},
+                                      .size = {3, 3}};
+  const int64_t n = 3, in = 77, out = 39, c = 33, f = 70;
+  value x = FLOATS(4, n, in, in, c), dy = FLOATS(4, n, out, out, f), got, *both[] = {&x, &dy};
+  fill_value(&x, 1);
+  fill_value(&dy, 2);
+  got = op_result(&cn_op_kernel_gradient, &a, both, 2);
+  expect_shape(&got, 4, SHAPE(3, 3, c, f));
+  for (int64_t i = 0; i < got.operand.size; i += 97) {
+    const int64_t of = i % f, oc = i / f % c, kx = i / f / c % 3, ky = i / f / c / 3;
+    double sum = 0, size = 0;
+    for (int64_t p = 0; p < n * out * out; p++) {
+      const int64_t y = p / out % out * 2 - 1 + ky, u = p % out * 2 - 1 + kx, b = p / out / out;
+      if (y < 0 || y >= in || u < 0 || u >= in) continue;
+      const double v = (double)((float *)x.operand.data)[((b * in + y) * in + u) * c + oc] * ((float *)dy.operand.data)[p * f + of];
+      sum += v, size += fabs(v);
+    }
+    if (fabs(((float *)got.operand.data)[i] - sum) > 3e-6 * size) fail_msg("%d: %g, expected %g", (int)i, ((float *)got.operand.data)[i], sum);
+  }
+  free_value(&x);
+  free_value(&dy);
+  free_value(&got);
+}
+
 static void test_norms(void **state) {
   (void)state;
   static const cn_batch_norm_attrs last = {.axis = -1, .epsilon = 1e-3}, first = {.axis = 1, .epsilon = 1e-2};
@@ -324,6 +391,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_unary), cmocka_unit_test(test_binary), cmocka_unit_test(test_acts),
       cmocka_unit_test(test_reductions), cmocka_unit_test(test_shapes), cmocka_unit_test(test_products),
-      cmocka_unit_test(test_norms), cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_refusals)};
+      cmocka_unit_test(test_convolutions), cmocka_unit_test(test_pools),
+      cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_norms), cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,124 @@
+/* depthwise_gradient: what comes back to the kernel of a depthwise convolution: for each place and channel the sum over
+ * all pixels of input times dy. Threads share out blocks of channels. */
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/text.h"
+#include "ops/spatial.h"
+
+enum { COLUMNS = 64 };
+
+static cn_status shape(cn_typing *t, cn_error *e) {
+  const cn_kernel_gradient_attrs *a = t->attrs;
+  const int n = a->conv.spatial;
+  const cn_type *x = &t->in[0], *dy = &t->in[1];
+  CN_TRY(cn_spatial_floats("depthwise_gradient", x, dy, e));
+  if (n < 1 || n > 3 || x->rank != n + 2 || dy->rank != n + 2)
+    return cn_fail(e, CORNU_ERR_SHAPE, "depthwise_gradient: %s and %s", CN_SHAPE(x->rank, x->shape),
+                   CN_SHAPE(dy->rank, dy->shape));
+  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2};
+  for (int i = 0; i < n; i++) t->out[0].shape[i] = a->size[i];
+  const int64_t c = x->shape[n + 1], f = dy->shape[n + 1];
+  t->out[0].shape[n] = c;
+  t->out[0].shape[n + 1] = c > 0 && f >= 0 ? f / c : -1;
+  return CORNU_OK;
+}
+
+typedef struct state { cn_spatial g; int64_t filters, multiplier; } state;
+
+/* Outputs lo … hi - 1 along dimension i whose window's place k falls onto the image. */
+static void range_of(const cn_spatial *g, int i, int64_t k, int64_t *low, int64_t *high) {
+  const int64_t shift = g->pad[i] - k * g->dilation[i], s = g->stride[i];
+  *low = shift > 0 ? (shift + s - 1) / s : 0;
+  *high = g->in[i] + shift > 0 ? (g->in[i] + shift - 1) / s + 1 : 0;
+  if (*high > g->out[i]) *high = g->out[i];
+}
+
+#define SUMS(name, type)                                                                                             \
+  /* `count` channels of the result from `first` on, over a row of n pixels. */                                      \
+  static void name(type *sum, const type *x, int64_t x_step, const type *dy, int64_t dy_step, int64_t n, int64_t m,   \
+                   int64_t first, int64_t count) {                                                                    \
+    for (int64_t i = 0; i < n; i++, x += x_step, dy += dy_step)                                                       \
+      if (m == 1)                                                                                                     \
+        for (int64_t c = 0; c < count; c++) sum[c] += x[first + c] * dy[first + c];                                   \
+      else                                                                                                            \
+        for (int64_t c = 0; c < count; c++) sum[c] += x[(first + c) / m] * dy[first + c];                             \
+  }
+SUMS(sum_floats, float)
+SUMS(sum_doubles, double)
+
+static void add_rows(const cn_step *s, const int64_t place[3], int64_t first, int64_t count, void *sum) {
+  const state *st = s->state;
+  const cn_spatial *g = &st->g;
+  const bool doubles = s->out[0]->dtype == CORNU_FLOAT64;
+  int64_t low[3], high[3];
+  for (int i = 0; i < 3; i++) range_of(g, i, place[i], &low[i], &high[i]);
+  const int64_t n = high[2] - low[2];
+  for (int64_t b = 0; b < g->batch && n > 0; b++)
+    for (int64_t z = low[0]; z < high[0]; z++)
+      for (int64_t y = low[1]; y < high[1]; y++) {
+        const int64_t iz = z * g->stride[0] - g->pad[0] + place[0] * g->dilation[0];
+        const int64_t iy = y * g->stride[1] - g->pad[1] + place[1] * g->dilation[1];
+        const int64_t ix = low[2] * g->stride[2] - g->pad[2] + place[2] * g->dilation[2];
+        const int64_t x = (((b * g->in[0] + iz) * g->in[1] + iy) * g->in[2] + ix) * g->pitch;
+        const int64_t dy = (((b * g->out[0] + z) * g->out[1] + y) * g->out[2] + low[2]) * st->filters;
+        if (doubles)
+          sum_doubles(sum, (const double *)s->in[0]->data + x, g->stride[2] * g->pitch,
+                      (const double *)s->in[1]->data + dy, st->filters, n, st->multiplier, first, count);
+        else
+          sum_floats(sum, (const float *)s->in[0]->data + x, g->stride[2] * g->pitch,
+                     (const float *)s->in[1]->data + dy, st->filters, n, st->multiplier, first, count);
+      }
+}
+
+static void blocks(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const cn_spatial *g = &st->g;
+  const size_t item = cornu_dtype_bytes(s->out[0]->dtype);
+  const int64_t places = g->kernel[0] * g->kernel[1] * g->kernel[2];
+  for (int64_t i = begin; i < end; i++) {
+    const int64_t at = i % places, first = i / places * COLUMNS, left = st->filters - first;
+    const int64_t place[3] = {at / g->kernel[2] / g->kernel[1], at / g->kernel[2] % g->kernel[1], at % g->kernel[2]};
+    const int64_t count = left < COLUMNS ? left : COLUMNS;
+    double sum[COLUMNS] = {0};
+    add_rows(s, place, first, count, sum);
+    memcpy((char *)s->out[0]->data + (size_t)(at * st->filters + first) * item, sum, (size_t)count * item);
+  }
+}
+
+static void run(const cn_step *s) {
+  const state *st = s->state;
+  const cn_spatial *g = &st->g;
+  const int64_t places = g->kernel[0] * g->kernel[1] * g->kernel[2], pixels = g->batch * g->out[0] * g->out[1] * g->out[2];
+  cn_parallel_range((st->filters + COLUMNS - 1) / COLUMNS * places, 1024 / (pixels + 1) + 1, blocks, (void *)s);
+}
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  const cn_kernel_gradient_attrs *a = s->attrs;
+  const int n = a->conv.spatial;
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  if (!st) return cn_no_memory(e);
+  cn_spatial_fill(&st->g, s->in[0], s->in[1], n);
+  cn_spatial_lift(st->g.kernel, a->size, n, 1);
+  cn_spatial_lift(st->g.stride, a->conv.stride, n, 1);
+  cn_spatial_lift(st->g.dilation, a->conv.dilation, n, 1);
+  cn_spatial_lift(st->g.pad, a->conv.pad_begin, n, 0);
+  st->filters = s->in[1]->shape[n + 1];
+  st->multiplier = st->g.channels ? st->filters / st->g.channels : 1;
+  s->flops = 2.0 * (double)s->in[1]->size * (double)(st->g.kernel[0] * st->g.kernel[1] * st->g.kernel[2]);
+  s->run = run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_depthwise_gradient = {
+    .name = "depthwise_gradient",
+    .help = "(x (b, s…, c), dy (b, o…, c m)) -> (k…, c, m): what comes back to the kernel of a depthwise convolution of x",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_kernel_gradient_attrs),
+    .shape = shape,
+    .plan = plan,
+};
