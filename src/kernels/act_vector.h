@@ -48,7 +48,7 @@ V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
     case CN_ACT_SOFTPLUS: return v_softplus(x);
     case CN_ACT_SOFTSIGN: return x / (one + v_abs(x));
     case CN_ACT_EXPONENTIAL: return v_exp(x);
-    case CN_ACT_SILU: return x * v_sigmoid(x);
+    case CN_ACT_SILU: v_silu(1, &x); return x;
     case CN_ACT_HARD_SILU: return x * v_clip(v_fma(x, v_set(1.0f / 6), v_set(0.5f)), 0, 1);
     case CN_ACT_GELU: return x * v_normal(x);
     case CN_ACT_GELU_TANH: return v_act_gelu_tanh_(x);
@@ -65,6 +65,27 @@ V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
     case CN_ACT_SPARSE_SIGMOID: return v_clip((x + one) * v_set(0.5f), 0, 1);
     default: return x;
   }
+}
+
+V_FN void v_silu_block_(int rows, bool masked, float *y, const float *x, int64_t pitch, int left) {
+  vf v[8];
+  V_UNROLL for (int i = 0; i < rows; i++) v[i] = masked ? v_load_n(x + i * pitch, left) : v_load(x + i * pitch);
+  v_silu(rows, v);
+  V_UNROLL for (int i = 0; i < rows; i++)
+    if (masked) v_store_n(y + i * pitch, v[i], left);
+    else v_store(y + i * pitch, v[i]);
+}
+V_FN void v_silu_columns_(bool masked, float *y, const float *x, int64_t pitch, int64_t rows, int left) {
+  int64_t m = 0;
+  for (; m + 8 <= rows; m += 8) v_silu_block_(8, masked, y + m * pitch, x + m * pitch, pitch, left);
+  for (; m + 4 <= rows; m += 4) v_silu_block_(4, masked, y + m * pitch, x + m * pitch, pitch, left);
+  for (; m < rows; m++) v_silu_block_(1, masked, y + m * pitch, x + m * pitch, pitch, left);
+}
+/* SiLU on rows of n values, several rows at a time. y may be x. */
+V_FN void v_silu_rows(float *y, const float *x, int64_t pitch, int64_t rows, int64_t n) {
+  int64_t i = 0;
+  for (; i + CN_LANES <= n; i += CN_LANES) v_silu_columns_(false, y + i, x + i, pitch, rows, CN_LANES);
+  if (i < n) v_silu_columns_(true, y + i, x + i, pitch, rows, (int)(n - i));
 }
 
 /* V_ACT_SWITCH(kind, statement): the statement once per kind, with V_KIND the constant kind. */

@@ -20,6 +20,20 @@ V_FN vf v_scale2(vf x, vf n) {
 #endif
 }
 
+/* x /= d for d from 1 to infinity, in n vectors; within 1 ulp more than the quotient. */
+V_FN void v_over(int n, vf *x, const vf *d) {
+#if defined(CN_ISA_avx512)
+  vf y[8], left[8];
+#define EACH V_UNROLL for (int i = 0; i < n; i++)
+  EACH y[i] = _mm512_rcp14_ps(d[i]);
+  EACH left[i] = v_max(v_fnma(d[i], y[i], v_set(1)), v_set(-1)); /* -1 where d is infinite, and 0 times it NaN */
+  EACH x[i] = x[i] * v_fma(y[i], left[i], y[i]);
+#undef EACH
+#else
+  V_UNROLL for (int i = 0; i < n; i++) x[i] = x[i] / d[i];
+#endif
+}
+
 /* x = n ln 2 + r, |r| <= ln 2 / 2, in two parts of ln 2. */
 V_FN vf v_exp_reduce_(vf x, vf *n) {
   *n = v_round(x * v_set(1.44269504088896341f));
@@ -73,7 +87,37 @@ V_FN vf v_tanh(vf x) {
   return v_copysign(t / (t + v_set(2)), x);
 }
 
-V_FN vf v_sigmoid(vf x) { return v_set(1) / (v_set(1) + v_exp(-x)); }
+/* d = 1 + exp(-x), infinity from where that is above 2^127, for n vectors step by step: each is one long chain of
+ * operations, and they fill each other's gaps. */
+V_FN void v_one_plus_exp_minus_(int n, const vf *from, vf *d) {
+  const vf round = v_set(12583039.0f); /* as in v_exp2_below */
+  vf x[8], m[8], r[8];
+#define EACH V_UNROLL for (int i = 0; i < n; i++)
+  EACH x[i] = v_min(v_set(87.3f), v_max(v_set(-89), from[i]));
+  EACH m[i] = v_fnma(x[i], v_set(1.44269504088896341f), round);
+  EACH d[i] = m[i] - round;
+  EACH r[i] = v_fma(d[i], v_set(0.693359375f), x[i]); /* of -x, with the sign turned */
+  EACH r[i] = v_fma(d[i], v_set(-2.12194440e-4f), r[i]);
+  EACH d[i] = v_fnma(v_set(1.39262131e-3f), r[i], v_set(8.36320315e-3f));
+  EACH d[i] = v_fnma(d[i], r[i], v_set(4.16665561e-2f));
+  EACH d[i] = v_fnma(d[i], r[i], v_set(0.166665763f));
+  EACH d[i] = v_fnma(d[i], r[i], v_set(0.5f));
+  EACH d[i] = v_fnma(d[i], r[i], v_set(1));
+  EACH d[i] = v_fnma(d[i], r[i], v_set(1));
+  EACH d[i] = v_fma(d[i], v_from_bits(v_bits(m[i]) << 23), v_set(1));
+#undef EACH
+}
+V_FN vf v_sigmoid(vf x) {
+  vf d, one = v_set(1);
+  v_one_plus_exp_minus_(1, &x, &d);
+  v_over(1, &one, &d);
+  return one;
+}
+V_FN void v_silu(int n, vf *x) {
+  vf d[8];
+  v_one_plus_exp_minus_(n, x, d);
+  v_over(n, x, d);
+}
 
 /* log of m 2^e with m in [sqrt(1/2), sqrt 2), m - 1 = f: log(1 + f) = f - f² / 2 + f³ Q(f). */
 V_FN vf v_log_parts_(vf f, vf e) {

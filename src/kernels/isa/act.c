@@ -9,6 +9,12 @@ static void apply(const cn_act *act, float *y, const float *x, int64_t n) {
     V_FOR(n, V_PUT(y, v_min(p.b, v_max(zero, V_AT(x)))));
     return;
   }
+  if (act->kind == CN_ACT_SILU) {
+    const int64_t whole = n / CN_LANES * CN_LANES;
+    v_silu_rows(y, x, CN_LANES, n / CN_LANES, CN_LANES);
+    v_silu_rows(y + whole, x + whole, 0, 1, n - whole);
+    return;
+  }
   V_ACT_SWITCH(act->kind, V_FOR(n, V_PUT(y, v_act_one((cn_act_kind)V_KIND, V_AT(x), &p))));
 }
 

@@ -133,7 +133,8 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
 /* The activation on a tile that was just stored. */
 static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int64_t n) {
   const vact p = v_act_parameters(act);
-  V_ACT_SWITCH(act->kind, for (int64_t m = 0; m < rows; m++, c += ldc)
+  if (act->kind == CN_ACT_SILU) v_silu_rows(c, c, ldc, rows, n);
+  else V_ACT_SWITCH(act->kind, for (int64_t m = 0; m < rows; m++, c += ldc)
     V_FOR(n, V_PUT(c, v_act_one((cn_act_kind)V_KIND, V_AT(c), &p))));
 }
 
