@@ -1,6 +1,6 @@
-/* Recurrent layers over a whole sequence. The inputs of all steps are projected by one product; each step then adds the
- * product of the state with the recurrent kernel, and computes its gates: float32 by kernels of its own, float64 by the
- * general product. Gates as Keras stores them. */
+/* Recurrent layers over a whole sequence. The inputs of many steps are projected by one product; each step then adds
+ * the product of the state with the recurrent kernel, and computes its gates: float32 by kernels of its own, float64 by
+ * the general product. Gates as Keras stores them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +68,7 @@ typedef struct moment {
   const void *bias;                  /* of the product with the state, or NULL */
   int64_t first, end;                /* the rows of the batch that go together */
   int64_t time, place;
+  int64_t from, steps;               /* the times whose projected inputs are there */
   int now;
 } moment;
 
@@ -94,10 +95,18 @@ static void product(const cn_pack *w, const void *packed, const void *a, int64_t
   cn_grid_run(w->kernels, &g);
 }
 
+/* The projected inputs of the step of row 0, if the rows began with it: m->steps * gates * units for each row. */
+static void *inputs_of(const moment *m) {
+  const state *st = m->s->state;
+  return room(m->s, st->projected, (m->first * (st->t - m->steps) + m->time - m->from) * st->g * st->u);
+}
+
 /* ---- Steps in float32 ---- */
 
 #define TASK 30000       /* multiply-adds of a step that are worth another thread */
 #define ROWS_TASK 100000 /* multiply-adds of whole rows that are */
+#define PROJECTED_BYTES (256 << 10)
+#define FEW_STEPS 16
 #define FEW_ROWS 4       /* fewer would read the weights more often than it is worth */
 
 typedef struct cells_job { const cn_rnn_call *call; int64_t first, rows, tiles; } cells_job;
@@ -130,9 +139,9 @@ static void step_floats(const moment *m) {
   const cn_rnn_attrs *a = s->attrs;
   static const cn_rnn_kind kinds[] = {[SIMPLE] = CN_RNN_SIMPLE, [LSTM] = CN_RNN_LSTM, [GRU] = CN_RNN_GRU};
   cn_rnn_call call = {.kind = st->apart ? CN_RNN_GRU_GATES : kinds[st->kind], .act = &a->act,
-                      .recurrent_act = &a->recurrent_act, .alone = st->b == 1, .units = st->u, .pitch = st->pitch, .weights = m->recurrent,
-                      .bias = m->bias, .x = room(s, st->projected, m->time * st->g * st->u),
-                      .x_pitch = st->t * st->g * st->u, .a = room(s, st->h[m->now], 0), .h = room(s, st->h[m->now], 0),
+                      .recurrent_act = &a->recurrent_act, .alone = st->b == 1, .units = st->u, .pitch = st->pitch,
+                      .weights = m->recurrent, .bias = m->bias, .x = inputs_of(m), .x_pitch = m->steps * st->g * st->u,
+                      .a = room(s, st->h[m->now], 0), .h = room(s, st->h[m->now], 0),
                       .h_next = room(s, st->h[!m->now], 0), .c = room(s, st->c[m->now], 0),
                       .c_next = room(s, st->c[!m->now], 0), .z = room(s, st->gates, 0),
                       .reset = room(s, st->reset, 0)};
@@ -185,15 +194,15 @@ static void step_doubles(const moment *m) {
   const state *st = s->state;
   int64_t u = st->u, gu = st->g * u;
   double *h = room(s, st->h[!m->now], 0), *c = room(s, st->c[!m->now], 0), *gates = room(s, st->gates, 0),
-         *reset = room(s, st->reset, 0), *x = room(s, st->projected, m->time * gu);
+         *reset = room(s, st->reset, 0), *x = inputs_of(m);
   memcpy(h, room(s, st->h[m->now], 0), (size_t)(st->b * u) * sizeof *h);
   memcpy(c, room(s, st->c[m->now], 0), (size_t)(st->b * u) * sizeof *c);
   product(&st->recurrent, m->recurrent, h, u, gates, gu, st->b, u, m->bias);
   for (int64_t i = 0; st->kind == GRU && i < st->b; i++)
-    gru_gates(s->attrs, u, x + i * st->t * gu, gates + i * gu, h + i * u, reset + i * u);
+    gru_gates(s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, reset + i * u);
   if (st->apart) product(&st->candidate, m->candidate, reset, u, gates + 2 * u, gu, st->b, u, NULL);
   for (int64_t i = 0; i < st->b; i++)
-    cell[st->kind](s->attrs, u, x + i * st->t * gu, gates + i * gu, h + i * u, c + i * u);
+    cell[st->kind](s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, c + i * u);
 }
 
 /* ---- The sequence ---- */
@@ -254,13 +263,31 @@ static const void *ready(const cn_step *s, const cn_pack *w, const float *weight
   return room(s, at, 0);
 }
 
-static void project(const moment *m) {
+/* The inputs of as many steps from m->place on as stay in the second-level cache until they are used. */
+static void project(moment *m) {
   const cn_step *s = m->s;
   const state *st = s->state;
-  int64_t gu = st->g * st->u, rows = m->first * st->t;
-  if (st->t > 0)
-    product(&st->kernel, m->kernel, cn_nth(s->in[X]->data, rows * st->in, st->item), st->in,
-            room(s, st->projected, rows * gu), gu, (m->end - m->first) * st->t, st->in, data_of(s, BIAS));
+  int64_t gu = st->g * st->u, rows = m->end - m->first;
+  m->steps = PROJECTED_BYTES / (rows * gu * (int64_t)st->item);
+  if (m->steps < FEW_STEPS) m->steps = FEW_STEPS;
+  if (m->steps > st->t - m->place) m->steps = st->t - m->place;
+  m->from = ((const cn_rnn_attrs *)s->attrs)->go_backwards ? st->t - m->place - m->steps : m->place;
+  cn_grid g = {.call = {.a = cn_nth(s->in[X]->data, (m->first * st->t + m->from) * st->in, st->item),
+                        .lda = st->in,
+                        .segments = 1,
+                        .kc = st->in,
+                        .b = m->kernel,
+                        .c = room(s, st->projected, m->first * st->t * gu),
+                        .ldc = gu,
+                        .m = m->steps,
+                        .n = gu,
+                        .epilogue = {.bias = data_of(s, BIAS)}},
+               .outer = {1, 1, rows},
+               .a_step = {0, 0, st->t * st->in},
+               .c_step = {0, 0, m->steps * gu},
+               .groups = 1};
+  cn_grid_fold(&g);
+  cn_grid_run(st->kernel.kernels, &g);
 }
 
 /* All steps of some rows. */
@@ -268,9 +295,9 @@ static void run_rows(void *context, int64_t first, int64_t end) {
   moment m = *(const moment *)context;
   const state *st = m.s->state;
   m.first = first, m.end = end;
-  project(&m);
   for (; m.place < st->t; m.place++) {
     m.time = ((const cn_rnn_attrs *)m.s->attrs)->go_backwards ? st->t - 1 - m.place : m.place;
+    if (m.time < m.from || m.time >= m.from + m.steps) project(&m);
     if (st->item == sizeof(double)) step_doubles(&m);
     else step_floats(&m);
     put_outputs(&m);
