@@ -123,7 +123,8 @@ static void *from_block(cn_arena_block *b, size_t bytes) {
   return p;
 }
 
-void *cn_arena_alloc(cn_arena *a, size_t bytes) {
+/* Not zero-filled: blocks are touched only as far as they are used. */
+static void *piece(cn_arena *a, size_t bytes) {
   if (bytes > SIZE_MAX / 2) return NULL;
   bytes = (bytes + 15) & ~(size_t)15;
   if (a->blocks && a->blocks->size - a->blocks->at >= bytes) return from_block(a->blocks, bytes);
@@ -131,9 +132,9 @@ void *cn_arena_alloc(cn_arena *a, size_t bytes) {
   if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
   if (size < bytes) size = bytes;
   size = (size + 15) & ~(size_t)15;
-  cn_arena_block *b = cn_calloc(1, sizeof *b + size);
+  cn_arena_block *b = cn_alloc(sizeof *b + size);
   if (!b) return NULL;
-  b->size = size;
+  *b = (cn_arena_block){.size = size};
   a->used += size;
   /* a large piece gets a block of its own behind the current one, which keeps its free room */
   if (a->blocks && a->blocks->size - a->blocks->at > size - bytes) {
@@ -146,14 +147,21 @@ void *cn_arena_alloc(cn_arena *a, size_t bytes) {
   return from_block(b, bytes);
 }
 
+void *cn_arena_alloc(cn_arena *a, size_t bytes) {
+  void *p = piece(a, bytes);
+  return p ? memset(p, 0, bytes) : NULL;
+}
+
 void *cn_arena_array(cn_arena *a, size_t count, size_t size) {
   size_t bytes;
   return cn_mul_size(count, size, &bytes) ? cn_arena_alloc(a, bytes) : NULL;
 }
 
 char *cn_arena_copy(cn_arena *a, const char *text, size_t length) {
-  char *s = length < SIZE_MAX ? cn_arena_alloc(a, length + 1) : NULL;
-  if (s && length) memcpy(s, text, length);
+  char *s = length < SIZE_MAX ? piece(a, length + 1) : NULL;
+  if (!s) return NULL;
+  if (length) memcpy(s, text, length);
+  s[length] = 0;
   return s;
 }
 

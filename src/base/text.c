@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool reserve(cn_text *t, size_t more) {
+bool cn_text_reserve(cn_text *t, size_t more) {
   if (t->failed || more > SIZE_MAX / 4) return t->failed = true, false;
   size_t need = t->length + more + 1;
   if (need <= t->capacity) return true;
@@ -20,7 +20,7 @@ static bool reserve(cn_text *t, size_t more) {
 }
 
 void cn_text_add_bytes(cn_text *t, const char *s, size_t length) {
-  if (!reserve(t, length)) return;
+  if (!cn_text_reserve(t, length)) return;
   if (length) memcpy(t->data + t->length, s, length);
   t->length += length;
   t->data[t->length] = 0;
@@ -34,7 +34,7 @@ void cn_text_addf(cn_text *t, const char *format, ...) {
   va_copy(again, args);
   int n = vsnprintf(NULL, 0, format, args);
   va_end(args);
-  if (n >= 0 && reserve(t, (size_t)n)) {
+  if (n >= 0 && cn_text_reserve(t, (size_t)n)) {
     vsnprintf(t->data + t->length, (size_t)n + 1, format, again);
     t->length += (size_t)n;
   }
@@ -42,7 +42,7 @@ void cn_text_addf(cn_text *t, const char *format, ...) {
 }
 
 void cn_text_pad(cn_text *t, char c, size_t count) {
-  if (!reserve(t, count)) return;
+  if (!cn_text_reserve(t, count)) return;
   memset(t->data + t->length, c, count);
   t->length += count;
   t->data[t->length] = 0;

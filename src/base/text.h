@@ -6,6 +6,7 @@
 
 /* A growing string on the heap; {0} is empty. When memory runs out `failed` stays set and nothing more is added. */
 typedef struct cn_text { char *data; size_t length, capacity; bool failed; } cn_text;
+bool cn_text_reserve(cn_text *t, size_t more); /* room for so many bytes more */
 void cn_text_add(cn_text *t, const char *s);
 void cn_text_add_bytes(cn_text *t, const char *s, size_t length);
 void cn_text_addf(cn_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -132,6 +132,7 @@ static bool is_plain(char c) {
 
 static cn_status mark_all(reader *r) {
   accept(r, "\xef\xbb\xbf"); /* a byte order mark */
+  cn_text_reserve(&r->marked, (size_t)(r->end - r->at) / 4 * 5);
   while (r->at < r->end && r->marked.length < r->stop && !r->marked.failed) {
     const char *plain = r->at, *last = r->stop - r->marked.length < (size_t)(r->end - plain)
                                            ? plain + (r->stop - r->marked.length) : r->end;
