@@ -179,6 +179,15 @@ char *cn_arena_printf(cn_arena *a, const char *format, ...) {
   return s;
 }
 
+void cn_arena_take(cn_arena *a, cn_arena *from) {
+  cn_arena_block **last = a->blocks ? &a->blocks->next : &a->blocks, *rest = *last;
+  *last = from->blocks;
+  while (*last) last = &(*last)->next;
+  *last = rest;
+  a->used += from->used;
+  *from = (cn_arena){0};
+}
+
 void cn_arena_free(cn_arena *a) {
   for (cn_arena_block *b = a->blocks, *next; b; b = next) {
     next = b->next;

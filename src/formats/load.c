@@ -62,7 +62,7 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
   cn_origin origin;
   cn_model *m = NULL;
   cn_status status = cn_origin_of(source, weights, options, &origin, e);
-  if (!status) status = cn_model_from_config(source->config, &origin, customs, &m, e);
+  if (!status) status = cn_model_from_config(source->config, &source->tree.arena, &origin, customs, &m, e);
   if (!status && !set_texts(m, source, paths[0])) status = cn_no_memory(e);
   if (!status) m->exact = options->exact;
   if (!status && weights) status = cn_weights_declare(m, source, weights, e);

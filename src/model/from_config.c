@@ -128,13 +128,13 @@ cn_status cn_model_inline(cn_model *m, const cn_model *sub, cn_model_ref *out, c
 
 /* A branch of Merge is a serialized model, or one layer with an input shape. */
 static cn_status branch_model(cn_model *m, const cn_value *entry, cn_model **out, cn_error *e) {
-  if (layer_entries(cn_value_find(entry, "config"))) return cn_model_from_config(entry, &m->origin, m->customs, out, e);
+  if (layer_entries(cn_value_find(entry, "config"))) return cn_model_from_config(entry, NULL, &m->origin, m->customs, out, e);
   cn_value *wrapped = cn_value_new(&m->arena, CORNU_DICT), *list = cn_value_new(&m->arena, CORNU_LIST);
   if (!wrapped || !list || !cn_value_push(&m->arena, list, (cn_value *)entry) ||
       !cn_value_put(&m->arena, wrapped, "class_name", cn_value_text(&m->arena, "Sequential")) ||
       !cn_value_put(&m->arena, wrapped, "config", list))
     return cn_no_memory(e);
-  return cn_model_from_config(wrapped, &m->origin, m->customs, out, e);
+  return cn_model_from_config(wrapped, NULL, &m->origin, m->customs, out, e);
 }
 
 cn_status cn_model_expand_merge(cn_model *m, const cn_value *serialized, cn_error *e) {
@@ -379,14 +379,15 @@ static cn_status build_functional(cn_model *m, const cn_value *config, cn_error 
   return status;
 }
 
-cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs,
-                               cn_model **out, cn_error *e) {
+cn_status cn_model_from_config(const cn_value *serialized, cn_arena *around, const cn_origin *origin,
+                               cn_custom_set *customs, cn_model **out, cn_error *e) {
   *out = NULL;
   cn_model *m;
   CN_TRY(cn_model_alloc(&m, e));
   m->origin = *origin;
   m->customs = customs ? cn_custom_set_share(customs) : NULL;
-  m->config = cn_value_copy(&m->arena, serialized);
+  if (around) cn_arena_take(&m->arena, around);
+  m->config = around ? serialized : cn_value_copy(&m->arena, serialized);
   cn_status status = m->config ? CORNU_OK : cn_no_memory(e);
   const cn_value *config = cn_value_find(m->config, "config"), *entries = layer_entries(config);
   m->class_name = text_at(m->config, "class_name", "");

@@ -10,7 +10,7 @@ static cn_status check(cn_layer *l, cn_error *e) {
       !cn_value_put(&l->arena, serialized, "config", l->config) ||
       !cn_value_put(&l->arena, serialized, "name", cn_value_text(&l->arena, l->name)))
     return cn_no_memory(e);
-  CN_TRY(cn_model_from_config(serialized, &l->origin, l->customs, &l->model, e));
+  CN_TRY(cn_model_from_config(serialized, NULL, &l->origin, l->customs, &l->model, e));
   return CORNU_OK;
 }
 

@@ -30,7 +30,7 @@ struct cornu_model {
   bool sequential;
   bool exact;                    /* see cornu_load_options */
   cn_origin origin;
-  cn_value *config;              /* as read */
+  const cn_value *config;        /* as read */
   cn_value *training_config;
   cn_custom_set *customs;
   cn_layer **layers;             /* in Keras's order; each retained */
@@ -48,9 +48,10 @@ struct cornu_model {
   struct cn_model_symbols *symbols; /* model/symbols.h */
 };
 
-/* Builds a model from {class_name, config}; weights are declared (built) when the input shapes are known. */
-cn_status cn_model_from_config(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs,
-                               cn_model **out, cn_error *e);
+/* Builds a model from {class_name, config}; weights are declared (built) when the input shapes are known. `around`: what
+ * `serialized` lies in, which goes to the model, or NULL: it is copied. */
+cn_status cn_model_from_config(const cn_value *serialized, cn_arena *around, const cn_origin *origin,
+                               cn_custom_set *customs, cn_model **out, cn_error *e);
 /* Traces with the declared input shapes; the first time, layers build. Sequential models without an input shape stay
  * unbuilt until cn_model_build_for is called with one. */
 cn_status cn_model_build(cn_model *m, cn_error *e);

@@ -110,27 +110,32 @@ static void test_sizes(void **state) {
   assert_null(cn_calloc(max / 2, 3));
 }
 
-/* Every piece is aligned, zero, apart from the others, and lives until the arena ends. */
+/* Every piece is aligned, zero, apart from the others, and lives until the arena ends, or the one that took it. */
 static void test_arena(void **state) {
   (void)state;
   enum { PIECES = 400 };
-  cn_arena a = {0};
+  cn_arena a = {0}, other = {0}, all = {0};
   unsigned char *pieces[PIECES];
   size_t sizes[PIECES];
   for (int i = 0; i < PIECES; i++) {
     sizes[i] = i % 50 == 7 ? 70000 : (size_t)(i * 37 % 300);
-    pieces[i] = cn_arena_alloc(&a, sizes[i]);
+    pieces[i] = cn_arena_alloc(i < 30 ? &other : &a, sizes[i]);
     assert_non_null(pieces[i]);
     assert_int_equal((uintptr_t)pieces[i] % 16, 0);
     assert_true(is_zero(pieces[i], sizes[i]));
     memset(pieces[i], i % 255 + 1, sizes[i]);
   }
+  cn_arena_take(&all, &a);
+  cn_arena_take(&all, &other);
+  assert_null(a.blocks);
+  assert_null(other.blocks);
+  memset(cn_arena_alloc(&all, 1000), 0, 1000);
   for (int i = 0; i < PIECES; i++)
     for (size_t k = 0; k < sizes[i]; k++) assert_int_equal(pieces[i][k], i % 255 + 1);
   assert_true(seen.blocks < 40); /* blocks double; large pieces have their own */
-  assert_true(a.used >= 8 * 70000 && a.used < 2000000);
-  cn_arena_free(&a);
-  assert_null(a.blocks);
+  assert_true(all.used >= 8 * 70000 && all.used < 2000000);
+  cn_arena_free(&all);
+  assert_null(all.blocks);
   assert_int_equal(seen.blocks, 0);
 }
 
