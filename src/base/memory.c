@@ -168,13 +168,14 @@ char *cn_arena_copy(cn_arena *a, const char *text, size_t length) {
 char *cn_arena_string(cn_arena *a, const char *text) { return cn_arena_copy(a, text, strlen(text)); }
 
 char *cn_arena_printf(cn_arena *a, const char *format, ...) {
+  char most[256]; /* as long as most texts are: they are formatted once */
   va_list args, again;
   va_start(args, format);
   va_copy(again, args);
-  int n = vsnprintf(NULL, 0, format, args);
+  int n = vsnprintf(most, sizeof most, format, args);
   va_end(args);
-  char *s = n < 0 ? NULL : cn_arena_alloc(a, (size_t)n + 1);
-  if (s) vsnprintf(s, (size_t)n + 1, format, again);
+  char *s = n < 0 ? NULL : (size_t)n < sizeof most ? cn_arena_copy(a, most, (size_t)n) : piece(a, (size_t)n + 1);
+  if (s && (size_t)n >= sizeof most) vsnprintf(s, (size_t)n + 1, format, again);
   va_end(again);
   return s;
 }

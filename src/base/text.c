@@ -112,12 +112,14 @@ bool cn_nearest_name(const char *name, const char *list, char *out, size_t size)
 }
 
 bool cn_word_in(const char *list, const char *name, int *index) {
-  size_t length = strlen(name), n;
-  int i = 0;
-  if (!list || !length) return false;
-  for (const char *word; (word = next_word(&list, &n)); i++) {
-    if (n != length || memcmp(word, name, n) != 0) continue;
-    if (index) *index = i;
+  const size_t length = strlen(name);
+  if (!list || !length || strchr(name, ' ')) return false;
+  for (const char *at = list; (at = strstr(at, name)); at += length) {
+    if ((at > list && at[-1] != ' ') || (at[length] && at[length] != ' ')) continue;
+    if (!index) return true;
+    size_t n;
+    *index = 0;
+    while (next_word(&list, &n) && list < at + length) ++*index;
     return true;
   }
   return false;

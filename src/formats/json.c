@@ -71,23 +71,22 @@ static cn_status mark_escape(reader *r) {
   return CORNU_OK;
 }
 
-/* A text, r->at behind its opening quote. */
+/* A text, r->at behind its opening quote; what needs no mark goes in one piece. */
 static cn_status mark_text(reader *r) {
-  const char *from = r->at;
+  const char *from = r->at, *plain = r->at;
   while (r->at < r->end && *r->at != '"') {
-    if (*r->at == '\\') {
-      CN_TRY(mark_escape(r));
-    } else if (accept(r, MARK)) {
-      cn_text_add(&r->marked, MARK "e");
-    } else {
-      const char *plain = r->at;
-      do r->at++;
-      while (r->at < r->end && *r->at != '"' && *r->at != '\\' && *r->at != MARK[0]);
-      cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
+    if (*r->at != '\\' && *r->at != MARK[0]) {
+      r->at++;
+      continue;
     }
+    cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
+    if (*r->at == '\\') CN_TRY(mark_escape(r));
+    else if (accept(r, MARK)) cn_text_add(&r->marked, MARK "e");
+    else cn_text_add_bytes(&r->marked, r->at++, 1);
+    plain = r->at;
   }
   if (!accept(r, "\"")) return r->at = from - 1, fail_at(r, "a text without end");
-  cn_text_add(&r->marked, "\"");
+  cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
   return CORNU_OK;
 }
 
