@@ -89,3 +89,20 @@ cn_status cn_graph_add(cn_graph *g, const cn_op *op, const void *attrs, const cn
   if (n_out) *n_out = typing.n_out;
   return CORNU_OK;
 }
+
+void cn_graph_uses(const cn_graph *g, bool *live, int *last_use) {
+  for (int i = 0; i < g->n_outputs; i++) {
+    int p = g->edges[g->outputs[i]].producer;
+    if (p >= 0) live[p] = true;
+  }
+  for (int n = g->n_nodes - 1; n >= 0; n--) {
+    if (!live[n]) continue;
+    for (int i = 0; i < g->nodes[n].n_in; i++) {
+      cn_edge in = g->nodes[n].in[i];
+      if (in == CN_NO_EDGE) continue;
+      if (last_use[in] < n) last_use[in] = n;
+      if (g->edges[in].producer >= 0) live[g->edges[in].producer] = true;
+    }
+  }
+  for (int i = 0; i < g->n_outputs; i++) last_use[g->outputs[i]] = g->n_nodes;
+}

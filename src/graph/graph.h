@@ -41,5 +41,8 @@ cn_status cn_graph_add_output(cn_graph *g, cn_edge edge, cn_error *e);
 /* attrs are copied; the shape rule gives the types of the outputs. */
 cn_status cn_graph_add(cn_graph *g, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, const char *label,
                        cn_edge *first_out, int *n_out, cn_error *e);
+/* live[node]: outputs need it (all false before); last_use[edge]: the last live node that reads it (-1 before),
+ * n_nodes for outputs. */
+void cn_graph_uses(const cn_graph *g, bool *live, int *last_use);
 
 #endif

@@ -22,27 +22,6 @@ typedef struct home {
   int block;          /* in the arena */
 } home;
 
-typedef struct binding { cn_operand *operand; int index; size_t offset; } binding; /* that follow a caller's pointer */
-typedef struct copy { cn_operand *from; int output; } copy;         /* outputs that are also something else */
-
-struct cn_plan {
-  cn_arena tables;
-  cn_step *steps;
-  cn_operand *operands;      /* one per edge of the graph */
-  int *producers;            /* per edge: the step that computes it, or what it is a view of; -1: none */
-  binding *inputs, *outputs;
-  copy *copies;
-  cn_type *input_types, *output_types;
-  cn_tensor **constants;     /* retained */
-  void **memory;             /* cn_plan_memory */
-  cn_packs packs;
-  char *arena;
-  int n_steps, n_inputs, n_outputs, n_input_bindings, n_output_bindings, n_copies, n_constants;
-  int n_memory, cap_memory;
-  size_t arena_bytes, memory_bytes;
-  double flops;
-  bool exact;
-};
 
 /* Compilation shares packed weights between plans; one plan is compiled at a time. */
 static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
@@ -59,7 +38,8 @@ void *cn_plan_memory(struct cn_planner *p, size_t bytes) {
 }
 
 void *cn_plan_pack(struct cn_planner *p, const cn_operand *source, const char *kind, size_t bytes, bool *fresh) {
-  return cn_packs_add(&p->plan->packs, source, kind, bytes, fresh);
+  cn_plan *plan = p->plan->whole ? p->plan->whole : p->plan;
+  return cn_packs_add(&plan->packs, source, kind, bytes, fresh);
 }
 
 bool cn_plan_exact(const struct cn_planner *p) {
@@ -69,6 +49,11 @@ bool cn_plan_exact(const struct cn_planner *p) {
 
 static void free_plan(cn_plan *p) {
   if (!p) return;
+  for (cn_plan *part = p->parts, *next; part; part = next) {
+    next = part->next_part;
+    part->arena = NULL; /* is the whole plan's */
+    free_plan(part);
+  }
   cn_packs_free(&p->packs);
   for (int i = 0; i < p->n_memory; i++) cn_free(p->memory[i]);
   for (int i = 0; i < p->n_constants; i++) cornu_tensor_release(p->constants[i]);
@@ -87,7 +72,7 @@ void cn_plan_free(cn_plan *p) {
 
 /* ---- Compiling ---- */
 
-typedef struct compiler {
+typedef struct cn_compiler {
   cn_graph *g;
   cn_plan *plan;
   home *homes;        /* one per edge; used where home_of[edge] == edge */
@@ -104,24 +89,6 @@ typedef struct compiler {
 
 static int home_of(compiler *c, cn_edge e) { return c->home_of[e]; }
 static bool is_placed(const compiler *c, cn_edge e) { return c->places[e].whole != CN_NO_EDGE; }
-
-static void find_live(compiler *c) {
-  cn_graph *g = c->g;
-  for (int i = 0; i < g->n_outputs; i++) {
-    int p = g->edges[g->outputs[i]].producer;
-    if (p >= 0) c->live[p] = true;
-  }
-  for (int n = g->n_nodes - 1; n >= 0; n--) {
-    if (!c->live[n]) continue;
-    for (int i = 0; i < g->nodes[n].n_in; i++) {
-      cn_edge in = g->nodes[n].in[i];
-      if (in == CN_NO_EDGE) continue;
-      if (c->last_use[in] < n) c->last_use[in] = n;
-      if (g->edges[in].producer >= 0) c->live[g->edges[in].producer] = true;
-    }
-  }
-  for (int i = 0; i < g->n_outputs; i++) c->last_use[g->outputs[i]] = g->n_nodes;
-}
 
 static cn_status known_shapes(compiler *c) {
   cn_graph *g = c->g;
@@ -342,7 +309,7 @@ static cn_status add_node(compiler *c, int n) {
  */
 static cn_status bind_outputs(compiler *c) {
   cn_graph *g = c->g;
-  c->plan->copies = cn_arena_array(&c->plan->tables, (size_t)g->n_outputs + 1, sizeof(copy));
+  c->plan->copies = cn_arena_array(&c->plan->tables, (size_t)g->n_outputs + 1, sizeof(cn_copy));
   if (!c->plan->copies) return cn_no_memory(c->e);
   for (int i = 0; i < g->n_outputs; i++) {
     home *h = &c->homes[home_of(c, g->outputs[i])];
@@ -351,7 +318,7 @@ static cn_status bind_outputs(compiler *c) {
       h->index = i;
     } else {
       cn_plan_whole(&c->plan->operands[g->outputs[i]]);
-      c->plan->copies[c->plan->n_copies++] = (copy){&c->plan->operands[g->outputs[i]], i};
+      c->plan->copies[c->plan->n_copies++] = (cn_copy){&c->plan->operands[g->outputs[i]], i};
     }
   }
   return CORNU_OK;
@@ -372,33 +339,26 @@ static cn_status lay_out(compiler *c) {
     c->scratch_block[s] = c->n_blocks;
     c->blocks[c->n_blocks++] = (cn_block){.bytes = c->plan->steps[s].scratch_bytes, .first = node, .last = node};
   }
-  CN_TRY(cn_memory_layout(c->blocks, c->n_blocks, &c->plan->arena_bytes, c->e));
-  /* not NULL when all is empty: kernels add offsets of 0 to it */
-  c->plan->arena = cn_alloc_data(c->plan->arena_bytes ? c->plan->arena_bytes : 1);
-  if (!c->plan->arena) return cn_no_memory(c->e);
-  for (int s = 0; s < c->plan->n_steps; s++) {
-    int block = c->scratch_block[s];
-    c->plan->steps[s].scratch = c->plan->arena + (block >= 0 ? c->blocks[block].offset : 0);
-  }
-  return CORNU_OK;
+  return cn_memory_layout(c->blocks, c->n_blocks, &c->plan->arena_bytes, c->e);
 }
 
-static cn_status bind_operands(compiler *c) {
+/* Where steps find their scratch and operands their data, now that plan->arena is known. */
+static void place(compiler *c) {
   cn_graph *g = c->g;
   cn_plan *p = c->plan;
-  p->inputs = cn_arena_array(&p->tables, (size_t)g->n_edges + 1, sizeof(binding));
-  p->outputs = cn_arena_array(&p->tables, (size_t)g->n_edges + 1, sizeof(binding));
-  if (!p->inputs || !p->outputs) return cn_no_memory(c->e);
+  for (int s = 0; s < p->n_steps; s++) {
+    int block = c->scratch_block[s];
+    p->steps[s].scratch = p->arena + (block >= 0 ? c->blocks[block].offset : 0);
+  }
   for (int i = 0; i < g->n_edges; i++) {
     home *h = &c->homes[home_of(c, i)];
     cn_operand *o = &p->operands[i];
     size_t offset = (size_t)c->places[i].column * cornu_dtype_bytes(o->dtype);
-    if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (binding){o, h->index, 0};
-    if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (binding){o, h->index, offset};
+    if (h->kind == HOME_INPUT) p->inputs[p->n_input_bindings++] = (cn_binding){o, h->index, 0};
+    if (h->kind == HOME_OUTPUT) p->outputs[p->n_output_bindings++] = (cn_binding){o, h->index, offset};
     if (h->kind == HOME_CONSTANT && h->data) o->data = h->data;
     if (h->kind == HOME_ARENA) o->data = p->arena + c->blocks[h->block].offset + offset;
   }
-  return CORNU_OK;
 }
 
 static cn_status keep_constants(compiler *c) {
@@ -439,11 +399,15 @@ static cn_status compile(compiler *c) {
   c->plan->operands = cn_arena_array(&c->plan->tables, edges, sizeof(cn_operand));
   c->plan->steps = cn_arena_array(&c->plan->tables, nodes, sizeof(cn_step));
   c->plan->producers = cn_arena_array(&c->plan->tables, edges, sizeof(int));
+  c->plan->inputs = cn_arena_array(&c->plan->tables, edges, sizeof(cn_binding));
+  c->plan->outputs = cn_arena_array(&c->plan->tables, edges, sizeof(cn_binding));
   if (!c->homes || !c->home_of || !c->places || !c->last_use || !c->live || !c->packed || !c->blocks ||
-      !c->scratch_block || !c->plan->operands || !c->plan->steps || !c->plan->producers)
+      !c->scratch_block || !c->plan->operands || !c->plan->steps || !c->plan->producers ||
+      !c->plan->inputs || !c->plan->outputs)
     return cn_no_memory(c->e);
   for (int i = 0; i < g->n_edges; i++) c->last_use[i] = c->plan->producers[i] = -1;
-  find_live(c);
+  for (int i = 0; i < g->n_inputs; i++) c->plan->producers[g->inputs[i]] = -2 - i;
+  cn_graph_uses(g, c->live, c->last_use);
   CN_TRY(known_shapes(c));
   set_operands(c);
   set_places(c);
@@ -452,34 +416,105 @@ static cn_status compile(compiler *c) {
   for (int n = 0; n < g->n_nodes; n++)
     if (c->live[n]) CN_TRY(add_node(c, n));
   CN_TRY(bind_outputs(c));
-  CN_TRY(lay_out(c));
-  return bind_operands(c);
+  return lay_out(c);
+}
+
+cn_status cn_plan_part(cn_plan *owner, cn_part *part, cn_error *e) {
+  compiler *c = part->compiler = cn_arena_alloc(&part->graph->arena, sizeof *c);
+  cn_plan *plan = part->plan = cn_calloc(1, sizeof *plan);
+  if (!c || !plan) return cn_free(plan), cn_no_memory(e);
+  *c = (compiler){.g = part->graph, .plan = plan, .e = e};
+  plan->exact = owner->exact;
+  plan->whole = owner;
+  plan->next_part = owner->parts;
+  owner->parts = plan;
+  return compile(c);
+}
+
+void cn_plan_place(cn_part *part) {
+  part->plan->arena = part->step->scratch;
+  place(part->compiler);
+}
+
+static cn_status make_memory(compiler *c, cn_part *parts) {
+  cn_plan *p = c->plan;
+  /* not NULL when all is empty: kernels add offsets of 0 to it */
+  p->arena = cn_alloc_data(p->arena_bytes ? p->arena_bytes : 1);
+  if (!p->arena) return cn_no_memory(c->e);
+  place(c);
+  for (cn_part *part = parts; part; part = part->next) {
+    cn_plan_place(part);
+    CN_TRY(cn_part_slots(part, c->e));
+  }
+  return CORNU_OK;
+}
+
+/* ---- What profiles tell ---- */
+
+/* The part that step i runs; NULL: it is a step of the plan itself. */
+static const cn_part *part_of(const cn_part *parts, const cn_step *s) {
+  while (parts && parts->step != s) parts = parts->next;
+  return parts;
+}
+
+static cn_status tell_steps(cn_plan *p, const cn_part *parts, cn_error *e) {
+  size_t most = (size_t)p->n_steps + 1;
+  for (const cn_part *part = parts; part; part = part->next) most += (size_t)part->plan->n_steps;
+  p->told = cn_arena_array(&p->tables, most, sizeof *p->told);
+  p->first_told = cn_arena_array(&p->tables, (size_t)p->n_steps + 1, sizeof *p->first_told);
+  if (!p->told || !p->first_told) return cn_no_memory(e);
+  for (int i = 0; i < p->n_steps; i++) {
+    const cn_part *part = part_of(parts, &p->steps[i]);
+    p->first_told[i] = p->n_told;
+    if (!part) p->told[p->n_told++] = (cn_told_step){.step = &p->steps[i], .outer = i, .times = 1};
+    for (int k = 0; part && k < part->plan->n_steps; k++)
+      p->told[p->n_told++] = (cn_told_step){&part->plan->steps[k], part->plan, i, part->count};
+  }
+  p->first_told[p->n_steps] = p->n_told;
+  return CORNU_OK;
+}
+
+/* Turns the producers' numbers from steps into steps told. */
+static void tell_producers(const compiler *c, const cn_part *parts) {
+  int *producers = c->plan->producers;
+  for (int n = 0; n < c->g->n_nodes; n++) {
+    const cn_graph_node *node = &c->g->nodes[n];
+    for (int i = 0; c->live[n] && i < node->n_out; i++) {
+      int *producer = &producers[node->out + i];
+      if (node->op->flags & CN_OP_VIEW) *producer = producers[node->in[0]];
+      else if (*producer >= 0) {
+        const cn_part *part = part_of(parts, &c->plan->steps[*producer]);
+        const int inner = part ? part->plan->producers[part->graph->outputs[i]] : 0;
+        *producer = inner >= 0 ? c->plan->first_told[*producer] + inner : inner == -1 ? -1 : producers[node->in[-2 - inner]];
+      }
+    }
+  }
 }
 
 cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   *out = NULL;
   compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
+  cn_part *parts = NULL;
   cn_status status = c.plan ? cn_cpu_check(e) : cn_no_memory(e);
   if (!status) c.plan->exact = g->exact;
   if (!status) status = cn_graph_passes(&c.g, e);
+  if (!status) status = cn_graph_slices(&c.g, &parts, e);
   if (!status) {
     pthread_mutex_lock(&compiling);
     status = compile(&c);
     pthread_mutex_unlock(&compiling);
   }
+  if (!status) status = make_memory(&c, parts);
+  if (!status) status = tell_steps(c.plan, parts, e);
+  if (!status) tell_producers(&c, parts);
   if (status) cn_plan_free(c.plan);
+  cn_parts_free(parts);
   cn_graph_free(c.g);
   if (!status) *out = c.plan;
   return status;
 }
 
 /* ---- Running ---- */
-
-static inline void bind(cn_plan *p, const void *const *inputs, void *const *outputs) {
-  for (int i = 0; i < p->n_input_bindings; i++) p->inputs[i].operand->data = (void *)inputs[p->inputs[i].index];
-  for (int i = 0; i < p->n_output_bindings; i++)
-    p->outputs[i].operand->data = (char *)outputs[p->outputs[i].index] + p->outputs[i].offset;
-}
 
 static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error *e) {
   if (cn_interrupts() != interrupts) return cn_fail(e, CORNU_ERR_INTERRUPTED, "interrupted");
@@ -489,32 +524,39 @@ static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error
   return CORNU_OK;
 }
 
-static inline void copy_outputs(const cn_plan *p, void *const *outputs) {
-  for (int i = 0; i < p->n_copies; i++) {
-    const cn_operand *o = p->copies[i].from;
-    if (o->size > 0) memcpy(outputs[p->copies[i].output], o->data, (size_t)o->size * cornu_dtype_bytes(o->dtype));
-  }
-}
-
 cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
   unsigned interrupts = cn_interrupts();
-  bind(p, inputs, outputs);
+  cn_plan_bind(p, inputs, outputs);
   for (int i = 0; i < p->n_steps; i++) CN_TRY(run_step(&p->steps[i], interrupts, e));
-  copy_outputs(p, outputs);
+  cn_plan_copy_outputs(p, outputs);
   return CORNU_OK;
+}
+
+/* A part's time, as its steps share it. */
+static void share(double seconds, double *of_steps, int n) {
+  double sum = 0;
+  for (int i = 0; i < n; i++) sum += of_steps[i];
+  for (int i = 0; i < n && sum > 0; i++) of_steps[i] *= seconds / sum;
 }
 
 cn_status cn_plan_profile(cn_plan *p, const void *const *inputs, void *const *outputs, double *seconds, cn_error *e) {
   unsigned interrupts = cn_interrupts();
-  bind(p, inputs, outputs);
+  cn_plan_bind(p, inputs, outputs);
+  memset(seconds, 0, sizeof *seconds * (size_t)p->n_told);
   double before = cornu_clock();
   for (int i = 0; i < p->n_steps; i++) {
-    CN_TRY(run_step(&p->steps[i], interrupts, e));
+    double *told = seconds + p->first_told[i];
+    const bool part = p->steps[i].op == &cn_part_op;
+    if (part) cn_part_time(&p->steps[i], told);
+    cn_status status = run_step(&p->steps[i], interrupts, e);
+    if (part) cn_part_time(&p->steps[i], NULL);
+    CN_TRY(status);
     double now = cornu_clock();
-    seconds[i] = now - before;
+    if (part) share(now - before, told, p->first_told[i + 1] - p->first_told[i]);
+    else *told = now - before;
     before = now;
   }
-  copy_outputs(p, outputs);
+  cn_plan_copy_outputs(p, outputs);
   return CORNU_OK;
 }
 
@@ -522,25 +564,38 @@ int cn_plan_inputs(const cn_plan *p) { return p->n_inputs; }
 int cn_plan_outputs(const cn_plan *p) { return p->n_outputs; }
 const cn_type *cn_plan_input_type(const cn_plan *p, int i) { return &p->input_types[i]; }
 const cn_type *cn_plan_output_type(const cn_plan *p, int i) { return &p->output_types[i]; }
-size_t cn_plan_bytes(const cn_plan *p) { return p->arena_bytes + p->memory_bytes + p->packs.bytes + p->tables.used; }
+
+size_t cn_plan_bytes(const cn_plan *p) {
+  size_t bytes = p->arena_bytes + p->packs.bytes + p->memory_bytes + p->tables.used;
+  for (const cn_plan *part = p->parts; part; part = part->next_part) bytes += part->memory_bytes + part->tables.used;
+  return bytes;
+}
+
 double cn_plan_total_flops(const cn_plan *p) { return p->flops; }
-int cn_plan_steps(const cn_plan *p) { return p->n_steps; }
-const cn_step *cn_plan_step(const cn_plan *p, int i) { return &p->steps[i]; }
+int cn_plan_steps(const cn_plan *p) { return p->n_told; }
+const cn_step *cn_plan_step(const cn_plan *p, int i) { return p->told[i].step; }
+int64_t cn_plan_step_times(const cn_plan *p, int i) { return p->told[i].times; }
 
 int cn_plan_producer(const cn_plan *p, int i, int input) {
-  const cn_operand *o = p->steps[i].in[input];
-  return o ? p->producers[o - p->operands] : -1;
+  const cn_told_step *t = &p->told[i];
+  const cn_operand *o = t->step->in[input];
+  if (!o) return -1;
+  int at = t->part ? t->part->producers[o - t->part->operands] : p->producers[o - p->operands];
+  if (t->part && at >= 0) return p->first_told[t->outer] + at;
+  if (t->part && at < -1) at = p->producers[p->steps[t->outer].in[-2 - at] - p->operands];
+  return at < 0 ? -1 : at;
 }
 
 cn_status cn_plan_text(const cn_plan *p, char **out, cn_error *e) {
   cn_text text = {0};
-  cn_text_addf(&text, "%d steps, arena %zu bytes, packed weights %zu bytes, %.6g MFLOP\n", p->n_steps, p->arena_bytes,
+  cn_text_addf(&text, "%d steps, arena %zu bytes, packed weights %zu bytes, %.6g MFLOP\n", p->n_told, p->arena_bytes,
                p->packs.bytes, p->flops / 1e6);
-  for (int i = 0; i < p->n_steps; i++) {
-    const cn_step *s = &p->steps[i];
+  for (int i = 0; i < p->n_told; i++) {
+    const cn_step *s = p->told[i].step;
     const cn_operand *o = s->out[0];
     cn_text_addf(&text, "%4d  %-18s %-28s %s", i + 1, s->op->name, s->label, CN_SHAPE(o->rank, o->shape));
     if (s->variant) cn_text_addf(&text, "  %s", s->variant);
+    if (p->told[i].times > 1) cn_text_addf(&text, "  %lld times", (long long)p->told[i].times);
     if (p->arena && (char *)o->data >= p->arena && (char *)o->data < p->arena + p->arena_bytes)
       cn_text_addf(&text, "  @%zu", (size_t)((char *)o->data - p->arena));
     cn_text_add(&text, "\n");

@@ -20,6 +20,7 @@ size_t cn_plan_bytes(const cn_plan *p);
 double cn_plan_total_flops(const cn_plan *p);
 int cn_plan_steps(const cn_plan *p);
 const cn_step *cn_plan_step(const cn_plan *p, int i);
+int64_t cn_plan_step_times(const cn_plan *p, int i); /* in one run: a step for n samples may run for all of a batch */
 int cn_plan_producer(const cn_plan *p, int i, int input); /* the step that computes an input of step i; -1: none does */
 /* As cn_plan_run; seconds[i]: how long step i took. */
 cn_status cn_plan_profile(cn_plan *p, const void *const *inputs, void *const *outputs, double *seconds, cn_error *e);

@@ -469,21 +469,26 @@ size_t cornu_plan_memory(const cornu_plan *p) { return cn_plan_bytes(p->plan); }
 double cornu_plan_flops(const cornu_plan *p) { return cn_plan_total_flops(p->plan); }
 int cornu_plan_steps(const cornu_plan *p) { return cn_plan_steps(p->plan); }
 
-static double bytes_of(cn_operand *const *operands, int n) {
+/* times: how often the step runs, with other values of what is not constant */
+static double bytes_of(cn_operand *const *operands, int n, int64_t times) {
   double bytes = 0;
-  for (int i = 0; i < n; i++)
-    if (operands[i]) bytes += (double)operands[i]->size * (double)cornu_dtype_bytes(operands[i]->dtype);
+  for (int i = 0; i < n; i++) {
+    const cn_operand *o = operands[i];
+    if (o) bytes += (double)o->size * (double)cornu_dtype_bytes(o->dtype) * (o->constant ? 1 : (double)times);
+  }
   return bytes;
 }
 
 bool cornu_plan_step(const cornu_plan *p, int i, cornu_step *out) {
   if (i < 0 || i >= cn_plan_steps(p->plan)) return false;
   const cn_step *s = cn_plan_step(p->plan, i);
+  const int64_t times = cn_plan_step_times(p->plan, i);
   const cn_operand *o = s->out[0];
   *out = (cornu_step){.op = s->op->name, .layer = s->label, .variant = s->variant ? s->variant : "",
-                      .dtype = o->dtype, .rank = o->rank, .n_inputs = s->n_in, .flops = s->flops,
-                      .bytes = bytes_of(s->in, s->n_in) + bytes_of(s->out, s->n_out)};
+                      .dtype = o->dtype, .rank = o->rank, .n_inputs = s->n_in, .flops = s->flops * (double)times,
+                      .bytes = bytes_of(s->in, s->n_in, times) + bytes_of(s->out, s->n_out, times)};
   memcpy(out->shape, o->shape, sizeof out->shape);
+  if (times > 1) out->shape[0] *= times;
   return true;
 }
 

@@ -322,7 +322,7 @@ const cn_op cn_op_conv = {
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1\n"
           "constant float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
           "differently: not where the environment has CORNU_EXACT=1",
-  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .packed_in = 1 << 1, .check = check, .shape = shape, .plan = plan,

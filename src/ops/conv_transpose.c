@@ -306,7 +306,7 @@ const cn_op cn_op_conv_transpose = {
   .help = "transposed convolution: the gradient of conv to its input\n"
           "(x (b, s…, c), kernel (k…, f, c), bias? (f), residual? (b, o…, f)) -> (b, o…, f), "
           "o = (s - 1) stride + (k - 1) dilation + 1 - crops",
-  .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 4, .n_out = 1,
   .attrs_size = sizeof(cn_conv_transpose_attrs), .fields = fields, .act_offset = offsetof(cn_conv_transpose_attrs, act),
   .check = check, .shape = shape, .plan = plan, .gradient = gradient,

@@ -119,7 +119,7 @@ const cn_op cn_op_dense = {
   .name = "dense",
   .help = "x @ kernel * scale + bias + residual over the last axis\n"
           "(x (…, k), kernel (k, n), bias? (n), residual? (…, n), scale? (n)) -> (…, n)",
-  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT, .pitched_in = 1 << 0 | 1 << 3,
+  .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),
   .packed_in = 1 << 1, .shape = shape, .plan = plan,

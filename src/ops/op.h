@@ -66,7 +66,11 @@ enum {
   CN_OP_TEXTS = 32, /* takes strings, too; to other ops they are refused */
   CN_OP_PITCHED_OUT = 64, /* output 0 may have a pitch larger than its rows */
   CN_OP_RESIDUAL = 128, /* input 3, if there, is added after the bias (input 2); output 0 may lie on it */
-  CN_OP_SCALE = 256 /* input 4, if there, holds constants that multiply the channels of the result before the bias */
+  CN_OP_SCALE = 256, /* input 4, if there, holds constants that multiply the channels of the result before the bias */
+  /* If all inputs that are not constant and all outputs have n samples along axis 0, for every n, then each sample of an
+   * output depends on that sample of the inputs alone; views and elementwise ops need not say so. What plan() makes is
+   * not changed by runs and does not point to operands: copies of the step with other operands may share it. */
+  CN_OP_SAMPLES = 512
 };
 
 struct cn_gradient; /* ops/gradient.h */

@@ -76,7 +76,7 @@ const cn_op cn_op_pool = {
   .help = "maximum or average of sliding windows\n"
           "(x (b, s…, c)) -> (b, o…, c), o = (s + pads - size) / stride + 1; padding and NaN"
           " never win a maximum, which is at least the lowest finite number",
-  .flags = CN_OP_PITCHED_OUT, .pitched_in = 1,
+  .flags = CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1,
   .min_in = 1, .max_in = 1, .n_out = 1,
   .attrs_size = sizeof(cn_pool_attrs), .fields = fields,
   .check = check, .shape = shape, .plan = plan, .gradient = gradient,

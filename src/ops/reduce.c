@@ -344,6 +344,7 @@ static void gradient(cn_gradient *g) { g->dx[0] = gradient_of(g); }
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
                             .help = words,                                                                             \
+                            .flags = CN_OP_SAMPLES,                                                                    \
                             .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \
                             .max_in = 1,                                                                               \
