@@ -5,7 +5,7 @@
 #include "graph/rewrite.h"
 
 static const cn_rule rules[] = {
-  cn_rule_identity, cn_rule_transpose, cn_rule_depthwise, cn_rule_pad, cn_rule_gate, cn_rule_affine, cn_rule_residual,
+  cn_rule_identity, cn_rule_transpose, cn_rule_depthwise, cn_rule_sample, cn_rule_pad, cn_rule_gate, cn_rule_affine, cn_rule_residual,
   cn_rule_activation,
 };
 

@@ -50,6 +50,9 @@ cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void 
 cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out);   /* simplify.c */
 cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out);
 cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out);
+/* The zeros around the dimensions of space alone, as a window's own padding; false: there are others. */
+bool cn_pad_border(const cn_pad_attrs *pad, int rank, int64_t before[3], int64_t after[3]);
+cn_status cn_rule_sample(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* sample.c */
 cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out);  /* transposes.c */
 cn_status cn_rule_gate(cn_rewrite *r, const cn_call *call, cn_edge *out);       /* siblings.c */
 cn_status cn_rule_affine(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* fuse.c */

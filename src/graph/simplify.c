@@ -46,8 +46,7 @@ static bool never_negative(const cn_rewrite *r, cn_edge e) {
   return node && node->op->act_offset && cn_act_is_clamp((const cn_act *)((char *)node->attrs + node->op->act_offset));
 }
 
-/* The zeros around the dimensions of space alone, as a window's own padding; false: there are others. */
-static bool border_of(const cn_pad_attrs *pad, int rank, int64_t before[3], int64_t after[3]) {
+bool cn_pad_border(const cn_pad_attrs *pad, int rank, int64_t before[3], int64_t after[3]) {
   if (pad->mode != CN_PAD_CONSTANT || pad->value != 0 || rank < 3 || rank > 5) return false;
   if (pad->before.v[0] || pad->after.v[0] || pad->before.v[rank - 1] || pad->after.v[rank - 1]) return false;
   for (int i = 0; i < rank - 2; i++) before[i] = pad->before.v[i + 1], after[i] = pad->after.v[i + 1];
@@ -77,7 +76,7 @@ cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   int64_t before[3], after[3];
   if (!pad || pad->op != &cn_op_pad) return CORNU_OK;
   const int rank = cn_rewrite_type(r, call->in[0])->rank;
-  if (!border_of(pad->attrs, rank, before, after)) return CORNU_OK;
+  if (!cn_pad_border(pad->attrs, rank, before, after)) return CORNU_OK;
   void *attrs = cn_arena_alloc(&r->g->arena, call->op->attrs_size);
   cn_edge *in = cn_arena_array(&r->g->arena, (size_t)call->n_in, sizeof *in);
   if (!attrs || !in) return cn_no_memory(r->e);

@@ -182,37 +182,45 @@ static void fill(char *to, cornu_dtype dtype, double value, int64_t n) {
   for (int64_t i = 1; i < n; i++) memcpy(to + (size_t)i * size, to, size);
 }
 
+/* The output as rows of what is contiguous: the last axes without padding are part of the one before them. */
+typedef struct pad_layout {
+  int last;
+  int64_t in[CN_MAX_RANK], out[CN_MAX_RANK], before[CN_MAX_RANK], stride[CN_MAX_RANK];
+} pad_layout;
+
 static void pad_rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const cn_pad_attrs *a = s->attrs;
-  const cn_operand *x = s->in[0], *out = s->out[0];
-  int last = out->rank - 1;
-  size_t size = cornu_dtype_bytes(out->dtype);
-  int64_t length = out->shape[last], stride[CN_MAX_RANK];
-  cn_shape_strides(x->rank, x->shape, stride);
+  const pad_layout *l = s->state;
+  const int last = l->last;
+  const size_t size = cornu_dtype_bytes(s->out[0]->dtype);
+  const int64_t length = l->out[last], before = l->before[last], n = l->in[last];
   for (int64_t r = begin; r < end; r++) {
     int64_t rest = r, offset = 0;
     bool outside = false;
     for (int d = last - 1; d >= 0; d--) {
-      int64_t k = source(rest % out->shape[d], a->before.v[d], x->shape[d], a->mode);
-      rest /= out->shape[d];
+      int64_t k = source(rest % l->out[d], l->before[d], l->in[d], a->mode);
+      rest /= l->out[d];
       outside |= k < 0;
-      offset += k * stride[d];
+      offset += k * l->stride[d];
     }
-    char *to = (char *)out->data + (size_t)(r * length) * size;
-    if (outside) {
-      fill(to, out->dtype, a->value, length);
+    char *to = (char *)s->out[0]->data + (size_t)(r * length) * size;
+    const char *from = (const char *)s->in[0]->data + (size_t)(outside ? 0 : offset) * size;
+    if (outside || a->mode == CN_PAD_CONSTANT) {
+      const int64_t head = outside ? length : before;
+      fill(to, s->out[0]->dtype, a->value, head);
+      if (outside) continue;
+      if (n > 0) memcpy(to + (size_t)head * size, from, (size_t)n * size);
+      fill(to + (size_t)(head + n) * size, s->out[0]->dtype, a->value, length - head - n);
       continue;
     }
     for (int64_t i = 0; i < length; i++) {
-      if (i == a->before.v[last] && x->shape[last] > 0) {
-        memcpy(to + (size_t)i * size, (const char *)x->data + (size_t)offset * size, (size_t)x->shape[last] * size);
-        i += x->shape[last] - 1;
+      if (i != before || n == 0) {
+        memcpy(to + (size_t)i * size, from + (size_t)source(i, before, n, a->mode) * size, size);
         continue;
       }
-      int64_t k = source(i, a->before.v[last], x->shape[last], a->mode);
-      if (k < 0) fill(to + (size_t)i * size, out->dtype, a->value, 1);
-      else memcpy(to + (size_t)i * size, (const char *)x->data + (size_t)(offset + k) * size, size);
+      memcpy(to + (size_t)i * size, from, (size_t)n * size);
+      i += n - 1;
     }
   }
 }
@@ -220,13 +228,27 @@ static void pad_rows(void *context, int64_t begin, int64_t end) {
 static void pad_run(const cn_step *s) {
   const cn_operand *out = s->out[0];
   if (out->rank == 0) memcpy(out->data, s->in[0]->data, cornu_dtype_bytes(out->dtype));
-  else if (out->size > 0)
-    cn_parallel_range(out->size / out->shape[out->rank - 1], 16384 / out->shape[out->rank - 1] + 1, pad_rows,
-                      (void *)s);
+  else if (out->size > 0) {
+    const pad_layout *l = s->state;
+    cn_parallel_range(out->size / l->out[l->last], 16384 / l->out[l->last] + 1, pad_rows, (void *)s);
+  }
 }
 
 static cn_status pad_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  (void)p, (void)e;
+  const cn_pad_attrs *a = s->attrs;
+  const cn_operand *x = s->in[0], *out = s->out[0];
+  pad_layout *l = s->state = cn_plan_memory(p, sizeof *l);
+  if (!l) return cn_no_memory(e);
+  int last = out->rank - 1;
+  int64_t unit = 1; /* elements of the axes that are whole */
+  if (a->mode == CN_PAD_CONSTANT)
+    for (; last > 0 && !a->before.v[last] && !a->after.v[last]; last--) unit *= out->shape[last];
+  l->last = last;
+  for (int64_t d = last, stride = unit; d >= 0; stride *= x->shape[d--]) {
+    const int64_t times = d == last ? unit : 1;
+    l->in[d] = x->shape[d] * times, l->out[d] = out->shape[d] * times, l->before[d] = a->before.v[d] * times;
+    l->stride[d] = stride;
+  }
   s->run = pad_run;
   return CORNU_OK;
 }

@@ -122,6 +122,28 @@ static void padding_joins_windows(void **unused) {
   finish(&n, outputs, 3, 5); /* x has values below zero: its maximum needs the zeros */
 }
 
+/* Slices and padding before a window of one element go; what is left of the padding is smaller. */
+static void samples_skip_what_they_leave_out(void **unused) {
+  (void)unused;
+  net n;
+  start(&n);
+  const cn_pad_attrs corner = {.before = {4, {0, 0, 3, 0}}, .after = {4, {0, 1, 0, 0}}};
+  const cn_slice_attrs crop = {{2, {1, -2}}, {2, {1, 0}}, {2, {CN_NULL_INT, 9}}, {2, {1, 1}}};
+  const cn_slice_attrs other = {{2, {1, 2}}, {2, {1, 2}}, {2, {7, CN_NULL_INT}}, {2, {1, CN_NULL_INT}}};
+  const cn_slice_attrs every_second = {{1, {1}}, {1, {0}}, {1, {7}}, {1, {2}}};
+  const cn_pool_attrs average = {.spatial = 2, .size = {1, 1}, .stride = {2, 2}, .average = true};
+  const cn_pool_attrs most = {.spatial = 2, .size = {1, 1}, .stride = {2, 2}};
+  cn_edge x = INPUT(&n, 2, 7, 7, 3), padded = NODE(&n, &cn_op_pad, &corner, x);
+  cn_edge part = NODE(&n, &cn_op_slice, &other, x);
+  cn_edge outputs[] = {NODE(&n, &cn_op_pool, &average, NODE(&n, &cn_op_slice, &crop, padded)),
+                       NODE(&n, &cn_op_pool, &average, part),
+                       NODE(&n, &cn_op_pool, &average, padded),
+                       NODE(&n, &cn_op_pool, &average, NODE(&n, &cn_op_pad, &corner, part)),
+                       NODE(&n, &cn_op_pool, &most, part),
+                       NODE(&n, &cn_op_pool, &average, NODE(&n, &cn_op_slice, &every_second, x))};
+  finish(&n, outputs, 6, 2 + 1 + 2 + 2 + 2 + 2); /* one slice is shared */
+}
+
 static cn_edge gated_part(net *n, cn_edge x, cn_act_kind act, int64_t dilation) {
   cn_conv_attrs a = {.spatial = 1, .stride = {1}, .dilation = {dilation}, .pad_begin = {3}, .act = {.kind = act}};
   return NODE(n, &cn_op_conv, &a, x, CONSTANT(n, 2, 5, 19), CONSTANT(n, 19));
@@ -179,7 +201,7 @@ int main(void) {
     cmocka_unit_test(an_infinite_scale_stays),
     cmocka_unit_test(transposes_sink_and_cancel),
     cmocka_unit_test(equal_calls_are_made_once),
-    cmocka_unit_test(padding_joins_windows),
+    cmocka_unit_test(padding_joins_windows), cmocka_unit_test(samples_skip_what_they_leave_out),
     cmocka_unit_test(gated_convolutions_become_one),
     cmocka_unit_test(concatenated_values_are_written_in_place),
     cmocka_unit_test(what_has_no_one_place_is_copied),
