@@ -36,11 +36,38 @@ cn_status cn_graph_add_input(cn_graph *g, const cn_type *type, cn_edge *out, cn_
   return CORNU_OK;
 }
 
+/* The slot that has the constant, or may take it. */
+static int *slot_of(const cn_graph *g, const cn_tensor *value) {
+  const uint64_t mixed = (uint64_t)(uintptr_t)value * 0x9E3779B97F4A7C15u;
+  unsigned i = (unsigned)(mixed >> 32);
+  for (;; i++) {
+    int *slot = &g->slots[i & (unsigned)(g->n_slots - 1)];
+    if (!*slot || g->edges[*slot - 1].constant == value) return slot;
+  }
+}
+
+static bool grow_slots(cn_graph *g) {
+  if (2 * (g->n_constants + 1) <= g->n_slots) return true;
+  const int *old = g->slots;
+  const int n_old = g->n_slots, n = n_old ? 2 * n_old : 64;
+  int *slots = cn_arena_array(&g->arena, (size_t)n, sizeof *slots);
+  if (!slots) return false;
+  g->slots = slots;
+  g->n_slots = n;
+  for (int i = 0; i < n_old; i++)
+    if (old[i]) *slot_of(g, g->edges[old[i] - 1].constant) = old[i];
+  return true;
+}
+
 cn_status cn_graph_add_constant(cn_graph *g, const cn_type *type, cn_tensor *value, cn_edge *out, cn_error *e) {
-  for (int i = 0; value && i < g->n_edges; i++)
-    if (g->edges[i].constant == value) return *out = i, CORNU_OK;
+  if (!value) return add_edge(g, type, -1, out, e);
+  if (!grow_slots(g)) return cn_no_memory(e);
+  int *slot = slot_of(g, value);
+  if (*slot) return *out = *slot - 1, CORNU_OK;
   CN_TRY(add_edge(g, type, -1, out, e));
-  g->edges[*out].constant = value ? cornu_tensor_retain(value) : NULL;
+  g->edges[*out].constant = cornu_tensor_retain(value);
+  g->n_constants++;
+  *slot = *out + 1;
   return CORNU_OK;
 }
 

@@ -28,6 +28,8 @@ typedef struct cn_graph {
   cn_edge *inputs, *outputs;
   int n_nodes, n_edges, n_inputs, n_outputs;
   int cap_nodes, cap_edges, cap_inputs, cap_outputs;
+  int *slots;                /* finds constants by their tensors: edges + 1, at most half of the slots in use */
+  int n_slots, n_constants;
   bool exact;                /* see cn_plan_exact */
 } cn_graph;
 
