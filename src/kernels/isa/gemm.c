@@ -44,9 +44,10 @@
 /* What is the same for all tiles of a call. */
 typedef struct job {
   const cn_gemm_call *call;
-  const cn_act *act;      /* not linear and no clamp; NULL: none */
+  const cn_act *act;      /* after the tile is stored; NULL: none */
   bool clamp;             /* min(high, max(0, x)) */
   float high;
+  bool hard_silu;
   const char *ahead, *ahead_end; /* of b, what to load into the second-level cache meanwhile … */
   const char *next;              /* … and of a, the next tile; NULL: none */
 } job;
@@ -60,7 +61,7 @@ typedef struct tile {
 
 V_FN float at(const char *const *p, int m, int64_t pitch) { return *(const float *)(p[m / 3] + (m % 3) * pitch); }
 
-/* Bias, residual and clamp on the sums, which are stored. */
+/* Bias, residual and what is cheap of activations on the sums, which are stored. */
 V_FN void finish(int mr, int nv, const job *j, const tile *t, vf *acc) {
   const cn_gemm_call *g = j->call;
   UNROLL for (int v = 0; v < nv; v++) {
@@ -79,6 +80,8 @@ V_FN void finish(int mr, int nv, const job *j, const tile *t, vf *acc) {
     if (j->clamp) {
       const vf zero = v_zero(), high = v_set(j->high);
       UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] = v_min(high, v_max(zero, acc[m * nv + v]));
+    } else if (j->hard_silu) {
+      UNROLL for (int m = 0; m < mr; m++) acc[m * nv + v] = v_act_one(CN_ACT_HARD_SILU, acc[m * nv + v], NULL);
     }
     float *c = t->c + v * CN_LANES;
     if (used == CN_LANES) {
@@ -176,8 +179,9 @@ static void run(const cn_gemm_call *g, int64_t tile0, int64_t tile1, int64_t pan
   const cn_act *act = g->epilogue.act && g->epilogue.act->kind != CN_ACT_LINEAR ? g->epilogue.act : NULL;
   job j = {.call = g, .clamp = act && cn_act_is_clamp(act), .ahead = g->ahead};
   j.ahead_end = j.ahead ? j.ahead + g->ahead_bytes : NULL;
+  j.hard_silu = act && act->kind == CN_ACT_HARD_SILU;
   if (j.clamp) j.high = (float)act->b;
-  else j.act = act;
+  else if (!j.hard_silu) j.act = act;
   if (g->m <= MR) {
     row_of[g->m - 1](&j, 0, panel0, panel1);
     return;
