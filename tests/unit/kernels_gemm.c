@@ -79,7 +79,7 @@ static void test_epilogue(void **state) {
   (void)state;
   const cn_act acts[] = {{CN_ACT_RELU, 0, INFINITY, 0}, {CN_ACT_RELU, 0, 0.5f, 0}, {CN_ACT_RELU, 0.1f, INFINITY, 0},
                          {CN_ACT_TANH, 0, 0, 0},
-                         {CN_ACT_SILU, 0, 0, 0}, {CN_ACT_LINEAR, 0, 0, 0}};
+                         {CN_ACT_SILU, 0, 0, 0}, {CN_ACT_HARD_SILU, 0, 0, 0}, {CN_ACT_LINEAR, 0, 0, 0}};
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++)
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
       check_product(tables[isa], 15, 37, 2, 19, true, i % 2, &acts[i]);

@@ -93,64 +93,74 @@ V_FN void row(kind what, const cn_window_call *w, const range *r) {
   for (; x < w->end; x++) one_pixel(what, w, r, x);
 }
 
-/* ---- Depthwise, the usual way: windows of `kw` neighbouring columns, blocks of np pixels. Every column that is loaded
- * feeds all windows over it. The arguments before w are constants; checked: columns outside of the image are left out.
- */
-V_FN void wide_block(int kw, int stride, int np, bool masked, bool checked, const cn_window_call *w, const range *bounds,
-                     int64_t x, int64_t c, int left) {
+/* ---- The usual way: windows of `kw` neighbouring columns, blocks of np pixels. Every column that is loaded feeds all
+ * windows over it. The arguments before w are constants; checked: columns outside of the image are left out. Depthwise
+ * or average. */
+V_FN void wide_block(kind what, int kw, int stride, int np, bool masked, bool checked, const cn_window_call *w,
+                     const range *bounds, int64_t x, int64_t c, int left) {
   vf acc[8];
   const vm m = v_first(left);
 #define LOAD(p) (masked ? v_load_m((p), m) : v_load(p))
-  const vf start = w->epilogue.bias ? LOAD((const float *)w->epilogue.bias + c) : v_zero();
+  const bool weighted = what == DEPTHWISE;
+  const vf start = weighted && w->epilogue.bias ? LOAD((const float *)w->epilogue.bias + c) : v_zero();
   UNROLL for (int i = 0; i < np; i++) acc[i] = start;
   for (int r = 0; r < w->rows; r++) {
     const float *in = (const float *)w->in + w->row_offset[r] + x * w->step + c;
-    const float *weights = (const float *)w->weights + w->row_weight[r] + c;
     vf y[7];
-    UNROLL for (int k = 0; k < kw; k++) y[k] = LOAD(weights + k * w->weight_step);
+    if (weighted) {
+      const float *weights = (const float *)w->weights + w->row_weight[r] + c;
+      UNROLL for (int k = 0; k < kw; k++) y[k] = LOAD(weights + k * w->weight_step);
+    }
     UNROLL for (int j = 0; j < (np - 1) * stride + kw; j++) {
       if (checked && (uint64_t)(x * stride + j - w->pad) >= (uint64_t)w->width) continue;
       const vf a = LOAD(in + j * w->pitch);
       UNROLL for (int i = 0; i < np; i++) {
         const int k = j - i * stride;
-        if (k >= 0 && k < kw) acc[i] = v_fma(a, y[k], acc[i]);
+        if (k < 0 || k >= kw) continue;
+        if (weighted) acc[i] = v_fma(a, y[k], acc[i]);
+        else acc[i] = acc[i] + a;
       }
     }
   }
   UNROLL for (int i = 0; i < np; i++) {
     float *out = (float *)w->out + (x + i) * w->out_pitch + c;
     vf y = acc[i];
-    if (w->epilogue.add) y = y + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
-    y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    if (!weighted) y = y * v_set((float)w->scale[x + i]);
+    else if (w->epilogue.add) y = y + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
+    if (weighted) y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
     if (masked) v_store_m(out, m, y);
     else v_store(out, y);
   }
 #undef LOAD
 }
 
-V_FN void wide_pixels(int kw, int stride, int np, const cn_window_call *w, const range *bounds, int64_t x) {
+V_FN void wide_pixels(kind what, int kw, int stride, int np, const cn_window_call *w, const range *bounds, int64_t x) {
   const int64_t first = x * stride - w->pad;
   int64_t c = 0;
   if (first < 0 || first + (np - 1) * stride + kw > w->width)
-    for (; c + CN_LANES <= w->channels; c += CN_LANES) wide_block(kw, stride, np, false, true, w, bounds, x, c, CN_LANES);
+    for (; c + CN_LANES <= w->channels; c += CN_LANES)
+      wide_block(what, kw, stride, np, false, true, w, bounds, x, c, CN_LANES);
   else
-    for (; c + CN_LANES <= w->channels; c += CN_LANES) wide_block(kw, stride, np, false, false, w, bounds, x, c, CN_LANES);
-  if (c < w->channels) wide_block(kw, stride, np, true, true, w, bounds, x, c, (int)(w->channels - c));
+    for (; c + CN_LANES <= w->channels; c += CN_LANES)
+      wide_block(what, kw, stride, np, false, false, w, bounds, x, c, CN_LANES);
+  if (c < w->channels) wide_block(what, kw, stride, np, true, true, w, bounds, x, c, (int)(w->channels - c));
 }
 
-V_FN void wide_row(int kw, int stride, const cn_window_call *w, const range *bounds) {
+V_FN void wide_row(kind what, int kw, int stride, const cn_window_call *w, const range *bounds) {
   const int64_t n = w->end - w->begin;
   const int np = n < 7 ? 4 : (n + 6) / 7 * 7 < (n + 7) / 8 * 8 ? 7 : 8;
   for (int64_t i = 0; i < n; i += np) { /* the last block reaches back */
     const int64_t x = w->begin + (i + np <= n ? i : n - np);
-    if (np == 8) wide_pixels(kw, stride, 8, w, bounds, x);
-    else if (np == 7) wide_pixels(kw, stride, 7, w, bounds, x);
-    else wide_pixels(kw, stride, 4, w, bounds, x);
+    if (np == 8) wide_pixels(what, kw, stride, 8, w, bounds, x);
+    else if (np == 7) wide_pixels(what, kw, stride, 7, w, bounds, x);
+    else wide_pixels(what, kw, stride, 4, w, bounds, x);
   }
 }
 
-#define WIDE(kw, stride) \
-  static void wide_##kw##_##stride(const cn_window_call *w, const range *bounds) { wide_row(kw, stride, w, bounds); }
+#define WIDE(kw, stride)                                                             \
+  static void wide_##kw##_##stride(const cn_window_call *w, const range *bounds) { \
+    wide_row(DEPTHWISE, kw, stride, w, bounds);                                      \
+  }
 WIDE(3, 1)
 WIDE(5, 1)
 WIDE(5, 2)
@@ -185,6 +195,10 @@ static void depthwise(const cn_window_call *w) {
 }
 
 static void maximum(const cn_window_call *w) { row(MAXIMUM, w, &everything); }
-static void average(const cn_window_call *w) { row(AVERAGE, w, &everything); }
+static void average(const cn_window_call *w) {
+  const bool usual = w->end - w->begin >= 4 && w->stride == 1 && w->dilation == 1 && w->columns == 3;
+  if (usual) wide_row(AVERAGE, 3, 1, w, NULL);
+  else row(AVERAGE, w, &everything);
+}
 
 const cn_window_kernels CN_ISA_NAME(cn_window_table) = {.depthwise = depthwise, .maximum = maximum, .average = average};
