@@ -4,10 +4,18 @@
 #include "base/text.h"
 #include "formats/hdf5.h"
 
-enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32, LARGE = 64, INDEXES = 16 };
+enum { LONGEST_NAME = 4096, DEEPEST_TREE = 32, LARGE = 64, INDEXES = 16, LAST_PATH = 512 };
 
-/* The members of groups that have many, by name; object + 1, as a map holds pointers. */
-struct cn_hdf5_indexes { struct { uint64_t group; cn_map members; cn_arena names; } items[INDEXES]; int count; };
+/* The members of groups that have many, by name; object + 1, as a map holds pointers. And the group of the last path
+ * that was found: most arrays lie beside the one before. */
+struct cn_hdf5_indexes {
+  struct { uint64_t group; cn_map members; cn_arena names; } items[INDEXES];
+  int count;
+  char last[LAST_PATH];
+  size_t last_length;
+  int last_depth;
+  uint64_t last_group;
+};
 
 void cn_hdf5_close(cn_hdf5 *f) {
   for (int i = 0; f->indexes && i < INDEXES; i++) {
@@ -356,10 +364,31 @@ static cn_status look_up(const cn_hdf5 *f, uint64_t object_of_group, step *s, cn
   return CORNU_OK;
 }
 
-cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_error *e) {
+/* Where to begin on a path: behind the group of the last one, or at the root. */
+static const char *known_part(const cn_hdf5 *f, const char *path, uint64_t *object, int *depth) {
+  const struct cn_hdf5_indexes *known = f->indexes;
   *object = f->root;
-  int depth = 0;
-  for (const char *p = path; *p;) {
+  *depth = 0;
+  if (!known->last_length || strncmp(path, known->last, known->last_length) != 0) return path;
+  *object = known->last_group;
+  *depth = known->last_depth;
+  return path + known->last_length;
+}
+
+/* The path up to `end`, behind a slash, leads to the object. */
+static void note_group(const cn_hdf5 *f, const char *path, const char *end, uint64_t object, int depth) {
+  struct cn_hdf5_indexes *known = f->indexes;
+  if (end == path || (size_t)(end - path) > LAST_PATH) return;
+  memcpy(known->last, path, (size_t)(end - path));
+  known->last_length = (size_t)(end - path);
+  known->last_depth = depth;
+  known->last_group = object;
+}
+
+cn_status cn_hdf5_find(const cn_hdf5 *f, const char *path, uint64_t *object, cn_error *e) {
+  int depth;
+  for (const char *p = known_part(f, path, object, &depth); *p;) {
+    note_group(f, path, p, *object, depth);
     step s = {.name = p, .length = strcspn(p, "/")};
     if (s.length) {
       if (s.length >= LONGEST_NAME || ++depth > cn_limits.max_depth)

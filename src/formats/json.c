@@ -183,7 +183,7 @@ static size_t unmark(char *text) {
 }
 
 static cn_value *text(cn_arena *a, char *s) {
-  if (strncmp(s, MARK "#", MARK_SIZE + 1) == 0) return number(a, s + MARK_SIZE + 1);
+  if (*s == MARK[0] && strncmp(s, MARK "#", MARK_SIZE + 1) == 0) return number(a, s + MARK_SIZE + 1);
   size_t length = unmark(s);
   cn_value *v = cn_value_new(a, CORNU_STRING);
   if (!v) return NULL;
