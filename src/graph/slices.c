@@ -4,12 +4,11 @@
 #include "graph/planner.h"
 #include "ops/ops.h"
 
-/* What the values and weights of one step may take of the second-level cache; what whole values may take to be still
- * there when the next step reads them; what one more call of a step costs, in bytes of traffic; how many nodes a part
- * has at most; how many slice sizes are weighed. */
-enum { ROOM = 1 << 20, KEPT = 1 << 20, CALL = 16 << 10, MOST_NODES = 64, MOST_SIZES = 8 };
-/* Values of a slice that do not fit in ROOM are still nearer than those of all samples. */
-static const double NEARER = 0.7;
+/* What the values and weights of one step may take of the second-level cache; what a value of all samples may take to
+ * be still there when the next step reads it; from what on values are far away; what one more call of a step, and a part,
+ * cost in bytes of traffic; how many nodes a part has at most; how many slice sizes are weighed. */
+enum { ROOM = 3 << 19, KEPT = 1 << 18, FAR = 8 << 20, CALL = 1 << 14, PART = 1 << 17, MOST_NODES = 64, MOST_SIZES = 8 };
+static const double NEARER = 0.7; /* what traffic costs that stays near */
 /* A batch that stands for all batches: no dimension or attribute is likely to equal it. */
 static const int64_t PROBE = 1000003;
 
@@ -28,7 +27,7 @@ typedef struct slicer {
   cn_edge *home;             /* edge -> edge whose memory it shares */
   value *values;             /* by home */
   double *weights;           /* bytes, by position */
-  int *seen;                 /* by home: the start for which it was counted */
+  int *seen, stamp;          /* by home: the node, as weighed, that gave it up */
   choice *best;              /* by position */
 } slicer;
 
@@ -72,8 +71,21 @@ static bool follows_batch(const slicer *s, const cn_graph_node *node, cn_type *i
   return true;
 }
 
+static bool is_first(int64_t axis, int rank) { return axis == 0 || axis == -rank; }
+
+/* Normalisations keep the length of the axes along which they mix values: these must not be the batch. */
+static bool treats_samples_apart(const slicer *s, const cn_graph_node *node) {
+  if (node->n_in < 1 || node->in[0] == CN_NO_EDGE) return false;
+  const int rank = s->g->edges[node->in[0]].type.rank;
+  if (node->op == &cn_op_softmax) return !is_first(((const cn_axis_attrs *)node->attrs)->axis, rank);
+  if (node->op != &cn_op_layer_norm) return node->op->flags & (CN_OP_VIEW | CN_OP_ELEMENTWISE | CN_OP_SAMPLES);
+  const cn_ints *axes = &((const cn_layer_norm_attrs *)node->attrs)->axes;
+  for (int i = 0; i < axes->n; i++)
+    if (is_first(axes->v[i], rank)) return false;
+  return true;
+}
+
 static cn_status look_at_nodes(slicer *s) {
-  const unsigned apart = CN_OP_VIEW | CN_OP_ELEMENTWISE | CN_OP_SAMPLES;
   for (int i = 0; i < s->g->n_edges; i++) s->constant[i] = s->g->edges[i].producer < 0 && !s->g->edges[i].is_input;
   for (int n = 0; n < s->g->n_nodes; n++) {
     const cn_graph_node *node = &s->g->nodes[n];
@@ -84,7 +96,7 @@ static cn_status look_at_nodes(slicer *s) {
     if (constant) continue;
     cn_type *in = cn_arena_array(&s->g->arena, (size_t)node->n_in + 1, sizeof *in);
     if (!in) return cn_no_memory(s->e);
-    s->apart[s->n] = node->op->flags & apart && node->n_in > 0 && follows_batch(s, node, in);
+    s->apart[s->n] = treats_samples_apart(s, node) && follows_batch(s, node, in);
     s->order[s->n++] = n;
   }
   return CORNU_OK;
@@ -111,7 +123,6 @@ static void measure_values(slicer *s) {
   for (int i = 0; i < g->n_edges; i++) {
     s->home[i] = s->places[i].whole != CN_NO_EDGE ? s->places[i].whole : i;
     s->values[i] = (value){sample_bytes(s, i), -1, -1};
-    s->seen[i] = -1;
   }
   for (int k = 0; k < s->n; k++) {
     const cn_graph_node *node = &g->nodes[s->order[k]];
@@ -130,10 +141,12 @@ static void measure_values(slicer *s) {
   }
 }
 
-/* Traffic of whole values of all samples. */
+static double traffic(double bytes, double room) { return room > FAR ? bytes : NEARER * bytes; }
+
+/* Of a value of all samples. */
 static double whole(const slicer *s, double sample) {
   const double bytes = sample * (double)s->batch;
-  return bytes > KEPT ? bytes : 0;
+  return bytes > KEPT ? traffic(bytes, bytes) : 0;
 }
 
 static bool moves_nothing(const slicer *s, const cn_graph_node *node) {
@@ -143,7 +156,7 @@ static bool moves_nothing(const slicer *s, const cn_graph_node *node) {
 static double plain_cost(const slicer *s, int k) {
   const cn_graph_node *node = &s->g->nodes[s->order[k]];
   if (moves_nothing(s, node)) return 0;
-  double cost = s->weights[k] + CALL;
+  double cost = NEARER * s->weights[k] + CALL;
   for (int i = 0; i < node->n_in; i++)
     if (node->in[i] != CN_NO_EDGE && !s->constant[node->in[i]]) cost += whole(s, sample_bytes(s, node->in[i]));
   for (int i = 0; i < node->n_out; i++) cost += whole(s, sample_bytes(s, node->out + i));
@@ -164,6 +177,7 @@ typedef struct growth {
 static void grow(slicer *s, growth *w, int k) {
   const cn_graph_node *node = &s->g->nodes[s->order[k]];
   double inner = 0, outer = 0, born = 0;
+  s->stamp++;
   for (int i = 0; i < node->n_in; i++) {
     const cn_edge e = node->in[i];
     if (e == CN_NO_EDGE || s->constant[e]) continue;
@@ -181,28 +195,28 @@ static void grow(slicer *s, growth *w, int k) {
   w->weights += s->weights[k];
   if (!moves_nothing(s, node)) {
     w->moved += whole(s, outer);
-    if (w->slice * (w->live + outer) + s->weights[k] > ROOM) w->moved += NEARER * whole(s, inner);
+    const double room = w->slice * (w->live + outer);
+    if (room + s->weights[k] > ROOM) w->moved += traffic(inner * (double)s->batch, room);
     w->calls++;
   }
   for (int i = 0; i < node->n_in + node->n_out; i++) { /* what nobody reads after this */
     const cn_edge e = i < node->n_in ? node->in[i] : node->out + i - node->n_in;
     if (e == CN_NO_EDGE || s->constant[e]) continue;
     const value *v = &s->values[s->home[e]];
-    if (v->first < w->from || v->last > k || s->seen[s->home[e]] == k) continue;
-    s->seen[s->home[e]] = k;
+    if (v->first < w->from || v->last > k || s->seen[s->home[e]] == s->stamp) continue;
+    s->seen[s->home[e]] = s->stamp;
     w->live -= v->bytes;
   }
 }
 
 static double part_cost(const slicer *s, const growth *w) {
   const double passes = (double)s->batch / w->slice;
-  const bool kept = w->weights + w->slice * w->peak <= 1.5 * ROOM;
-  return w->moved + whole(s, w->live) + (kept ? 1 : passes) * w->weights + passes * CALL * w->calls;
+  const bool kept = w->weights + w->slice * w->peak <= ROOM;
+  return w->moved + whole(s, w->live) + (kept ? 1 : passes) * NEARER * w->weights + passes * CALL * w->calls + PART;
 }
 
 static void weigh_parts(slicer *s, int from, int64_t slice) {
   growth w = {.from = from, .slice = (double)slice};
-  for (int i = 0; i < s->g->n_edges; i++) s->seen[i] = -1;
   for (int k = from; k < s->n && s->apart[k] && k < from + MOST_NODES; k++) {
     grow(s, &w, k);
     const double cost = s->best[from].cost + part_cost(s, &w);
