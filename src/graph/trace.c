@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ops/ops.h"
 
 static _Thread_local cn_trace *current;
 
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
   static atomic_uint_fast64_t serials;
-  *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .measured = CN_NO_EDGE, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
+  *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .measured = CN_NO_EDGE, .run = CN_NO_EDGE,
+                  .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
   current = t;
 }
 
@@ -97,31 +97,50 @@ cn_edge cn_emit3(cn_trace *t, const cn_op *op, const void *attrs, cn_edge a, cn_
   return cn_emit(t, op, attrs, (cn_edge[]){a, b, c}, 3);
 }
 
-static cn_trace_state *find_state(const cn_trace *t, const void *owner, int index) {
+static cn_trace_state *find_state(const cn_trace *t, const void *owner, int index, bool weight) {
   for (int i = 0; i < t->n_states; i++)
-    if (t->states[i].owner == owner && t->states[i].index == index) return &t->states[i];
+    if (t->states[i].owner == owner && t->states[i].index == index && t->states[i].weight == weight)
+      return &t->states[i];
   return NULL;
 }
 
-cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type) {
+static cn_edge now(cn_trace *t, void *owner, int index, bool weight, const cn_type *type) {
   if (t->status) return CN_NO_EDGE;
-  cn_trace_state *s = find_state(t, owner, index);
+  cn_trace_state *s = find_state(t, owner, index, weight);
   if (s) return s->next == CN_NO_EDGE ? s->in : s->next;
   if (!cn_arena_grow(&t->graph->arena, &t->states, &t->cap_states, t->n_states, sizeof *t->states)) {
     t->status = cn_no_memory(t->error);
     return CN_NO_EDGE;
   }
   s = &t->states[t->n_states];
-  *s = (cn_trace_state){.owner = owner, .index = index, .type = *type, .next = CN_NO_EDGE};
+  *s = (cn_trace_state){.owner = owner, .index = index, .weight = weight, .type = *type, .next = CN_NO_EDGE};
   t->status = cn_graph_add_input(t->graph, type, &s->in, t->error);
   if (t->status) return CN_NO_EDGE;
   t->n_states++;
   return s->in;
 }
 
-void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next) {
-  cn_trace_state *s = t->status ? NULL : find_state(t, owner, index);
+static void keep(cn_trace *t, void *owner, int index, bool weight, cn_edge next) {
+  cn_trace_state *s = t->status ? NULL : find_state(t, owner, index, weight);
   if (s) s->next = next;
+}
+
+cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type) {
+  return now(t, owner, index, false, type);
+}
+void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next) { keep(t, owner, index, false, next); }
+
+cn_edge cn_trace_weight_now(cn_trace *t, void *owner, int index, const cn_type *type) {
+  return now(t, owner, index, true, type);
+}
+void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next) { keep(t, owner, index, true, next); }
+
+cn_edge cn_trace_random(cn_trace *t, const cn_random_attrs *attrs) {
+  static const cn_type number = {.dtype = CORNU_INT64};
+  cn_random_attrs a = *attrs;
+  if (!t->status && t->run == CN_NO_EDGE) t->status = cn_graph_add_input(t->graph, &number, &t->run, t->error);
+  a.stream = t->draws++; /* calls without a seed of their own differ all the same */
+  return cn_emit1(t, &cn_op_random, &a, t->run);
 }
 
 cn_edge cn_emit_constant(cn_trace *t, cn_tensor *value) {

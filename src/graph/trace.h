@@ -5,10 +5,11 @@
 
 #include "graph/graph.h"
 #include "kernels/act.h"
+#include "ops/ops.h"
 
-/* A value that outlives a run, such as the state of a stateful layer: `in` is what the last run left, `next`
- * (CN_NO_EDGE: the same) what this one leaves. */
-typedef struct cn_trace_state { void *owner; int index; cn_type type; cn_edge in, next; } cn_trace_state;
+/* A value that outlives a run, such as the state of a stateful layer, or in a trace for training a weight: `in` is what
+ * the last run left, `next` (CN_NO_EDGE: the same) what this one leaves. */
+typedef struct cn_trace_state { void *owner; int index; bool weight; cn_type type; cn_edge in, next; } cn_trace_state;
 
 /* Sizes that the data decides, such as the length of the longest text of a batch, in the order in which a trace asks for
  * them. A plan for the first unknown one computes it from the inputs; then the model is traced again. */
@@ -22,6 +23,9 @@ typedef struct cn_trace {
   const char *label;         /* the layer being lowered */
   bool training;
   bool differentiable;       /* acts are nodes of their own: what gradients see */
+  bool variables;            /* weights are states, and layers may draw random numbers */
+  cn_edge run;               /* of random numbers: see cn_trace_random; CN_NO_EDGE: none were drawn */
+  int draws;
   cornu_dtype compute;       /* of the layer being lowered: float32 or float64 */
   int depth;                 /* of nested models and wrappers */
   uint64_t serial;
@@ -67,6 +71,11 @@ cn_tensor *cn_trace_value(cn_trace *t, cn_edge edge);
 /* State `index` of `owner` as it is now: after another call within this trace, what that call kept. */
 cn_edge cn_trace_state_now(cn_trace *t, void *owner, int index, const cn_type *type);
 void cn_trace_state_keep(cn_trace *t, void *owner, int index, cn_edge next);
+/* The same of weights, where t->variables. */
+cn_edge cn_trace_weight_now(cn_trace *t, void *owner, int index, const cn_type *type);
+void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next);
+/* Random numbers (ops.h has the kinds), others in each run: the number of the run is an input of the graph, t->run. */
+cn_edge cn_trace_random(cn_trace *t, const cn_random_attrs *attrs);
 
 /* Symbolic tensors for custom layers, and eager runs of single ops (cornu_apply). */
 cn_status cn_trace_symbol(cn_trace *t, cn_edge e, cn_tensor **out, cn_error *error);

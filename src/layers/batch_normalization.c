@@ -7,7 +7,7 @@ enum { MODE_MOVING = 0, MODE_SAMPLE = 1, MODE_BATCH = 2 };
 
 typedef struct settings {
   cn_ints axis;
-  double epsilon;
+  double epsilon, momentum;
   bool center, scale, renorm;
   int64_t mode;
 } settings;
@@ -49,7 +49,8 @@ static const cn_field fields[] = {
      .offset = offsetof(settings, renorm),
      .standard = "false",
      .help = "batch renormalisation: three more weights, the same result"},
-    {.name = "momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
+    {.name = "momentum", .kind = CN_F_FLOAT, .offset = offsetof(settings, momentum), .standard = "0.99", .min = 0, .max = 1,
+     .help = "how much of the moving statistics stays after a step of training"},
     {.name = "renorm_clipping", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
     {.name = "renorm_momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
     {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "training alone"},
@@ -151,10 +152,47 @@ static cn_edge by_places(cn_layer *l, cn_trace *t, cn_edge x) {
   return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
 }
 
+/* ---- Training: by the statistics of the batch, which move those that are kept ---- */
+
+/* Which factor makes the population variance that which is kept. TensorFlow's fused operation, which tf.keras uses for
+ * images, and Keras 2.2 on estimate that of the source. */
+static double variance_factor(const cn_layer *l, const cn_type *x, int axis) {
+  double n = 1;
+  for (int i = 0; i < x->rank; i++)
+    if (i != axis) n *= (double)x->shape[i];
+  if (l->origin.keras != 2) return 1;
+  if (l->origin.tf) return x->rank == 4 && n > 1 ? n / (n - 1) : 1;
+  return n / (n - (1 + ((const settings *)l->settings)->epsilon));
+}
+
+static void move(cn_layer *l, cn_trace *t, const char *name, cn_edge now, double factor) {
+  const double momentum = ((const settings *)l->settings)->momentum;
+  const cn_edge stays = cn_emit2(t, &cn_op_mul, NULL, cn_layer_weight_edge(l, t, name), cn_emit_number(t, momentum));
+  const cn_edge comes = cn_emit2(t, &cn_op_mul, NULL, now, cn_emit_number(t, (1 - momentum) * factor));
+  cn_layer_weight_keep(l, t, name, cn_emit2(t, &cn_op_add, NULL, stays, comes));
+}
+
+static cn_edge by_batch(cn_layer *l, cn_trace *t, cn_edge x, const cn_type *type, int axis) {
+  const settings *s = l->settings;
+  cn_reduce_attrs over = {.axes = {.n = 0}};
+  for (int i = 0; i < type->rank; i++)
+    if (i != axis) over.axes.v[over.axes.n++] = i;
+  const cn_batch_norm_attrs a = {.axis = axis, .epsilon = s->epsilon};
+  const cn_edge mean = cn_emit1(t, &cn_op_mean, &over, x), variance = cn_emit1(t, &cn_op_var, &over, x);
+  const cn_edge in[] = {x, mean, variance, cn_layer_weight_edge(l, t, "gamma"), cn_layer_weight_edge(l, t, "beta")};
+  move(l, t, "moving_mean", mean, 1);
+  move(l, t, "moving_variance", variance, variance_factor(l, type, axis));
+  return cn_emit(t, &cn_op_batch_norm, &a, in, 5);
+}
+
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
+  const bool trains = t->training && t->variables && l->trainable;
+  if (trains && (s->renorm || s->axis.n > 1))
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not train %s: freeze it with trainable = false",
+                  s->renorm ? "with renorm=true" : "along several axes");
   if (s->axis.n > 1) {
     cn_call_return(t, c, by_places(l, t, x), c->in[0].mask);
     return;
@@ -168,6 +206,10 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   }
   if (s->mode != MODE_MOVING) {
     cn_call_return(t, c, normalise(l, t, x, type.rank, axis), c->in[0].mask);
+    return;
+  }
+  if (trains) {
+    cn_call_return(t, c, by_batch(l, t, x, &type, axis), c->in[0].mask);
     return;
   }
   cn_batch_norm_attrs a = {.axis = axis, .epsilon = s->epsilon};

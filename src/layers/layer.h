@@ -181,6 +181,8 @@ cn_status cn_layer_add_weight(cn_layer *l, const char *name, int rank, const int
 int cn_layer_find_weight(const cn_layer *l, const char *name); /* -1: none */
 /* For lower(): the weight as a value of the trace; CN_NO_EDGE when the layer has no weight of that name. */
 cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name);
+/* What the weight is after a run of training: statistics. */
+void cn_layer_weight_keep(cn_layer *l, cn_trace *t, const char *name, cn_edge next);
 /* Calls a layer: builds it when it is not built, lowers it, settles masks. Errors name the layer. */
 void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c);
 /* For wrappers: one tensor in, outputs into out (room: cap); returns their number. */

@@ -33,9 +33,15 @@ cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name) {
   const cn_weight *w = &l->weights[i];
   cn_type type = {.dtype = w->dtype, .rank = w->rank};
   memcpy(type.shape, w->shape, sizeof type.shape);
+  if (t->variables) return cn_trace_weight_now(t, l, i, &type);
   cn_edge edge = CN_NO_EDGE;
   t->status = cn_graph_add_constant(t->graph, &type, w->value, &edge, t->error);
   return t->status ? CN_NO_EDGE : edge;
+}
+
+void cn_layer_weight_keep(cn_layer *l, cn_trace *t, const char *name, cn_edge next) {
+  const int i = cn_layer_find_weight(l, name);
+  if (i >= 0 && t->variables) cn_trace_weight_keep(t, l, i, next);
 }
 
 static atomic_uint changes;

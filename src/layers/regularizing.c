@@ -1,52 +1,137 @@
 /* Layers that act in training alone and are the identity at inference; and Lambda, which needs a handler. */
-#include "layers/layer.h"
+#include <math.h>
+
+#include "base/text.h"
+#include "layers/spatial.h"
 
 #define IGNORED(text, other, words) \
   {.name = text, .aliases = other, .kind = CN_F_IGNORED, .standard = "null", .help = words}
+#define AMOUNT(text, other, most, words)                                                                     \
+  {.name = text, .aliases = other, .kind = CN_F_FLOAT, .offset = offsetof(settings, amount), .standard = "0", \
+   .max = most, .help = words}
+
+typedef struct settings {
+  double amount;
+  cn_ints noise_shape; /* n = -1: the input's */
+  int data_format;
+  int64_t seed;
+} settings;
+
+#define SEED {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", \
+              .min = -9e18, .max = 9e18, .help = "of its random numbers; null: the model's"}
 
 static const cn_field rate_fields[] = {
-    IGNORED("rate", "p", "share of values dropped in training"), IGNORED("noise_shape", NULL, "training alone"),
-    IGNORED("data_format", "dim_ordering", "where the channels are; no effect at inference"), {0}};
-static const cn_field noise_fields[] = {IGNORED("stddev", "sigma", "deviation of the noise in training"), {0}};
+    AMOUNT("rate", "p", 1, "share of values dropped in training"),
+    {.name = "noise_shape", .kind = CN_F_INTS, .offset = offsetof(settings, noise_shape), .standard = "null",
+     .null_items = true, .help = "which values share their lot: 1 along an axis: all of it; null: each has its own"},
+    {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format),
+     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"},
+    SEED, {0}};
+static const cn_field noise_fields[] = {AMOUNT("stddev", "sigma", 1e30, "deviation of the noise in training"), SEED,
+                                        {0}};
+static const cn_field depth_fields[] = {AMOUNT("drop_path_rate", NULL, 1, "share of samples dropped in training"), SEED,
+                                        {0}};
 static const cn_field penalty_fields[] = {
     IGNORED("l1", NULL, "training alone"), IGNORED("l2", NULL, "training alone"), {0}};
-static const cn_field depth_fields[] = {IGNORED("drop_path_rate", NULL, "share of paths dropped in training"), {0}};
 static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "training alone"), {0}};
 static const cn_field metric_fields[] = {
     IGNORED("aggregation", NULL, "training alone"), IGNORED("metric_name", NULL, "training alone"), {0}};
 static const cn_field no_fields[] = {{0}};
 
-/* A call with training=true draws random numbers at inference, too. */
-static void lower_random(cn_layer *l, cn_trace *t, cn_call *c) {
-  static const char *const amounts[] = {"rate", "p", "stddev", "sigma", "drop_path_rate"};
-  double amount = 0;
-  for (int i = 0; i < CN_COUNT(amounts) && amount == 0; i++)
-    cn_value_number(cn_value_find(l->config, amounts[i]), &amount);
-  if (t->training && amount != 0)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
-                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
-  cn_call_return(t, c, c->in[0].data, c->in[0].mask);
+/* Numbers in the shape of x, or in that with some dimensions replaced by 1. */
+static cn_edge draw(cn_layer *l, cn_trace *t, cn_edge x, const cn_ints *shape, int kind, double low, double high) {
+  const settings *s = l->settings;
+  const cn_type type = *cn_edge_type(t, x);
+  cn_random_attrs a = {.shape = {.n = type.rank}, .kind = kind, .low = low, .high = high, .dtype = type.dtype,
+                       .seed = s->seed == CN_NULL_INT ? 0 : s->seed};
+  for (int i = 0; i < type.rank; i++) a.shape.v[i] = type.shape[i];
+  if (shape && shape->n >= 0 && shape->n != type.rank)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "\"noise_shape\" has %d dimensions, the input %s", shape->n,
+                  CN_SHAPE(type.rank, type.shape));
+  for (int i = 0; shape && i < shape->n && i < type.rank; i++)
+    if (shape->v[i] != CN_NULL_INT) a.shape.v[i] = shape->v[i];
+  return cn_trace_random(t, &a);
 }
 
-#define IDENTITY(id, class_name, in_versions, words, table, how) \
+static cn_edge drop(cn_layer *l, cn_trace *t, cn_edge x, const cn_ints *shape) {
+  const double rate = ((const settings *)l->settings)->amount;
+  const double kept = rate < 1 ? 1 / (1 - rate) : 0;
+  return cn_emit2(t, &cn_op_mul, NULL, x, draw(l, t, x, shape, CN_RANDOM_KEPT, 1 - rate, kept));
+}
+
+static cn_edge dropout(cn_layer *l, cn_trace *t, cn_edge x) {
+  return drop(l, t, x, &((const settings *)l->settings)->noise_shape);
+}
+
+/* Whole channels. */
+static cn_edge spatial_dropout(cn_layer *l, cn_trace *t, cn_edge x) {
+  const int rank = cn_edge_type(t, x)->rank;
+  const int channel = cn_channels_first(l, ((const settings *)l->settings)->data_format, rank - 2) ? 1 : rank - 1;
+  cn_ints shape = {.n = rank};
+  for (int i = 0; i < rank; i++) shape.v[i] = i == 0 || i == channel ? CN_NULL_INT : 1;
+  return drop(l, t, x, &shape);
+}
+
+/* Whole samples. */
+static cn_edge stochastic_depth(cn_layer *l, cn_trace *t, cn_edge x) {
+  cn_ints shape = {.n = cn_edge_type(t, x)->rank};
+  for (int i = 0; i < shape.n; i++) shape.v[i] = i ? 1 : CN_NULL_INT;
+  return drop(l, t, x, &shape);
+}
+
+static cn_edge gaussian_dropout(cn_layer *l, cn_trace *t, cn_edge x) {
+  const double rate = ((const settings *)l->settings)->amount;
+  return cn_emit2(t, &cn_op_mul, NULL, x, draw(l, t, x, NULL, CN_RANDOM_NORMAL, 1, sqrt(rate / (1 - rate))));
+}
+
+static cn_edge gaussian_noise(cn_layer *l, cn_trace *t, cn_edge x) {
+  return cn_emit2(t, &cn_op_add, NULL, x,
+                  draw(l, t, x, NULL, CN_RANDOM_NORMAL, 0, ((const settings *)l->settings)->amount));
+}
+
+/* Dropped values become SELU's lower limit; mean and variance stay (Klambauer et al. 2017). */
+static cn_edge alpha_dropout(cn_layer *l, cn_trace *t, cn_edge x) {
+  const settings *s = l->settings;
+  const double rate = s->amount, limit = -1.7580993408473766;
+  const double a = 1 / sqrt((1 - rate) * (1 + rate * limit * limit)), b = -a * limit * rate;
+  const cn_edge kept = draw(l, t, x, &s->noise_shape, CN_RANDOM_KEPT, 1 - rate, 1);
+  const cn_edge moved = cn_emit2(t, &cn_op_sub, NULL, x, cn_emit_number(t, limit)); /* limit + kept (x - limit) */
+  const cn_edge y = cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, moved, kept), cn_emit_number(t, limit));
+  return cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, y, cn_emit_number(t, a)), cn_emit_number(t, b));
+}
+
+/* A call with training=true draws random numbers at inference, too. */
+static void lower_random(cn_layer *l, cn_trace *t, cn_call *c, cn_edge (*act)(cn_layer *, cn_trace *, cn_edge)) {
+  cn_edge x = c->in[0].data;
+  if (t->training && ((const settings *)l->settings)->amount != 0) {
+    if (!t->variables)
+      cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
+                    "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+    x = act(l, t, cn_emit_compute(t, x));
+  }
+  cn_call_return(t, c, x, c->in[0].mask);
+}
+
+#define IDENTITY(id, class_name, in_versions, words, size, table, how) \
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .help = words ": (…) -> (…)", \
       .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY, \
-      .min_in = 1, .max_in = 1, .fields = table, .lower = how};
-#define RANDOM(id, class_name, in_versions, table) \
-  IDENTITY(id, class_name, in_versions, "the identity at inference", table, lower_random)
+      .min_in = 1, .max_in = 1, .settings_size = size, .fields = table, .lower = how};
+#define RANDOM(id, class_name, in_versions, act, table, words) \
+  static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_random(l, t, c, act); } \
+  IDENTITY(id, class_name, in_versions, words ", the identity at inference", sizeof(settings), table, lower_##id)
 
-RANDOM(dropout, "Dropout", "1 2 3", rate_fields)
-RANDOM(spatial_dropout1d, "SpatialDropout1D", "1 2 3", rate_fields)
-RANDOM(spatial_dropout2d, "SpatialDropout2D", "1 2 3", rate_fields)
-RANDOM(spatial_dropout3d, "SpatialDropout3D", "1 2 3", rate_fields)
-RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", rate_fields)
-RANDOM(alpha_dropout, "AlphaDropout", "2 3", rate_fields)
-RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", noise_fields)
-RANDOM(stochastic_depth, "StochasticDepth", "2 3", depth_fields)
-IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is a loss in training", loss_fields, NULL)
-IDENTITY(add_metric, "AddMetric", "2", "the identity: its input is a metric in training", metric_fields, NULL)
-IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity", penalty_fields, NULL)
+RANDOM(dropout, "Dropout", "1 2 3", dropout, rate_fields, "sets a share of the values to 0")
+RANDOM(spatial_dropout1d, "SpatialDropout1D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
+RANDOM(spatial_dropout2d, "SpatialDropout2D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
+RANDOM(spatial_dropout3d, "SpatialDropout3D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
+RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", gaussian_dropout, rate_fields, "multiplies by noise around 1")
+RANDOM(alpha_dropout, "AlphaDropout", "2 3", alpha_dropout, rate_fields, "drops values so that mean and variance stay")
+RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", gaussian_noise, noise_fields, "adds noise")
+RANDOM(stochastic_depth, "StochasticDepth", "2 3", stochastic_depth, depth_fields, "sets a share of the samples to 0")
+IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is a loss in training", 0, loss_fields, NULL)
+IDENTITY(add_metric, "AddMetric", "2", "the identity: its input is a metric in training", 0, metric_fields, NULL)
+IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity", 0, penalty_fields, NULL)
 
 /* tf.keras's hands no mask on. */
 static void lower_identity(cn_layer *l, cn_trace *t, cn_call *c) {

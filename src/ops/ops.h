@@ -20,6 +20,21 @@ extern const cn_op cn_op_activation;
 /* ---- slope.c: (dy, v) with cn_act_attrs: dy times the slope of the act ---- */
 extern const cn_op cn_op_slope;
 
+/* ---- random.c: (run, an int64 scalar) -> shape; the numbers follow from run, seed and stream ---- */
+typedef enum cn_random_kind {
+  CN_RANDOM_UNIFORM, /* low <= x < high */
+  CN_RANDOM_NORMAL,  /* mean low, deviation high */
+  CN_RANDOM_KEPT     /* `high` with probability low, else 0 */
+} cn_random_kind;
+typedef struct cn_random_attrs {
+  cn_ints shape;
+  int kind;
+  cornu_dtype dtype; /* float32 or float64 */
+  double low, high;
+  int64_t seed, stream;
+} cn_random_attrs;
+extern const cn_op cn_op_random;
+
 /* ---- gate.c: (…, 2 n) -> (…, n), float32: the first half of the channels, through tanh if wanted, times the sigmoid of
  * the second half ---- */
 typedef struct cn_gate_attrs { bool tanh; } cn_gate_attrs;
