@@ -34,7 +34,7 @@ LUA_CFLAGS = $(shell $(PKG) --cflags $(LUA_PC))
 LUA_LIBS   = $(shell $(PKG) --libs $(LUA_PC))
 
 O        := $(BUILD)/obj
-ROOMS    := base tensor kernels ops graph layers model formats
+ROOMS    := base tensor kernels ops graph layers model formats train
 SRC      := $(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c)))
 LUA_SRC  := $(sort $(wildcard src/lua/*.c))
 CLI_SRC  := $(sort $(wildcard src/cli/*.c))
@@ -49,6 +49,7 @@ OBJ      := $(SRC:src/%.c=$(O)/%.o) $(foreach i,$(ISAS),$(ISA_SRC:src/kernels/is
 LUA_OBJ  := $(LUA_SRC:src/%.c=$(O)/%.o)
 CLI_OBJ  := $(CLI_SRC:src/%.c=$(O)/%.o)
 OP_OBJ   := $(patsubst src/%.c,$(O)/%.o,$(filter src/ops/%,$(SRC)))
+TRAIN_OBJ := $(patsubst src/%.c,$(O)/%.o,$(filter src/train/%,$(SRC)))
 LAYER_OBJ := $(patsubst src/%.c,$(O)/%.o,$(filter src/layers/% src/model/%,$(SRC)))
 
 .PHONY: all
@@ -86,10 +87,10 @@ $(O)/kernels/isa/%.$(1).o: src/kernels/isa/%.c
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
-# The registries of ops and layers are what their objects define: cn_op_NAME and cn_layer_NAME.
-$(BUILD)/gen/registry.c: $(OP_OBJ) $(LAYER_OBJ)
+# The registries are what the objects define: cn_op_NAME, cn_layer_NAME, cn_optimizer_NAME.
+$(BUILD)/gen/registry.c: $(OP_OBJ) $(LAYER_OBJ) $(TRAIN_OBJ)
 	@mkdir -p $(@D)
-	@sh scripts/registry.sh "$(OP_OBJ)" "$(LAYER_OBJ)" > $@.new
+	@sh scripts/registry.sh "$(OP_OBJ)" "$(LAYER_OBJ)" "$(TRAIN_OBJ)" > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
 $(O)/gen/registry.o: $(BUILD)/gen/registry.c
 	@mkdir -p $(@D)

@@ -520,6 +520,34 @@ CORNU_API cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *in
 /* Text: one line per step: op, layer, output shape, arena offset. The caller frees with cornu_free. */
 CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e);
 
+/* ---- Training ----------------------------------------------------------------------------------------------- */
+
+/* What is to become small, and what is to be told of each batch: traced once for each set of shapes, with symbolic
+ * tensors (as a custom layer is). results[0] is the loss, one float without dimensions; the others are of any shape. The
+ * caller releases them; *n_results: room for them, then how many there are. */
+typedef struct cornu_objective {
+  void *user;
+  cornu_status (*build)(void *user, bool training, cornu_tensor *const *outputs, int n_outputs,
+                        cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
+                        cornu_error *e);
+} cornu_objective;
+
+typedef struct cornu_trainer cornu_trainer;
+/* optimizer: a name or {class_name, config}. The trainer keeps the model alive; weights without a value get one from
+ * their initializers, by `seed`, from which random numbers follow, too. While it lives the weights change in place. */
+CORNU_API cornu_status cornu_trainer_new(cornu_model *m, const cornu_value *optimizer, const cornu_objective *objective,
+                                         uint64_t seed, cornu_trainer **out, cornu_error *e);
+CORNU_API void cornu_trainer_free(cornu_trainer *t);
+/* One batch: computes the results of the objective on the model's inputs and what else is `given` (targets, weights of
+ * samples, in the objective's order), and then, when `training`, takes one step against the gradient of the loss.
+ * results: the caller releases; *n_results: room for them, then how many there are. */
+CORNU_API cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *const *inputs, int n_inputs,
+                                           cornu_tensor *const *given, int n_given, cornu_tensor **results,
+                                           int *n_results, cornu_error *e);
+CORNU_API double cornu_trainer_rate(const cornu_trainer *t); /* of learning */
+CORNU_API void cornu_trainer_set_rate(cornu_trainer *t, double rate);
+CORNU_API int64_t cornu_trainer_steps(const cornu_trainer *t); /* taken so far */
+
 /* ---- Files -------------------------------------------------------------------------------------------------- */
 
 CORNU_API cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e);

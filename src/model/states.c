@@ -15,9 +15,9 @@ cn_status cn_states_list(const cn_trace *t, cn_state_list *out, cn_error *e) {
   if (!t->n_states) return CORNU_OK;
   out->items = cn_calloc((size_t)t->n_states, sizeof *out->items);
   if (!out->items) return cn_no_memory(e);
-  for (; out->count < t->n_states; out->count++) {
-    const cn_trace_state *s = &t->states[out->count];
-    out->items[out->count] = (cn_state_ref){s->owner, s->index, s->type};
+  for (int i = 0; i < t->n_states; i++) {
+    const cn_trace_state *s = &t->states[i];
+    if (!s->weight) out->items[out->count++] = (cn_state_ref){s->owner, s->index, s->type};
   }
   return CORNU_OK;
 }
