@@ -14,6 +14,7 @@ typedef struct cn_slab { char *data; size_t bytes, used; int packs; struct cn_sl
 
 typedef struct cn_packed {
   const void *source;
+  unsigned version;     /* of its data */
   char *kind;
   void *data;
   size_t bytes;
@@ -28,6 +29,11 @@ static cn_packed *all_packed;
 static const void *identity(const cn_operand *o) {
   const cn_buffer *b = o->tensor ? o->tensor->buffer : NULL;
   return b && b->stored ? b->stored : o->data;
+}
+
+/* Training changes weights where they are. */
+static unsigned version_of(const cn_operand *o) {
+  return o->tensor && o->tensor->buffer ? atomic_load(&o->tensor->buffer->version) : 0;
 }
 
 /* ---- Slabs ---- */
@@ -103,13 +109,17 @@ static cn_packed *new_packed(cn_packs *all, const void *source, const char *kind
 
 void *cn_packs_add(cn_packs *all, const cn_operand *source, const char *kind, size_t bytes, bool *fresh) {
   const void *id = identity(source);
+  const unsigned version = version_of(source);
   cn_packed *found = all_packed;
   *fresh = false;
-  while (found && (found->source != id || found->bytes != bytes || strcmp(found->kind, kind) != 0)) found = found->next;
+  while (found && (found->source != id || found->version != version || found->bytes != bytes ||
+                   strcmp(found->kind, kind) != 0))
+    found = found->next;
   if (!cn_grow(&all->items, &all->capacity, all->count, sizeof *all->items)) return NULL;
   if (!found) {
     found = new_packed(all, id, kind, bytes);
     if (!found) return NULL;
+    found->version = version;
     cn_plan_touch(found->data, bytes);
     *fresh = true;
   }

@@ -194,6 +194,7 @@ typedef cn_status (*cn_weight_visit)(void *user, cn_layer *owner, int index, con
 cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, cn_error *e);
 /* checks the shape; converts; retains */
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
+void cn_layer_weight_changed(cn_layer *l, int index); /* its data did, where it is */
 unsigned cn_layer_changes(void); /* how often any layer's revision was raised: while it stays, all of them did */
 cn_layer *cn_layer_share(cn_layer *l); /* adds a reference */
 void cn_layer_drop(cn_layer *l);

@@ -47,6 +47,16 @@ void cn_layer_weight_keep(cn_layer *l, cn_trace *t, const char *name, cn_edge ne
 static atomic_uint changes;
 unsigned cn_layer_changes(void) { return atomic_load_explicit(&changes, memory_order_acquire); }
 
+static void raise(cn_layer *l) {
+  atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
+  atomic_fetch_add_explicit(&changes, 1, memory_order_release);
+}
+
+void cn_layer_weight_changed(cn_layer *l, int index) {
+  atomic_fetch_add(&l->weights[index].value->buffer->version, 1);
+  raise(l);
+}
+
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
   cn_weight *w = &l->weights[index];
   if (!cn_shape_equal(value->rank, value->shape, w->rank, w->shape))
@@ -57,8 +67,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
                                   : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);
   w->value = own;
-  atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
-  atomic_fetch_add_explicit(&changes, 1, memory_order_release);
+  raise(l);
   return CORNU_OK;
 }
 

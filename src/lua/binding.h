@@ -202,6 +202,11 @@ void cn_lua_open_plan(lua_State *L);
 int cn_lua_model_plan(lua_State *L);                              /* model:plan */
 int cn_lua_optimizer_weights(lua_State *L);                       /* model:optimizer_weights */
 
+/* ---- trainer.c ---- */
+extern const char cn_lua_trainer_key, cn_lua_trainer_methods;
+extern const luaL_Reg cn_lua_trainer_functions[];
+void cn_lua_open_trainer(lua_State *L);
+
 /* ---- custom.c ---- */
 /* The table of handlers at i (nil: none) for a load: pushes a userdata that holds them. Say cn_lua_customs_taken with
  * its place when the load went well: from then on the library's release() decides; before, the collector does. */

@@ -36,10 +36,10 @@ static int memory(lua_State *L) {
 static int type_of(lua_State *L) {
   static const struct { const void *key; const char *name; } classes[] = {
     {&cn_lua_tensor_key, "tensor"}, {&cn_lua_model_key, "model"}, {&cn_lua_layer_key, "layer"}, {&cn_lua_plan_key,
-      "plan"}, {&cn_lua_symbol_key, "symbol"}};
+      "plan"}, {&cn_lua_symbol_key, "symbol"}, {&cn_lua_trainer_key, "trainer"}};
   luaL_checkany(L, 1);
   size_t n = cn_lua_rawlen(L, 1);
-  for (int i = 0; i < 5 && lua_type(L, 1) == LUA_TUSERDATA; i++) {
+  for (int i = 0; i < 6 && lua_type(L, 1) == LUA_TUSERDATA; i++) {
     if (!cn_lua_test(L, 1, classes[i].key, n < sizeof(void *) ? sizeof(void *) : n)) continue;
     lua_pushstring(L, classes[i].name);
     return 1;
@@ -129,6 +129,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_setfuncs(L, cn_lua_file_functions);
   cn_lua_setfuncs(L, cn_lua_describe_functions);
   cn_lua_setfuncs(L, cn_lua_compose_functions);
+  cn_lua_setfuncs(L, cn_lua_trainer_functions);
   cn_lua_open_value(L);
   cn_lua_open_files(L);
   cn_lua_open_custom(L);
@@ -136,6 +137,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_open_layer(L);
   cn_lua_open_model(L);
   cn_lua_open_plan(L);
+  cn_lua_open_trainer(L);
   cn_lua_open_symbol(L);
   cn_lua_open_op(L);
   set_methods(L, "tensor_methods", &cn_lua_tensor_methods);

@@ -16,6 +16,7 @@ typedef struct cn_buffer {
   void *user;
   void *block;    /* the tensor that it was made with, which lives as long: one piece of memory for both and the data */
   const char *stored;                      /* where a mapped file has the bytes, at any alignment; NULL: nowhere */
+  atomic_uint version;                     /* raised when the weights in it change where they are */
   atomic_bool fetched;                     /* of a stored one: the data is there, and may have been changed */
   cn_arena texts; /* the bytes of strings that were written into it */
 } cn_buffer;

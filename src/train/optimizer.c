@@ -1,6 +1,7 @@
 /* Optimizers by name, with their settings. */
 #include "train/optimizer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

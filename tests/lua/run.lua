@@ -8,7 +8,8 @@ end
 
 local lu = require "luaunit"
 local files = { "compose", "tensor", "index", "ops", "json", "files", "image", "model", "custom", "cells", "dtype", "help", "life",
-                "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations" }
+                "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations",
+                "train" }
 for _, name in ipairs(files) do
   require("test_" .. name)
 end

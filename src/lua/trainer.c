@@ -1,0 +1,205 @@
+/* The class cornu.trainer: steps of training. What is trained for is a Lua function of symbolic tensors. */
+#include <stdio.h>
+
+#include "lua/binding.h"
+
+const char cn_lua_trainer_key = 0, cn_lua_trainer_methods = 0;
+
+#define MAX_GIVEN 64
+
+typedef struct trainer_box {
+  const void *tag;
+  cornu_trainer *t;
+  cn_lua_state *s;
+  int objective;  /* registry reference */
+  int results;    /* the most that a batch had; 0: there was none yet */
+  bool running;
+} trainer_box;
+
+static trainer_box *check_trainer(lua_State *L, int arg) {
+  trainer_box *b = cn_lua_test(L, arg, &cn_lua_trainer_key, sizeof *b);
+  if (!b) cn_lua_type_error(L, arg, "cornu.trainer");
+  if (!b->t) cn_lua_arg_error(L, arg, "the trainer is closed");
+  return b;
+}
+
+static int close_trainer(lua_State *L) {
+  trainer_box *b = cn_lua_test(L, 1, &cn_lua_trainer_key, sizeof *b);
+  if (!b) return cn_lua_type_error(L, 1, "cornu.trainer");
+  cornu_trainer *t = b->t;
+  b->t = NULL;
+  cornu_trainer_free(t);
+  luaL_unref(L, LUA_REGISTRYINDEX, b->objective);
+  b->objective = LUA_NOREF;
+  return 0;
+}
+
+/* ---- the objective ---- */
+
+typedef struct job {
+  trainer_box *b;
+  bool training;
+  cornu_tensor *const *outputs, *const *given;
+  int n_outputs, n_given;
+  cornu_tensor **results;
+  int *n_results;
+} job;
+
+static void push_list(lua_State *L, cornu_tensor *const *t, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_tensor(L, t[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+static int body(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  luaL_checkstack(L, 24, "too many calls");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, j->b->objective);
+  push_list(L, j->outputs, j->n_outputs);
+  push_list(L, j->given, j->n_given);
+  lua_pushboolean(L, j->training);
+  lua_call(L, 3, 1);
+  const int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : 0;
+  if (n < 1 || n > *j->n_results)
+    return luaL_error(L, "the objective returned %d results: a list of 1 to %d tensors expected", n, *j->n_results);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    const cn_lua_tensor *t = cn_lua_test_tensor(L, -1);
+    if (!t || !t->t) return luaL_error(L, "result %d of the objective is no tensor", i + 1);
+    lua_pop(L, 1);
+  }
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    j->results[i] = cornu_tensor_retain(cn_lua_test_tensor(L, -1)->t);
+    lua_pop(L, 1);
+  }
+  *j->n_results = n;
+  return 0;
+}
+
+static cornu_status build(void *user, bool training, cornu_tensor *const *outputs, int n_outputs,
+                          cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
+                          cornu_error *e) {
+  job j = {user, training, outputs, given, n_outputs, n_given, results, n_results};
+  cn_lua_state *s = j.b->s;
+  e->status = CORNU_ERR_CALLBACK;
+  if (s->closed || !s->current || !pthread_equal(s->thread, pthread_self())) {
+    snprintf(e->message, sizeof e->message, "the objective was called outside of its Lua state's thread");
+    return e->status;
+  }
+  lua_State *L = s->current;
+  const int top = lua_gettop(L);
+  if (!cn_lua_protect(L, body, &j)) {
+    lua_settop(L, top);
+    return CORNU_OK;
+  }
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the objective raised no message";
+  snprintf(e->message, sizeof e->message, "%s", text);
+  lua_settop(L, top);
+  return e->status;
+}
+
+/* ---- methods ---- */
+
+/* new_trainer(model, optimizer, objective, seed): optimizer a name or {class_name =, config =}; objective(outputs,
+ * given, training) → {loss, …} */
+static int new_trainer(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  const int64_t seed = cn_lua_check_int(L, 4);
+  cornu_tree *tree = cn_lua_tree(L);
+  const int tree_at = lua_gettop(L);
+  const cornu_value *optimizer = cn_lua_to_value(L, 2, tree);
+  trainer_box *b = cn_lua_box(L, &cn_lua_trainer_key, sizeof *b);
+  b->s = cn_lua_state_of(L);
+  b->objective = LUA_NOREF;
+  lua_pushvalue(L, 3);
+  b->objective = luaL_ref(L, LUA_REGISTRYINDEX);
+  const cornu_objective objective = {b, build};
+  cn_lua_frame before = cn_lua_enter(b->s, L);
+  cornu_status status = cornu_trainer_new(m, optimizer, &objective, (uint64_t)seed, &b->t, &e);
+  cn_lua_leave(b->s, before);
+  cn_lua_tree_done(L, tree_at);
+  cn_lua_check(L, status, &e);
+  return 1;
+}
+
+static int read_list(lua_State *L, int arg, cornu_tensor **out) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  const int n = (int)cn_lua_rawlen(L, arg);
+  if (n > MAX_GIVEN) cn_lua_arg_error(L, arg, "more than %d tensors", MAX_GIVEN);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, arg, i + 1);
+    out[i] = cn_lua_check_data(L, lua_gettop(L)); /* the list keeps it */
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* trainer:batch(training, inputs, given) → results: lists of tensors */
+static int batch(lua_State *L) {
+  cornu_error e;
+  trainer_box *b = check_trainer(L, 1);
+  cornu_tensor *inputs[MAX_GIVEN], *given[MAX_GIVEN], *results[MAX_GIVEN];
+  const bool training = lua_toboolean(L, 2);
+  const int n_inputs = read_list(L, 3, inputs), n_given = read_list(L, 4, given);
+  if (b->running) return cn_lua_error(L, "the trainer is at another batch");
+  const int room = b->results ? b->results : MAX_GIVEN;
+  cn_lua_tensor *boxes[MAX_GIVEN];
+  lua_createtable(L, room, 0);
+  const int list = lua_gettop(L);
+  for (int i = 0; i < room; i++) { /* before there is anything to put in: no result can get lost */
+    boxes[i] = cn_lua_new_tensor(L);
+    lua_rawseti(L, list, i + 1);
+  }
+  int n = room;
+  cn_lua_frame before = cn_lua_enter(b->s, L);
+  b->running = true;
+  cornu_status status = cornu_trainer_batch(b->t, training, inputs, n_inputs, given, n_given, results, &n, &e);
+  b->running = false;
+  cn_lua_leave(b->s, before);
+  for (int i = 0; i < n && !status; i++) boxes[i]->t = results[i];
+  cn_lua_check(L, status, &e);
+  if (n > b->results) b->results = n;
+  for (int i = 0; i < room; i++) {
+    if (i < n) cn_lua_count(L, boxes[i]);
+    else lua_pushnil(L), lua_rawseti(L, list, i + 1);
+  }
+  return 1;
+}
+
+static int rate(lua_State *L) {
+  lua_pushnumber(L, cornu_trainer_rate(check_trainer(L, 1)->t));
+  return 1;
+}
+
+static int set_rate(lua_State *L) {
+  cornu_trainer_set_rate(check_trainer(L, 1)->t, cn_lua_check_number(L, 2));
+  return 0;
+}
+
+static int steps(lua_State *L) {
+  cn_lua_push_int(L, cornu_trainer_steps(check_trainer(L, 1)->t));
+  return 1;
+}
+
+static int index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  return 1;
+}
+
+const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {NULL, NULL}};
+
+void cn_lua_open_trainer(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{NULL, NULL}};
+  static const luaL_Reg methods[] = {{"batch", batch}, {"close", close_trainer}, {"rate", rate},
+                                     {"set_rate", set_rate}, {"steps", steps}, {NULL, NULL}};
+  static const cn_lua_class class = {.name = "cornu.trainer", .key = &cn_lua_trainer_key,
+                                     .methods_key = &cn_lua_trainer_methods, .metamethods = metamethods,
+                                     .methods = methods, .index = index, .close = close_trainer};
+  cn_lua_open_class(L, &class);
+}
