@@ -14,6 +14,7 @@ typedef struct conv_case {
 
 #define NO_ACT {CN_ACT_LINEAR, 0, 0, 0}
 #define RELU {CN_ACT_RELU, 0, INFINITY, 0}
+#define HARD_SILU {CN_ACT_HARD_SILU, 0, 0, 0}
 #define ONES {1, 1, 1}
 #define NONE {0, 0, 0}
 
@@ -182,10 +183,10 @@ static const conv_case depthwises[] = {
   {2, 1, {14, 19}, 37, {3, 3}, 1, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
   {2, 1, {15, 30}, 70, {5, 5}, 1, {2, 2, 1}, ONES, {1, 2}, {2, 2}, 0, false, {CN_ACT_RELU, 0, 0.5f, 0}},
   {2, 2, {9, 9}, 16, {3, 3}, 1, ONES, {2, 3, 1}, {2, 3}, {2, 3}, 0, true, {CN_ACT_SILU, 0, 0, 0}},
-  {2, 1, {7, 7}, 20, {7, 7}, 1, ONES, ONES, {3, 3}, {3, 3}, 0, true, NO_ACT},
+  {2, 1, {7, 7}, 20, {7, 7}, 1, ONES, ONES, {3, 3}, {3, 3}, 0, true, HARD_SILU},
   {2, 1, {9, 31}, 33, {7, 7}, 1, {2, 2, 1}, ONES, {3, 3}, {3, 3}, 0, true, RELU},
   {2, 2, {6, 16}, 16, {5, 5}, 1, ONES, ONES, {2, 2}, {2, 2}, 0, false, {CN_ACT_TANH, 0, 0, 0}},
-  {2, 1, {4, 23}, 7, {3, 3}, 1, {2, 2, 1}, ONES, {0, 0}, {1, 1}, 0, true, NO_ACT},
+  {2, 1, {4, 23}, 7, {3, 3}, 1, {2, 2, 1}, ONES, {0, 0}, {1, 1}, 0, true, HARD_SILU},
   {2, 2, {6, 7}, 5, {3, 2}, 3, {1, 2, 1}, ONES, {1, 0}, {1, 1}, 0, true, NO_ACT},     /* a multiplier */
   {2, 1, {6, 7}, 1, {3, 3}, 4, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
   {1, 2, {17}, 4, {3}, 1, {2, 1, 1}, ONES, {2}, {0}, 0, true, NO_ACT},

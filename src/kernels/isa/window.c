@@ -12,7 +12,12 @@
 #endif
 
 typedef enum kind { DEPTHWISE, MAXIMUM, AVERAGE } kind;
-typedef struct range { float low, high; } range; /* ReLU and its like, as part of the store; else infinite */
+/* What is done in the store: ReLU and its like (else infinite), or hard SiLU. */
+typedef struct range { float low, high; bool hard_silu; } range;
+
+V_FN vf within(const range *r, vf y) {
+  return r->hard_silu ? v_act_one(CN_ACT_HARD_SILU, y, NULL) : v_min(v_set(r->high), v_max(v_set(r->low), y));
+}
 
 /* np pixels from x on by nv vectors of channels from c on; left: channels in use in the last vector. `checked`: taps
  * are left out where x (np is 1 then) is outside of their range. The arguments before w are constants. */
@@ -56,7 +61,7 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
         add += (x + i / nv) * w->epilogue.add_pitch + c + i % nv * CN_LANES;
         y = y + (masked ? v_load_m(add, m) : v_load(add));
       }
-      y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+      y = within(bounds, y);
     }
     if (masked) v_store_m(out, m, y);
     else v_store(out, y);
@@ -127,7 +132,7 @@ V_FN void wide_block(kind what, int kw, int stride, int np, bool masked, bool ch
     vf y = acc[i];
     if (!weighted) y = y * v_set((float)w->scale[x + i]);
     else if (w->epilogue.add) y = y + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
-    if (weighted) y = v_min(v_set(bounds->high), v_max(v_set(bounds->low), y));
+    if (weighted) y = within(bounds, y);
     if (masked) v_store_m(out, m, y);
     else v_store(out, y);
   }
@@ -177,12 +182,16 @@ static void depthwise_row(const cn_window_call *w, const range *bounds) {
   else row(DEPTHWISE, w, bounds);
 }
 
-static const range everything = {-__builtin_inff(), __builtin_inff()};
+static const range everything = {-__builtin_inff(), __builtin_inff(), false};
 
 static void depthwise(const cn_window_call *w) {
   const cn_act *act = w->epilogue.act;
   if (act && cn_act_is_clamp(act)) {
-    depthwise_row(w, &(range){0, (float)act->b});
+    depthwise_row(w, &(range){0, (float)act->b, false});
+    return;
+  }
+  if (act && act->kind == CN_ACT_HARD_SILU) {
+    depthwise_row(w, &(range){.hard_silu = true});
     return;
   }
   depthwise_row(w, &everything);
