@@ -81,10 +81,18 @@ V_FN vf v_expm1(vf x0) {
 }
 
 V_FN vf v_tanh(vf x) {
-  /* tanh |x| = t / (t + 2) with t = exp(2 |x|) - 1; from 9.1 on it rounds to 1 */
-  vf a = v_min(v_set(9.1f), v_abs(x));
-  vf t = v_expm1(a + a);
-  return v_copysign(t / (t + v_set(2)), x);
+  /* tanh |x| = t / (t + 2) with t = exp(2 |x|) - 1, or 1 - 2 / (t + 2), which becomes 1; from 9.1 on it rounds to 1 */
+  const vf round = v_set(12583039.0f); /* as in v_exp2_below */
+  vf half = v_min(v_set(9.1f), v_abs(x)), a = half + half;
+  vf m = v_fma(a, v_set(1.44269504088896341f), round), n = m - round;
+  vf r = v_fnma(n, v_set(0.693359375f), a);
+  r = v_fnma(n, v_set(-2.12194440e-4f), r);
+  vf power = v_from_bits(v_bits(m) << 23);
+  vf t = v_fma(power, v_fma(v_exp_poly_(r) * r, r, r), power - v_set(1));
+  vf d = t + v_set(2), inverse = v_set(1);
+  v_over(1, &inverse, &d);
+  t = v_select(v_lt(half, v_set(0.5f)), t * inverse, v_fnma(v_set(2), inverse, v_set(1)));
+  return v_copysign(t, x);
 }
 
 /* d = 1 + exp(-x), infinity from where that is above 2^127, for n vectors step by step: each is one long chain of
