@@ -120,8 +120,8 @@ static void finish(const cn_step *s, const state *st) {
 }
 
 static void run(const cn_step *s) {
-  state *st = s->state;
   if (s->out[0]->size == 0) return;
+  state own = *(const state *)s->state, *st = &own; /* copies of the step share the other */
   for (int i = 0; i < 2; i++) {
     const cn_operand *in = s->in[i];
     st->in[i] = in->data;

@@ -58,7 +58,7 @@ static void branches(int64_t batch, int threads) {
   y = NODE(&n, &cn_op_add, NULL, x, y);
   cn_edge wide = NODE(&n, &cn_op_concat, &((cn_axis_attrs){-1}), same(&n, y, 64, 16), same(&n, y, 64, 24));
   cn_edge mean = NODE(&n, &cn_op_mean, &((cn_reduce_attrs){.axes = {2, {1, 2}}}), same(&n, wide, 40, 64));
-  cn_edge outputs[] = {mean, y, NODE(&n, &cn_op_neg, NULL, wide)};
+  cn_edge outputs[] = {mean, y, NODE(&n, &cn_op_mul, NULL, wide, NODE(&n, &cn_op_neg, NULL, wide))};
   cornu_set_threads(threads);
   compile(&n, outputs, 3, &s);
   assert_true(steps_in_parts(s.plan) >= 6);
@@ -141,6 +141,30 @@ static void small_ones_stay_whole(void **unused) {
   }
 }
 
+/* Threads that run the same step for other samples do not meet in what it keeps. */
+static void steps_keep_nothing_of_a_run(void **unused) {
+  (void)unused;
+  net n;
+  sliced s;
+  start(&n);
+  cn_edge x = INPUT(&n, 8, 64, 1, 24), y = NODE(&n, &cn_op_neg, NULL, INPUT(&n, 8, 64, 64, 24));
+  for (int i = 0; i < 12; i++) y = NODE(&n, i % 2 ? &cn_op_sub : &cn_op_maximum, NULL, x, y);
+  cornu_set_threads(4);
+  compile(&n, &y, 1, &s);
+  assert_int_equal(steps_in_parts(s.plan), 13);
+  compare(&n, &y, 1, &s);
+  cornu_set_threads(4);
+  for (int run = 0; run < 40; run++) {
+    cn_error e = {0};
+    void *again = calloc(8 * 64 * 64 * 24, sizeof(float));
+    assert_int_equal(cn_plan_run(s.plan, s.in, &again, &e), 0);
+    assert_memory_equal(again, s.out[0], 8 * 64 * 64 * 24 * sizeof(float));
+    free(again);
+  }
+  cornu_set_threads(1);
+  end(&n, 1, &s);
+}
+
 static int raised;
 
 static void raise_run(const cn_step *s) {
@@ -178,6 +202,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(values_stay_the_same),
     cmocka_unit_test(samples_that_meet_stay_together),
+    cmocka_unit_test(steps_keep_nothing_of_a_run),
     cmocka_unit_test(profiles_tell_the_steps_of_parts),
     cmocka_unit_test(small_ones_stay_whole),
     cmocka_unit_test(an_interrupt_ends_a_part),
