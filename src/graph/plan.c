@@ -485,7 +485,8 @@ static void tell_producers(const compiler *c, const cn_part *parts) {
       else if (*producer >= 0) {
         const cn_part *part = part_of(parts, &c->plan->steps[*producer]);
         const int inner = part ? part->plan->producers[part->graph->outputs[i]] : 0;
-        *producer = inner >= 0 ? c->plan->first_told[*producer] + inner : inner == -1 ? -1 : producers[node->in[-2 - inner]];
+        if (inner >= -1) *producer = inner < 0 ? -1 : c->plan->first_told[*producer] + inner;
+        else *producer = producers[node->in[-2 - inner]];
       }
     }
   }

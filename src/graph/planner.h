@@ -19,14 +19,15 @@ typedef struct cn_packs {
 typedef struct cn_binding { cn_operand *operand; int index; size_t offset; } cn_binding;
 typedef struct cn_copy { cn_operand *from; int output; } cn_copy;
 
-/* A step as profiles tell it: of the plan itself (then part is NULL), or of the part that step `outer` runs `times` times. */
+/* A step as profiles tell it: of the plan itself (then part is NULL), or of the part that step `outer` runs `times`
+ * times. */
 typedef struct cn_told_step { const cn_step *step; const cn_plan *part; int outer; int64_t times; } cn_told_step;
 
 struct cn_plan {
   cn_arena tables;
   cn_step *steps;
   cn_operand *operands;      /* one per edge of the graph */
-  int *producers;            /* per edge: the step that computes it, or what it is a view of; -1: none; -2 - i: input i */
+  int *producers;            /* per edge: the step of it or of what it is a view of; -1: none; -2 - i: input i */
   cn_binding *inputs, *outputs;
   cn_copy *copies;
   cn_type *input_types, *output_types;

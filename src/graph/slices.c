@@ -5,15 +5,15 @@
 #include "ops/ops.h"
 
 /* What the values and weights of one step may take of the second-level cache; what a value of all samples may take to
- * be still there when the next step reads it; from what on values are far away; what one more call of a step, and a part,
- * cost in bytes of traffic; how many nodes a part has at most; how many slice sizes are weighed. */
+ * be still there when the next step reads it; from what on values are far away; what one more call of a step, and a
+ * part, cost in bytes of traffic; how many nodes a part has at most; how many slice sizes are weighed. */
 enum { ROOM = 3 << 19, KEPT = 1 << 18, FAR = 8 << 20, CALL = 1 << 14, PART = 1 << 17, MOST_NODES = 64, MOST_SIZES = 8 };
 static const double NEARER = 0.7; /* what traffic costs that stays near */
 /* A batch that stands for all batches: no dimension or attribute is likely to equal it. */
 static const int64_t PROBE = 1000003;
 
 typedef struct value { double bytes; int first, last; } value; /* of one sample; by position in the order */
-typedef struct choice { double cost; int from; int64_t slice; } choice; /* of nodes up to here; slice 0: one plain node */
+typedef struct choice { double cost; int from; int64_t slice; } choice; /* of nodes up to here; slice 0: a plain one */
 
 typedef struct slicer {
   cn_graph *g;
@@ -117,6 +117,14 @@ static void use_value(slicer *s, cn_edge e, int at) {
   if (s->last_use[e] == s->g->n_nodes) v->last = s->n;
 }
 
+/* As they are read at each pass: in Winograd's form, 3 x 3 weights take four times their size. */
+static double weight_bytes(const slicer *s, const cn_graph_node *node, cn_edge e) {
+  const cn_type *t = &s->g->edges[e].type;
+  const bool kernel = node->op == &cn_op_conv && e == node->in[1] && t->rank == 4;
+  const bool square = kernel && t->shape[0] == 3 && t->shape[1] == 3;
+  return bytes_of(t) * (square ? 4 : 1);
+}
+
 static void measure_values(slicer *s) {
   cn_graph *g = s->g;
   cn_graph_joins(g, s->live, s->places);
@@ -130,7 +138,7 @@ static void measure_values(slicer *s) {
     for (int i = 0; i < node->n_in; i++) {
       const cn_edge e = node->in[i];
       if (e == CN_NO_EDGE) continue;
-      if (s->constant[e]) s->weights[k] += bytes_of(&g->edges[e].type);
+      if (s->constant[e]) s->weights[k] += weight_bytes(s, node, e);
       else use_value(s, e, k);
     }
     for (int i = 0; i < node->n_out; i++) {

@@ -96,7 +96,7 @@ static void samples_that_meet_stay_together(void **unused) {
 }
 
 static cn_edge chain(net *n, cn_edge x, int length) {
-  for (int i = 0; i < length; i++) x = same(n, x, 48, 48);
+  for (int i = 0; i < length; i++) x = same(n, x, 24, 24);
   return x;
 }
 
@@ -109,7 +109,7 @@ static void profiles_tell_the_steps_of_parts(void **unused) {
   double seconds[8], flops = 0;
   char *text;
   start(&n);
-  cn_edge y = chain(&n, INPUT(&n, 8, 32, 32, 48), 6);
+  cn_edge y = chain(&n, INPUT(&n, 8, 48, 48, 24), 6);
   compile(&n, &y, 1, &s);
   assert_int_equal(cn_plan_steps(s.plan), 6);
   assert_int_equal(steps_in_parts(s.plan), 6);
@@ -121,7 +121,7 @@ static void profiles_tell_the_steps_of_parts(void **unused) {
   }
   assert_float_equal(flops, cn_plan_total_flops(s.plan), 1);
   assert_int_equal(cn_plan_text(s.plan, &text, &e), 0);
-  assert_true(atoi(strstr(text, "arena ") + 6) < 8 * 32 * 32 * 48 * 4);
+  assert_true(atoi(strstr(text, "arena ") + 6) < 8 * 48 * 48 * 24 * 4);
   cn_free(text);
   end(&n, 1, &s);
 }
@@ -134,7 +134,7 @@ static void small_ones_stay_whole(void **unused) {
     sliced s;
     start(&n);
     const int64_t side = batch == 1 ? 80 : 8;
-    cn_edge y = chain(&n, INPUT(&n, batch, side, side, 48), 3);
+    cn_edge y = chain(&n, INPUT(&n, batch, side, side, 24), 3);
     compile(&n, &y, 1, &s);
     assert_int_equal(steps_in_parts(s.plan), 0);
     end(&n, 1, &s);
@@ -187,7 +187,7 @@ static void an_interrupt_ends_a_part(void **unused) {
   sliced s;
   cn_error e = {0};
   start(&n);
-  cn_edge y = chain(&n, NODE(&n, &raising, NULL, chain(&n, INPUT(&n, 8, 32, 32, 48), 2)), 2);
+  cn_edge y = chain(&n, NODE(&n, &raising, NULL, chain(&n, INPUT(&n, 8, 48, 48, 24), 2)), 2);
   compile(&n, &y, 1, &s);
   assert_int_equal(steps_in_parts(s.plan), 5);
   raised = 0;
