@@ -1,6 +1,6 @@
 /* Depth first: at batches of several samples the values between two layers soon outgrow a core's cache. Runs of nodes
- * that treat every sample by itself become parts, which compute a few samples from their first node to their last before
- * they turn to the next. A choice by shapes alone, which minimises an estimate of the traffic beyond the cache. */
+ * that treat every sample by itself become parts, which compute a few samples from their first node to their last
+ * before they turn to the next. A choice by shapes alone, which minimises an estimate of the traffic beyond the cache. */
 #include "graph/planner.h"
 #include "ops/ops.h"
 
