@@ -10,7 +10,8 @@
 #include "base/text.h"
 
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
-#define GROUP_BYTES (448 << 10)   /* panels that are used together, and the next ones, should fit into the second-level cache */
+#define GROUP_BYTES (256 << 10)   /* panels that are used together; they, the next ones and the rows, which are read again for
+                                   * each group, should fit into the second-level cache */
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
