@@ -25,7 +25,8 @@ static const cn_field rate_fields[] = {
     {.name = "noise_shape", .kind = CN_F_INTS, .offset = offsetof(settings, noise_shape), .standard = "null",
      .null_items = true, .help = "which values share their lot: 1 along an axis: all of it; null: each has its own"},
     {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format),
-     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"},
+     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES,
+     .help = "where the channels are; null: the writer's default"},
     SEED, {0}};
 static const cn_field noise_fields[] = {AMOUNT("stddev", "sigma", 1e30, "deviation of the noise in training"), SEED,
                                         {0}};
@@ -106,7 +107,8 @@ static void lower_random(cn_layer *l, cn_trace *t, cn_call *c, cn_edge (*act)(cn
   if (t->training && ((const settings *)l->settings)->amount != 0) {
     if (!t->variables)
       cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
-                    "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+                    "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }",
+                    l->name);
     x = act(l, t, cn_emit_compute(t, x));
   }
   cn_call_return(t, c, x, c->in[0].mask);
@@ -122,9 +124,9 @@ static void lower_random(cn_layer *l, cn_trace *t, cn_call *c, cn_edge (*act)(cn
   IDENTITY(id, class_name, in_versions, words ", the identity at inference", sizeof(settings), table, lower_##id)
 
 RANDOM(dropout, "Dropout", "1 2 3", dropout, rate_fields, "sets a share of the values to 0")
-RANDOM(spatial_dropout1d, "SpatialDropout1D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
-RANDOM(spatial_dropout2d, "SpatialDropout2D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
-RANDOM(spatial_dropout3d, "SpatialDropout3D", "1 2 3", spatial_dropout, rate_fields, "sets a share of the channels to 0")
+RANDOM(spatial_dropout1d, "SpatialDropout1D", "1 2 3", spatial_dropout, rate_fields, "drops a share of the channels")
+RANDOM(spatial_dropout2d, "SpatialDropout2D", "1 2 3", spatial_dropout, rate_fields, "drops a share of the channels")
+RANDOM(spatial_dropout3d, "SpatialDropout3D", "1 2 3", spatial_dropout, rate_fields, "drops a share of the channels")
 RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", gaussian_dropout, rate_fields, "multiplies by noise around 1")
 RANDOM(alpha_dropout, "AlphaDropout", "2 3", alpha_dropout, rate_fields, "drops values so that mean and variance stay")
 RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", gaussian_noise, noise_fields, "adds noise")

@@ -90,7 +90,8 @@ static void blocks(void *context, int64_t begin, int64_t end) {
 static void run(const cn_step *s) {
   const state *st = s->state;
   const cn_spatial *g = &st->g;
-  const int64_t places = g->kernel[0] * g->kernel[1] * g->kernel[2], pixels = g->batch * g->out[0] * g->out[1] * g->out[2];
+  const int64_t places = g->kernel[0] * g->kernel[1] * g->kernel[2];
+  const int64_t pixels = g->batch * g->out[0] * g->out[1] * g->out[2];
   cn_parallel_range((st->filters + COLUMNS - 1) / COLUMNS * places, 1024 / (pixels + 1) + 1, blocks, (void *)s);
 }
 
@@ -113,7 +114,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_depthwise_gradient = {
     .name = "depthwise_gradient",
-    .help = "(x (b, s…, c), dy (b, o…, c m)) -> (k…, c, m): what comes back to the kernel of a depthwise convolution of x",
+    .help = "(x (b, s…, c), dy (b, o…, c m)) -> (k…, c, m): what comes back to the kernel of a depthwise convolution",
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

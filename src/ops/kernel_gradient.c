@@ -57,7 +57,7 @@ static void turn_rows(void *context, int64_t begin, int64_t end) {
                               (((j->first + image) * g->in[0] + iz) * g->in[1] + iy) * g->in[2] * g->pitch, item);
     void *to = cn_nth(j->s->scratch, row * st->size[2], item);
     for (int64_t phase = 0; phase < stride; phase++) {
-      const int64_t low = (g->pad[2] - phase + stride - 1) / stride, first = low < 0 ? 0 : low; /* of the phase's columns */
+      const int64_t low = (g->pad[2] - phase + stride - 1) / stride, first = low < 0 ? 0 : low; /* of its columns */
       const int64_t x0 = first * stride + phase - g->pad[2], n = x0 < g->in[2] ? (g->in[2] - x0 - 1) / stride + 1 : 0;
       const int64_t room = st->phase - first, count = n < room ? n : room;
       if (count > 0)
@@ -77,8 +77,8 @@ static void pack_panels(void *context, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) {
     const int64_t group = i / panels, panel = i % panels;
     st->kernels->pack((char *)j->s->scratch + st->packed + (size_t)(group * st->part) * item,
-                      cn_nth(j->s->in[1]->data, j->first * rows * st->filters + group * n, item), st->filters, 1, all, 0,
-                      all, n, panel, panel + 1, NULL);
+                      cn_nth(j->s->in[1]->data, j->first * rows * st->filters + group * n, item), st->filters, 1, all,
+                      0, all, n, panel, panel + 1, NULL);
   }
 }
 

@@ -9,10 +9,10 @@ static const cn_field fields[] = {
     CN_RATE_FIELD(settings, "0.001"),
     {.name = "beta_1", .kind = CN_F_FLOAT, .offset = offsetof(settings, beta_1), .standard = "0.9", .min = 0, .max = 1,
      .help = "how much of the mean of the gradients stays"},
-    {.name = "beta_2", .kind = CN_F_FLOAT, .offset = offsetof(settings, beta_2), .standard = "0.999", .min = 0, .max = 1,
-     .help = "how much of the mean of their squares stays"},
-    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "1e-7", .min = 0, .max = 1,
-     .help = "added to the root of that"},
+    {.name = "beta_2", .kind = CN_F_FLOAT, .offset = offsetof(settings, beta_2), .standard = "0.999", .min = 0,
+     .max = 1, .help = "how much of the mean of their squares stays"},
+    {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "1e-7", .min = 0,
+     .max = 1, .help = "added to the root of that"},
     {0}};
 
 #define RULE(name, real)                                                                                             \
@@ -32,7 +32,8 @@ CN_RULE(RULE)
 
 const cn_optimizer_type cn_optimizer_adam = {
     .name = "Adam",
-    .help = "m and v: moving means of g and g²; w -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)",
+    .help = "m and v: moving means of g and g²; w -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + "
+            "epsilon)",
     .settings_size = sizeof(settings),
     .fields = fields,
     .slots = "momentum velocity",

@@ -19,9 +19,10 @@ static bool is_word(const char *words, const char *name, size_t length) {
 static const cn_optimizer_type *find(const char *name) {
   const char *mark = strrchr(name, '>');
   if (mark) name = mark + 1;
-  for (int i = 0; i < cn_optimizer_type_total; i++)
-    if (is_word(cn_optimizer_types[i]->name, name, strlen(name)) || is_word(cn_optimizer_types[i]->aliases, name, strlen(name)))
-      return cn_optimizer_types[i];
+  for (int i = 0; i < cn_optimizer_type_total; i++) {
+    const cn_optimizer_type *type = cn_optimizer_types[i];
+    if (is_word(type->name, name, strlen(name)) || is_word(type->aliases, name, strlen(name))) return type;
+  }
   return NULL;
 }
 
@@ -47,7 +48,8 @@ cn_status cn_optimizer_parse(const cn_value *v, cn_arena *arena, cn_optimizer *o
   cn_value *config = cn_value_copy(arena, cn_value_str(v) ? NULL : cn_value_find(v, "config"));
   out->settings = cn_arena_alloc(arena, out->type->settings_size + 1);
   if (!out->settings || (!config && !cn_value_str(v))) return cn_no_memory(e);
-  CN_TRY(cn_at(e, cn_fields_parse(out->type->fields, config, out->settings, "name", NULL, arena, e), "%s", out->type->name));
+  cn_status status = cn_fields_parse(out->type->fields, config, out->settings, "name", NULL, arena, e);
+  if (status) return cn_at(e, status, "%s", out->type->name);
   out->rate = *(const double *)out->settings;
   out->slots = count_words(out->type->slots);
   return CORNU_OK;

@@ -6,8 +6,8 @@
 
 /* The first member of the settings. */
 #define CN_RATE_FIELD(settings, value)                                                                              \
-  {.name = "learning_rate", .aliases = "lr", .kind = CN_F_FLOAT, .offset = offsetof(settings, rate), .standard = value, \
-   .min = 0, .max = 1e30, .help = "of a step"}
+  {.name = "learning_rate", .aliases = "lr", .kind = CN_F_FLOAT, .offset = offsetof(settings, rate),                 \
+   .standard = value, .min = 0, .max = 1e30, .help = "of a step"}
 
 #define CN_RULE(RULE)                                                                \
   RULE(update_floats, float)                                                         \

@@ -5,8 +5,8 @@ typedef struct settings { double rate, momentum; bool nesterov; } settings;
 
 static const cn_field fields[] = {
     CN_RATE_FIELD(settings, "0.01"),
-    {.name = "momentum", .kind = CN_F_FLOAT, .offset = offsetof(settings, momentum), .standard = "0", .min = 0, .max = 1,
-     .help = "how much of the last step goes on"},
+    {.name = "momentum", .kind = CN_F_FLOAT, .offset = offsetof(settings, momentum), .standard = "0", .min = 0,
+     .max = 1, .help = "how much of the last step goes on"},
     {.name = "nesterov", .kind = CN_F_BOOL, .offset = offsetof(settings, nesterov), .standard = "false",
      .help = "looks ahead along the momentum"},
     {0}};

@@ -59,7 +59,7 @@ static cn_status list_weight(void *user, cn_layer *owner, int index, const char 
   (void)path;
   const bool trains = l->left-- > 0;
   for (int i = 0; i < t->n_variables; i++)
-    if (t->variables[i].layer == owner && t->variables[i].index == index) return CORNU_OK; /* of a layer that is shared */
+    if (t->variables[i].layer == owner && t->variables[i].index == index) return CORNU_OK; /* of a shared layer */
   if (!cn_arena_grow(&t->arena, &t->variables, &t->cap_variables, t->n_variables, sizeof *t->variables))
     return cn_no_memory(e);
   t->variables[t->n_variables++] = (variable){.layer = owner, .index = index, .trains = trains};
@@ -95,7 +95,7 @@ static cn_status list_variables(cornu_trainer *t, uint64_t seed, cn_error *e) {
   CN_TRY(cn_model_build(t->model, e));
   CN_TRY(cn_model_init_weights(t->model, seed, e));
   for (int i = 0; i < t->model->n_layers; i++) {
-    listing l = {t, cornu_layer_trainable_weights(t->model->layers[i])};
+    listing l = {t, cornu_layer_trainable_weights(t->model->layers[i])}; /* which come first */
     CN_TRY(cn_layer_each_weight(t->model->layers[i], list_weight, &l, e));
   }
   for (int i = 0; i < t->n_variables; i++) {
@@ -180,8 +180,9 @@ static void trace_next(cornu_trainer *t, cn_trace *trace, program *p) {
     const cn_trace_state *s = &trace->states[i];
     const int v = s->weight && s->next != CN_NO_EDGE ? find_variable(t, s->owner, s->index) : -1;
     if (v < 0) continue;
-    trace->status = cornu_tensor_new(s->type.dtype, s->type.rank, s->type.shape, &p->moved[p->n_moved].next, trace->error);
-    p->moved[p->n_moved++].variable = v;
+    moved *m = &p->moved[p->n_moved++];
+    m->variable = v;
+    trace->status = cornu_tensor_new(s->type.dtype, s->type.rank, s->type.shape, &m->next, trace->error);
     if (!trace->status) trace->status = cn_graph_add_output(trace->graph, s->next, trace->error);
   }
   for (int i = 0; i < trace->n_states && !trace->status; i++) {
@@ -259,7 +260,8 @@ static bool fits(const program *p, bool training, const cn_type *types, int n) {
   return same;
 }
 
-static cn_status find_program(cornu_trainer *t, bool training, const cn_type *types, int n, program **out, cn_error *e) {
+static cn_status find_program(cornu_trainer *t, bool training, const cn_type *types, int n, program **out,
+                              cn_error *e) {
   int count = 0;
   for (program **link = &t->programs; *link; link = &(*link)->next) {
     program *p = *link;
@@ -292,9 +294,11 @@ static cn_status find_program(cornu_trainer *t, bool training, const cn_type *ty
 
 /* ---- Steps ---- */
 
+typedef struct update_job { const cn_optimizer_type *type; cn_update update; } update_job;
+
 static void update_range(void *context, int64_t begin, int64_t end) {
-  const struct { const cn_optimizer_type *type; cn_update u; } *j = context;
-  j->type->update(&j->u, begin, end);
+  const update_job *j = context;
+  j->type->update(&j->update, begin, end);
 }
 
 static void step(cornu_trainer *t, const program *p) {
@@ -302,10 +306,9 @@ static void step(cornu_trainer *t, const program *p) {
   for (int i = 0; i < p->n_trained; i++) {
     const variable *v = &t->variables[p->trained[i]];
     cn_tensor *value = value_of(v);
-    struct { const cn_optimizer_type *type; cn_update u; } j = {
-        t->optimizer.type, {.settings = t->optimizer.settings, .rate = t->optimizer.rate, .step = t->steps,
-                            .dtype = value->dtype, .value = value->data, .gradient = v->gradient->data}};
-    for (int k = 0; k < CN_MAX_SLOTS; k++) j.u.slots[k] = v->slots[k] ? v->slots[k]->data : NULL;
+    update_job j = {t->optimizer.type, {.settings = t->optimizer.settings, .rate = t->optimizer.rate, .step = t->steps,
+                                        .dtype = value->dtype, .value = value->data, .gradient = v->gradient->data}};
+    for (int k = 0; k < CN_MAX_SLOTS; k++) j.update.slots[k] = v->slots[k] ? v->slots[k]->data : NULL;
     cn_parallel_range(cornu_tensor_size(value), GRAIN, update_range, &j);
   }
 }

@@ -16,8 +16,8 @@ local function squares(out, given)
 end
 
 local function small_net()
-  return cornu.Sequential{ cornu.Input{ shape = { 2 } }, L.Dense{ 16, "tanh" }, L.BatchNormalization{}, L.Dropout{ 0.1 },
-                           L.Dense{ 1, "sigmoid" } }
+  return cornu.Sequential{ cornu.Input{ shape = { 2 } }, L.Dense{ 16, "tanh" }, L.BatchNormalization{},
+                           L.Dropout{ 0.1 }, L.Dense{ 1, "sigmoid" } }
 end
 
 function TestTrain:testLearns()
@@ -82,7 +82,8 @@ function TestTrain:testErrors()
   local x, y = xor()
   local m = small_net()
   lu.assertErrorMsgContains('no optimizer "sdg"', core.new_trainer, m, "sdg", squares, 0)
-  lu.assertErrorMsgContains("learning_rat", core.new_trainer, m, { class_name = "SGD", config = { learning_rat = 1 } }, squares, 0)
+  local misspelt = { class_name = "SGD", config = { learning_rat = 1 } }
+  lu.assertErrorMsgContains("learning_rat", core.new_trainer, m, misspelt, squares, 0)
   local t = core.new_trainer(m, "sgd", function() error "no loss today" end, 0)
   lu.assertErrorMsgContains("no loss today", t.batch, t, true, { x }, { y })
   t = core.new_trainer(m, "sgd", function(out) return { out[1] } end, 0)
