@@ -65,8 +65,7 @@ typedef void sum_function(const rows *t);
   static void one_##gates(const rows *t) { accumulate(1, gates, 1, KU(gates), t); }          \
   static void wide_##gates(const rows *t) { accumulate(1, gates, NV, KU((gates) * NV), t); }
 DEFINE_ONE(1) DEFINE_ONE(2) DEFINE_ONE(3) DEFINE_ONE(4)
-static sum_function *const one_sum[4] = {one_1, one_2, one_3, one_4};
-static sum_function *const wide_sum[4] = {wide_1, wide_2, wide_3, wide_4};
+static sum_function *const sum_alone[2][4] = {{one_1, one_2, one_3, one_4}, {wide_1, wide_2, wide_3, wide_4}};
 
 /* Rows of several: what is summed in which order depends on the gates alone, so that any rows may go together. */
 #define DEFINE(n, gates) \
@@ -201,7 +200,7 @@ static void run(const cn_rnn_call *s, int64_t row, int n, int64_t block0, int64_
     t.width = nv * CN_LANES;
     t.step = g->count * t.width;
     if (s->alone) {
-      (nv == NV ? wide_sum : one_sum)[g->count - 1](&t);
+      sum_alone[nv == NV][g->count - 1](&t);
       finish(s, g, row, 1, at, nv, sums);
       continue;
     }
