@@ -22,7 +22,6 @@ typedef struct home {
   int block;          /* in the arena */
 } home;
 
-
 /* Compilation shares packed weights between plans; one plan is compiled at a time. */
 static pthread_mutex_t compiling = PTHREAD_MUTEX_INITIALIZER;
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static _Thread_local cn_trace *current;
 
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {

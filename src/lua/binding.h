@@ -36,6 +36,9 @@ void cn_lua_state_drop(cn_lua_state *s);
 void cn_lua_open_state(lua_State *L);
 
 typedef struct cn_lua_frame { lua_State *current; pthread_t thread; } cn_lua_frame;
+/* For callbacks of the library: runs `body` with the light userdata `job`, protected, in the coroutine of the library
+ * call under way; a Lua error becomes the message. who: "the handler of \"x\"". */
+cornu_status cn_lua_call_back(cn_lua_state *s, lua_CFunction body, void *job, const char *who, cornu_error *e);
 cn_lua_frame cn_lua_enter(cn_lua_state *s, lua_State *L);
 void cn_lua_leave(cn_lua_state *s, cn_lua_frame before);
 
@@ -97,6 +100,7 @@ cornu_tensor *cn_lua_check_tensor(lua_State *L, int arg);
 cornu_tensor *cn_lua_check_data(lua_State *L, int arg);          /* and not symbolic */
 cornu_tensor *cn_lua_check_writable(lua_State *L, int arg);
 void cn_lua_push_tensor(lua_State *L, cornu_tensor *t);          /* retains */
+void cn_lua_push_list(lua_State *L, cornu_tensor *const *t, int n); /* of them */
 /* The argument at i as a tensor: a tensor as it is; a number or a (nested) table is replaced at i by a tensor made of
  * it. A number takes the dtype of `like` (NULL: float32) where it fits. `like` must not be closed. */
 cornu_tensor *cn_lua_to_tensor(lua_State *L, int i, const cornu_tensor *like);

@@ -87,41 +87,16 @@ typedef struct job {
   int64_t (*shapes)[CORNU_MAX_RANK];
 } job;
 
-/* Runs `body` protected; a Lua error becomes the message. */
 static cornu_status protect(job *j, lua_CFunction body, cornu_error *e) {
-  cn_lua_state *s = j->h->s;
-  cornu_error unused;
-  if (!e) e = &unused;
-  e->status = CORNU_ERR_CALLBACK;
-  if (s->closed || !s->current || !pthread_equal(s->thread, pthread_self())) {
-    snprintf(e->message, sizeof e->message, "the handler of \"%s\" was called outside of its Lua state's thread",
-             j->h->name);
-    return e->status;
-  }
-  lua_State *L = s->current;
-  int top = lua_gettop(L);
-  if (!cn_lua_protect(L, body, j)) {
-    lua_settop(L, top);
-    return CORNU_OK;
-  }
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  if (text) snprintf(e->message, sizeof e->message, "%s", text);
-  else snprintf(e->message, sizeof e->message, "the handler of \"%s\" raised a %s", j->h->name, luaL_typename(L, -1));
-  lua_settop(L, top);
-  return e->status;
+  char who[256];
+  snprintf(who, sizeof who, "the handler of \"%s\"", j->h->name);
+  return cn_lua_call_back(j->h->s, body, j, who, e);
 }
 
 /* One tensor as it is, several as a list. */
 static void push_tensors(lua_State *L, cornu_tensor *const *t, int n) {
-  if (n == 1) {
-    cn_lua_push_tensor(L, t[0]);
-    return;
-  }
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    cn_lua_push_tensor(L, t[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  if (n == 1) cn_lua_push_tensor(L, t[0]);
+  else cn_lua_push_list(L, t, n);
 }
 
 static void push_shapes(lua_State *L, cornu_tensor *const *t, int n) {
@@ -178,14 +153,6 @@ static int body_call(lua_State *L) {
 }
 
 /* ---- cells ---- */
-
-static void push_list(lua_State *L, cornu_tensor *const *t, int n) {
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    cn_lua_push_tensor(L, t[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
 
 static int bad_states(lua_State *L, const job *j) {
   return luaL_error(L, "state_size of \"%s\": a number, a list with a number or a shape for each state, or a function "
@@ -270,9 +237,9 @@ static int body_cell(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, j->function);
   int base = lua_gettop(L);
   cn_lua_push_tensor(L, j->inputs[0]);
-  push_list(L, j->inputs + 1, n);
+  cn_lua_push_list(L, j->inputs + 1, n);
   cn_lua_push_layer(L, j->layer, NULL);
-  push_list(L, j->inputs + 1 + n, j->n_inputs - 1 - n);
+  cn_lua_push_list(L, j->inputs + 1 + n, j->n_inputs - 1 - n);
   lua_call(L, 4, 2);
   return take_states(L, j, base, n);
 }

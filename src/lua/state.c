@@ -72,6 +72,27 @@ void cn_lua_leave(cn_lua_state *s, cn_lua_frame before) {
   s->thread = before.thread;
 }
 
+cornu_status cn_lua_call_back(cn_lua_state *s, lua_CFunction body, void *job, const char *who, cornu_error *e) {
+  cornu_error unused;
+  if (!e) e = &unused;
+  e->status = CORNU_ERR_CALLBACK;
+  if (s->closed || !s->current || !pthread_equal(s->thread, pthread_self())) {
+    snprintf(e->message, sizeof e->message, "%s was called outside of its Lua state's thread", who);
+    return e->status;
+  }
+  lua_State *L = s->current;
+  int top = lua_gettop(L);
+  if (!cn_lua_protect(L, body, job)) {
+    lua_settop(L, top);
+    return CORNU_OK;
+  }
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  if (text) snprintf(e->message, sizeof e->message, "%s", text);
+  else snprintf(e->message, sizeof e->message, "%s raised a %s", who, luaL_typename(L, -1));
+  lua_settop(L, top);
+  return e->status;
+}
+
 /* ---- errors ---- */
 
 /* Pushes "file:line: " of the nearest Lua function that is not the module's own; "" when there is none. */

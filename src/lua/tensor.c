@@ -81,6 +81,14 @@ void cn_lua_push_tensor(lua_State *L, cornu_tensor *t) {
   cn_lua_count(L, b);
 }
 
+void cn_lua_push_list(lua_State *L, cornu_tensor *const *t, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    cn_lua_push_tensor(L, t[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
 /* ---- arguments ---- */
 
 static bool fits(cornu_dtype d, int64_t v) {

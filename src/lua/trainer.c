@@ -1,6 +1,4 @@
 /* The class cornu.trainer: steps of training. What is trained for is a Lua function of symbolic tensors. */
-#include <stdio.h>
-
 #include "lua/binding.h"
 
 const char cn_lua_trainer_key = 0, cn_lua_trainer_methods = 0;
@@ -45,20 +43,12 @@ typedef struct job {
   int *n_results;
 } job;
 
-static void push_list(lua_State *L, cornu_tensor *const *t, int n) {
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    cn_lua_push_tensor(L, t[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
 static int body(lua_State *L) {
   job *j = lua_touserdata(L, 1);
   luaL_checkstack(L, 24, "too many calls");
   lua_rawgeti(L, LUA_REGISTRYINDEX, j->b->objective);
-  push_list(L, j->outputs, j->n_outputs);
-  push_list(L, j->given, j->n_given);
+  cn_lua_push_list(L, j->outputs, j->n_outputs);
+  cn_lua_push_list(L, j->given, j->n_given);
   lua_pushboolean(L, j->training);
   lua_call(L, 3, 1);
   const int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : 0;
@@ -83,22 +73,7 @@ static cornu_status build(void *user, bool training, cornu_tensor *const *output
                           cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
                           cornu_error *e) {
   job j = {user, training, outputs, given, n_outputs, n_given, results, n_results};
-  cn_lua_state *s = j.b->s;
-  e->status = CORNU_ERR_CALLBACK;
-  if (s->closed || !s->current || !pthread_equal(s->thread, pthread_self())) {
-    snprintf(e->message, sizeof e->message, "the objective was called outside of its Lua state's thread");
-    return e->status;
-  }
-  lua_State *L = s->current;
-  const int top = lua_gettop(L);
-  if (!cn_lua_protect(L, body, &j)) {
-    lua_settop(L, top);
-    return CORNU_OK;
-  }
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the objective raised no message";
-  snprintf(e->message, sizeof e->message, "%s", text);
-  lua_settop(L, top);
-  return e->status;
+  return cn_lua_call_back(j.b->s, body, &j, "the objective", e);
 }
 
 /* ---- methods ---- */

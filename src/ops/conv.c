@@ -301,11 +301,9 @@ static void gradient(cn_gradient *g) {
   cn_kernel_gradient_attrs a = {.conv = *(const cn_conv_attrs *)g->attrs};
   a.conv.spatial = k.rank - 2;
   for (int i = 0; i < k.rank - 2; i++) a.size[i] = k.shape[i];
-  cn_ints but_last = {.n = k.rank - 1};
-  for (int i = 0; i < but_last.n; i++) but_last.v[i] = i;
   if (g->wanted[0]) g->dx[0] = to_inputs(g);
   if (g->wanted[1]) g->dx[1] = cn_g2(g, &cn_op_kernel_gradient, &a, g->in[0], g->dy[0]);
-  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, g->dy[0], &but_last, false);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum_rows(g, g->dy[0]);
 }
 
 static const cn_field fields[] = {

@@ -277,7 +277,6 @@ static void gradient(cn_gradient *g) {
   const cn_conv_transpose_attrs *a = g->attrs;
   const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, g->in[1]);
   cn_kernel_gradient_attrs to_kernel = {.conv = {.spatial = x.rank - 2, .act = {CN_ACT_LINEAR, 0, 0, 0}}};
-  cn_ints but_last = {.n = x.rank - 1};
   cn_edge dy = g->dy[0];
   for (int i = 0; i < x.rank - 2; i++) {
     const int64_t whole = (x.shape[i + 1] - 1) * a->stride[i] + (k.shape[i] - 1) * a->dilation[i] + 1;
@@ -286,10 +285,9 @@ static void gradient(cn_gradient *g) {
     to_kernel.conv.dilation[i] = a->dilation[i];
     to_kernel.size[i] = k.shape[i];
   }
-  for (int i = 0; i < but_last.n; i++) but_last.v[i] = i;
   if (g->wanted[0]) g->dx[0] = cn_g2(g, &cn_op_conv, &to_kernel.conv, dy, g->in[1]);
   if (g->wanted[1]) g->dx[1] = cn_g2(g, &cn_op_kernel_gradient, &to_kernel, dy, g->in[0]);
-  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, g->dy[0], &but_last, false);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum_rows(g, g->dy[0]);
 }
 
 static const cn_field fields[] = {

@@ -106,13 +106,12 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 static void gradient(cn_gradient *g) {
   const cn_type x = *cn_gradient_type(g, g->in[0]), y = *cn_gradient_type(g, g->dy[0]);
   const int64_t k = x.shape[x.rank - 1], n = y.shape[y.rank - 1], m = cn_shape_size(x.rank - 1, x.shape);
-  const cn_ints first = {.n = 1, .v = {0}};
   const cn_matmul_attrs left = {.transpose_a = true}, right = {.transpose_b = true};
   const cn_edge rows = cn_g_reshape(g, g->dy[0], 2, (const int64_t[]){m, n});
   if (g->wanted[0]) g->dx[0] = cn_g_as(g, cn_g2(g, &cn_op_matmul, &right, rows, g->in[1]), g->in[0]);
   if (g->wanted[1])
     g->dx[1] = cn_g2(g, &cn_op_matmul, &left, cn_g_reshape(g, g->in[0], 2, (const int64_t[]){m, k}), rows);
-  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, rows, &first, false);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum_rows(g, rows);
 }
 
 const cn_op cn_op_dense = {

@@ -171,14 +171,12 @@ static cn_edge to_input(cn_gradient *g, int64_t multiplier) {
 void cn_depthwise_gradient(cn_gradient *g, int64_t multiplier) {
   const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, g->in[1]);
   cn_kernel_gradient_attrs a = {.conv = *(const cn_conv_attrs *)g->attrs};
-  cn_ints but_last = {.n = x.rank - 1};
   a.conv.spatial = x.rank - 2;
   for (int i = 0; i < x.rank - 2; i++) a.size[i] = k.shape[i];
-  for (int i = 0; i < but_last.n; i++) but_last.v[i] = i;
   if (g->wanted[0]) g->dx[0] = to_input(g, multiplier);
   if (g->wanted[1])
     g->dx[1] = cn_g_as(g, cn_g2(g, &cn_op_depthwise_gradient, &a, g->in[0], g->dy[0]), g->in[1]);
-  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum(g, g->dy[0], &but_last, false);
+  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum_rows(g, g->dy[0]);
 }
 
 static void gradient(cn_gradient *g) {

@@ -3,22 +3,14 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "base/text.h"
 #include "ops/spatial.h"
 
 enum { COLUMNS = 64 };
 
 static cn_status shape(cn_typing *t, cn_error *e) {
-  const cn_kernel_gradient_attrs *a = t->attrs;
-  const int n = a->conv.spatial;
-  const cn_type *x = &t->in[0], *dy = &t->in[1];
-  CN_TRY(cn_spatial_floats("depthwise_gradient", x, dy, e));
-  if (n < 1 || n > 3 || x->rank != n + 2 || dy->rank != n + 2)
-    return cn_fail(e, CORNU_ERR_SHAPE, "depthwise_gradient: %s and %s", CN_SHAPE(x->rank, x->shape),
-                   CN_SHAPE(dy->rank, dy->shape));
-  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2};
-  for (int i = 0; i < n; i++) t->out[0].shape[i] = a->size[i];
-  const int64_t c = x->shape[n + 1], f = dy->shape[n + 1];
+  const int n = ((const cn_kernel_gradient_attrs *)t->attrs)->conv.spatial;
+  CN_TRY(cn_kernel_gradient_places("depthwise_gradient", t, e));
+  const int64_t c = t->in[0].shape[n + 1], f = t->in[1].shape[n + 1];
   t->out[0].shape[n] = c;
   t->out[0].shape[n + 1] = c > 0 && f >= 0 ? f / c : -1;
   return CORNU_OK;
@@ -96,16 +88,10 @@ static void run(const cn_step *s) {
 }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  const cn_kernel_gradient_attrs *a = s->attrs;
-  const int n = a->conv.spatial;
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  cn_spatial_fill(&st->g, s->in[0], s->in[1], n);
-  cn_spatial_lift(st->g.kernel, a->size, n, 1);
-  cn_spatial_lift(st->g.stride, a->conv.stride, n, 1);
-  cn_spatial_lift(st->g.dilation, a->conv.dilation, n, 1);
-  cn_spatial_lift(st->g.pad, a->conv.pad_begin, n, 0);
-  st->filters = s->in[1]->shape[n + 1];
+  cn_kernel_gradient_geometry(&st->g, s);
+  st->filters = s->in[1]->shape[s->in[1]->rank - 1];
   st->multiplier = st->g.channels ? st->filters / st->g.channels : 1;
   s->flops = 2.0 * (double)s->in[1]->size * (double)(st->g.kernel[0] * st->g.kernel[1] * st->g.kernel[2]);
   s->run = run;

@@ -44,6 +44,12 @@ cn_edge cn_g_sum(cn_gradient *g, cn_edge a, const cn_ints *axes, bool keepdims) 
   return axes->n ? cn_g1(g, &cn_op_sum, &(cn_reduce_attrs){*axes, keepdims}, a) : a;
 }
 
+cn_edge cn_g_sum_rows(cn_gradient *g, cn_edge a) {
+  cn_ints axes = {.n = cn_gradient_type(g, a)->rank - 1};
+  for (int i = 0; i < axes.n; i++) axes.v[i] = i;
+  return cn_g_sum(g, a, &axes, false);
+}
+
 cn_edge cn_g_unbroadcast(cn_gradient *g, cn_edge a, cn_edge like) {
   const cn_type have = *cn_gradient_type(g, a), want = *cn_gradient_type(g, like);
   const int more = have.rank - want.rank;

@@ -49,6 +49,7 @@ cn_edge cn_g_cast(cn_gradient *g, cn_edge a, cornu_dtype dtype);
 cn_edge cn_g_reshape(cn_gradient *g, cn_edge a, int rank, const int64_t *shape);
 cn_edge cn_g_as(cn_gradient *g, cn_edge a, cn_edge like);   /* the elements of a under the shape of `like` */
 cn_edge cn_g_sum(cn_gradient *g, cn_edge a, const cn_ints *axes, bool keepdims);
+cn_edge cn_g_sum_rows(cn_gradient *g, cn_edge a); /* over all axes but the last: what comes back to a bias */
 /* Summed over what broadcasting repeated, so that it has the shape and dtype of `like`. */
 cn_edge cn_g_unbroadcast(cn_gradient *g, cn_edge a, cn_edge like);
 /* a, reduced over `axes` without keepdims, repeated to the shape of `like` again. */

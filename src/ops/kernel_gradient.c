@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "base/text.h"
 #include "ops/conv_fields.h"
 #include "ops/product.h"
 
@@ -14,16 +13,10 @@
 static cn_status shape(cn_typing *t, cn_error *e) {
   const cn_kernel_gradient_attrs *a = t->attrs;
   const int n = a->conv.spatial;
-  const cn_type *x = &t->in[0], *dy = &t->in[1];
-  CN_TRY(cn_spatial_floats("kernel_gradient", x, dy, e));
-  if (n < 1 || n > 3 || x->rank != n + 2 || dy->rank != n + 2)
-    return cn_fail(e, CORNU_ERR_SHAPE, "kernel_gradient: %s and %s", CN_SHAPE(x->rank, x->shape),
-                   CN_SHAPE(dy->rank, dy->shape));
-  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2};
-  for (int i = 0; i < n; i++) t->out[0].shape[i] = a->size[i];
-  const int64_t groups = a->conv.groups ? a->conv.groups : 1, channels = x->shape[n + 1];
+  CN_TRY(cn_kernel_gradient_places("kernel_gradient", t, e));
+  const int64_t groups = a->conv.groups ? a->conv.groups : 1, channels = t->in[0].shape[n + 1];
   t->out[0].shape[n] = channels < 0 ? -1 : channels / groups;
-  t->out[0].shape[n + 1] = dy->shape[n + 1];
+  t->out[0].shape[n + 1] = t->in[1].shape[n + 1];
   return CORNU_OK;
 }
 
@@ -138,11 +131,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   cn_spatial *g = &st->g;
-  cn_spatial_fill(g, s->in[0], s->in[1], n);
-  cn_spatial_lift(g->kernel, a->size, n, 1);
-  cn_spatial_lift(g->stride, a->conv.stride, n, 1);
-  cn_spatial_lift(g->dilation, a->conv.dilation, n, 1);
-  cn_spatial_lift(g->pad, a->conv.pad_begin, n, 0);
+  cn_kernel_gradient_geometry(g, s);
   if (s->out[0]->size == 0 || s->in[1]->size == 0) {
     s->run = run_zeros;
     return CORNU_OK;

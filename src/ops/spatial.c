@@ -166,3 +166,25 @@ int64_t cn_spatial_chunk(int64_t batch, int64_t values) {
   int64_t images = (1 << 20) / (values + 1) + 1;
   return images < batch ? images : batch;
 }
+
+cn_status cn_kernel_gradient_places(const char *op, cn_typing *t, cn_error *e) {
+  const cn_kernel_gradient_attrs *a = t->attrs;
+  const int n = a->conv.spatial;
+  const cn_type *x = &t->in[0], *dy = &t->in[1];
+  CN_TRY(cn_spatial_floats(op, x, dy, e));
+  if (n < 1 || n > 3 || x->rank != n + 2 || dy->rank != n + 2)
+    return cn_fail(e, CORNU_ERR_SHAPE, "%s: %s and %s", op, CN_SHAPE(x->rank, x->shape), CN_SHAPE(dy->rank, dy->shape));
+  t->out[0] = (cn_type){.dtype = x->dtype, .rank = n + 2};
+  for (int i = 0; i < n; i++) t->out[0].shape[i] = a->size[i];
+  return CORNU_OK;
+}
+
+void cn_kernel_gradient_geometry(cn_spatial *g, const cn_step *s) {
+  const cn_kernel_gradient_attrs *a = s->attrs;
+  const int n = a->conv.spatial;
+  cn_spatial_fill(g, s->in[0], s->in[1], n);
+  cn_spatial_lift(g->kernel, a->size, n, 1);
+  cn_spatial_lift(g->stride, a->conv.stride, n, 1);
+  cn_spatial_lift(g->dilation, a->conv.dilation, n, 1);
+  cn_spatial_lift(g->pad, a->conv.pad_begin, n, 0);
+}

@@ -47,7 +47,11 @@ int64_t cn_spatial_chunk(int64_t batch, int64_t values);
  * multiplier). */
 cn_status cn_depthwise_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g, int64_t multiplier,
                             const cn_act *act, cn_error *e);
-/* And its gradient. */
+/* What kernel_gradient and depthwise_gradient (x, dy) share: checks; the kernel's rank and places in t->out[0]; the
+ * geometry of the convolution of x. */
+cn_status cn_kernel_gradient_places(const char *op, cn_typing *t, cn_error *e);
+void cn_kernel_gradient_geometry(cn_spatial *g, const cn_step *s);
+/* And the gradient of the depthwise convolution. */
 void cn_depthwise_gradient(cn_gradient *g, int64_t multiplier);
 
 #endif

@@ -310,13 +310,12 @@ static void step(cornu_trainer *t, const program *p) {
                                         .dtype = value->dtype, .value = value->data, .gradient = v->gradient->data}};
     for (int k = 0; k < CN_MAX_SLOTS; k++) j.update.slots[k] = v->slots[k] ? v->slots[k]->data : NULL;
     cn_parallel_range(cornu_tensor_size(value), GRAIN, update_range, &j);
+    cn_layer_weight_changed(v->layer, v->index);
   }
 }
 
-/* Plans made before hold what the weights were. */
-static void tell_changes(cornu_trainer *t, const program *p) {
-  for (int i = 0; i < p->n_trained; i++)
-    cn_layer_weight_changed(t->variables[p->trained[i]].layer, t->variables[p->trained[i]].index);
+/* The statistics of layers follow the run. */
+static void move(const cornu_trainer *t, const program *p) {
   for (int i = 0; i < p->n_moved; i++) {
     const variable *v = &t->variables[p->moved[i].variable];
     memcpy(value_of(v)->data, p->moved[i].next->data,
@@ -368,7 +367,7 @@ static cn_status run_program(cornu_trainer *t, const program *p, cn_tensor *cons
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
   if (!status && p->training) {
     step(t, p);
-    tell_changes(t, p);
+    move(t, p);
   }
   cn_arena_free(&r.arena);
   return status;
