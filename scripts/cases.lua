@@ -1,15 +1,9 @@
 -- Model cases: folders with case.json, a model and io.npz, for the scripts beside this file.
 local cornu = require "cornu"
 local host = require "cornu.host"
+local files = require "files"
 
 local cases = {}
-
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "a"
-  f:close()
-  return s
-end
 
 -- The folders under root that hold a case.json.
 function cases.find(root, prefix, found)
@@ -31,7 +25,7 @@ end
 
 -- -> what case.json says, the arrays of io.npz, the model, its inputs as predict takes them
 function cases.load(dir)
-  local case = cornu.json.decode(read(dir .. "/case.json"))
+  local case = cornu.json.decode(files.read(dir .. "/case.json"))
   local arrays = cornu.load_npz(dir .. "/io.npz")
   local options = { by_name = case.by_name, skip_mismatch = case.skip_mismatch, backend = case.backend }
   local model = case.weights and cornu.load(dir .. "/" .. case.model, dir .. "/" .. case.weights, options)

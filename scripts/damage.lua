@@ -9,24 +9,14 @@
 -- half of the changed .keras archives, and in all edited ones, the checksums are right for the changed bytes, so that
 -- readers of the entries see them. Each variant prints `begin N` before and `end N RESULT SECONDS MESSAGE` after, tab
 -- between; RESULT is "error", "result" or "bug" (Lua code of ours that failed). --write only writes variant FROM to OUT
+package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local cornu = require "cornu"
 local host = require "cornu.host"
+local files = require "files"
+local read, write = files.read, files.write
 
 local SEED = 20261121
 local UNKNOWN = 3 -- the size of a dimension that the model leaves open
-
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "a"
-  f:close()
-  return s
-end
-
-local function write(path, s)
-  local f = assert(io.open(path, "wb"))
-  f:write(s)
-  f:close()
-end
 
 local function case_of(folder)
   local f = io.open(folder .. "/case.json", "rb")

@@ -1,25 +1,15 @@
 -- Collects the first inputs of a fuzz target from CASES, tests/models and tests/formats, and a dictionary of the words in their configs.
 -- usage: cornu scripts/fuzz_corpus.lua TARGET CASES OUT      writes OUT/corpus/N.EXTENSION and OUT/words
+package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local cornu = require "cornu"
 local host = require "cornu.host"
+local files = require "files"
+local read, write = files.read, files.write
 
 local target, cases, out = arg[1], arg[2], arg[3]
 local MOST = 48 * 1024 -- bytes: mutations of large files rarely hit what matters
 local kinds = { h5 = { h5 = true, hdf5 = true }, keras = { keras = true }, arrays = { npz = true, npy = true },
                 json = { json = true, keras = true, h5 = true }, yaml = { json = true, yaml = true, yml = true } }
-
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "a"
-  f:close()
-  return s
-end
-
-local function write(path, s)
-  local f = assert(io.open(path, "wb"))
-  f:write(s)
-  f:close()
-end
 
 -- The config of a model file as JSON; nil: it has none, or does not load.
 local function config_of(path, extension)
