@@ -522,13 +522,20 @@ CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_
 
 /* ---- Training ----------------------------------------------------------------------------------------------- */
 
-/* What is to become small, and what is to be told of each batch: traced once for each set of shapes, with symbolic
- * tensors (as a custom layer is). results[0] is the loss, one float without dimensions; the others are of any shape. The
+/* What an objective is told: symbolic tensors, as custom layers get them. */
+typedef struct cornu_objective_call {
+  bool training;
+  cornu_tensor *const *outputs, *const *masks; /* of the model; masks: NULL where an output has none, else bool */
+  cornu_tensor *const *given;                  /* as cornu_trainer_batch got them */
+  int n_outputs, n_given;
+} cornu_objective_call;
+
+/* What is to become small, and what is to be told of each batch: traced once for each set of shapes. results[0] is the
+ * loss, one float without dimensions, to which losses of layers (regularizers) are added; the others are of any shape. The
  * caller releases them; *n_results: room for them, then how many there are. */
 typedef struct cornu_objective {
   void *user;
-  cornu_status (*build)(void *user, bool training, cornu_tensor *const *outputs, int n_outputs,
-                        cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
+  cornu_status (*build)(void *user, const cornu_objective_call *call, cornu_tensor **results, int *n_results,
                         cornu_error *e);
 } cornu_objective;
 

@@ -10,7 +10,7 @@ static _Thread_local cn_trace *current;
 void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e) {
   static atomic_uint_fast64_t serials;
   *t = (cn_trace){.graph = graph, .error = e, .compute = CORNU_FLOAT32, .measured = CN_NO_EDGE, .run = CN_NO_EDGE,
-                  .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
+                  .loss = CN_NO_EDGE, .serial = 1 + atomic_fetch_add(&serials, 1), .outer = current};
   current = t;
 }
 
@@ -133,6 +133,17 @@ cn_edge cn_trace_weight_now(cn_trace *t, void *owner, int index, const cn_type *
   return now(t, owner, index, true, type);
 }
 void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next) { keep(t, owner, index, true, next); }
+
+void cn_trace_add_loss(cn_trace *t, cn_edge loss) {
+  if (t->status) return;
+  const cn_type type = *cn_edge_type(t, loss);
+  if (type.rank || !cn_dtype_is_float(type.dtype)) {
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "a loss is a float without dimensions");
+    return;
+  }
+  if (type.dtype != CORNU_FLOAT32) loss = cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){CORNU_FLOAT32}, loss);
+  t->loss = t->loss == CN_NO_EDGE ? loss : cn_emit2(t, &cn_op_add, NULL, t->loss, loss);
+}
 
 cn_edge cn_trace_random(cn_trace *t, const cn_random_attrs *attrs) {
   static const cn_type number = {.dtype = CORNU_INT64};

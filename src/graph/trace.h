@@ -26,6 +26,7 @@ typedef struct cn_trace {
   bool variables;            /* weights are states, and layers may draw random numbers */
   cn_edge run;               /* of random numbers: see cn_trace_random; CN_NO_EDGE: none were drawn */
   int draws;
+  cn_edge loss;              /* what layers added to the loss; CN_NO_EDGE: nothing */
   cornu_dtype compute;       /* of the layer being lowered: float32 or float64 */
   int depth;                 /* of nested models and wrappers */
   uint64_t serial;
@@ -76,6 +77,9 @@ cn_edge cn_trace_weight_now(cn_trace *t, void *owner, int index, const cn_type *
 void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next);
 /* Random numbers (ops.h has the kinds), others in each run: the number of the run is an input of the graph, t->run. */
 cn_edge cn_trace_random(cn_trace *t, const cn_random_attrs *attrs);
+
+/* Adds a float scalar, such as what a regularizer says, to the loss that a model is trained for. Only where t->variables. */
+void cn_trace_add_loss(cn_trace *t, cn_edge loss);
 
 /* Symbolic tensors for custom layers, and eager runs of single ops (cornu_apply). */
 cn_status cn_trace_symbol(cn_trace *t, cn_edge e, cn_tensor **out, cn_error *error);

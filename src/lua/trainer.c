@@ -36,21 +36,30 @@ static int close_trainer(lua_State *L) {
 
 typedef struct job {
   trainer_box *b;
-  bool training;
-  cornu_tensor *const *outputs, *const *given;
-  int n_outputs, n_given;
+  const cornu_objective_call *call;
   cornu_tensor **results;
   int *n_results;
 } job;
+
+/* false where an output has no mask */
+static void push_masks(lua_State *L, const cornu_objective_call *c) {
+  lua_createtable(L, c->n_outputs, 0);
+  for (int i = 0; i < c->n_outputs; i++) {
+    if (c->masks[i]) cn_lua_push_tensor(L, c->masks[i]);
+    else lua_pushboolean(L, false);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
 
 static int body(lua_State *L) {
   job *j = lua_touserdata(L, 1);
   luaL_checkstack(L, 24, "too many calls");
   lua_rawgeti(L, LUA_REGISTRYINDEX, j->b->objective);
-  cn_lua_push_list(L, j->outputs, j->n_outputs);
-  cn_lua_push_list(L, j->given, j->n_given);
-  lua_pushboolean(L, j->training);
-  lua_call(L, 3, 1);
+  cn_lua_push_list(L, j->call->outputs, j->call->n_outputs);
+  cn_lua_push_list(L, j->call->given, j->call->n_given);
+  lua_pushboolean(L, j->call->training);
+  push_masks(L, j->call);
+  lua_call(L, 4, 1);
   const int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : 0;
   if (n < 1 || n > *j->n_results)
     return luaL_error(L, "the objective returned %d results: a list of 1 to %d tensors expected", n, *j->n_results);
@@ -69,17 +78,16 @@ static int body(lua_State *L) {
   return 0;
 }
 
-static cornu_status build(void *user, bool training, cornu_tensor *const *outputs, int n_outputs,
-                          cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
+static cornu_status build(void *user, const cornu_objective_call *call, cornu_tensor **results, int *n_results,
                           cornu_error *e) {
-  job j = {user, training, outputs, given, n_outputs, n_given, results, n_results};
+  job j = {user, call, results, n_results};
   return cn_lua_call_back(j.b->s, body, &j, "the objective", e);
 }
 
 /* ---- methods ---- */
 
 /* new_trainer(model, optimizer, objective, seed): optimizer a name or {class_name =, config =}; objective(outputs,
- * given, training) → {loss, …} */
+ * given, training, masks) → {loss, …}; masks[i] is false where output i has none */
 static int new_trainer(lua_State *L) {
   cornu_error e;
   cornu_model *m = cn_lua_check_model(L, 1);

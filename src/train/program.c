@@ -1,0 +1,213 @@
+/* The plan of a batch: the model, what is wanted of it and, in training, the gradients, for one set of shapes. */
+#include <string.h>
+
+#include "graph/gradient.h"
+#include "train/trainer.h"
+
+enum { MOST_RESULTS = 64, MOST_PROGRAMS = 8 };
+
+void cn_program_free(cn_program *p) {
+  if (!p) return;
+  for (int i = 0; i < p->n_moved; i++) cornu_tensor_release(p->moved[i].next);
+  cn_states_free(&p->states);
+  cn_plan_free(p->plan);
+  cn_free(p->types);
+  cn_free(p->feeds);
+  cn_free(p->trained);
+  cn_free(p->moved);
+  cn_free(p);
+}
+
+typedef struct ends {
+  cn_tensor *out[MOST_RESULTS], *masks[MOST_RESULTS], *given[MOST_RESULTS], *made[MOST_RESULTS];
+} ends;
+
+static cn_status trace_ends(const cornu_trainer *t, cn_trace *trace, const cn_sym *outputs, const cn_edge *given,
+                            int n_given, ends *s) {
+  const int n_out = t->model->n_outputs;
+  cn_status status = trace->status;
+  for (int i = 0; i < n_out && !status; i++) {
+    status = cn_trace_symbol(trace, outputs[i].data, &s->out[i], trace->error);
+    if (!status && outputs[i].mask != CN_NO_EDGE)
+      status = cn_trace_symbol(trace, outputs[i].mask, &s->masks[i], trace->error);
+  }
+  for (int i = 0; i < n_given && !status; i++) status = cn_trace_symbol(trace, given[i], &s->given[i], trace->error);
+  return status;
+}
+
+/* The objective on symbols; edges of its results. What layers add to the loss comes on top. */
+static cn_status build_objective(const cornu_trainer *t, cn_trace *trace, ends *s, int n_given, bool training,
+                                 cn_edge *results, int *n_results) {
+  const cornu_objective_call call = {.training = training, .outputs = s->out, .masks = s->masks,
+                                     .n_outputs = t->model->n_outputs, .given = s->given, .n_given = n_given};
+  int n = MOST_RESULTS;
+  cn_status status = t->objective.build(t->objective.user, &call, s->made, &n, trace->error);
+  for (int i = 0; i < n && !status; i++) status = cn_trace_edge(trace, s->made[i], &results[i], trace->error);
+  if (!status && n < 1) status = cn_fail(trace->error, CORNU_ERR_CALLBACK, "the objective returned no loss");
+  if (status) return status;
+  *n_results = n;
+  if (trace->loss == CN_NO_EDGE) return CORNU_OK;
+  const cn_cast_attrs as = {cn_edge_type(trace, results[0])->dtype};
+  results[0] = cn_emit2(trace, &cn_op_add, NULL, results[0], cn_emit1(trace, &cn_op_cast, &as, trace->loss));
+  return trace->status;
+}
+
+static void trace_objective(cornu_trainer *t, cn_trace *trace, bool training, const cn_sym *outputs,
+                            const cn_edge *given, int n_given, cn_edge *results, int *n_results) {
+  ends s = {0};
+  if (t->model->n_outputs > MOST_RESULTS || n_given > MOST_RESULTS) {
+    cn_trace_fail(trace, CORNU_ERR_LIMIT, "more than %d outputs or targets", MOST_RESULTS);
+    return;
+  }
+  cn_status status = trace_ends(t, trace, outputs, given, n_given, &s);
+  if (!status) status = build_objective(t, trace, &s, n_given, training, results, n_results);
+  if (status && !trace->status) trace->status = status;
+  for (int i = 0; i < MOST_RESULTS; i++) {
+    cornu_tensor_release(s.out[i]);
+    cornu_tensor_release(s.masks[i]);
+    cornu_tensor_release(s.given[i]);
+    cornu_tensor_release(s.made[i]);
+  }
+}
+
+/* The gradients of the variables that train, as outputs of the graph. */
+static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_program *p) {
+  cn_edge *to = cn_arena_array(&trace->graph->arena, (size_t)trace->n_states + 1, sizeof *to);
+  cn_edge *grads = cn_arena_array(&trace->graph->arena, (size_t)trace->n_states + 1, sizeof *grads);
+  p->trained = cn_calloc((size_t)trace->n_states + 1, sizeof *p->trained);
+  if (!to || !grads || !p->trained) {
+    trace->status = cn_no_memory(trace->error);
+    return;
+  }
+  for (int i = 0; i < trace->n_states; i++) {
+    const cn_trace_state *s = &trace->states[i];
+    const int v = s->weight ? cn_variable_find(t, s->owner, s->index) : -1;
+    if (v < 0 || !t->variables[v].trains) continue;
+    to[p->n_trained] = s->in;
+    p->trained[p->n_trained++] = v;
+  }
+  cn_trace_gradients(trace, loss, to, p->n_trained, grads);
+  for (int i = 0; i < p->n_trained && !trace->status; i++)
+    trace->status = cn_graph_add_output(trace->graph, grads[i], trace->error);
+}
+
+/* What the states and statistics are after the run. */
+static void trace_next(cornu_trainer *t, cn_trace *trace, cn_program *p) {
+  p->moved = cn_calloc((size_t)trace->n_states + 1, sizeof *p->moved);
+  if (!p->moved) trace->status = cn_no_memory(trace->error);
+  for (int i = 0; i < trace->n_states && !trace->status; i++) {
+    const cn_trace_state *s = &trace->states[i];
+    const int v = s->weight && s->next != CN_NO_EDGE ? cn_variable_find(t, s->owner, s->index) : -1;
+    if (v < 0) continue;
+    cn_moved *m = &p->moved[p->n_moved++];
+    m->variable = v;
+    trace->status = cornu_tensor_new(s->type.dtype, s->type.rank, s->type.shape, &m->next, trace->error);
+    if (!trace->status) trace->status = cn_graph_add_output(trace->graph, s->next, trace->error);
+  }
+  for (int i = 0; i < trace->n_states && !trace->status; i++) {
+    const cn_trace_state *s = &trace->states[i];
+    if (!s->weight)
+      trace->status = cn_graph_add_output(trace->graph, s->next == CN_NO_EDGE ? s->in : s->next, trace->error);
+  }
+  if (!trace->status) trace->status = cn_states_list(trace, &p->states, trace->error);
+}
+
+/* Who feeds each input of the graph: those of the caller come first, the others as the trace asked for them. */
+static void trace_feeds(const cornu_trainer *t, cn_trace *trace, cn_program *p) {
+  const cn_graph *g = trace->graph;
+  p->feeds = cn_calloc((size_t)g->n_inputs + 1, sizeof *p->feeds);
+  if (!p->feeds) {
+    trace->status = cn_no_memory(trace->error);
+    return;
+  }
+  int states = 0;
+  for (; p->n_feeds < g->n_inputs; p->n_feeds++) {
+    cn_feed *f = &p->feeds[p->n_feeds];
+    *f = (cn_feed){CN_FROM_CALLER, p->n_feeds};
+    if (p->n_feeds < p->n_types) continue;
+    const cn_trace_state *s = NULL;
+    for (int i = 0; i < trace->n_states && !s; i++)
+      if (trace->states[i].in == g->inputs[p->n_feeds]) s = &trace->states[i];
+    if (!s) *f = (cn_feed){CN_FROM_RUN, 0};
+    else if (s->weight) *f = (cn_feed){CN_FROM_VARIABLE, cn_variable_find(t, s->owner, s->index)};
+    else *f = (cn_feed){CN_FROM_STATE, states++};
+  }
+}
+
+static void trace_all(cornu_trainer *t, cn_trace *trace, cn_program *p) {
+  const int n_in = t->model->n_inputs;
+  cn_graph *g = trace->graph;
+  cn_sym *in = cn_arena_array(&g->arena, (size_t)n_in + 1, sizeof *in);
+  cn_sym *out = cn_arena_array(&g->arena, (size_t)t->model->n_outputs + 1, sizeof *out);
+  cn_edge *given = cn_arena_array(&g->arena, (size_t)(p->n_types - n_in) + 1, sizeof *given), results[MOST_RESULTS];
+  if (!in || !out || !given) trace->status = cn_no_memory(trace->error);
+  for (int i = 0; i < p->n_types && !trace->status; i++) {
+    cn_edge edge;
+    trace->status = cn_graph_add_input(g, &p->types[i], &edge, trace->error);
+    if (i < n_in) in[i] = (cn_sym){edge, CN_NO_EDGE};
+    else given[i - n_in] = edge;
+  }
+  if (!trace->status) cn_model_lower(t->model, trace, in, out);
+  if (!trace->status)
+    trace_objective(t, trace, p->training, out, given, p->n_types - n_in, results, &p->n_results);
+  for (int i = 0; i < p->n_results && !trace->status; i++)
+    trace->status = cn_graph_add_output(g, results[i], trace->error);
+  if (p->training && !trace->status) trace_gradients(t, trace, results[0], p);
+  if (!trace->status) trace_next(t, trace, p);
+  if (!trace->status) trace_feeds(t, trace, p);
+}
+
+static cn_status compile(cornu_trainer *t, cn_program *p, cn_error *e) {
+  cn_graph *g;
+  cn_trace trace;
+  CN_TRY(cn_graph_new(&g, e));
+  cn_trace_begin(&trace, g, e);
+  trace.planning = trace.differentiable = trace.variables = true;
+  trace.training = p->training;
+  trace_all(t, &trace, p);
+  cn_status status = cn_trace_end(&trace);
+  if (status) return cn_graph_free(g), status;
+  g->exact = t->model->exact;
+  return cn_plan_compile(g, &p->plan, e);
+}
+
+static bool fits(const cn_program *p, bool training, const cn_type *types, int n) {
+  bool same = p->training == training && p->n_types == n;
+  for (int i = 0; i < n && same; i++)
+    same = p->types[i].dtype == types[i].dtype &&
+           cn_shape_equal(p->types[i].rank, p->types[i].shape, types[i].rank, types[i].shape);
+  return same;
+}
+
+cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types, int n, cn_program **out,
+                              cn_error *e) {
+  int count = 0;
+  for (cn_program **link = &t->programs; *link; link = &(*link)->next) {
+    cn_program *p = *link;
+    if (fits(p, training, types, n)) {
+      *link = p->next;
+      p->next = t->programs;
+      *out = t->programs = p;
+      return CORNU_OK;
+    }
+    if (++count == MOST_PROGRAMS) {
+      *link = p->next;
+      cn_program_free(p);
+      break;
+    }
+  }
+  cn_program *p = cn_calloc(1, sizeof *p);
+  if (p) p->types = cn_calloc((size_t)n + 1, sizeof *p->types);
+  cn_status status = p && p->types ? CORNU_OK : cn_no_memory(e);
+  if (!status) {
+    memcpy(p->types, types, (size_t)n * sizeof *types);
+    p->n_types = n;
+    p->training = training;
+    status = compile(t, p, e);
+  }
+  if (status) return cn_program_free(p), status;
+  p->next = t->programs;
+  *out = t->programs = p;
+  return CORNU_OK;
+}
+

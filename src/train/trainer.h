@@ -1,0 +1,57 @@
+/* What the files of the trainer share. */
+#ifndef CN_TRAIN_TRAINER_H
+#define CN_TRAIN_TRAINER_H
+
+#include "graph/plan.h"
+#include "model/model.h"
+#include "model/states.h"
+#include "train/optimizer.h"
+
+/* A weight of the model. */
+typedef struct cn_variable {
+  cn_layer *layer;
+  int index;
+  bool trains;
+  cn_tensor *gradient, *slots[CN_MAX_SLOTS]; /* of those that train */
+} cn_variable;
+
+typedef enum cn_source { CN_FROM_CALLER, CN_FROM_VARIABLE, CN_FROM_STATE, CN_FROM_RUN } cn_source;
+typedef struct cn_feed { cn_source source; int index; } cn_feed; /* of an input of the plan */
+/* A variable that the plan itself gives its next value: statistics. */
+typedef struct cn_moved { int variable; cn_tensor *next; } cn_moved;
+
+/* The plan for one set of shapes. Its outputs: results, gradients of `trained`, `moved`, states. */
+typedef struct cn_program {
+  cn_plan *plan;
+  bool training;
+  int n_types, n_feeds, n_results, n_trained, n_moved;
+  cn_type *types;
+  cn_feed *feeds;
+  int *trained;
+  cn_moved *moved;
+  cn_state_list states;
+  struct cn_program *next;
+} cn_program;
+
+struct cornu_trainer {
+  cn_arena arena;
+  cn_model *model;
+  cornu_objective objective;
+  cn_optimizer optimizer;
+  cn_variable *variables;
+  int n_variables, cap_variables;
+  int64_t steps, runs;
+  cn_program *programs; /* those used last first */
+};
+
+static inline cn_tensor *cn_variable_value(const cn_variable *v) { return v->layer->weights[v->index].value; }
+int cn_variable_find(const cornu_trainer *t, const void *layer, int index); /* -1: none */
+
+/* program.c: the one for these inputs and given tensors, made when there is none yet. */
+cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types, int n, cn_program **out, cn_error *e);
+void cn_program_free(cn_program *p);
+
+/* step.c: one step of the optimizer against the gradients. */
+void cn_trainer_step(cornu_trainer *t, const cn_program *p);
+
+#endif
