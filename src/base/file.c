@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,35 @@ static void forget(cn_file_write *w) {
   *w = (cn_file_write){0};
 }
 
+/* Where a link that leads to no file yet says that it would be; NULL: no link, or one that leads on. */
+static char *link_target(const char *path) {
+  char text[PATH_MAX];
+  ssize_t n = readlink(path, text, sizeof text - 1);
+  if (n < 0) return NULL;
+  text[n] = 0;
+  const char *slash = *text == '/' ? NULL : strrchr(path, '/');
+  char *folder = copy_text(path, ""), *out;
+  if (!folder) return NULL;
+  folder[slash ? slash - path + 1 : 0] = 0;
+  out = copy_text(folder, text);
+  cn_free(folder);
+  return out;
+}
+
+/* A new file of a name that nobody has. With the rights that a new file gets, or those given. */
+static int make_beside(const char *path, const struct stat *old, char *name) {
+  static atomic_uint made;
+  for (int tries = 0; tries < 100; tries++) {
+    sprintf(name, "%s.%x-%x.tmp", path, (unsigned)getpid(), atomic_fetch_add(&made, 1));
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 && old) fchmod(fd, old->st_mode & 0777);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
+enum { SUFFIX = 32 };
+
 cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
   *w = (cn_file_write){0};
   struct stat old;
@@ -189,22 +219,27 @@ cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
   if (exists && !S_ISREG(old.st_mode))
     return cn_fail(e, CORNU_ERR_IO, "%s: is not a regular file: saves replace regular files alone", path);
   char *real = exists ? realpath(path, NULL) : NULL; /* through links, so that the file is replaced and not the link */
-  *w = (cn_file_write){copy_text(real ? real : path, ""), copy_text(real ? real : path, ".XXXXXX")};
+  char *target = exists ? NULL : link_target(path);
+  const char *at = real ? real : target ? target : path;
+  *w = (cn_file_write){copy_text(at, ""), cn_alloc(strlen(at) + SUFFIX)};
   free(real);
-  if (!w->path || !w->temporary) {
-    forget(w);
-    return cn_no_memory(e);
-  }
-  mode_t mode = exists ? old.st_mode & 0777 : 0644;
-  int fd = mkstemp(w->temporary);
-  if (fd < 0) {
-    cn_status status = io_error(e, path);
-    forget(w);
-    return status;
-  }
-  fchmod(fd, mode);
+  cn_free(target);
+  cn_status status = w->path && w->temporary ? CORNU_OK : cn_no_memory(e);
+  int fd = status ? -1 : make_beside(w->path, exists ? &old : NULL, w->temporary);
+  if (!status && fd < 0) status = io_error(e, path);
+  if (fd >= 0) close(fd);
+  if (status) forget(w);
+  return status;
+}
+
+/* A new name is on the disk when its folder is. Systems that do not let folders be synced do it themselves. */
+static void sync_folder(char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash && slash > path) *slash = 0;
+  int fd = open(slash ? slash > path ? path : "/" : ".", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
   close(fd);
-  return CORNU_OK;
 }
 
 cn_status cn_file_commit(cn_file_write *w, cn_error *e) {
@@ -214,6 +249,7 @@ cn_status cn_file_commit(cn_file_write *w, cn_error *e) {
   if (fd >= 0) close(fd);
   if (!status && rename(w->temporary, w->path)) status = io_error(e, w->path);
   if (status) unlink(w->temporary);
+  else sync_folder(w->path);
   forget(w);
   return status;
 }

@@ -183,6 +183,30 @@ static void test_writing(void **state) {
   assert_int_equal(files_in_folder(), 1);
 }
 
+/* A link stays one, whether what it leads to is there yet or not; a new file gets the rights that umask leaves. */
+static void test_links_and_rights(void **state) {
+  (void)state;
+  char linked[120], target[120];
+  cn_file_write w;
+  struct stat s;
+  snprintf(linked, sizeof linked, "%s/linked", folder);
+  snprintf(target, sizeof target, "%s/target", folder);
+  assert_int_equal(symlink("target", linked), 0);
+  mode_t mask = umask(027);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(cn_file_begin(&w, linked, NULL), CORNU_OK);
+    put(w.temporary, i ? "second" : "first", i ? 6 : 5);
+    assert_int_equal(cn_file_commit(&w, NULL), CORNU_OK);
+    assert_true(lstat(linked, &s) == 0 && S_ISLNK(s.st_mode));
+    assert_true(lstat(target, &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & 0777) == 0640);
+    expect_content(linked, i ? "second" : "first");
+  }
+  umask(mask);
+  assert_int_equal(files_in_folder(), 2);
+  remove(linked);
+  remove(target);
+}
+
 static void test_failing_writes(void **state) {
   (void)state;
   char below[120];
@@ -214,7 +238,7 @@ static void test_kinds(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_FOLDER(test_reading), IN_FOLDER(test_refused),        IN_FOLDER(test_peeking), IN_FOLDER(test_mapping),
-      IN_FOLDER(test_writing), IN_FOLDER(test_failing_writes), IN_FOLDER(test_kinds),
+      IN_FOLDER(test_writing), IN_FOLDER(test_failing_writes), IN_FOLDER(test_links_and_rights), IN_FOLDER(test_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
