@@ -293,6 +293,10 @@ CORNU_API bool cornu_operation_field(int i, int field, cornu_field_info *out);
 /* The i-th group of Keras's classes that are refused on purpose, separated by spaces, and why; false behind the last. */
 CORNU_API bool cornu_refused_classes(int i, const char **names, const char **why);
 
+/* What was put into the softmax or sigmoid that made a symbolic tensor, for losses that are computed better from it (the
+ * caller releases); *out NULL: nothing of the kind. */
+CORNU_API cornu_status cornu_tensor_logits(cornu_tensor *x, cornu_tensor **out, cornu_error *e);
+
 /* ---- Models ------------------------------------------------------------------------------------------------- */
 
 typedef struct cornu_model cornu_model;

@@ -194,3 +194,14 @@ cn_tensor *cn_trace_value(cn_trace *t, cn_edge edge) {
   if (!t->status && edge != CN_NO_EDGE) t->status = fold(t, edge, 0, &value);
   return value;
 }
+
+cornu_status cornu_tensor_logits(cornu_tensor *x, cornu_tensor **out, cornu_error *e) {
+  cn_trace *t = cornu_tensor_is_symbolic(x) ? cn_trace_current() : NULL;
+  *out = NULL;
+  if (!t) return CORNU_OK;
+  cn_edge edge;
+  CN_TRY(cn_trace_edge(t, x, &edge, e));
+  edge = cn_trace_logits(t, edge);
+  if (t->status) return t->status;
+  return edge == CN_NO_EDGE ? CORNU_OK : cn_trace_symbol(t, edge, out, e);
+}

@@ -134,6 +134,22 @@ cn_edge cn_trace_weight_now(cn_trace *t, void *owner, int index, const cn_type *
 }
 void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next) { keep(t, owner, index, true, next); }
 
+cn_edge cn_trace_logits(cn_trace *t, cn_edge x) {
+  int producer = t->status ? -1 : t->graph->edges[x].producer;
+  if (producer < 0) return CN_NO_EDGE;
+  const cn_graph_node node = t->graph->nodes[producer];
+  if (node.op == &cn_op_softmax) return node.in[0];
+  if (!node.op->act_offset) return CN_NO_EDGE;
+  char *attrs = cn_arena_alloc(&t->graph->arena, node.op->attrs_size);
+  if (!attrs) return t->status = cn_no_memory(t->error), CN_NO_EDGE;
+  memcpy(attrs, node.attrs, node.op->attrs_size);
+  cn_act *act = (cn_act *)(void *)(attrs + node.op->act_offset);
+  if (act->kind != CN_ACT_SIGMOID) return CN_NO_EDGE;
+  *act = (cn_act){.kind = CN_ACT_LINEAR};
+  if (node.n_in == 1 && node.op->flags & CN_OP_ELEMENTWISE) return node.in[0];
+  return cn_emit(t, node.op, attrs, node.in, node.n_in); /* the epilogue of a layer: once more without it */
+}
+
 void cn_trace_add_loss(cn_trace *t, cn_edge loss) {
   if (t->status) return;
   const cn_type type = *cn_edge_type(t, loss);

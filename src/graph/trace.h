@@ -78,6 +78,9 @@ void cn_trace_weight_keep(cn_trace *t, void *owner, int index, cn_edge next);
 /* Random numbers (ops.h has the kinds), others in each run: the number of the run is an input of the graph, t->run. */
 cn_edge cn_trace_random(cn_trace *t, const cn_random_attrs *attrs);
 
+/* x before the softmax or sigmoid that made it, as Keras on TensorFlow takes it for cross entropies; CN_NO_EDGE: none
+ * did. */
+cn_edge cn_trace_logits(cn_trace *t, cn_edge x);
 /* Adds a float scalar, such as what a regularizer says, to the loss that a model is trained for. Only where t->variables. */
 void cn_trace_add_loss(cn_trace *t, cn_edge loss);
 

@@ -22,27 +22,10 @@ typedef struct options {
 static const cn_field binary_fields[] = {LOGITS, {0}};
 static const cn_field categorical_fields[] = {LOGITS, AXIS("of the classes"), {0}};
 
-/* x before the softmax or sigmoid that made it; CN_NO_EDGE: none did. */
-static cn_edge before_act(cn_trace *t, cn_edge x) {
-  int producer = t->status ? -1 : t->graph->edges[x].producer;
-  if (producer < 0) return CN_NO_EDGE;
-  const cn_graph_node node = t->graph->nodes[producer];
-  if (node.op == &cn_op_softmax) return node.in[0];
-  if (!node.op->act_offset) return CN_NO_EDGE;
-  char *attrs = cn_arena_alloc(&t->graph->arena, node.op->attrs_size);
-  if (!attrs) return t->status = cn_no_memory(t->error), CN_NO_EDGE;
-  memcpy(attrs, node.attrs, node.op->attrs_size);
-  cn_act *act = (cn_act *)(void *)(attrs + node.op->act_offset);
-  if (act->kind != CN_ACT_SIGMOID) return CN_NO_EDGE;
-  *act = (cn_act){.kind = CN_ACT_LINEAR};
-  if (node.n_in == 1 && node.op->flags & CN_OP_ELEMENTWISE) return node.in[0];
-  return cn_emit(t, node.op, attrs, node.in, node.n_in); /* the epilogue of a layer: once more without it */
-}
-
 /* The output, and whether it stands for logits: what comes from a softmax or a sigmoid is taken before that, as Keras
  * on TensorFlow does. */
 static cn_edge output_of(cn_operation_call *c, bool *logits, cornu_dtype *dtype) {
-  cn_edge x = cn_argument_floats(c, "output", dtype), before = before_act(c->t, x);
+  cn_edge x = cn_argument_floats(c, "output", dtype), before = cn_trace_logits(c->t, x);
   *logits = ((const options *)c->options)->from_logits || before != CN_NO_EDGE;
   return before == CN_NO_EDGE ? x : before;
 }

@@ -175,7 +175,18 @@ static int index(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {NULL, NULL}};
+/* logits(t) → what came into the softmax or sigmoid that made the symbolic tensor t, or nil */
+static int logits(lua_State *L) {
+  cornu_error e;
+  cornu_tensor *t = cn_lua_check_tensor(L, 1);
+  cn_lua_tensor *b = cn_lua_new_tensor(L);
+  cn_lua_check(L, cornu_tensor_logits(t, &b->t, &e), &e);
+  if (!b->t) return 0;
+  cn_lua_count(L, b);
+  return 1;
+}
+
+const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"logits", logits}, {NULL, NULL}};
 
 void cn_lua_open_trainer(lua_State *L) {
   static const luaL_Reg metamethods[] = {{NULL, NULL}};
