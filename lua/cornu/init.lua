@@ -21,6 +21,7 @@ require "cornu.profile"(cornu)
 local compose = require "cornu.compose"
 cornu.layers, cornu.Input = compose.layers(), compose.input
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
+cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
 cornu.image = require "cornu.image"(cornu)
 local help
 function cornu.help(x) -- a long text, that few programs ask for

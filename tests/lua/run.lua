@@ -9,7 +9,7 @@ end
 local lu = require "luaunit"
 local files = { "compose", "tensor", "index", "ops", "json", "files", "image", "model", "custom", "cells", "dtype", "help", "life",
                 "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations",
-                "train" }
+                "train", "losses" }
 for _, name in ipairs(files) do
   require("test_" .. name)
 end
