@@ -249,6 +249,10 @@ CORNU_API void cornu_random_seed(cornu_random *r, uint64_t seed);
 CORNU_API cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e);
 CORNU_API cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation,
                                            cornu_error *e);
+/* 0 … n-1 in another order, the same on every machine, into a contiguous int64 vector. Each stretch of `block` numbers
+ * (0: all) stays together; in_order: the stretches stay where they are, and the numbers change their places within. */
+CORNU_API cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t block, bool in_order,
+                                          cornu_error *e);
 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
 

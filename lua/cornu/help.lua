@@ -269,6 +269,37 @@ invert = true (dark on light becomes light on dark), interpolation =, batch = fa
   { "image.text", "cornu.image.text(t [, {width = 64, colour =, range =}]) → text",
     "A picture as text: half blocks in colour, or shades (NO_COLOR)." },
   { "image.show", "cornu.image.show(t [, options of image.text])", "Prints image.text." },
+  -- datasets
+  { "data", "cornu.data", [[
+Datasets, for fit and for loops: for x, y, w in ds:batches{batch_size = 32, shuffle = true} do … end. x, y and w are tensors,
+lists of tensors or tables by name. Makers: tensors, generator. Methods: batches, map, take, skip, split, prefetch. ds.rows is the
+number of rows, nil where nobody knows. Any table with a method batches serves as a dataset.]] },
+  { "data.tensors", "cornu.data.tensors(x [, y [, w]]) → dataset", [[
+Rows of tensors: each a tensor, a list of tensors or a table by name, all with the same number of rows. Batches are views,
+unless they are shuffled.]] },
+  { "data.generator", "cornu.data.generator(f) → dataset", [[
+Batches that a function makes. f(options) is called at the beginning of each pass (options: batch_size, epoch, seed …) and
+returns an iterator over x, y, w; or f itself is called for each batch, and returns nil at the end.]] },
+  { "ds:batches", "ds:batches{batch_size = 32, shuffle = false, seed = 0, epoch = 1, drop_remainder = false} → iterator", [[
+One pass over the rows. Shuffled, the order follows from seed and epoch alone, on every machine; drop_remainder leaves a last
+batch out that is smaller than the others.]] },
+  { "ds:map", "ds:map(f) → dataset", "The batches that f(x, y, w) returns for those of ds, as x, y, w." },
+  { "ds:take", "ds:take(n) → dataset", "The first n rows; of a generator: the first n batches." },
+  { "ds:skip", "ds:skip(n) → dataset", "All but the first n rows; of a generator: batches." },
+  { "ds:split", "ds:split(fraction) → dataset, dataset",
+    "The first rows, and the last ones: that fraction of all, before shuffling, as Keras's validation_split." },
+  { "ds:prefetch", "ds:prefetch(n) → dataset", [[
+Reads n batches ahead in the background where they come from files (0: none). Functions of map and generators stay where they
+are: Lua has one thread.]] },
+  { "to_categorical", "cornu.to_categorical(labels [, num_classes]) → tensor",
+    "One-hot rows, float32, as Keras's: labels count from 0." },
+  { "pad_sequences", "cornu.pad_sequences({sequence, …} [, options]) → tensor", [[
+One row for each sequence (numbers, samples or a tensor), filled up or cut to one length, as Keras's. options: maxlen (the
+longest), dtype = "int32", padding = "pre" | "post", truncating = "pre" | "post", value = 0.]] },
+  { "timeseries", "cornu.timeseries(data, targets, options) → dataset", [[
+Windows of rows, as Keras's timeseries_dataset_from_array: sequence_length = n rows, each sampling_rate = 1 after the other;
+windows begin sequence_stride = 1 rows apart, between the rows start_index and end_index, which count from 1 and belong to
+it. targets: nil, or rows of which a window gets the one at the number of its first row. Also batch_size = 128, shuffle, seed.]] },
   -- the process
   { "help", "cornu.help([x | word]) → text",
     "This. x: a function, method, layer type, tensor, model; a word searches." },
@@ -294,7 +325,7 @@ Cornu %s: Keras models in Lua.
   m = cornu.load "model.keras"      y = m(x)      print(m)      m:slice("a", "b")      m:layer "conv1":weights()
   x = cornu.tensor{{1, 2}, {3, 4}}      x[1]      x[{ {1, 2}, -1 }]      x:sum(1)      cornu.exp(x)
 Positions, axes and layers count from 1, negative from the end; only Keras configs keep Keras's 0-based axes.
-help(x) for a function, a method or a layer type; help "word" searches; help "tensor", "model", "layer", "image", "ops",
+help(x) for a function, a method or a layer type; help "word" searches; help "tensor", "model", "layer", "image", "data", "ops",
 "layers", "keras.ops" for an overview.]]
 
 return function(cornu)

@@ -23,6 +23,8 @@ cornu.layers, cornu.Input = compose.layers(), compose.input
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
 cornu.image = require "cornu.image"(cornu)
+cornu.data = require "cornu.data"(cornu)
+require "cornu.sequences"(cornu)
 local help
 function cornu.help(x) -- a long text, that few programs ask for
   help = help or require "cornu.help"(cornu)

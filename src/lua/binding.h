@@ -211,6 +211,9 @@ extern const char cn_lua_trainer_key, cn_lua_trainer_methods;
 extern const luaL_Reg cn_lua_trainer_functions[];
 void cn_lua_open_trainer(lua_State *L);
 
+/* ---- reader.c ---- */
+extern const luaL_Reg cn_lua_reader_functions[];
+
 /* ---- custom.c ---- */
 /* The table of handlers at i (nil: none) for a load: pushes a userdata that holds them. Say cn_lua_customs_taken with
  * its place when the load went well: from then on the library's release() decides; before, the collector does. */

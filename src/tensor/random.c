@@ -79,3 +79,45 @@ cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, 
   for (int64_t i = 0, n = cornu_tensor_size(values); i < n; i++) v[i] = mean + deviation * normal(r);
   return store_values(t, values, e);
 }
+
+/* ---- Orders ---- */
+
+static void shuffle(cornu_random *r, int64_t *v, int64_t n) {
+  for (int64_t i = n - 1; i > 0; i--) {
+    const int64_t k = (int64_t)(unit(r) * (double)(i + 1)), other = v[k];
+    v[k] = v[i];
+    v[i] = other;
+  }
+}
+
+/* The blocks in another order: their first numbers, so that the last one, which may be short, can be anywhere. */
+static cn_status order_blocks(cornu_random *r, int64_t *v, int64_t n, int64_t block, cn_error *e) {
+  const int64_t blocks = (n + block - 1) / block;
+  int64_t *first = cn_alloc((size_t)blocks * sizeof *first + 1), at = 0;
+  if (!first) return cn_no_memory(e);
+  for (int64_t b = 0; b < blocks; b++) first[b] = b * block;
+  shuffle(r, first, blocks);
+  for (int64_t b = 0; b < blocks; b++)
+    for (int64_t i = first[b]; i < n && i - first[b] < block; i++) v[at++] = i;
+  cn_free(first);
+  return CORNU_OK;
+}
+
+static void shuffle_blocks(cornu_random *r, int64_t *v, int64_t n, int64_t block) {
+  for (int64_t begin = 0, end; begin < n; begin = end) {
+    for (end = begin + 1; end < n && v[end] / block == v[begin] / block;) end++;
+    shuffle(r, v + begin, end - begin);
+  }
+}
+
+cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t block, bool in_order, cornu_error *e) {
+  if (t->dtype != CORNU_INT64 || t->rank != 1 || cornu_tensor_is_symbolic(t) || !cornu_tensor_is_contiguous(t))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "an order is a contiguous vector of int64");
+  if (block < 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "blocks of %lld numbers", (long long)block);
+  int64_t *v = (int64_t *)(void *)t->data, n = t->shape[0];
+  if (block == 0 || block > n) block = n;
+  for (int64_t i = 0; i < n; i++) v[i] = i;
+  if (!in_order && block && block < n) CN_TRY(order_blocks(r, v, n, block, e));
+  if (block) shuffle_blocks(r, v, n, block);
+  return CORNU_OK;
+}

@@ -10,7 +10,7 @@ function TestHelp:test_every_function_has_an_entry()
       lu.assertNotStrContains(cornu.help(name), "No help on", false, name)
     end
   end
-  for _, group in ipairs { "image", "json" } do
+  for _, group in ipairs { "data", "image", "json" } do
     for name, v in pairs(cornu[group]) do
       if type(v) == "function" then lu.assertStrContains(cornu.help(v), "cornu." .. group .. "." .. name) end
     end

@@ -180,9 +180,48 @@ static void test_refused(void **state) {
 }
 
 #define CLEAN(test) cmocka_unit_test_teardown(test, nothing_lost)
+/* Every number once; blocks stay together, and where they are when they shall. */
+static void test_order(void **state) {
+  (void)state;
+  enum { N = 103, BLOCK = 10 };
+  for (int in_order = 0; in_order < 2; in_order++) {
+    cornu_random r;
+    cornu_tensor *t;
+    bool seen[N] = {false}, moved = false;
+    int changes = 0;
+    cornu_random_seed(&r, 1);
+    assert_int_equal(cornu_tensor_new(CORNU_INT64, 1, (const int64_t[]){N}, &t, NULL), CORNU_OK);
+    assert_int_equal(cornu_random_order(&r, t, BLOCK, in_order, NULL), CORNU_OK);
+    const int64_t *v = cornu_tensor_data(t);
+    for (int i = 0; i < N; i++) {
+      assert_true(v[i] >= 0 && v[i] < N && !seen[v[i]]);
+      seen[v[i]] = true;
+      changes += i && v[i] / BLOCK != v[i - 1] / BLOCK;
+      moved |= v[i] / BLOCK != i / BLOCK;
+    }
+    assert_int_equal(changes, (N - 1) / BLOCK);
+    assert_int_equal(moved, !in_order);
+    cornu_tensor_release(t);
+  }
+}
+
+/* Computed in Python from the formulas. */
+static void test_order_values(void **state) {
+  (void)state;
+  static const int64_t want[] = {3, 8, 9, 4, 6, 7, 2, 5, 1, 0};
+  cornu_random r;
+  cornu_tensor *t;
+  cornu_random_seed(&r, 7);
+  assert_int_equal(cornu_tensor_new(CORNU_INT64, 1, (const int64_t[]){10}, &t, NULL), CORNU_OK);
+  assert_int_equal(cornu_random_order(&r, t, 0, false, NULL), CORNU_OK);
+  assert_memory_equal(cornu_tensor_data(t), want, sizeof want);
+  cornu_tensor_release(t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {CLEAN(test_sequence), CLEAN(test_seeds),         CLEAN(test_values),
                                      CLEAN(test_range),    CLEAN(test_narrow_ranges), CLEAN(test_normal_moments),
-                                     CLEAN(test_views),    CLEAN(test_refused)};
+                                     CLEAN(test_views),    CLEAN(test_refused),       CLEAN(test_order),
+                                     CLEAN(test_order_values)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

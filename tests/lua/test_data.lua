@@ -1,0 +1,139 @@
+-- Datasets: rows, orders, what is told of rows that do not fit; Keras's helpers.
+local lu = require "luaunit"
+local cornu = require "cornu"
+local support = require "support"
+local same, fails = support.same, support.fails
+
+TestData = {}
+
+-- What a pass gives, joined again: x, y as tables, and the number of batches.
+local function pass(ds, opts)
+  local xs, ys, n = {}, {}, 0
+  for x, y in ds:batches(opts) do
+    n = n + 1
+    for _, v in ipairs(x:totable()) do xs[#xs + 1] = v end
+    for _, v in ipairs(y and y:totable() or {}) do ys[#ys + 1] = v end
+  end
+  return xs, ys, n
+end
+
+function TestData:testSlices()
+  local x = cornu.arange(10)
+  local ds = cornu.data.tensors(x, x * 2)
+  lu.assertEquals(ds.rows, 10)
+  local xs, ys, n = pass(ds, { batch_size = 4 })
+  lu.assertEquals({ xs, n }, { x:totable(), 3 })
+  lu.assertEquals(ys, (x * 2):totable())
+  lu.assertEquals({ select(3, pass(ds, { batch_size = 4, drop_remainder = true })) }, { 2 })
+  x[3] = 99 -- a view: no copy was made
+  lu.assertEquals(pass(ds)[3], 99)
+end
+
+function TestData:testShuffle()
+  local x = cornu.arange(1000)
+  local ds = cornu.data.tensors(x, x * 2)
+  local first, twice = pass(ds, { shuffle = true, seed = 1, epoch = 1 })
+  for i, v in ipairs(first) do lu.assertEquals(twice[i], 2 * v) end
+  lu.assertEquals(pass(ds, { shuffle = true, seed = 1, epoch = 1, batch_size = 7 }), first)
+  lu.assertNotEquals(pass(ds, { shuffle = true, seed = 1, epoch = 2 }), first)
+  lu.assertNotEquals(pass(ds, { shuffle = true, seed = 2, epoch = 1 }), first)
+  table.sort(first)
+  lu.assertEquals(first, x:totable())
+  local part = pass(ds:skip(10):take(5), { shuffle = true })
+  table.sort(part)
+  lu.assertEquals(part, { 10, 11, 12, 13, 14 })
+  local small = pass(cornu.data.tensors(cornu.arange(10)), { shuffle = true, seed = 7, epoch = 0 })
+  lu.assertEquals(small, { 3, 8, 9, 4, 6, 7, 2, 5, 1, 0 }) -- the same on every machine and Lua
+end
+
+function TestData:testForms()
+  local a, b = cornu.arange(6), cornu.arange(12):reshape(6, 2)
+  for x, y, w in cornu.data.tensors({ a, b }, { left = a, right = b }, a):batches{ batch_size = 4, shuffle = true } do
+    lu.assertTrue(x[1]:allclose(y.left))
+    lu.assertTrue((x[1] * 2):allclose(y.right:slice(2, 1, 1):reshape(-1)))
+    lu.assertTrue(w:allclose(x[1]))
+  end
+  local x = cornu.data.tensors({ { 1, 2 }, { 3, 4 } }, { 5, 6 }):batches()()
+  same(x, { { 1, 2 }, { 3, 4 } })
+  fails("y.b has 3 rows, x has 6", cornu.data.tensors, a, { b = cornu.zeros(3) })
+  fails("x has no rows", cornu.data.tensors, cornu.tensor(3))
+  fails("y is a number", cornu.data.tensors, a, 3)
+  fails("there is no x", cornu.data.tensors)
+  local ds = cornu.data.tensors(a)
+  fails("batch_size is 0", ds.batches, ds, { batch_size = 0 })
+  fails('did you mean "shuffle"', ds.batches, ds, { shufle = true })
+end
+
+function TestData:testSplit()
+  local ds = cornu.data.tensors(cornu.arange(10))
+  local train, validation = ds:split(0.25)
+  lu.assertEquals({ train.rows, validation.rows }, { 7, 3 })
+  lu.assertEquals(pass(validation), { 7, 8, 9 })
+  lu.assertEquals(pass(train:skip(5)), { 5, 6 })
+  fails("too few", ds.split, ds, 0.999)
+  fails("between 0 and 1", ds.split, ds, 1)
+end
+
+function TestData:testGenerator()
+  local passes = {}
+  local ds = cornu.data.generator(function(opts)
+    passes[#passes + 1] = opts.epoch
+    local i = 0
+    return function()
+      i = i + 1
+      if i <= 5 then return cornu.full({ 2 }, i), cornu.full({ 2 }, -i) end
+    end
+  end)
+  local xs, ys, n = pass(ds, { epoch = 3 })
+  lu.assertEquals({ xs, n }, { { 1, 1, 2, 2, 3, 3, 4, 4, 5, 5 }, 5 })
+  lu.assertEquals(ys, { -1, -1, -2, -2, -3, -3, -4, -4, -5, -5 })
+  lu.assertEquals(pass(ds:skip(1):take(3):skip(1)), { 3, 3, 4, 4 })
+  lu.assertEquals(pass(ds:take(9):skip(9)), {})
+  lu.assertEquals(passes, { 3, 1, 1 })
+  local left = 3
+  local counted = cornu.data.generator(function()
+    left = left - 1
+    if left >= 0 then return cornu.full({ 1 }, left) end
+  end)
+  lu.assertEquals(pass(counted:map(function(x) return x * 10 end)), { 20, 10, 0 })
+  fails("a function expected", cornu.data.generator, {})
+  fails("does not tell how many", counted.split, counted, 0.5)
+  local nothing = ds:map(function() end)
+  fails("the function returned nothing", nothing:batches())
+end
+
+-- What Keras 3 gives for the same.
+function TestData:testSequences()
+  same(cornu.to_categorical{ 1, 0, 2 }, { { 0, 1, 0 }, { 1, 0, 0 }, { 0, 0, 1 } }, "float32")
+  same(cornu.to_categorical({ { 1 }, { 0 } }, 3), { { 0, 1, 0 }, { 1, 0, 0 } })
+  fails("label 3 of 3 classes", cornu.to_categorical, { 0, 3 }, 3)
+  local list = { { 1 }, { 2, 3 }, { 4, 5, 6 } }
+  same(cornu.pad_sequences(list), { { 0, 0, 1 }, { 0, 2, 3 }, { 4, 5, 6 } }, "int32")
+  same(cornu.pad_sequences(list, { maxlen = 2, padding = "post", truncating = "post", value = -1 }),
+    { { 1, -1 }, { 2, 3 }, { 4, 5 } })
+  list = { { { 1, 2 } }, {}, { { 3, 4 }, { 5, 6 }, { 7, 8 } } }
+  same(cornu.pad_sequences(list, { maxlen = 2, dtype = "float32", value = 0.5 }),
+    { { { 0.5, 0.5 }, { 1, 2 } }, { { 0.5, 0.5 }, { 0.5, 0.5 } }, { { 5, 6 }, { 7, 8 } } }, "float32")
+end
+
+function TestData:testTimeseries()
+  local a = cornu.arange(20)
+  local function windows(...)
+    local out = {}
+    for x, y in cornu.timeseries(...):batches() do
+      out[#out + 1] = x:totable()
+      out[#out + 1] = y and y:totable()
+    end
+    return out
+  end
+  lu.assertEquals(windows(a, a * 2, { sequence_length = 4, sequence_stride = 3, sampling_rate = 2, batch_size = 3 }),
+    { { { 0, 2, 4, 6 }, { 3, 5, 7, 9 }, { 6, 8, 10, 12 } }, { 0, 6, 12 },
+      { { 9, 11, 13, 15 }, { 12, 14, 16, 18 } }, { 18, 24 } })
+  -- Keras: start_index=4, end_index=15
+  lu.assertEquals(windows(a, a * 2, { sequence_length = 3, sequence_stride = 2, start_index = 5, end_index = 15 }),
+    { { { 4, 5, 6 }, { 6, 7, 8 }, { 8, 9, 10 }, { 10, 11, 12 }, { 12, 13, 14 } }, { 8, 12, 16, 20, 24 } })
+  lu.assertEquals(windows(a:reshape(10, 2), nil, { sequence_length = 2, sequence_stride = 3 }),
+    { { { { 0, 1 }, { 2, 3 } }, { { 6, 7 }, { 8, 9 } }, { { 12, 13 }, { 14, 15 } } } })
+  lu.assertEquals(#windows(a, a:slice(1, 1, 6), { sequence_length = 3 })[2], 6)
+  fails("fewer than a window", cornu.timeseries, a, nil, { sequence_length = 30 })
+end
