@@ -227,6 +227,10 @@ typedef struct cn_rnn_call {
   const float *a;                 /* what is multiplied: h, or reset */
   const float *h, *c;
   float *h_next, *c_next, *z, *reset;
+  /* NULL, or for gradients: gate g of row r at kept + r * kept_pitch + g * units, as cn_slope wants it; behind the gates
+   * of CN_RNN_GRU what reset multiplies. */
+  float *kept;
+  int64_t kept_pitch;
 } cn_rnn_call;
 typedef struct cn_rnn_kernels {
   int lanes, block, rows;         /* units of a block; most rows of a call */
@@ -236,6 +240,19 @@ typedef struct cn_rnn_kernels {
   void (*pack)(float *to, const float *from, int64_t row, int gates, int64_t units);
 } cn_rnn_kernels;
 CN_KERNELS_DECLARE(cn_rnn_kernels, cn_rnn);
+/* One row of a step backwards. */
+typedef struct cn_rnn_back_row {
+  cn_rnn_kind kind;               /* CN_RNN_GRU_MIX comes before CN_RNN_GRU_GATES */
+  const cn_act *act, *recurrent_act;
+  int64_t units;
+  const float *kept, *h, *c;      /* of the step, and the states before it */
+  const float *dy;                /* added to dh, or NULL; not of CN_RNN_GRU_GATES */
+  float *dh, *dc;                 /* of the states after the step, then before it; dh without what comes by the product */
+  float *dx, *dz;                 /* of the projected inputs; of the products with the state: other than dx for CN_RNN_GRU */
+  float *reset;                   /* CN_RNN_GRU_GATES: what comes back to reset * h, then that itself */
+} cn_rnn_back_row;
+typedef struct cn_rnn_back_kernels { void (*row)(const cn_rnn_back_row *row); } cn_rnn_back_kernels;
+CN_KERNELS_DECLARE(cn_rnn_back_kernels, cn_rnn_back);
 
 /* ---- Winograd's convolution with 3 x 3 kernels ----
  * A tile of m x m outputs, m = 2 or 4, comes from a patch of n x n inputs, n = m + 2: the patch is transformed into n²

@@ -149,6 +149,7 @@ cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask) {
 static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
     const cn_edge *state) {
   flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
+  flags.keeps = t->differentiable;
   flags.act = cn_activation_epilogue(&p->cell->activation);
   flags.recurrent_act = cn_activation_epilogue(&p->cell->recurrent_activation);
   cornu_dtype compute = t->compute;

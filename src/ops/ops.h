@@ -305,12 +305,18 @@ extern const cn_op cn_op_rgb_to_hsv, cn_op_hsv_to_rgb;
  * as Keras stores them: LSTM i f c o (g = 4), GRU z r h (g = 3), simple g = 1. bias: (g u); GRU with reset_after (2, g
  * u). Outputs: 0 the sequence (b, t, u) in processing order, or the last output (b, u) unless `sequences`; 1 the last
  * h; 2 the last c (lstm alone). Where the mask is false, state and output carry over (output zeros before the first
- * true step, and at every false step when zero_masked). go_backwards processes t-1 … 0. An absent state is zeros. */
+ * true step, and at every false step when zero_masked). go_backwards processes t-1 … 0. An absent state is zeros.
+ * keeps: a last output is what gradients need (recurrent.h). */
 typedef struct cn_rnn_attrs {
-  bool sequences, go_backwards, reset_after, zero_masked;
+  bool sequences, go_backwards, reset_after, zero_masked, keeps;
   cn_act act, recurrent_act;
 } cn_rnn_attrs;
 extern const cn_op cn_op_simple_rnn, cn_op_lstm, cn_op_gru;
+/* ---- rnn_gradient.c ---- (x, kernel, recurrent, mask?, kept, dy?, dh?, dc?) -> those `wanted` of x, kernel, recurrent,
+ * bias, h0, c0 */
+enum { CN_RNN_DX, CN_RNN_DKERNEL, CN_RNN_DRECURRENT, CN_RNN_DBIAS, CN_RNN_DH, CN_RNN_DC, CN_RNN_GRADIENTS };
+typedef struct cn_rnn_gradient_attrs { cn_rnn_attrs rnn; bool wanted[CN_RNN_GRADIENTS]; } cn_rnn_gradient_attrs;
+extern const cn_op cn_op_simple_rnn_gradient, cn_op_lstm_gradient, cn_op_gru_gradient;
 
 /* ---- hash.c: strings and whole numbers (as decimal text) into buckets: int64 ---- */
 typedef struct cn_hash_attrs { int64_t bins; cn_ints key; } cn_hash_attrs; /* key: two numbers for SipHash; n = -1 */

@@ -9,11 +9,11 @@
 #include "kernels/kernels.h"
 #include "ops/ops.h"
 #include "ops/product.h"
+#include "ops/recurrent.h"
 
-typedef enum kind { SIMPLE, LSTM, GRU } kind;
 enum { X, KERNEL, RECURRENT, BIAS, MASK, H0, C0 };
 
-static int gates_of(kind k) { return k == LSTM ? 4 : k == GRU ? 3 : 1; }
+static int outputs_of(cn_recurrent k) { return k == CN_LSTM ? 3 : 2; }
 static bool has(const cn_typing *t, int i) { return t->n_in > i && !CN_TYPE_ABSENT(&t->in[i]); }
 
 static cn_status want_shape(const cn_type *t, const char *what, int rank, const int64_t *shape, cn_error *e) {
@@ -24,7 +24,7 @@ static cn_status want_shape(const cn_type *t, const char *what, int rank, const 
                         CN_SHAPE(rank, shape));
 }
 
-static cn_status shape(kind k, cn_typing *t, cn_error *e) {
+static cn_status shape(cn_recurrent k, cn_typing *t, cn_error *e) {
   const cn_rnn_attrs *a = t->attrs;
   const cn_type *x = &t->in[X];
   bool floats = x->dtype == CORNU_FLOAT32 || x->dtype == CORNU_FLOAT64;
@@ -34,26 +34,31 @@ static cn_status shape(kind k, cn_typing *t, cn_error *e) {
                      i + 1, cornu_dtype_name(t->in[i].dtype));
   CN_TRY(cn_want_rank(x, "rnn: input", 3, 3, e));
   CN_TRY(cn_want_rank(&t->in[RECURRENT], "rnn: recurrent kernel", 2, 2, e));
-  int64_t u = t->in[RECURRENT].shape[0], g = gates_of(k), b = x->shape[0];
+  int64_t u = t->in[RECURRENT].shape[0], g = cn_recurrent_gates(k), b = x->shape[0];
   CN_TRY(want_shape(&t->in[KERNEL], "the kernel", 2, (int64_t[]){x->shape[2], g * u}, e));
   CN_TRY(want_shape(&t->in[RECURRENT], "the recurrent kernel", 2, (int64_t[]){u, g * u}, e));
-  bool two = k == GRU && a->reset_after;
+  bool two = k == CN_GRU && a->reset_after;
   if (has(t, BIAS))
     CN_TRY(want_shape(&t->in[BIAS], "the bias", two ? 2 : 1, two ? (int64_t[]){2, g * u} : (int64_t[]){g * u}, e));
   if (has(t, MASK)) CN_TRY(want_shape(&t->in[MASK], "the mask", 2, (int64_t[]){b, x->shape[1]}, e));
   if (has(t, H0)) CN_TRY(want_shape(&t->in[H0], "the initial state", 2, (int64_t[]){b, u}, e));
   if (has(t, C0)) CN_TRY(want_shape(&t->in[C0], "the initial cell state", 2, (int64_t[]){b, u}, e));
   cn_type state = {.dtype = x->dtype, .rank = 2, .shape = {b, u}};
+  if (t->n_out < 0) t->n_out = outputs_of(k) + a->keeps;
   t->out[0] = a->sequences ? (cn_type){.dtype = x->dtype, .rank = 3, .shape = {b, x->shape[1], u}} : state;
   for (int i = 1; i < t->n_out; i++) t->out[i] = state;
+  const int64_t kept = cn_dim_mul(u, cn_recurrent_kept(k, a));
+  if (a->keeps && t->n_out > outputs_of(k))
+    t->out[outputs_of(k)] = (cn_type){.dtype = x->dtype, .rank = 3, .shape = {x->shape[1], b, kept}};
   return CORNU_OK;
 }
 
 typedef struct state {
-  kind kind;
+  cn_recurrent kind;
   size_t item;                           /* bytes of an element */
   int64_t b, t, in, u, g;
   int64_t pitch;                         /* elements from one row of the states to the next */
+  int64_t kept;                          /* elements that are kept of a row; 0: nothing is */
   bool apart;                            /* GRU with the reset before the product: its third gate has one of its own */
   cn_pack kernel, recurrent, candidate;  /* the last two: float64 */
   cn_pack_part kernel_part, recurrent_part, candidate_part;
@@ -101,6 +106,23 @@ static void *inputs_of(const moment *m) {
   return room(m->s, st->projected, (m->first * (st->t - m->steps) + m->time - m->from) * st->g * st->u);
 }
 
+/* Where is kept what gradients need of a row of the step; NULL: nothing is. */
+static void *kept_of(const moment *m, int64_t row) {
+  const state *st = m->s->state;
+  return st->kept ? cn_nth(m->s->out[outputs_of(st->kind)]->data, (m->time * st->b + row) * st->kept, st->item) : NULL;
+}
+
+static void keep_states(const moment *m) {
+  const state *st = m->s->state;
+  const size_t bytes = (size_t)st->u * st->item;
+  for (int64_t i = m->first; i < m->end && st->kept; i++) {
+    void *to = kept_of(m, i);
+    memcpy(cn_nth(to, st->kept - st->u, st->item), room(m->s, st->h[m->now], i * st->pitch), bytes);
+    if (st->kind == CN_LSTM)
+      memcpy(cn_nth(to, st->kept - 2 * st->u, st->item), room(m->s, st->c[m->now], i * st->pitch), bytes);
+  }
+}
+
 /* ---- Steps in float32 ---- */
 
 #define TASK 30000       /* multiply-adds of a step that are worth another thread */
@@ -137,14 +159,14 @@ static void step_floats(const moment *m) {
   const cn_step *s = m->s;
   const state *st = s->state;
   const cn_rnn_attrs *a = s->attrs;
-  static const cn_rnn_kind kinds[] = {[SIMPLE] = CN_RNN_SIMPLE, [LSTM] = CN_RNN_LSTM, [GRU] = CN_RNN_GRU};
+  static const cn_rnn_kind kinds[] = {[CN_SIMPLE] = CN_RNN_SIMPLE, [CN_LSTM] = CN_RNN_LSTM, [CN_GRU] = CN_RNN_GRU};
   cn_rnn_call call = {.kind = st->apart ? CN_RNN_GRU_GATES : kinds[st->kind], .act = &a->act,
                       .recurrent_act = &a->recurrent_act, .alone = st->b == 1, .units = st->u, .pitch = st->pitch,
                       .weights = m->recurrent, .bias = m->bias, .x = inputs_of(m), .x_pitch = m->steps * st->g * st->u,
                       .a = room(s, st->h[m->now], 0), .h = room(s, st->h[m->now], 0),
                       .h_next = room(s, st->h[!m->now], 0), .c = room(s, st->c[m->now], 0),
                       .c_next = room(s, st->c[!m->now], 0), .z = room(s, st->gates, 0),
-                      .reset = room(s, st->reset, 0)};
+                      .reset = room(s, st->reset, 0), .kept = kept_of(m, 0), .kept_pitch = st->kept};
   run_cells(&call, m, st->apart ? 2 : st->g);
   if (!st->apart) return;
   call.kind = CN_RNN_GRU_MIX;
@@ -155,41 +177,55 @@ static void step_floats(const moment *m) {
 
 /* ---- Steps in float64: all rows, one by one ---- */
 
-/* x: projected inputs, r: products, which become gates; h and c: the states, which are replaced. */
-static void simple_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+/* The act on some gates, which are kept as gradients want them. */
+static void bend(const cn_act *act, double *r, int64_t n, double *kept) {
+  if (kept && !cn_act_by_result(act)) memcpy(kept, r, (size_t)n * sizeof *r);
+  cn_act_apply_items(sizeof *r, act, r, r, n);
+  if (kept && cn_act_by_result(act)) memcpy(kept, r, (size_t)n * sizeof *r);
+}
+static double *at(double *kept, int64_t i) { return kept ? kept + i : NULL; }
+
+/* x: projected inputs, r: products, which become gates; h and c: the states, which are replaced; kept: or NULL. */
+static void simple_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c,
+                        double *kept) {
   (void)c;
   for (int64_t i = 0; i < u; i++) h[i] = x[i] + r[i];
-  cn_act_apply_items(sizeof *h, &a->act, h, h, u);
+  bend(&a->act, h, u, kept);
 }
 
-static void lstm_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+static void lstm_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c,
+                      double *kept) {
   for (int64_t i = 0; i < 4 * u; i++) r[i] += x[i];
-  cn_act_apply_items(sizeof *r, &a->recurrent_act, r, r, 2 * u);
-  cn_act_apply_items(sizeof *r, &a->act, r + 2 * u, r + 2 * u, u);
-  cn_act_apply_items(sizeof *r, &a->recurrent_act, r + 3 * u, r + 3 * u, u);
+  bend(&a->recurrent_act, r, 2 * u, kept);
+  bend(&a->act, r + 2 * u, u, at(kept, 2 * u));
+  bend(&a->recurrent_act, r + 3 * u, u, at(kept, 3 * u));
   for (int64_t i = 0; i < u; i++) c[i] = r[u + i] * c[i] + r[i] * r[2 * u + i];
   cn_act_apply_items(sizeof *h, &a->act, h, c, u);
   for (int64_t i = 0; i < u; i++) h[i] *= r[3 * u + i];
 }
 
-static void gru_gates(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, const double *h, double *reset) {
+static void gru_gates(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, const double *h, double *reset,
+                      double *kept) {
   for (int64_t i = 0; i < 2 * u; i++) r[i] += x[i];
-  cn_act_apply_items(sizeof *r, &a->recurrent_act, r, r, 2 * u);
+  bend(&a->recurrent_act, r, 2 * u, kept);
   for (int64_t i = 0; i < u; i++) reset[i] = r[u + i] * h[i];
 }
 
-static void gru_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) {
+static void gru_cell(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c,
+                     double *kept) {
   double *candidate = r + 2 * u;
   (void)c;
+  if (kept && a->reset_after) memcpy(kept + 3 * u, candidate, (size_t)u * sizeof *candidate);
   for (int64_t i = 0; i < u; i++)
     candidate[i] = x[2 * u + i] + (a->reset_after ? r[u + i] * candidate[i] : candidate[i]);
-  cn_act_apply_items(sizeof *r, &a->act, candidate, candidate, u);
+  bend(&a->act, candidate, u, at(kept, 2 * u));
   for (int64_t i = 0; i < u; i++) h[i] = r[i] * h[i] + (1 - r[i]) * candidate[i];
 }
 
 static void step_doubles(const moment *m) {
-  static void (*const cell[])(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c) = {
-    [SIMPLE] = simple_cell, [LSTM] = lstm_cell, [GRU] = gru_cell};
+  static void (*const cell[])(const cn_rnn_attrs *a, int64_t u, const double *x, double *r, double *h, double *c,
+                              double *kept) = {
+    [CN_SIMPLE] = simple_cell, [CN_LSTM] = lstm_cell, [CN_GRU] = gru_cell};
   const cn_step *s = m->s;
   const state *st = s->state;
   int64_t u = st->u, gu = st->g * u;
@@ -198,11 +234,12 @@ static void step_doubles(const moment *m) {
   memcpy(h, room(s, st->h[m->now], 0), (size_t)(st->b * u) * sizeof *h);
   memcpy(c, room(s, st->c[m->now], 0), (size_t)(st->b * u) * sizeof *c);
   product(&st->recurrent, m->recurrent, h, u, gates, gu, st->b, u, m->bias);
-  for (int64_t i = 0; st->kind == GRU && i < st->b; i++)
-    gru_gates(s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, reset + i * u);
+  for (int64_t i = 0; st->kind == CN_GRU && i < st->b; i++)
+    gru_gates(s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, reset + i * u,
+              kept_of(m, i));
   if (st->apart) product(&st->candidate, m->candidate, reset, u, gates + 2 * u, gu, st->b, u, NULL);
   for (int64_t i = 0; i < st->b; i++)
-    cell[st->kind](s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, c + i * u);
+    cell[st->kind](s->attrs, u, x + i * m->steps * gu, gates + i * gu, h + i * u, c + i * u, kept_of(m, i));
 }
 
 /* ---- The sequence ---- */
@@ -270,7 +307,7 @@ static void project(moment *m) {
   int64_t gu = st->g * st->u, rows = m->end - m->first;
   m->steps = PROJECTED_BYTES / (rows * gu * (int64_t)st->item);
   if (m->steps < FEW_STEPS) m->steps = FEW_STEPS;
-  if (m->steps > st->t - m->place) m->steps = st->t - m->place;
+  if (m->steps > st->t - m->place - FEW_ROWS) m->steps = st->t - m->place; /* sums of very few have another order */
   m->from = ((const cn_rnn_attrs *)s->attrs)->go_backwards ? st->t - m->place - m->steps : m->place;
   cn_grid g = {.call = {.a = cn_nth(s->in[X]->data, (m->first * st->t + m->from) * st->in, st->item),
                         .lda = st->in,
@@ -298,6 +335,7 @@ static void run_rows(void *context, int64_t first, int64_t end) {
   for (; m.place < st->t; m.place++) {
     m.time = ((const cn_rnn_attrs *)m.s->attrs)->go_backwards ? st->t - 1 - m.place : m.place;
     if (m.time < m.from || m.time >= m.from + m.steps) project(&m);
+    keep_states(&m);
     if (st->item == sizeof(double)) step_doubles(&m);
     else step_floats(&m);
     put_outputs(&m);
@@ -322,7 +360,7 @@ static moment begin(const cn_step *s) {
   moment m = {.s = s, .kernel = cn_pack_ready(&st->kernel, s->in[KERNEL]->data, room(s, st->kernel_room, 0))};
   m.recurrent = ready(s, &st->recurrent, st->weights, st->recurrent_room, 0, (int)st->g - st->apart);
   if (st->apart) m.candidate = ready(s, &st->candidate, st->candidate_weights, st->candidate_room, 2 * st->u, 1);
-  if (st->kind == GRU && !st->apart && bias) m.bias = cn_nth(bias, st->g * st->u, st->item);
+  if (st->kind == CN_GRU && !st->apart && bias) m.bias = cn_nth(bias, st->g * st->u, st->item);
   return m;
 }
 
@@ -331,14 +369,14 @@ static void run(const cn_step *s) {
   const cn_rnn_attrs *a = s->attrs;
   if (st->b == 0 || st->u == 0) return;
   start_state(s, st->h[0], data_of(s, H0));
-  if (st->kind == LSTM) start_state(s, st->c[0], data_of(s, C0));
+  if (st->kind == CN_LSTM) start_state(s, st->c[0], data_of(s, C0));
   if (data_of(s, MASK)) start_state(s, st->y, NULL);
   moment m = begin(s);
   run_all_rows(&m);
   const int last = (int)(st->t % 2);
   if (st->t == 0 && !a->sequences) end_state(s, st->h[last], 0);
   if (s->n_out > 1) end_state(s, st->h[last], 1);
-  if (s->n_out > 2) end_state(s, st->c[last], 2);
+  if (st->kind == CN_LSTM && s->n_out > 2) end_state(s, st->c[last], 2);
 }
 
 /* ---- Planning ---- */
@@ -397,14 +435,15 @@ static cn_status pack_weights(struct cn_planner *p, cn_step *s, state *st, cn_er
                    : CORNU_OK;
 }
 
-static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
+static cn_status plan(cn_recurrent k, struct cn_planner *p, cn_step *s, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
-  int64_t g = gates_of(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
+  int64_t g = cn_recurrent_gates(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
           in = s->in[X]->shape[2], lanes = cn_rnn()->lanes;
   st->kind = k, st->b = b, st->t = t, st->in = in, st->u = u, st->g = g;
   st->item = cornu_dtype_bytes(s->in[X]->dtype);
-  st->apart = k == GRU && !((const cn_rnn_attrs *)s->attrs)->reset_after;
+  st->apart = k == CN_GRU && !((const cn_rnn_attrs *)s->attrs)->reset_after;
+  st->kept = ((const cn_rnn_attrs *)s->attrs)->keeps ? u * cn_recurrent_kept(k, s->attrs) : 0;
   st->pitch = st->item == sizeof(double) ? u : (u + lanes - 1) / lanes * lanes;
   st->projected = reserve(s, b * t * g * u);
   st->gates = reserve(s, b * g * st->pitch);
@@ -419,18 +458,19 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const char help[] = "a recurrent layer over (batch, time, features)\n(x, kernel, recurrent, bias?, mask?, h0?, "
                            "c0?) -> (sequence or last output, last states)";
-#define DEFINE(id, kind_, outs)                                                                                        \
+#define DEFINE(id, kind_, most)                                                                                         \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); }                                \
   static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .help = help,                                                                              \
                             .flags = CN_OP_HIDDEN,                                                                     \
                             .min_in = 3,                                                                               \
-                            .max_in = outs == 3 ? 7 : 6,                                                               \
-                            .n_out = outs,                                                                             \
+                            .max_in = most,                                                                            \
+                            .n_out = -1,                                                                               \
                             .attrs_size = sizeof(cn_rnn_attrs),                                                        \
                             .shape = shape_##id,                                                                       \
-                            .plan = plan_##id};
-DEFINE(simple_rnn, SIMPLE, 2)
-DEFINE(lstm, LSTM, 3)
-DEFINE(gru, GRU, 2)
+                            .plan = plan_##id,                                                                         \
+                            .gradient = cn_recurrent_gradient};
+DEFINE(simple_rnn, CN_SIMPLE, 6)
+DEFINE(lstm, CN_LSTM, 7)
+DEFINE(gru, CN_GRU, 6)

@@ -27,6 +27,11 @@ typedef struct function {
 
 static bool is_there(const cn_type *t) { return t->dtype != CORNU_DTYPES; }
 
+static void put(cornu_dtype dtype, void *data, int64_t i, double v) {
+  if (dtype == CORNU_FLOAT64) ((double *)data)[i] = v;
+  else ((float *)data)[i] = (float)v;
+}
+
 /* A sum of the results, each with a weight of its own: the gradients that come back differ. */
 static cn_edge loss_of(cn_trace *t, cn_edge first, int n) {
   cn_edge sum = CN_NO_EDGE;
@@ -36,8 +41,7 @@ static cn_edge loss_of(cn_trace *t, cn_edge first, int n) {
     if (!cn_dtype_is_float(type.dtype)) continue;
     cn_tensor *w;
     assert_int_equal(cornu_tensor_new(type.dtype, type.rank, type.shape, &w, t->error), 0);
-    double *data = (double *)(void *)w->data;
-    for (int64_t k = 0; k < cornu_tensor_size(w); k++) data[k] = sin(1.7 * (double)(k + 3 * i) + 1);
+    for (int64_t k = 0; k < cornu_tensor_size(w); k++) put(type.dtype, w->data, k, sin(1.7 * (double)(k + 3 * i) + 1));
     cn_edge part = cn_emit1(t, &cn_op_sum, &all, cn_emit2(t, &cn_op_mul, NULL, first + i, cn_emit_constant(t, w)));
     cornu_tensor_release(w);
     sum = sum == CN_NO_EDGE ? part : cn_emit2(t, &cn_op_add, NULL, sum, part);
@@ -45,7 +49,8 @@ static cn_edge loss_of(cn_trace *t, cn_edge first, int n) {
   return sum;
 }
 
-static void build(const op_case *c, function *f) {
+/* floats: the dtype of inputs that are float64 in the case. The first `results` outputs count. */
+static void build(const op_case *c, cornu_dtype floats, int results, function *f) {
   cn_error e = {0};
   cn_graph *g;
   cn_trace t;
@@ -58,12 +63,14 @@ static void build(const op_case *c, function *f) {
   for (int i = 0; i < c->n_in; i++) {
     in[i] = CN_NO_EDGE;
     if (!is_there(&c->in[i])) continue;
-    assert_int_equal(cn_graph_add_input(g, &c->in[i], &in[i], &e), 0);
-    if (cn_dtype_is_float(c->in[i].dtype)) to[f->n_grads] = in[i], f->grad_of[f->n_grads++] = f->n_in;
-    f->in[f->n_in++] = make_value(c->in[i].dtype, c->in[i].rank, c->in[i].shape);
+    cn_type type = c->in[i];
+    if (cn_dtype_is_float(type.dtype)) type.dtype = floats;
+    assert_int_equal(cn_graph_add_input(g, &type, &in[i], &e), 0);
+    if (cn_dtype_is_float(type.dtype)) to[f->n_grads] = in[i], f->grad_of[f->n_grads++] = f->n_in;
+    f->in[f->n_in++] = make_value(type.dtype, type.rank, type.shape);
   }
   int n = cn_emit_many(&t, c->op, c->attrs, in, c->n_in, &first);
-  cn_edge loss = loss_of(&t, first, n);
+  cn_edge loss = loss_of(&t, first, n < results ? n : results);
   cn_trace_gradients(&t, loss, to, f->n_grads, grads);
   if (!t.status) cn_graph_add_output(g, loss, &e);
   for (int i = 0; i < f->n_grads && !t.status; i++) cn_graph_add_output(g, grads[i], &e);
@@ -89,19 +96,25 @@ static double evaluate(function *f) {
 static void fill(const op_case *c, function *f) {
   for (int i = 0; i < f->n_in; i++) {
     value *v = &f->in[i];
-    fill_value(v, (uint32_t)i + 1);
+    if (cn_dtype_is_float(v->type.dtype)) fill_value(v, (uint32_t)i + 1);
     for (int64_t k = 0; k < v->operand.size; k++)
-      if (v->type.dtype == CORNU_FLOAT64) {
-        double *x = (double *)v->operand.data + k;
-        *x = c->low + (c->high - c->low) * (*x + 1) / 2;
+      if (cn_dtype_is_float(v->type.dtype)) {
+        const double x = v->type.dtype == CORNU_FLOAT64 ? ((double *)v->operand.data)[k] : ((float *)v->operand.data)[k];
+        put(v->type.dtype, v->operand.data, k, (double)(float)(c->low + (c->high - c->low) * (x + 1) / 2));
       } else if (v->type.dtype == CORNU_BOOL8) ((uint8_t *)v->operand.data)[k] = (uint8_t)(k * 7 % 3 == 1);
       else ((int32_t *)v->operand.data)[k] = (int32_t)(k * 7 % 4);
   }
 }
 
-static void check(const op_case *c) {
+static void free_function(function *f) {
+  for (int i = 0; i < f->n_in; i++) free_value(&f->in[i]);
+  for (int i = 0; i < f->n_grads; i++) free_value(&f->grads[i]);
+  cn_plan_free(f->plan);
+}
+
+static void check_results(const op_case *c, int results) {
   function f;
-  build(c, &f);
+  build(c, CORNU_FLOAT64, results, &f);
   fill(c, &f);
   for (int i = 0; i < f.n_grads; i++) {
     value *x = &f.in[f.grad_of[i]];
@@ -121,9 +134,41 @@ static void check(const op_case *c) {
     }
     free(found);
   }
-  for (int i = 0; i < f.n_in; i++) free_value(&f.in[i]);
-  for (int i = 0; i < f.n_grads; i++) free_value(&f.grads[i]);
-  cn_plan_free(f.plan);
+  free_function(&f);
+}
+
+static void check(const op_case *c) { check_results(c, CN_MAX_OUT); }
+
+/* In float32 on several numbers of threads: the same bits, and close to those in float64. */
+static void check_floats(const op_case *c, int results) {
+  function f, exact;
+  build(c, CORNU_FLOAT32, results, &f);
+  build(c, CORNU_FLOAT64, results, &exact);
+  fill(c, &f);
+  fill(c, &exact);
+  evaluate(&exact);
+  for (int threads = 1; threads <= 3; threads++) {
+    cornu_set_threads(threads);
+    float *before[MOST_IN];
+    for (int i = 0; i < f.n_grads; i++) before[i] = f.grads[i].operand.data, f.grads[i].operand.data = NULL;
+    for (int i = 0; i < f.n_grads; i++) f.grads[i].operand.data = calloc((size_t)f.grads[i].operand.size, sizeof(float));
+    evaluate(&f);
+    for (int i = 0; i < f.n_grads; i++) {
+      const float *found = f.grads[i].operand.data;
+      const double *want = exact.grads[i].operand.data;
+      double most = 0;
+      for (int64_t k = 0; k < f.grads[i].operand.size; k++) most = fmax(most, fabs(want[k]));
+      for (int64_t k = 0; k < f.grads[i].operand.size; k++)
+        if (!(fabs(found[k] - want[k]) <= 2e-5 * most + 1e-30))
+          fail_msg("%s, gradient %d, element %d: %.8g, expected %.8g of at most %g", c->op->name, i + 1, (int)k, found[k],
+                   want[k], most);
+      if (threads > 1) assert_memory_equal(before[i], found, (size_t)f.grads[i].operand.size * sizeof(float));
+      free(before[i]);
+    }
+  }
+  cornu_set_threads(1);
+  free_function(&f);
+  free_function(&exact);
 }
 
 #define D(rank, ...) {CORNU_FLOAT64, rank, {__VA_ARGS__}}
@@ -352,6 +397,48 @@ static void test_norms(void **state) {
   }
 }
 
+typedef struct rnn_case {
+  cn_act act, recurrent;
+  bool sequences, backwards, zeros, bias, mask, states;
+} rnn_case;
+
+static void check_rnn(const cn_op *op, int gates, bool reset_after, const rnn_case *r, const int64_t *sizes) {
+  const int64_t rows = sizes[0], time = sizes[1], in = sizes[2], units = sizes[3], gu = gates * units;
+  const cn_rnn_attrs a = {.sequences = r->sequences, .go_backwards = r->backwards, .reset_after = reset_after,
+                          .zero_masked = r->zeros, .keeps = true, .act = r->act, .recurrent_act = r->recurrent};
+  const cn_type state = D(2, rows, units);
+  const int n_in = op == &cn_op_lstm ? 7 : 6;
+  op_case c = {op, &a, -1, 1, n_in, {D(3, rows, time, in), D(2, in, gu), D(2, units, gu), ABSENT, ABSENT, ABSENT, ABSENT}};
+  if (r->bias && reset_after) c.in[3] = (cn_type)D(2, 2, gu);
+  else if (r->bias) c.in[3] = (cn_type)D(1, gu);
+  if (r->mask) c.in[4] = (cn_type)B(2, rows, time);
+  for (int i = 5; i < n_in && r->states; i++) c.in[i] = state;
+  if (units < 8) {
+    check_results(&c, n_in - 4);
+    return;
+  }
+  c.low = -0.15, c.high = 0.15; /* no chaos */
+  check_floats(&c, n_in - 4);
+}
+
+static void test_rnns(void **state) {
+  (void)state;
+  static const rnn_case of[] = {
+      {{CN_ACT_TANH, 0, 0, 0}, {CN_ACT_SIGMOID, 0, 0, 0}, .sequences = true, .bias = true, .states = true},
+      {{CN_ACT_TANH, 0, 0, 0}, {CN_ACT_SIGMOID, 0, 0, 0}, .backwards = true, .mask = true, .states = true},
+      {{CN_ACT_SILU, 0, 0, 0}, {CN_ACT_HARD_SIGMOID, 0.2, 0.5, 0}, .sequences = true, .backwards = true, .zeros = true,
+       .bias = true, .mask = true},
+      {{CN_ACT_SOFTSIGN, 0, 0, 0}, {CN_ACT_GELU, 0, 0, 0}, .bias = true, .mask = true}};
+  static const int64_t sizes[][4] = {{3, 4, 2, 5}, {13, 70, 7, 37}, {40, 14, 19, 32}, {1, 5, 3, 16}, {2, 520, 3, 9}};
+  for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+      check_rnn(&cn_op_simple_rnn, 1, false, &of[i], sizes[k]);
+      check_rnn(&cn_op_lstm, 4, false, &of[i], sizes[k]);
+      check_rnn(&cn_op_gru, 3, false, &of[i], sizes[k]);
+      check_rnn(&cn_op_gru, 3, true, &of[i], sizes[k]);
+    }
+}
+
 /* f = sum((x w + x)² over uses of x): gradients of a value used several times add up. */
 static void test_uses_add_up(void **state) {
   (void)state;
@@ -411,7 +498,7 @@ int main(void) {
       cmocka_unit_test(test_unary), cmocka_unit_test(test_binary), cmocka_unit_test(test_acts),
       cmocka_unit_test(test_reductions), cmocka_unit_test(test_shapes), cmocka_unit_test(test_products),
       cmocka_unit_test(test_convolutions), cmocka_unit_test(test_pools),
-      cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_norms),
+      cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_norms), cmocka_unit_test(test_rnns),
       cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,16 @@ static sum_function *const sum_alone[2][4] = {{one_1, one_2, one_3, one_4}, {wid
 #define ENTRY_ROWS(rows, gates) [gates - 1] = {rows(ENTRY, gates)},
 EACH_ROWS(DEFINE_ROWS)
 static sum_function *const sum_of[4][ROWS] = {EACH_ROWS(ENTRY_ROWS)};
+/* One gate of several, in the order of sums of several. */
+#define DEFINE_LAST(n, gates) \
+  static void last_##n(const rows *t) { accumulate(n, gates, 1, 1, t); }
+#define ENTRY_LAST(n, gates) [n - 1] = last_##n,
+#if ROWS * 3 > SUMS
+ROWS_6(DEFINE_LAST, 1)
+static sum_function *const sum_last[ROWS] = {ROWS_6(ENTRY_LAST, 1)};
+#else /* three gates always fit, and four are twice two */
+static sum_function *const sum_last[ROWS];
+#endif
 
 /* Where not all gates of the rows fit into registers, two gates after two. */
 static void sum_rows(rows t, int n, int gates) {
@@ -96,7 +106,7 @@ static void sum_rows(rows t, int n, int gates) {
   t.sums = some;
   for (int done = 0, count; done < gates; done += count, t.w += count * t.width) {
     count = gates - done < 2 ? 1 : 2;
-    sum_of[count - 1][n - 1](&t);
+    (count == 1 ? sum_last : sum_of[1])[n - 1](&t);
     for (int i = 0; i < n * count; i++)
       v_store(sums + (i / count * gates + done + i % count) * CN_LANES, v_load(some + i * CN_LANES));
   }
@@ -124,35 +134,51 @@ V_FN vf sum_of_gate(const cn_rnn_call *s, const cell *o, int gate) {
 }
 V_FN vf input_of_gate(const cn_rnn_call *s, const cell *o, int gate) { return v_load(o->x + gate * s->units + o->at); }
 
+/* What gradients need of a gate is kept. */
+V_FN void keep(const cn_rnn_call *s, const cell *o, int gate, vf v) {
+  if (s->kept) v_store_n(s->kept + o->row * s->kept_pitch + gate * s->units + o->at, v, o->left);
+}
+V_FN vf bend(bool usual, const cn_rnn_call *s, const cell *o, int gate, vf x) {
+  const vf y = ACT(x);
+  keep(s, o, gate, usual || cn_act_by_result(s->act) ? y : x);
+  return y;
+}
+V_FN vf squash(bool usual, const cn_rnn_call *s, const cell *o, int gate, vf x) {
+  const vf y = RECURRENT_ACT(x);
+  keep(s, o, gate, usual || cn_act_by_result(s->recurrent_act) ? y : x);
+  return y;
+}
+
 V_FN void gates_of(cn_rnn_kind kind, bool usual, const cn_rnn_call *s, const cell *o) {
   const int64_t at = o->row * s->pitch + o->at;
   if (kind == CN_RNN_SIMPLE) {
     vf y = sum_of_gate(s, o, 0) + input_of_gate(s, o, 0);
-    v_store(s->h_next + at, ACT(y));
+    v_store(s->h_next + at, bend(usual, s, o, 0, y));
   } else if (kind == CN_RNN_LSTM) {
-    vf i = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
-    vf f = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
-    vf g = ACT(sum_of_gate(s, o, 2) + input_of_gate(s, o, 2));
-    vf out = RECURRENT_ACT(sum_of_gate(s, o, 3) + input_of_gate(s, o, 3));
+    vf i = squash(usual, s, o, 0, sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+    vf f = squash(usual, s, o, 1, sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
+    vf g = bend(usual, s, o, 2, sum_of_gate(s, o, 2) + input_of_gate(s, o, 2));
+    vf out = squash(usual, s, o, 3, sum_of_gate(s, o, 3) + input_of_gate(s, o, 3));
     vf c = v_fma(f, v_load(s->c + at), i * g);
     v_store(s->c_next + at, c);
     v_store(s->h_next + at, out * ACT(c));
   } else if (kind == CN_RNN_GRU_GATES) {
-    vf z = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
-    vf r = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
+    vf z = squash(usual, s, o, 0, sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+    vf r = squash(usual, s, o, 1, sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
     v_store(s->z + at, z);
     v_store(s->reset + at, r * v_load(s->h + at));
   } else {
     vf z, y;
     if (kind == CN_RNN_GRU) {
-      z = RECURRENT_ACT(sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
-      vf r = RECURRENT_ACT(sum_of_gate(s, o, 1) + input_of_gate(s, o, 1));
-      y = v_fma(r, sum_of_gate(s, o, 2), input_of_gate(s, o, 2));
+      z = squash(usual, s, o, 0, sum_of_gate(s, o, 0) + input_of_gate(s, o, 0));
+      vf r = squash(usual, s, o, 1, sum_of_gate(s, o, 1) + input_of_gate(s, o, 1)), sum = sum_of_gate(s, o, 2);
+      y = v_fma(r, sum, input_of_gate(s, o, 2));
+      keep(s, o, 3, sum);
     } else {
       z = v_load(s->z + at);
       y = sum_of_gate(s, o, 0) + input_of_gate(s, o, 2);
     }
-    v_store(s->h_next + at, v_fma(z, v_load(s->h + at), (v_set(1) - z) * ACT(y)));
+    v_store(s->h_next + at, v_fma(z, v_load(s->h + at), (v_set(1) - z) * bend(usual, s, o, 2, y)));
   }
 }
 
