@@ -289,6 +289,10 @@ CORNU_API bool cornu_op_field(int i, int field, cornu_field_info *out);
 CORNU_API int cornu_layer_type_count(void);
 CORNU_API bool cornu_layer_type_info(int i, cornu_type_info *out);
 CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
+/* What configs of layers name for weights and results: fields are their arguments. */
+typedef enum cornu_part { CORNU_INITIALIZER, CORNU_REGULARIZER, CORNU_CONSTRAINT } cornu_part;
+CORNU_API bool cornu_part_info(cornu_part kind, int i, cornu_type_info *out);
+CORNU_API bool cornu_part_field(cornu_part kind, int i, int field, cornu_field_info *out);
 /* The operations of keras.ops that may be nodes of functional models, by class ("Matmul"; several classes that compute
  * the same share an entry, separated by spaces). Fields are config keys and arguments that are no tensors. */
 CORNU_API const char *cornu_operation_name(int i); /* NULL behind the last */

@@ -30,7 +30,9 @@ typedef struct cn_weight {
   int64_t shape[CN_MAX_RANK];
   cornu_dtype dtype;
   bool trainable;               /* by its nature (statistics are not), the layer's own flag apart */
-  const cn_value *initializer;  /* from the config; NULL: zeros */
+  const cn_value *initializer;  /* from the config; NULL: what Keras's layers have for the name */
+  cn_ints fan_in, fan_out;      /* axes that count as inputs and outputs for initializers; n = 0: as usual */
+  const cn_value *regularizer, *constraint; /* those of a layer of the host; of others the config tells */
   cn_tensor *value;             /* NULL until loaded or initialised */
 } cn_weight;
 
@@ -77,6 +79,7 @@ typedef struct cn_call {
   const cn_value *args, *kwargs; /* NULL when plain */
   cn_sym *out;
   int n_out, cap_out;
+  bool unpenalised;         /* without the regularizer of activity */
 } cn_call;
 bool cn_call_ref(const cn_value *v, int *index);                    /* is it {"@": index}? */
 const cn_value *cn_call_kwarg(const cn_call *c, const char *name);  /* NULL when absent or null */
@@ -196,6 +199,8 @@ cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, c
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
 void cn_layer_weight_changed(cn_layer *l, int index); /* its data did, where it is */
 unsigned cn_layer_changes(void); /* how often any layer's revision was raised: while it stays, all of them did */
+/* Weights that have no value get one from their initializers. */
+cn_status cn_layer_init_weights(cn_layer *l, cornu_random *r, cn_error *e);
 cn_layer *cn_layer_share(cn_layer *l); /* adds a reference */
 void cn_layer_drop(cn_layer *l);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "layers/layer.h"
+#include "layers/part.h"
 
 bool cn_call_ref(const cn_value *v, int *index) {
   int64_t i;
@@ -185,6 +185,9 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   check_masks(l, t, c);
   build(l, t, c);
   if (!t->status) lower(l, t, c);
+  const cn_value *regularizer = c->unpenalised ? NULL : cn_value_find(l->config, "activity_regularizer");
+  for (int i = 0; i < c->n_out && regularizer && !t->status; i++)
+    cn_layer_penalise_result(l, t, regularizer, c->out[i].data);
   if (t->status) cn_at(t->error, t->status, "layer \"%s\" (%s)", l->name, l->class_name);
   t->label = label;
   t->training = training;

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "layers/part.h"
 #include "layers/spatial.h"
 
 #define IGNORED(text, other, words) \
@@ -32,8 +33,13 @@ static const cn_field noise_fields[] = {AMOUNT("stddev", "sigma", 1e30, "deviati
                                         {0}};
 static const cn_field depth_fields[] = {AMOUNT("drop_path_rate", NULL, 1, "share of samples dropped in training"), SEED,
                                         {0}};
+typedef struct penalty { const cn_value *l1, *l2; } penalty;
 static const cn_field penalty_fields[] = {
-    IGNORED("l1", NULL, "training alone"), IGNORED("l2", NULL, "training alone"), {0}};
+    {.name = "l1", .kind = CN_F_VALUE, .offset = offsetof(penalty, l1), .standard = "0",
+     .help = "times the sum of absolute values is added to the loss"},
+    {.name = "l2", .kind = CN_F_VALUE, .offset = offsetof(penalty, l2), .standard = "0",
+     .help = "times the sum of squares is added to the loss"},
+    {0}};
 static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "training alone"), {0}};
 static const cn_field metric_fields[] = {
     IGNORED("aggregation", NULL, "training alone"), IGNORED("metric_name", NULL, "training alone"), {0}};
@@ -133,7 +139,18 @@ RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", gaussian_noise, noise_fields, "
 RANDOM(stochastic_depth, "StochasticDepth", "2 3", stochastic_depth, depth_fields, "sets a share of the samples to 0")
 IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is a loss in training", 0, loss_fields, NULL)
 IDENTITY(add_metric, "AddMetric", "2", "the identity: its input is a metric in training", 0, metric_fields, NULL)
-IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity", 0, penalty_fields, NULL)
+
+static void lower_penalty(cn_layer *l, cn_trace *t, cn_call *c) {
+  const penalty *p = l->settings;
+  cn_value *items[] = {(cn_value *)p->l1, (cn_value *)p->l2}, name = {.kind = CORNU_STRING, .count = 4, .s = "L1L2"};
+  cn_value config = {.kind = CORNU_DICT, .count = 2, .items = items, .keys = (const char *[]){"l1", "l2"}};
+  cn_value *parts[] = {&name, &config};
+  const cn_value both = {.kind = CORNU_DICT, .count = 2, .items = parts, .keys = (const char *[]){"class_name", "config"}};
+  cn_layer_penalise_result(l, t, &both, c->in[0].data);
+  cn_call_return(t, c, c->in[0].data, c->in[0].mask);
+}
+IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity, which adds to the loss", sizeof(penalty),
+         penalty_fields, lower_penalty)
 
 /* tf.keras's hands no mask on. */
 static void lower_identity(cn_layer *l, cn_trace *t, cn_call *c) {

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "layers/spatial.h"
-#include "layers/windows.h"
 
 enum { LOG, MAGNITUDE, PSD, REAL, IMAG, ANGLE, STFT };
 enum { DENSITY, SPECTRUM };
@@ -53,52 +52,27 @@ static cn_status check(cn_layer *l, cn_error *e) {
   return CORNU_OK;
 }
 
-/* ---- Initial waves ---- */
-
-/* The window, normalised; *known: there is one of the name. */
-static cn_status make_window(const settings *s, double *window, bool *known, cn_error *e) {
-  const char *name = cn_value_str(s->window);
-  double sum = 0;
-  *known = true;
-  for (int64_t i = 0; i < s->frame_length; i++) window[i] = 1;
-  if (cn_value_is_null(s->window)) return CORNU_OK;
-  if (name) *known = cn_window_named(name, s->frame_length, s->periodic, window);
-  else CN_TRY(cn_window_numbers(s->window, s->frame_length, window, e));
-  for (int64_t i = 0; i < s->frame_length; i++) sum += s->scaling == DENSITY ? window[i] * window[i] : fabs(window[i]);
-  double scale = s->scaling == DENSITY ? sqrt(sum) : s->scaling == SPECTRUM ? sum : 1;
-  for (int64_t i = 0; i < s->frame_length; i++) window[i] /= scale;
-  return CORNU_OK;
-}
-
-static cn_status add_waves(cn_layer *l, const char *name, const double *window, double (*wave)(double), cn_error *e) {
+/* Initial waves: Keras's initializer STFT. */
+static cn_status add_waves(cn_layer *l, const char *name, const char *side, cn_error *e) {
+  static const char *const keys[] = {"window", "scaling", "periodic"};
   const settings *s = l->settings;
-  const int64_t half = s->fft_length / 2, shape[] = {s->frame_length, 1, half + 1};
-  cn_tensor *waves;
-  CN_TRY(cn_layer_add_weight(l, name, 3, shape, true, s->window, e)); /* an unknown window is no initializer either */
-  if (!window) return CORNU_OK;
-  CN_TRY(cornu_tensor_new(CORNU_FLOAT64, 3, shape, &waves, e));
-  double *v = (double *)waves->data;
-  for (int64_t i = 0; i < s->frame_length; i++)
-    for (int64_t k = 0; k <= half; k++) {
-      double turns = half ? (double)(i * k % (2 * half)) / (double)(2 * half) : 0;
-      *v++ = window[i] * wave(-2 * 3.14159265358979323846 * turns);
-    }
-  cn_status status = cn_layer_set_weight(l, cn_layer_find_weight(l, name), waves, e);
-  cornu_tensor_release(waves);
-  return status;
+  cn_arena *a = &l->arena;
+  cn_value *init = cn_value_new(a, CORNU_DICT), *config = cn_value_new(a, CORNU_DICT);
+  bool good = init && config && cn_value_put(a, init, "class_name", cn_value_text(a, "STFT")) &&
+              cn_value_put(a, init, "config", config) && cn_value_put(a, config, "side", cn_value_text(a, side));
+  for (int i = 0; i < CN_COUNT(keys) && good; i++) {
+    const cn_value *v = cn_value_find(l->config, keys[i]);
+    good = !v || cn_value_put(a, config, keys[i], cn_value_copy(a, v));
+  }
+  if (!good) return cn_no_memory(e);
+  return cn_layer_add_weight(l, name, 3, (int64_t[]){s->frame_length, 1, s->fft_length / 2 + 1}, true, init, e);
 }
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)in, (void)n_in;
   const settings *s = l->settings;
-  bool known;
-  double *window = cn_alloc((size_t)s->frame_length * sizeof *window);
-  if (!window) return cn_no_memory(e);
-  cn_status status = make_window(s, window, &known, e);
-  if (!status && s->mode != IMAG) status = add_waves(l, "real_kernel", known ? window : NULL, cos, e);
-  if (!status && s->mode != REAL) status = add_waves(l, "imag_kernel", known ? window : NULL, sin, e);
-  cn_free(window);
-  return status;
+  if (s->mode != IMAG) CN_TRY(add_waves(l, "real_kernel", "real", e));
+  return s->mode == REAL ? CORNU_OK : add_waves(l, "imag_kernel", "imag", e);
 }
 
 /* ---- Lowering ---- */

@@ -40,11 +40,12 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   }
   /* A (batch, time) mask leaves nothing to tell the inner layer about its own input. */
   bool inner_masked = mask != CN_NO_EDGE && cn_edge_type(t, mask)->rank > 2 && l->origin.keras >= 2;
-  cn_sym in = {cn_emit1(t, &cn_op_fold, NULL, x), inner_masked ? cn_emit1(t, &cn_op_fold, NULL, mask) : CN_NO_EDGE},
-      out[CN_MAX_OUT];
-  int n = cn_layer_call_on(l->children[0].layer, t, &in, 1, out, CN_COUNT(out));
-  for (int i = 0; i < n && !t->status; i++)
-    cn_call_return(t, c, cn_emit2(t, &cn_op_unfold, NULL, out[i].data, x), outer_mask(l, t, mask, out[i].mask, x));
+  const cn_sym in = {cn_emit1(t, &cn_op_fold, NULL, x), inner_masked ? cn_emit1(t, &cn_op_fold, NULL, mask) : CN_NO_EDGE};
+  cn_call inner = {.in = &in, .n_in = 1, .n_positional = 1, .unpenalised = l->origin.keras >= 3};
+  cn_layer_call(l->children[0].layer, t, &inner);
+  for (int i = 0; i < inner.n_out && !t->status; i++)
+    cn_call_return(t, c, cn_emit2(t, &cn_op_unfold, NULL, inner.out[i].data, x),
+                   outer_mask(l, t, mask, inner.out[i].mask, x));
 }
 
 const cn_layer_type cn_layer_time_distributed = {

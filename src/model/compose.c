@@ -130,7 +130,9 @@ static cn_status make_call(cn_layer *l, const cn_symbol_call *like, cornu_symbol
   bool room = c->in && (!like || ((!like->args || c->args) && (!like->kwargs || c->kwargs)));
   for (int i = 0; i < n_in && room; i++) room = (c->in[i] = cn_region_hold(r, in[i])) != NULL;
   cn_status status = room ? trace_call(c, e) : cn_no_memory(e);
-  if (!status) status = cn_layer_init_weights(l, seed, e);
+  cornu_random random;
+  cornu_random_seed(&random, seed);
+  if (!status) status = cn_layer_init_weights(l, &random, e);
   if (status) cn_region_drop(r), *out = NULL;
   return status;
 }

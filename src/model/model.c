@@ -208,3 +208,10 @@ bool cornu_layer_output(const cornu_model *m, const cornu_layer *l, int call, in
   fill_port(m, (cn_model_ref){(int)(n - m->nodes), i}, NULL, &n->out_types[i], out);
   return true;
 }
+
+cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e) {
+  cornu_random r;
+  cornu_random_seed(&r, seed);
+  for (int i = 0; i < m->n_layers; i++) CN_TRY(cn_layer_init_weights(m->layers[i], &r, e));
+  return CORNU_OK;
+}

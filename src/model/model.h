@@ -66,7 +66,6 @@ int cn_model_call_number(const cn_model *m, int node);
 cn_status cn_model_lower(cn_model *m, cn_trace *t, const cn_sym *in, cn_sym *out);
 extern const cn_layer_type cn_layer_model; /* nested models */
 /* those that have no value, by their initializers */
-cn_status cn_layer_init_weights(cn_layer *l, uint64_t seed, cn_error *e);
 cn_status cn_model_init_weights(cn_model *m, uint64_t seed, cn_error *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/gradient.h"
+#include "layers/part.h"
 #include "train/trainer.h"
 
 enum { MOST_RESULTS = 64, MOST_PROGRAMS = 8 };
@@ -67,6 +68,16 @@ static void trace_objective(cornu_trainer *t, cn_trace *trace, bool training, co
     cornu_tensor_release(s.masks[i]);
     cornu_tensor_release(s.given[i]);
     cornu_tensor_release(s.made[i]);
+  }
+}
+
+/* What regularizers of weights add to the loss. Keras 3 leaves out those of weights that do not train. */
+static void trace_penalties(const cornu_trainer *t, cn_trace *trace) {
+  for (int i = 0, n = trace->n_states; i < n && !trace->status; i++) {
+    const cn_trace_state s = trace->states[i];
+    const int v = s.weight ? cn_variable_find(t, s.owner, s.index) : -1;
+    if (v >= 0 && (t->variables[v].trains || t->variables[v].layer->origin.keras < 3))
+      cn_layer_penalise_weight(t->variables[v].layer, trace, s.index);
   }
 }
 
@@ -148,6 +159,7 @@ static void trace_all(cornu_trainer *t, cn_trace *trace, cn_program *p) {
     else given[i - n_in] = edge;
   }
   if (!trace->status) cn_model_lower(t->model, trace, in, out);
+  trace_penalties(t, trace);
   if (!trace->status)
     trace_objective(t, trace, p->training, out, given, p->n_types - n_in, results, &p->n_results);
   for (int i = 0; i < p->n_results && !trace->status; i++)

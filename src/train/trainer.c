@@ -119,6 +119,7 @@ static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *c
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
   if (!status && p->training) {
     cn_trainer_step(t, p);
+    status = cn_constrain(t, &t->constraints, e);
     move(t, p);
   }
   cn_arena_free(&r.arena);
@@ -174,6 +175,7 @@ cornu_status cornu_trainer_new(cornu_model *m, const cornu_value *optimizer, con
   t->runs = (int64_t)(seed << 32);
   cn_status status = cn_optimizer_parse(optimizer, &t->arena, &t->optimizer, e);
   if (!status) status = list_variables(t, seed, e);
+  if (!status) status = cn_constraints_new(t, &t->constraints, e);
   if (status) {
     cornu_trainer_free(t);
     *out = NULL;
@@ -192,6 +194,7 @@ void cornu_trainer_free(cornu_trainer *t) {
     cornu_tensor_release(t->variables[i].gradient);
     for (int k = 0; k < CN_MAX_SLOTS; k++) cornu_tensor_release(t->variables[i].slots[k]);
   }
+  cn_constraints_free(&t->constraints);
   cornu_model_release(t->model);
   cn_arena_free(&t->arena);
   cn_free(t);

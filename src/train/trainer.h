@@ -33,6 +33,13 @@ typedef struct cn_program {
   struct cn_program *next;
 } cn_program;
 
+/* Weights with a constraint: the plan that applies all, and where it puts the results. */
+typedef struct cn_constraints {
+  cn_plan *plan;
+  int n, *variables;
+  cn_tensor **next;
+} cn_constrained;
+
 struct cornu_trainer {
   cn_arena arena;
   cn_model *model;
@@ -42,6 +49,7 @@ struct cornu_trainer {
   int n_variables, cap_variables;
   int64_t steps, runs;
   cn_program *programs; /* those used last first */
+  cn_constrained constraints;
 };
 
 static inline cn_tensor *cn_variable_value(const cn_variable *v) { return v->layer->weights[v->index].value; }
@@ -53,5 +61,10 @@ void cn_program_free(cn_program *p);
 
 /* step.c: one step of the optimizer against the gradients. */
 void cn_trainer_step(cornu_trainer *t, const cn_program *p);
+
+/* constrain.c: what constraints make of weights, after a step. */
+cn_status cn_constraints_new(const cornu_trainer *t, cn_constrained *c, cn_error *e);
+cn_status cn_constrain(const cornu_trainer *t, cn_constrained *c, cn_error *e);
+void cn_constraints_free(cn_constrained *c);
 
 #endif

@@ -9,7 +9,7 @@ end
 local lu = require "luaunit"
 local files = { "compose", "tensor", "index", "ops", "json", "files", "image", "model", "custom", "data", "cells", "dtype", "help", "life",
                 "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations",
-                "train", "losses" }
+                "train", "losses", "layers_train" }
 for _, name in ipairs(files) do
   require("test_" .. name)
 end

@@ -1,0 +1,46 @@
+/* Parts that a config names for weights and results: initializers, regularizers, constraints. Each is one descriptor in
+ * the table of its kind. A name that meant something else in an older Keras has a descriptor for that version. */
+#ifndef CN_LAYERS_PART_H
+#define CN_LAYERS_PART_H
+
+#include "layers/layer.h"
+
+/* Values for a weight. */
+typedef struct cn_part_job {
+  const void *settings;
+  cornu_random *random;
+  const cn_weight *weight;
+} cn_part_job;
+
+typedef struct cn_part_type {
+  const char *name;         /* Keras's class name */
+  const char *aliases;      /* functions and classes of any Keras that mean the same, separated by spaces */
+  const char *versions;     /* in which Keras they do: "1 2 3" */
+  const char *help;
+  size_t settings_size;
+  const cn_field *fields;
+  /* Initializers: fills the contiguous float32 tensor `out`. */
+  cn_status (*fill)(const cn_part_job *j, cn_tensor *out, cn_error *e);
+  /* Regularizers: x to a scalar; constraints: a weight to that in its place. */
+  cn_edge (*emit)(cn_trace *t, const void *settings, cn_edge x);
+} cn_part_type;
+
+typedef struct cn_part { const cn_part_type *type; void *settings; } cn_part; /* type NULL: none */
+
+/* Tables, ended by a descriptor without a name. */
+extern const cn_part_type cn_initializers[], cn_regularizers[], cn_constraints[];
+
+/* From a name, {class_name, config} or Keras 1's {name, …}, as that Keras meant it; null gives none. Settings are in the
+ * arena, and borrow strings of v. */
+cn_status cn_part_parse(cornu_part kind, const cn_value *v, const cn_origin *origin, cn_arena *arena, cn_part *out,
+                        cn_error *e);
+
+/* Adds what the regularizer of a weight makes of it to the loss. */
+void cn_layer_penalise_weight(cn_layer *l, cn_trace *t, int index);
+/* The same of a result, where a model is trained; null: nothing. */
+void cn_layer_penalise_result(cn_layer *l, cn_trace *t, const cn_value *regularizer, cn_edge y);
+/* What the weight w becomes by its constraint. */
+bool cn_layer_constrained(const cn_layer *l, int index);
+cn_edge cn_layer_constrain(cn_layer *l, cn_trace *t, int index, cn_edge w);
+
+#endif
