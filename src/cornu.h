@@ -355,6 +355,27 @@ CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, c
                                         cornu_model **out, cornu_error *e);
 CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options,
                                                 cornu_error *e);
+/* How a model is saved. Zero-initialise and set struct_size to sizeof(cornu_save_options); NULL means all defaults. */
+typedef struct cornu_save_options {
+  size_t struct_size;
+  /* In whose words: 2 or 3. 0: .keras and .weights.h5 are Keras 3's; .h5 is of the Keras that the model comes from, 2 for
+   * those of Keras 1, 3 for models made here. What that Keras cannot say is an error that names layer and key. */
+  int keras;
+  const cornu_value *training_config; /* what compile() was given, as that Keras writes it; NULL: none */
+  const char *const *optimizer_names; /* the optimizer's arrays in its order; names: as in .h5 */
+  cornu_tensor *const *optimizer_arrays;
+  int n_optimizer;
+} cornu_save_options;
+/* The whole model by the ending of the path: .keras (Keras 3), .h5 or .hdf5; or .json, without weights. The file is there
+ * whole, or the old one stays as it was: it is written beside, brought onto the disk, and renamed. */
+CORNU_API cornu_status cornu_model_save(cornu_model *m, const char *path, const cornu_save_options *options,
+                                        cornu_error *e);
+/* Weights alone: .weights.h5 (Keras 3), .h5 or .hdf5 (by layers: Keras 1 to 3), .npz (arrays "layer/kernel"). */
+CORNU_API cornu_status cornu_model_save_weights(cornu_model *m, const char *path, const cornu_save_options *options,
+                                                cornu_error *e);
+/* The model without its weights, as to_json() of Keras 2 or 3 writes it (0: as for .h5). The caller frees with
+ * cornu_free. */
+CORNU_API cornu_status cornu_model_to_json(cornu_model *m, int keras, int indent, char **out, cornu_error *e);
 /* "Sequential" or "Functional" without loading the weights; static text. */
 CORNU_API cornu_status cornu_check_modeltype(const char *path, const char **out, cornu_error *e);
 CORNU_API cornu_model *cornu_model_retain(cornu_model *m);

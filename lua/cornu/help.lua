@@ -92,6 +92,15 @@ several files loaded, the last that keeps any. In .h5 files the names are those 
 .weights.h5 files numbers in the optimizer's order: "0", "1" … Empty when no file keeps any.]] },
   { "model:load_weights", "model:load_weights(path [, {by_name =, skip_mismatch =, backend =, data_format =}]) → model",
     "Reads weights into the layers." },
+  { "model:save", "model:save(path [, {keras = 2 or 3}]) → model", [[
+The whole model by the ending of the path: .keras is Keras 3's, .h5 and .hdf5 are of the Keras that the model comes from (2
+for Keras 1, 3 for models made here) unless `keras` says another; .json has the layers without their weights. Real Keras
+loads the file and predicts the same. What that Keras cannot say is an error that names the layer and the key. The file is
+there whole or not at all: a failure leaves the old one.]] },
+  { "model:save_weights", "model:save_weights(path [, {keras = 2 or 3}]) → model", [[
+Weights alone: .weights.h5 is Keras 3's, .h5 and .hdf5 keep them by layers (Keras 1 to 3), .npz has "layer/kernel" arrays.]] },
+  { "model:to_json", "model:to_json([{keras = 2 or 3, indent =}]) → text",
+    "The layers without their weights, as to_json() of that Keras writes them; by default of the model's own." },
   { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[
 Compiles the model for fixed shapes, for frame loops. plan(x) as model(x); plan:run(inputs, outputs) writes into tensors
 that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in the engine.]] },
@@ -238,6 +247,8 @@ if it fits, as in NumPy 2: 2 and 2.0 are the same here.]] },
   { "t:ptr", "t:ptr() → light userdata", "The first element, for LuaJIT's ffi; keep t while it is in use." },
   { "t:close", "t:close()", "Frees the tensor now; closing twice is fine." },
   -- files
+  { "save", "cornu.save(model, path [, weights] [, {keras = 2 or 3}]) → model", [[
+model:save(path); or two files: the layers as JSON, and the weights, which cornu.load(path, weights) and real Keras read.]] },
   { "load_npz", "cornu.load_npz(path) → {name = tensor}", "NumPy's archive of arrays." },
   { "save_npz", "cornu.save_npz(path, {name = tensor} [, {compress = true}])", "NumPy's archive of arrays." },
   { "load_npy", "cornu.load_npy(path) → tensor", "One NumPy array." },

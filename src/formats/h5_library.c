@@ -1,8 +1,7 @@
-/* HDF5 files through libhdf5, for what the plain reader does not know. The library is not safe for threads, so one lock
- * serves the process; and it prints, loads plugins and follows links to other files unless told otherwise. */
+/* HDF5 files through libhdf5, for what the plain reader does not know. The library follows links to other files unless
+ * told otherwise. */
 #include "formats/h5_reader.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,49 +10,6 @@
 
 typedef struct image { void *data; size_t size; } image; /* a file in memory */
 typedef struct library { hid_t file; image image; cn_mapping *memory; } library;
-
-/* ---- Calling the library ---- */
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static cn_status load(cn_error *e) {
-  pthread_mutex_lock(&mutex);
-  cn_status status = cn_h5_calls_load(e);
-  pthread_mutex_unlock(&mutex);
-  return status;
-}
-
-/* The host's settings of the library, put back after each call. */
-typedef struct quiet { H5E_auto2_t print; void *data; unsigned plugins; } quiet;
-
-static quiet enter(void) {
-  quiet q = {0};
-  pthread_mutex_lock(&mutex);
-  cn_hdf.Eget_auto2(H5E_DEFAULT, &q.print, &q.data);
-  cn_hdf.Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  cn_hdf.PLget_loading_state(&q.plugins);
-  cn_hdf.PLset_loading_state(0);
-  return q;
-}
-
-static cn_status leave(quiet q, cn_status status) {
-  cn_hdf.PLset_loading_state(q.plugins);
-  cn_hdf.Eset_auto2(H5E_DEFAULT, q.print, q.data);
-  pthread_mutex_unlock(&mutex);
-  return status;
-}
-
-/* The innermost record says what happened: "truncated file: eof = …". */
-static herr_t first_record(unsigned n, const H5E_error2_t *record, void *user) {
-  if (n == 0 && record->desc) snprintf(user, 200, "%s", record->desc);
-  return 0;
-}
-
-static cn_status fail_h5(cn_error *e, const char *what) {
-  char text[200] = "";
-  cn_hdf.Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_record, text);
-  return cn_fail(e, CORNU_ERR_FORMAT, "%s: %s", what, *text ? text : "damaged HDF5 data");
-}
 
 /* ---- Opening ---- */
 
@@ -94,36 +50,36 @@ static cn_status set_image(hid_t list, image *i, cn_error *e) {
   H5FD_file_image_callbacks_t calls = {image_alloc, image_copy, image_resize, image_free, user_copy, user_free, i};
   if (cn_hdf.Pset_fapl_core(list, 65536, 0) < 0 || cn_hdf.Pset_file_image_callbacks(list, &calls) < 0 ||
       cn_hdf.Pset_file_image(list, i->data, i->size) < 0)
-    return fail_h5(e, "cannot open the HDF5 file");
+    return cn_h5_failed(e, "cannot open the HDF5 file");
   return CORNU_OK;
 }
 
 cn_status cn_h5_library_open(const char *path, cn_mapping *memory, void **state, cn_error *e) {
   *state = NULL;
-  CN_TRY(load(e));
+  CN_TRY(cn_h5_calls_load(e));
   library *f = cn_calloc(1, sizeof *f);
   if (!f) return cn_no_memory(e);
   if (memory) {
     f->memory = cn_mapping_share(memory);
     f->image = (image){memory->data, memory->size};
   }
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   hid_t list = access_list();
   cn_status status = memory ? set_image(list, &f->image, e) : CORNU_OK;
   if (!status && (f->file = cn_hdf.Fopen(memory ? "memory" : path, H5F_ACC_RDONLY, list)) < 0)
-    status = fail_h5(e, "cannot open the HDF5 file");
+    status = cn_h5_failed(e, "cannot open the HDF5 file");
   cn_hdf.Pclose(list);
-  if (!status) return *state = f, leave(q, CORNU_OK);
+  if (!status) return *state = f, cn_h5_leave(q, CORNU_OK);
   cn_mapping_drop(f->memory);
   cn_free(f);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 static void close_library(void *state) {
   library *f = state;
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   cn_hdf.Fclose(f->file);
-  leave(q, CORNU_OK);
+  cn_h5_leave(q, CORNU_OK);
   cn_mapping_drop(f->memory);
   cn_free(f);
 }
@@ -135,18 +91,18 @@ static cn_status open_member(hid_t group, const char *name, hid_t *out, cn_error
   H5L_info_t info;
   if (strcmp(name, ".") == 0 || cn_hdf.Lexists(group, name, H5P_DEFAULT) <= 0)
     return cn_fail(e, CORNU_ERR_NOT_FOUND, "no \"%s\" in the file", name);
-  if (cn_hdf.Lget_info(group, name, &info, H5P_DEFAULT) < 0) return fail_h5(e, name);
+  if (cn_hdf.Lget_info(group, name, &info, H5P_DEFAULT) < 0) return cn_h5_failed(e, name);
   if (info.type != H5L_TYPE_HARD)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"%s\" is a link to another place or file, which is never followed",
                    name);
   *out = cn_hdf.Oopen(group, name, H5P_DEFAULT);
-  return *out >= 0 ? CORNU_OK : fail_h5(e, name);
+  return *out >= 0 ? CORNU_OK : cn_h5_failed(e, name);
 }
 
 static cn_status open_object(library *f, const char *path, hid_t *out, cn_error *e) {
   char name[4096];
   hid_t at = cn_hdf.Oopen(f->file, "/", H5P_DEFAULT);
-  if (at < 0) return fail_h5(e, "the root group");
+  if (at < 0) return cn_h5_failed(e, "the root group");
   int depth = 0;
   for (const char *p = path; *p;) {
     size_t length = strcspn(p, "/");
@@ -171,7 +127,7 @@ static cn_status open_object(library *f, const char *path, hid_t *out, cn_error 
 }
 
 static cn_h5_kind find(void *f, const char *path) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   hid_t object;
   cn_h5_kind kind = CN_H5_NONE;
   if (!open_object(f, path, &object, NULL)) {
@@ -179,7 +135,7 @@ static cn_h5_kind find(void *f, const char *path) {
     kind = type == H5I_GROUP ? CN_H5_GROUP : type == H5I_DATASET ? CN_H5_ARRAY : CN_H5_NONE;
     cn_hdf.Oclose(object);
   }
-  leave(q, CORNU_OK);
+  cn_h5_leave(q, CORNU_OK);
   return kind;
 }
 
@@ -196,17 +152,17 @@ static herr_t list_member(hid_t group, const char *name, const H5L_info_t *info,
 }
 
 static cn_status members(void *f, const char *path, cn_arena *a, cn_names *out, cn_error *e) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   listing l = {a, out, CORNU_OK, e};
   hid_t group;
   cn_status status = open_object(f, path, &group, e);
-  if (status) return leave(q, status);
+  if (status) return cn_h5_leave(q, status);
   *out = (cn_names){0};
   if (cn_hdf.Iget_type(group) != H5I_GROUP) status = cn_fail(e, CORNU_ERR_FORMAT, "\"%s\" is not a group", path);
   else if (cn_hdf.Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list_member, &l) < 0)
-    status = l.status ? l.status : fail_h5(e, path);
+    status = l.status ? l.status : cn_h5_failed(e, path);
   cn_hdf.Oclose(group);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 /* ---- Attributes ---- */
@@ -228,15 +184,15 @@ static cn_status open_attribute(library *f, const char *path, const char *name, 
   *a = (attribute){0};
   CN_TRY(open_object(f, path, &a->object, e));
   htri_t exists = cn_hdf.Aexists(a->object, name);
-  if (exists < 0) return fail_h5(e, name);
+  if (exists < 0) return cn_h5_failed(e, name);
   if (!exists) return CORNU_OK;
   a->id = cn_hdf.Aopen(a->object, name, H5P_DEFAULT);
-  if (a->id < 0) return fail_h5(e, name);
+  if (a->id < 0) return cn_h5_failed(e, name);
   a->type = cn_hdf.Aget_type(a->id);
   hid_t space = cn_hdf.Aget_space(a->id);
   if (a->type < 0 || space < 0) {
     if (space >= 0) cn_hdf.Sclose(space);
-    return fail_h5(e, name);
+    return cn_h5_failed(e, name);
   }
   int rank = cn_hdf.Sget_simple_extent_ndims(space);
   a->count = cn_hdf.Sget_simple_extent_type(space) == H5S_NULL ? 0 : (int64_t)cn_hdf.Sget_simple_extent_npoints(space);
@@ -267,7 +223,7 @@ static cn_status read_texts(attribute *a, const char *name, cn_arena *arena, cn_
   size_t width;
   bool variable = cn_hdf.Tis_variable_str(a->type) > 0;
   CN_TRY(attribute_room(a, name, &data, &width, e));
-  cn_status status = cn_hdf.Aread(a->id, a->type, data) < 0 ? fail_h5(e, name) : CORNU_OK;
+  cn_status status = cn_hdf.Aread(a->id, a->type, data) < 0 ? cn_h5_failed(e, name) : CORNU_OK;
   bool read = !status;
   int padding = cn_hdf.Tget_strpad(a->type); /* numbered as in the file */
   size_t total = 0;
@@ -290,37 +246,37 @@ static cn_status read_texts(attribute *a, const char *name, cn_arena *arena, cn_
 }
 
 static bool has_attr(void *f, const char *path, const char *name) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   attribute a;
   bool found = !open_attribute(f, path, name, &a, NULL) && a.found;
   close_attribute(&a);
-  leave(q, CORNU_OK);
+  cn_h5_leave(q, CORNU_OK);
   return found;
 }
 
 static cn_status texts(void *f, const char *path, const char *name, cn_arena *arena, cn_names *out, bool *found,
                        cn_error *e) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   attribute a;
   cn_status status = open_attribute(f, path, name, &a, e);
   *found = a.found;
   if (!status && a.found) status = read_texts(&a, name, arena, out, e);
   close_attribute(&a);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 static cn_status integer(void *f, const char *path, const char *name, int64_t *out, bool *found, cn_error *e) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   attribute a;
   cn_status status = open_attribute(f, path, name, &a, e);
   *found = a.found;
   if (!status && a.found) {
     if (a.count != 1 || cn_hdf.Tget_class(a.type) != H5T_INTEGER)
       status = cn_fail(e, CORNU_ERR_FORMAT, "attribute \"%s\" is not one whole number", name);
-    else if (cn_hdf.Aread(a.id, cn_hdf.native_int64, out) < 0) status = fail_h5(e, name);
+    else if (cn_hdf.Aread(a.id, cn_hdf.native_int64, out) < 0) status = cn_h5_failed(e, name);
   }
   close_attribute(&a);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 /* ---- Arrays ---- */
@@ -399,7 +355,7 @@ static cn_status element_type(array *a, cn_error *e) {
 
 static cn_status array_shape(array *a, cn_error *e) {
   hid_t space = cn_hdf.Dget_space(a->id);
-  if (space < 0) return fail_h5(e, "shape");
+  if (space < 0) return cn_h5_failed(e, "shape");
   hsize_t shape[H5S_MAX_RANK];
   int rank = cn_hdf.Sget_simple_extent_type(space) == H5S_NULL ? -1 : cn_hdf.Sget_simple_extent_dims(space, shape, NULL);
   cn_hdf.Sclose(space);
@@ -434,7 +390,7 @@ static cn_status check_filters(hid_t list, cn_error *e) {
 /* The data must be in this file, and not much smaller there than its shape says. */
 static cn_status check_storage(const array *a, cn_error *e) {
   hid_t list = cn_hdf.Dget_create_plist(a->id);
-  if (list < 0) return fail_h5(e, "storage");
+  if (list < 0) return cn_h5_failed(e, "storage");
   H5D_layout_t layout = cn_hdf.Pget_layout(list);
   cn_status status = CORNU_OK;
   if (cn_hdf.Pget_external_count(list) != 0)
@@ -460,7 +416,7 @@ static cn_status open_array(library *f, const char *path, array *a, cn_error *e)
   if (!status && cn_hdf.Iget_type(a->id) != H5I_DATASET) status = cn_fail(e, CORNU_ERR_FORMAT, "it is not an array");
   if (!status) {
     a->type = cn_hdf.Dget_type(a->id);
-    status = a->type < 0 ? fail_h5(e, "type") : element_type(a, e);
+    status = a->type < 0 ? cn_h5_failed(e, "type") : element_type(a, e);
   }
   if (!status) status = array_shape(a, e);
   if (status) close_array(a);
@@ -468,12 +424,12 @@ static cn_status open_array(library *f, const char *path, array *a, cn_error *e)
 }
 
 static cn_status array_type(void *f, const char *path, cn_type *out, cn_error *e) {
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   array a;
   cn_status status = open_array(f, path, &a, e);
   *out = a.what;
   close_array(&a);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 /* Elements are read as they are in the file, so that the library converts nothing. */
@@ -484,7 +440,7 @@ static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
   int64_t count = cornu_tensor_size(t);
   cn_status status = CORNU_OK;
   if (count && cn_hdf.Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
-    status = fail_h5(e, "cannot read the data");
+    status = cn_h5_failed(e, "cannot read the data");
   if (!status && a->swapped) cn_h5_swap_bytes(t->data, cornu_dtype_bytes(t->dtype), count);
   if (!status && t->dtype == CORNU_BOOL8)
     for (int64_t i = 0; i < count; i++) t->data[i] = t->data[i] != 0;
@@ -497,7 +453,7 @@ static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
 static cn_status array_read(void *f, const char *path, bool stay, cn_tensor **out, cn_error *e) {
   (void)stay;
   *out = NULL;
-  quiet q = enter();
+  cn_h5_turn q = cn_h5_enter();
   array a;
   cn_status status = open_array(f, path, &a, e);
   if (!status) {
@@ -505,7 +461,7 @@ static cn_status array_read(void *f, const char *path, bool stay, cn_tensor **ou
     if (status) cn_at(e, status, "array \"%s\"", path);
   }
   close_array(&a);
-  return leave(q, status);
+  return cn_h5_leave(q, status);
 }
 
 const cn_h5_reader cn_h5_library = {close_library, find, members, has_attr, texts, integer, array_type, array_read};

@@ -321,7 +321,8 @@ cn_status cn_zip_map(cn_zip *z, int entry, cn_mapping **out, cn_error *e) {
 static bool add_part(zip_t *archive, const cn_zip_part *part, bool compress) {
   zip_buffer_fragment_t pieces[2] = {{(zip_uint8_t *)part->head, part->head_size},
                                      {(zip_uint8_t *)part->body, part->body_size}};
-  zip_source_t *source = zip_source_buffer_fragment(archive, pieces, part->body_size ? 2 : 1, 0);
+  zip_source_t *source = part->file ? zip_source_file(archive, part->file, 0, -1)
+                                    : zip_source_buffer_fragment(archive, pieces, part->body_size ? 2 : 1, 0);
   if (!source) return false;
   int64_t index = zip_file_add(archive, part->name, source, ZIP_FL_ENC_UTF_8);
   if (index < 0) {
@@ -341,7 +342,7 @@ static cn_status write_empty(const char *path, cn_error *e) {
   return written ? CORNU_OK : cn_fail(e, CORNU_ERR_IO, "cannot write the zip archive");
 }
 
-static cn_status write_archive(const char *path, const cn_zip_part *parts, int n, bool compress, cn_error *e) {
+cn_status cn_zip_fill(const char *path, const cn_zip_part *parts, int n, bool compress, cn_error *e) {
   int code = 0;
   if (n == 0) return write_empty(path, e);
   zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
@@ -357,7 +358,7 @@ static cn_status write_archive(const char *path, const cn_zip_part *parts, int n
 cn_status cn_zip_write(const char *path, const cn_zip_part *parts, int n, bool compress, cn_error *e) {
   cn_file_write w;
   CN_TRY(cn_file_begin(&w, path, e));
-  cn_status status = write_archive(w.temporary, parts, n, compress, e);
+  cn_status status = cn_zip_fill(w.temporary, parts, n, compress, e);
   if (!status) return cn_file_commit(&w, e);
   cn_file_abandon(&w);
   return cn_at(e, status, "%s", path);

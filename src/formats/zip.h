@@ -27,8 +27,15 @@ cn_status cn_zip_next(cn_zip *z, void *data, size_t size, cn_error *e);
 cn_status cn_zip_end(cn_zip *z, cn_error *e);  /* all bytes must have been read */
 void cn_zip_abandon(cn_zip *z);                /* after a failure */
 
-/* An entry to write: head and body follow each other; both are borrowed for the call. */
-typedef struct cn_zip_part { const char *name; const void *head, *body; size_t head_size, body_size; } cn_zip_part;
+/* An entry to write: head and body follow each other, or what is in a file; all are borrowed for the call. */
+typedef struct cn_zip_part {
+  const char *name;
+  const void *head, *body;
+  size_t head_size, body_size;
+  const char *file; /* NULL: none */
+} cn_zip_part;
 cn_status cn_zip_write(const char *path, const cn_zip_part *parts, int n, bool compress, cn_error *e);
+/* The same into a file that is there for it. */
+cn_status cn_zip_fill(const char *path, const cn_zip_part *parts, int n, bool compress, cn_error *e);
 
 #endif

@@ -177,6 +177,28 @@ static const char *handled_class(cn_custom_set *customs, const char *class_name,
   return registered && cn_custom_find(customs, registered, name) ? registered : NULL;
 }
 
+/* What Keras finds a custom class by. */
+static cn_status keep_wrapping(cn_layer *l, const cn_value *serialized, cn_error *e) {
+  static const char *const keys[] = {"module", "class_name", "registered_name", "build_config"};
+  for (int i = 0; i < CN_COUNT(keys); i++) {
+    const cn_value *v = cn_value_find(serialized, keys[i]);
+    if (!v) continue;
+    if (!l->wrapping) l->wrapping = cn_value_new(&l->arena, CORNU_DICT);
+    cn_value *copy = cn_value_copy(&l->arena, v);
+    if (!l->wrapping || !copy || !cn_value_put(&l->arena, l->wrapping, keys[i], copy)) return cn_no_memory(e);
+  }
+  return CORNU_OK;
+}
+
+static cn_status new_handled(const char *class_name, const char *name, const cn_value *config,
+                             const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+                             cn_error *e) {
+  CN_TRY(cn_layer_new_typed(&cn_layer_custom, class_name, name, config, origin, customs, out, e));
+  cn_status status = keep_wrapping(*out, serialized, e);
+  if (status) cn_layer_drop(*out), *out = NULL;
+  return status;
+}
+
 cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
                        cn_error *e) {
   static const cn_value no_config = {.kind = CORNU_DICT};
@@ -200,7 +222,7 @@ cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_c
   if (!cn_value_is(config, CORNU_DICT) && !(type && (type->flags & CN_LAYER_MODEL)))
     return cn_fail(e, CORNU_ERR_FORMAT, "layer \"%s\" (%s): the config is %s, expected a dict", name, class_name,
                    cn_value_show(config, (char[80]){0}, 80));
-  if (handled) return cn_layer_new_typed(&cn_layer_custom, handled, name, config, origin, customs, out, e);
+  if (handled) return new_handled(handled, name, config, serialized, origin, customs, out, e);
   return type ? cn_layer_new_typed(type, class_name, name, config, origin, customs, out, e)
               : unknown_class(name, class_name, e);
 }

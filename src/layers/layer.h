@@ -46,6 +46,7 @@ struct cornu_layer {
   const char *name;
   const char *class_name;       /* as the file spells it */
   cn_value *config;             /* as read, every key kept */
+  cn_value *wrapping;           /* of a custom class: module, class_name, registered_name, build_config; or NULL */
   void *settings;               /* type->settings_size bytes, filled from the fields */
   bool trainable, built;
   bool auto_named;              /* made without a name: may get another one where two layers have the same */

@@ -53,6 +53,28 @@ cn_edge cn_lora_weight(cn_layer *l, cn_trace *t, const char *weight) {
   return delta == CN_NO_EDGE ? w : cn_emit2(t, &cn_op_add, NULL, w, delta);
 }
 
+cn_status cn_lora_merge(const cn_layer *l, int index, cn_tensor **out, cn_error *e) {
+  const cn_weight *last = &l->weights[l->n_weights - 1];
+  cn_tensor *w = l->weights[index].value, *a = last[-1].value, *b = last->value;
+  *out = NULL;
+  if (!w || !a || !b) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s has no value yet", l->weights[index].name);
+  if (w->dtype != CORNU_FLOAT32)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "%s is %s and adapted by \"lora_rank\": it cannot be merged",
+                   l->weights[index].name, cornu_dtype_name(w->dtype));
+  cn_tensor_fetch(w), cn_tensor_fetch(a), cn_tensor_fetch(b);
+  CN_TRY(cornu_tensor_new(w->dtype, w->rank, w->shape, out, e));
+  CN_TRY(cornu_tensor_copy(*out, w, e));
+  const int64_t low = b->shape[0], columns = b->shape[1], n = cornu_tensor_size(w);
+  const float *left = (const void *)a->data, *right = (const void *)b->data;
+  float *to = (void *)(*out)->data;
+  for (int64_t i = 0; i < n; i++) {
+    double sum = 0;
+    for (int64_t k = 0; k < low; k++) sum += (double)left[i / columns * low + k] * right[k * columns + i % columns];
+    to[i] += (float)(lora_factor(l) * sum);
+  }
+  return CORNU_OK;
+}
+
 cn_status cn_lora_import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
   if (!cn_lora_enabled(l) || *n != l->n_weights - 2) return CORNU_OK;
   for (int i = *n; i < l->n_weights; i++, ++*n)

@@ -16,4 +16,7 @@ cn_edge cn_lora_weight(cn_layer *l, cn_trace *t, const char *weight);
 /* For import(): files of objects hold the sum, so that a and b are zeros. */
 cn_status cn_lora_import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e);
 
+/* A weight with what adapts it added, as Keras stores it; the caller releases. */
+cn_status cn_lora_merge(const cn_layer *l, int index, cn_tensor **out, cn_error *e);
+
 #endif

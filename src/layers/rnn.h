@@ -93,6 +93,8 @@ cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_err
 cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type *in, cn_error *e);
 /* Joins Keras 1's gates, converts between cuDNN's and the plain layout, and settles reset_after by the bias. */
 cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e);
+/* A weight of a cuDNN class in the plain layout; releases what it replaces. */
+cn_status cn_cell_plain(cn_rnn_kind kind, int index, cn_tensor **array, cn_error *e);
 int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind);
 
 /* ---- Lowering ---- */

@@ -181,6 +181,10 @@ static cn_status turn_cudnn(cn_rnn_kind kind, bool from_cudnn, cn_tensor **array
   return turn_bias(&arrays[2], kind, from_cudnn, e);
 }
 
+cn_status cn_cell_plain(cn_rnn_kind kind, int index, cn_tensor **array, cn_error *e) {
+  return index < 2 ? turn_kernel(array, cn_rnn_gates(kind), true, e) : turn_bias(array, kind, true, e);
+}
+
 /* ---- Import ---- */
 
 /* The file's bias decides on reset_after: (3u) before the product, (2, 3u) after it. */

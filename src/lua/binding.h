@@ -225,6 +225,9 @@ void cn_lua_open_custom(lua_State *L);
 extern const luaL_Reg cn_lua_file_functions[];
 void cn_lua_open_files(lua_State *L);
 
+/* ---- save.c ---- */
+extern const luaL_Reg cn_lua_save_functions[];
+
 /* ---- describe.c: the registries as tables, for help, completion and constructors ---- */
 extern const luaL_Reg cn_lua_describe_functions[];
 

@@ -127,6 +127,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_setfuncs(L, cn_lua_tensor_makers);
   cn_lua_setfuncs(L, cn_lua_model_functions);
   cn_lua_setfuncs(L, cn_lua_file_functions);
+  cn_lua_setfuncs(L, cn_lua_save_functions);
   cn_lua_setfuncs(L, cn_lua_describe_functions);
   cn_lua_setfuncs(L, cn_lua_compose_functions);
   cn_lua_setfuncs(L, cn_lua_trainer_functions);

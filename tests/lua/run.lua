@@ -7,7 +7,7 @@ for _, root in ipairs { "/usr/local", "/usr" } do
 end
 
 local lu = require "luaunit"
-local files = { "compose", "tensor", "index", "ops", "json", "files", "image", "model", "custom", "data", "cells", "dtype", "help", "life",
+local files = { "compose", "tensor", "index", "ops", "json", "files", "save", "image", "model", "custom", "data", "cells", "dtype", "help", "life",
                 "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations",
                 "train", "losses", "layers_train" }
 for _, name in ipairs(files) do

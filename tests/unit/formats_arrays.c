@@ -214,7 +214,7 @@ static void test_npz_damage(void **state) {
 
 static void test_zip_names(void **state) {
   (void)state;
-  const cn_zip_part parts[] = {{"a.txt", "hello", " world", 5, 6}, {"b", "", NULL, 0, 0}};
+  const cn_zip_part parts[] = {{"a.txt", "hello", " world", 5, 6, NULL}, {"b", "", NULL, 0, 0, NULL}};
   cn_zip *z;
   cn_error e;
   char *data;
@@ -234,7 +234,7 @@ static void test_zip_names(void **state) {
 /* The name of the second entry becomes that of the first, in both directories. */
 static void test_zip_duplicates(void **state) {
   (void)state;
-  const cn_zip_part parts[] = {{"aa", "1", NULL, 1, 0}, {"ab", "2", NULL, 1, 0}};
+  const cn_zip_part parts[] = {{"aa", "1", NULL, 1, 0, NULL}, {"ab", "2", NULL, 1, 0, NULL}};
   cn_zip *z;
   cn_error e;
   char *data;

@@ -1,0 +1,150 @@
+-- Saving: files load again and predict the same, a failure leaves the old file, what cannot be said is told.
+local lu = require "luaunit"
+local cornu = require "cornu"
+local support = require "support"
+local L = cornu.layers
+
+TestSave = {}
+
+function TestSave:tearDown() support.clean() end
+
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local s = f:read "*a"
+  f:close()
+  return s
+end
+
+-- What the model gives for the inputs of its case.
+local function outputs(model, case, arrays)
+  local inputs = {}
+  for i, name in ipairs(case.inputs) do inputs[case.input_names and case.input_names[i] or i] = arrays[name] end
+  model:reset_states()
+  local y = model:predict(#case.inputs == 1 and not case.input_names and inputs[1] or inputs)
+  return cornu.type(y) == "tensor" and { y } or y
+end
+
+local function load_case(name)
+  local dir = "tests/models/" .. name .. "/"
+  local case = cornu.json.decode(read(dir .. "case.json"))
+  local weights = case.weights and dir .. case.weights or nil
+  local options = { by_name = case.by_name, skip_mismatch = case.skip_mismatch, backend = case.backend }
+  local model = weights and cornu.load(dir .. case.model, weights, options) or cornu.load(dir .. case.model, options)
+  return model, case, cornu.load_npz(dir .. "io.npz")
+end
+
+local function assert_same(want, got, what)
+  for name, t in pairs(want) do
+    lu.assertNotNil(got[name], what)
+    local close, worst = got[name]:allclose(t, 1e-4, 1e-5)
+    lu.assertTrue(close, ("%s: output %s differs by %g"):format(what, name, worst))
+  end
+end
+
+-- Of every Keras: convolutions of both orders, recurrent layers (whose gates' pieces change), wrappers, nested and shared
+-- models, several ends with names, vocabularies, operations.
+local every = {
+  "keras1/images_tf", "keras1/images_th", "keras1/recurrent", "keras2/images", "keras2/nested", "keras2/recurrent",
+  "keras2/shapes", "keras2/siamese", "keras2/orders", "keras2/cells", "keras3/adapted", "keras3/cells", "keras3/dicts",
+  "keras3/siamese",
+}
+
+function TestSave:testModels()
+  for _, name in ipairs(every) do
+    local model, case, arrays = load_case(name)
+    local want = outputs(model, case, arrays)
+    for _, extension in ipairs { ".keras", ".h5" } do
+      local path = support.file(nil, extension)
+      model:save(path)
+      local again = cornu.load(path)
+      lu.assertEquals(again.keras_version:sub(1, 1), (extension == ".keras" or name:find "keras3") and "3" or "2")
+      assert_same(want, outputs(again, case, arrays), name .. extension)
+    end
+  end
+end
+
+-- JSON with weights in each form, in the words of either Keras.
+function TestSave:testPairs()
+  local model, case, arrays = load_case "keras2/images"
+  local want = outputs(model, case, arrays)
+  for _, way in ipairs { { ".h5" }, { ".weights.h5" }, { ".h5", 3 } } do
+    local json, weights = support.file(nil, ".json"), support.file(nil, way[1])
+    cornu.save(model, json, weights, { keras = way[2] })
+    assert_same(want, outputs(cornu.load(json, weights), case, arrays), way[1])
+  end
+  lu.assertStrContains(model:to_json(), '"backend": "tensorflow"')
+  lu.assertStrContains(model:to_json{ keras = 3 }, '"module": "keras.layers"')
+  local npz = support.file(nil, ".npz")
+  model:save_weights(npz)
+  for path, tensor in pairs(cornu.load_npz(npz)) do
+    local layer, weight = path:match "^(.-)/(.*)$"
+    local found = false
+    for i, name in ipairs(model:layer(layer):weight_names()) do
+      if name == weight then found = model:layer(layer):weights()[i]:allclose(tensor, 0, 0) end
+    end
+    lu.assertTrue(found, path)
+  end
+end
+
+-- Models made here: flags, names, the calls of shared layers, attention and states.
+function TestSave:testMade()
+  cornu.manual_seed(3)
+  local x = cornu.Input{ shape = { 6, 4 }, name = "x" }
+  local shared = L.Dense{ 8, name = "shared" }
+  local a, b = shared(x), shared(L.Dense{ 4, name = "before" }(x))
+  local c = L.MultiHeadAttention{ 2, 4, name = "heads" }{ a, b }
+  local y = L.LSTM{ 5, name = "last" }(L.Add{ name = "sum" }{ a, c })
+  local model = cornu.Model{ inputs = x, outputs = { seen = c, last = y }, name = "made" }
+  model:layer "shared".trainable = false
+  local input = cornu.randn(3, 6, 4)
+  local want = model(input)
+  for _, extension in ipairs { ".keras", ".h5" } do
+    local path = support.file(nil, extension)
+    model:save(path)
+    local again = cornu.load(path)
+    lu.assertEquals(again.name, "made")
+    lu.assertFalse(again:layer "shared".trainable)
+    lu.assertEquals(#again.layers, #model.layers)
+    assert_same(want, again(input), extension)
+  end
+  local slice = model:slice("before", "heads")
+  local path = support.file(nil, ".keras")
+  slice:save(path)
+  assert_same({ slice(input) }, { cornu.load(path)(input) }, "slice")
+end
+
+-- The code of a Lambda, a handler's class and its weights go through a file.
+function TestSave:testCustom()
+  local custom = { Scale = { build = function(layer, shape) layer:add_weight("factor", { shape[#shape] }) end,
+                             call = function(x, layer) return x * layer:weights()[1] end } }
+  local json = cornu.json.encode {
+    module = "keras", class_name = "Sequential", config = { name = "s", layers = cornu.json.list {
+      { module = "keras.layers", class_name = "InputLayer",
+        config = { batch_shape = cornu.json.list { cornu.null, 3 }, name = "in" } },
+      { module = "mine", class_name = "Scale", registered_name = "mine>Scale",
+        config = { name = "scale", deep = { 1, 2 } } } } } }
+  local model = cornu.load(json, { custom_objects = custom })
+  model:layer "scale":set_weights{ cornu.tensor{ 1, 2, 3 } }
+  for _, extension in ipairs { ".keras", ".h5" } do
+    local path = support.file(nil, extension)
+    model:save(path)
+    local again = cornu.load(path, { custom_objects = custom })
+    support.same(again(cornu.ones(1, 3)), { { 1, 2, 3 } })
+    lu.assertEquals(again:layer "scale".config.deep, { 1, 2 })
+  end
+  lu.assertStrContains(model:to_json(), '"registered_name": "mine>Scale"')
+end
+
+function TestSave:testRefused()
+  local model = cornu.load(support.sequential({ 4 }, { { "Activation", { activation = "hard_sigmoid",
+                                                                         name = "act" } } }))
+  local path = support.file("old", ".keras")
+  support.fails('layer "act" (Activation): "activation" is "hard_sigmoid", which Keras 3 cannot say', model.save, model,
+    path)
+  lu.assertEquals(read(path), "old")
+  support.fails("the name tells what is written", model.save, model, "model.txt")
+  support.fails("save_weights writes it", model.save, model, "model.weights.h5")
+  support.fails(".keras files are those of Keras 3", model.save, model, path, { keras = 2 })
+  support.fails("Not a directory", model.save, model, path .. "/x.h5")
+  support.fails('save has no option "kera"', model.save, model, path, { kera = 2 })
+end
