@@ -20,8 +20,18 @@ cn_edge cn_gradient_number(cn_gradient *g, cn_edge like, double v) {
   return cn_emit_scalar(g->trace, cn_edge_type(g->trace, like)->dtype, v);
 }
 
+double *cn_gradient_room(cn_gradient *g, int64_t n) {
+  double *room = cn_arena_array(&g->trace->graph->arena, (size_t)n + 1, sizeof *room);
+  if (!room && !g->trace->status) g->trace->status = cn_no_memory(g->trace->error);
+  return room;
+}
+
+cn_edge cn_gradient_vector(cn_gradient *g, cornu_dtype dtype, const double *v, int64_t n) {
+  return cn_emit_vector(g->trace, dtype, v, n);
+}
+
 void cn_gradient_refuse(cn_gradient *g, const char *why) {
-  cn_trace_fail(g->trace, CORNU_ERR_UNSUPPORTED, "has no gradient %s", why);
+  cn_trace_fail(g->trace, CORNU_ERR_UNSUPPORTED, "has no gradient%s%s", *why ? " " : "", why);
 }
 
 typedef struct builder {
@@ -85,7 +95,7 @@ static void back(builder *b, int index) {
   cn_gradient g = {.trace = b->t, .op = node.op, .attrs = node.attrs, .n_in = node.n_in, .n_out = node.n_out, .in = node.in,
                    .out = out, .dy = dy, .wanted = wanted, .dx = dx};
   if (node.op->gradient) node.op->gradient(&g);
-  else cn_gradient_refuse(&g, "yet");
+  else cn_gradient_refuse(&g, "");
   for (int i = 0; i < node.n_in; i++) take(b, node.op, node.in[i], dx[i]);
   if (b->t->status) cn_at(b->t->error, b->t->status, "%s: operation %s", node.label ? node.label : "", node.op->name);
 }

@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/spatial.h"
 
 enum { MOST_TASKS = 16 };
@@ -88,11 +89,11 @@ static void pool_places(void *context, int i) {
 
 static void run(const cn_step *s) { cn_parallel(((const state *)s->state)->tasks, pool_places, (void *)s); }
 
-static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+static cn_status plan_spans(struct cn_planner *p, cn_step *s, const cn_operand *small, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   cn_spatial *g = &st->g;
-  cn_spatial_fill(g, s->in[0], s->out[0], s->in[0]->rank - 2);
+  cn_spatial_fill(g, s->in[0], small, s->in[0]->rank - 2);
   s->flops = (double)g->batch * (double)g->channels;
   for (int i = 0; i < 3; i++) {
     st->spans[i] = cn_plan_memory(p, (size_t)g->out[i] * sizeof *st->spans[i]);
@@ -104,11 +105,81 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     }
     s->flops *= touched;
   }
+  return CORNU_OK;
+}
+
+static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  CN_TRY(plan_spans(p, s, s->out[0], e));
+  state *st = s->state;
+  const cn_spatial *g = &st->g;
   st->places = s->out[0]->size > 0 ? s->out[0]->size / g->channels : 0;
   st->tasks = st->places < MOST_TASKS ? (int)st->places : MOST_TASKS;
   s->scratch_bytes = (size_t)st->tasks * (size_t)g->channels * sizeof(double);
   s->run = run;
   return CORNU_OK;
+}
+
+/* ---- adaptive_pool_gradient: (x, dy) -> dx; of equal maxima the first gets all ---- */
+
+static cn_status gradient_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = t->in[0];
+  return CORNU_OK;
+}
+
+static double value_at(const cn_operand *o, int64_t i) {
+  return o->dtype == CORNU_FLOAT64 ? ((const double *)o->data)[i] : (double)((const float *)o->data)[i];
+}
+static void add_at(cn_operand *o, int64_t i, double v) {
+  if (o->dtype == CORNU_FLOAT64) ((double *)o->data)[i] += v;
+  else ((float *)o->data)[i] += (float)v;
+}
+
+/* One channel under one window: base is its element in the image's first pixel. */
+static void window_back(const cn_step *s, const span *at, int64_t base, double dy, double count) {
+  const cn_spatial *g = &((const state *)s->state)->g;
+  const bool average = ((const cn_adaptive_pool_attrs *)s->attrs)->average;
+  double most = -INFINITY;
+  int64_t winner = -1;
+  for (int64_t z = at[0].begin; z < at[0].end; z++)
+    for (int64_t y = at[1].begin; y < at[1].end; y++)
+      for (int64_t x = at[2].begin; x < at[2].end; x++) {
+        const int64_t i = base + ((z * g->in[1] + y) * g->in[2] + x) * g->channels;
+        if (average) add_at(s->out[0], i, dy / count);
+        else if (value_at(s->in[0], i) > most) most = value_at(s->in[0], i), winner = i;
+      }
+  if (winner >= 0) add_at(s->out[0], winner, dy);
+}
+
+static void images_back(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const cn_spatial *g = &st->g;
+  const int64_t places = g->out[0] * g->out[1] * g->out[2], image = g->in[0] * g->in[1] * g->in[2] * g->channels;
+  for (int64_t i = begin * places; i < end * places; i++) {
+    const int64_t k = i % places;
+    const span at[3] = {st->spans[0][k / g->out[2] / g->out[1]], st->spans[1][k / g->out[2] % g->out[1]],
+                        st->spans[2][k % g->out[2]]};
+    double count = 1;
+    for (int d = 0; d < 3; d++) count *= (double)(at[d].end - at[d].begin);
+    for (int64_t c = 0; c < g->channels; c++)
+      window_back(s, at, i / places * image + c, value_at(s->in[1], i * g->channels + c), count);
+  }
+}
+
+static void gradient_run(const cn_step *s) {
+  const int64_t batch = s->in[0]->shape[0];
+  memset(s->out[0]->data, 0, (size_t)s->out[0]->size * cornu_dtype_bytes(s->out[0]->dtype));
+  if (s->in[1]->size > 0) cn_parallel_range(batch, 4096 * batch / s->out[0]->size + 1, images_back, (void *)s);
+}
+
+static cn_status gradient_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  s->run = gradient_run;
+  return plan_spans(p, s, s->in[1], e);
+}
+
+static void gradient(cn_gradient *g) {
+  g->dx[0] = cn_g2(g, &cn_op_adaptive_pool_gradient, g->attrs, g->in[0], g->dy[0]);
 }
 
 static cn_status check(void *attrs, cn_error *e) {
@@ -129,5 +200,13 @@ const cn_op cn_op_adaptive_pool = {
             "(b, s…, c) -> (b, o…, c); window i of m over n elements is floor(i n / m) to ceil((i + 1) n / m)",
     .min_in = 1, .max_in = 1, .n_out = 1,
     .attrs_size = sizeof(cn_adaptive_pool_attrs), .fields = fields,
-    .check = check, .shape = shape, .plan = plan,
+    .check = check, .shape = shape, .plan = plan, .gradient = gradient,
+};
+const cn_op cn_op_adaptive_pool_gradient = {
+    .name = "adaptive_pool_gradient",
+    .help = "(x, dy) -> what comes back to x",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 2, .max_in = 2, .n_out = 1,
+    .attrs_size = sizeof(cn_adaptive_pool_attrs),
+    .shape = gradient_shape, .plan = gradient_plan,
 };

@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 #include "ops/product.h"
 
@@ -268,5 +269,5 @@ const cn_op cn_op_attention = {
   .flags = CN_OP_HIDDEN | CN_OP_SAMPLES,
   .min_in = 3, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_attention_attrs),
-  .shape = shape, .plan = plan,
+  .shape = shape, .plan = plan, .gradient = cn_attention_gradient,
 };

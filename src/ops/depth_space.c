@@ -3,6 +3,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static int64_t block_of(const void *attrs) { return ((const cn_block_attrs *)attrs)->n; }
@@ -74,6 +75,10 @@ static cn_status space_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void gradient(cn_gradient *g) {
+  g->dx[0] = cn_g1(g, g->op == &cn_op_depth_to_space ? &cn_op_space_to_depth : &cn_op_depth_to_space, g->attrs, g->dy[0]);
+}
+
 static const cn_field fields[] = {
     {.name = "block_size", .kind = CN_F_INT, .offset = offsetof(cn_block_attrs, n), .min = 1, .max = 1 << 12,
      .help = "side of a block"},
@@ -88,6 +93,7 @@ const cn_op cn_op_depth_to_space = {
     .fields = fields,
     .shape = depth_shape,
     .plan = depth_plan,
+    .gradient = gradient,
 };
 const cn_op cn_op_space_to_depth = {
     .name = "space_to_depth",
@@ -99,4 +105,5 @@ const cn_op cn_op_space_to_depth = {
     .fields = fields,
     .shape = space_shape,
     .plan = space_plan,
+    .gradient = gradient,
 };

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 #define LONGEST (1 << 24)
@@ -263,25 +264,66 @@ static const cn_field complex_fields[] = {
     {0}};
 static const cn_field real_fields[] = {LENGTH, {0}};
 
+/* ---- Gradients: the transforms are linear ---- */
+
+static cn_edge part(cn_gradient *g, int i) { return g->dy[i] == CN_NO_EDGE ? cn_g_zeros(g, g->out[i]) : g->dy[i]; }
+static cn_edge cut(cn_gradient *g, cn_edge a) { /* to the length of the input */
+  const cn_type t = *cn_gradient_type(g, g->in[0]);
+  return cn_g_window(g, a, t.rank - 1, 0, last_of(&t));
+}
+
+/* The transform back, by the length. */
+static void complex_gradient(cn_gradient *g) {
+  const cn_fft_attrs back = {.inverse = !((const cn_fft_attrs *)g->attrs)->inverse};
+  const double n = (double)last_of(cn_gradient_type(g, g->out[0])), scale = back.inverse ? n : 1 / n;
+  cn_edge first;
+  if (cn_gradient_emit_many(g, &cn_op_fft, &back, (const cn_edge[]){part(g, 0), part(g, 1)}, 2, &first) != 2) return;
+  for (int i = 0; i < 2; i++)
+    if (g->wanted[i]) g->dx[i] = cut(g, cn_g_scale(g, first + i, scale));
+}
+
+/* What comes back to half of the frequencies, to the others nothing; of the result the real parts. */
+static void real_gradient(cn_gradient *g) {
+  const int64_t given = ((const cn_fft_attrs *)g->attrs)->length;
+  const int64_t n = given > 0 ? given : last_of(cn_gradient_type(g, g->in[0]));
+  const cn_fft_attrs back = {.length = n, .inverse = true};
+  cn_edge first;
+  if (cn_gradient_emit_many(g, &cn_op_fft, &back, (const cn_edge[]){part(g, 0), part(g, 1)}, 2, &first) != 2) return;
+  g->dx[0] = cut(g, cn_g_scale(g, first, (double)n));
+}
+
+/* All frequencies but the first, and the last of an even length, stand for two. */
+static void to_real_gradient(cn_gradient *g) {
+  const int64_t n = last_of(cn_gradient_type(g, g->dy[0])), count = half_of(n);
+  double *share = cn_gradient_room(g, count);
+  cn_edge first;
+  if (!share) return;
+  for (int64_t i = 0; i < count; i++) share[i] = (i == 0 || 2 * i == n ? 1 : 2) / (double)n;
+  const cn_edge shares = cn_gradient_vector(g, cn_gradient_type(g, g->dy[0])->dtype, share, count);
+  if (cn_gradient_emit_many(g, &cn_op_rfft, &(cn_fft_attrs){.length = n}, g->dy, 1, &first) != 2) return;
+  for (int i = 0; i < 2; i++)
+    if (g->wanted[i]) g->dx[i] = cut(g, cn_g_mul(g, first + i, shares));
+}
+
 #define COMMON .attrs_size = sizeof(cn_fft_attrs)
 const cn_op cn_op_fft = {
     .name = "fft",
     .help = "discrete Fourier transform along the last axis\n"
             "(real (…, n), imaginary (…, n)) -> real (…, n), imaginary (…, n): sum over k of x[k] exp(-2 pi i j k / n)",
     .min_in = 2, .max_in = 2, .n_out = 2, COMMON, .fields = complex_fields,
-    .shape = complex_shape, .plan = complex_plan,
+    .shape = complex_shape, .plan = complex_plan, .gradient = complex_gradient,
 };
 const cn_op cn_op_rfft = {
     .name = "rfft",
     .help = "discrete Fourier transform of real numbers along the last axis, the half without repetition\n"
             "(…, n) -> real (…, n / 2 + 1), imaginary (…, n / 2 + 1)",
     .min_in = 1, .max_in = 1, .n_out = 2, COMMON, .fields = real_fields,
-    .shape = real_shape, .plan = real_plan,
+    .shape = real_shape, .plan = real_plan, .gradient = real_gradient,
 };
 const cn_op cn_op_irfft = {
     .name = "irfft",
     .help = "the inverse of rfft; by default of even length\n"
             "(real (…, k), imaginary (…, k)) -> (…, 2 (k - 1))",
     .min_in = 2, .max_in = 2, .n_out = 1, COMMON, .fields = real_fields,
-    .shape = to_real_shape, .plan = to_real_plan,
+    .shape = to_real_shape, .plan = to_real_plan, .gradient = to_real_gradient,
 };

@@ -3,6 +3,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status frames_shape(cn_typing *t, cn_error *e) {
@@ -38,6 +39,13 @@ static cn_status frames_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Samples behind the last frame, or all of a signal shorter than a frame, have none. */
+static void frames_gradient(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  if (cn_gradient_type(g, g->dy[0])->shape[x.rank - 1] == 0) return;
+  g->dx[0] = cn_g_window(g, cn_g1(g, &cn_op_overlap_add, g->attrs, g->dy[0]), x.rank - 1, 0, x.shape[x.rank - 1]);
+}
+
 #define STRIDE {.name = "stride", .kind = CN_F_INT, .offset = offsetof(cn_frames_attrs, stride), .min = 1, .max = 1 << 28, \
                 .help = "between the beginnings of frames"}
 static const cn_field frames_fields[] = {
@@ -55,6 +63,7 @@ const cn_op cn_op_frames = {
     .fields = frames_fields,
     .shape = frames_shape,
     .plan = frames_plan,
+    .gradient = frames_gradient,
 };
 
 /* ---- overlap_add ---- */
@@ -106,6 +115,12 @@ static cn_status overlap_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void overlap_gradient(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  const cn_frames_attrs frames = {x.shape[x.rank - 1], ((const cn_frames_attrs *)g->attrs)->stride};
+  if (x.shape[x.rank - 2] > 0) g->dx[0] = cn_g1(g, &cn_op_frames, &frames, g->dy[0]);
+}
+
 static const cn_field overlap_fields[] = {STRIDE, {0}};
 const cn_op cn_op_overlap_add = {
     .name = "overlap_add",
@@ -118,4 +133,5 @@ const cn_op cn_op_overlap_add = {
     .fields = overlap_fields,
     .shape = overlap_shape,
     .plan = overlap_plan,
+    .gradient = overlap_gradient,
 };

@@ -71,6 +71,32 @@ cn_edge cn_g_rebroadcast(cn_gradient *g, cn_edge a, const cn_ints *axes, bool ke
   return cn_g1(g, &cn_op_broadcast_to, &to, a);
 }
 
+cn_edge cn_g_matmul(cn_gradient *g, cn_edge a, bool transpose_a, cn_edge b, bool transpose_b) {
+  return cn_g2(g, &cn_op_matmul, &(cn_matmul_attrs){transpose_a, transpose_b}, a, b);
+}
+
+cn_edge cn_g_transpose(cn_gradient *g, cn_edge a, const int *order) {
+  cn_ints_attrs to = {.v = {.n = cn_gradient_type(g, a)->rank}};
+  for (int i = 0; i < to.v.n; i++) to.v.v[i] = order[i];
+  return cn_g1(g, &cn_op_transpose, &to, a);
+}
+
+cn_edge cn_g_swap(cn_gradient *g, cn_edge a) {
+  int order[CN_MAX_RANK];
+  const int rank = cn_gradient_type(g, a)->rank;
+  for (int i = 0; i < rank; i++) order[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+  return cn_g_transpose(g, a, order);
+}
+
+cn_edge cn_g_apply(cn_gradient *g, cn_edge a, int axis, const double *matrix, int64_t m, int64_t n) {
+  cn_type t = *cn_gradient_type(g, a);
+  const int64_t outer = cn_shape_size(axis, t.shape), inner = cn_shape_size(t.rank - axis - 1, t.shape + axis + 1);
+  const cn_edge by = cn_g_reshape(g, cn_gradient_vector(g, t.dtype, matrix, m * n), 2, (const int64_t[]){m, n});
+  a = cn_g_matmul(g, by, true, cn_g_reshape(g, a, 3, (const int64_t[]){outer, m, inner}), false);
+  t.shape[axis] = n;
+  return cn_g_reshape(g, a, t.rank, t.shape);
+}
+
 cn_edge cn_g_spread(cn_gradient *g, cn_edge a, int axis, int64_t step) {
   cn_type t = *cn_gradient_type(g, a);
   const int64_t n = t.shape[axis];

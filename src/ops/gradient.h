@@ -25,6 +25,8 @@ int cn_gradient_emit_many(cn_gradient *g, const cn_op *op, const void *attrs, co
                           cn_edge *first);
 const cn_type *cn_gradient_type(const cn_gradient *g, cn_edge e);
 cn_edge cn_gradient_number(cn_gradient *g, cn_edge like, double v); /* a scalar of the dtype of `like` */
+double *cn_gradient_room(cn_gradient *g, int64_t n); /* zeros, as long as the graph; NULL after failure */
+cn_edge cn_gradient_vector(cn_gradient *g, cornu_dtype dtype, const double *v, int64_t n); /* a constant */
 void cn_gradient_refuse(cn_gradient *g, const char *why);           /* fails: "has no gradient " and why */
 
 /* Short forms. */
@@ -55,6 +57,12 @@ cn_edge cn_g_unbroadcast(cn_gradient *g, cn_edge a, cn_edge like);
 /* a, reduced over `axes` without keepdims, repeated to the shape of `like` again. */
 cn_edge cn_g_rebroadcast(cn_gradient *g, cn_edge a, const cn_ints *axes, bool keepdims, cn_edge like);
 
+cn_edge cn_g_matmul(cn_gradient *g, cn_edge a, bool transpose_a, cn_edge b, bool transpose_b);
+cn_edge cn_g_swap(cn_gradient *g, cn_edge a);               /* the last two axes swapped */
+cn_edge cn_g_transpose(cn_gradient *g, cn_edge a, const int *order);
+/* A constant matrix (m, n), by rows, applied along an axis of m elements: to the sum over them, for each of n. */
+cn_edge cn_g_apply(cn_gradient *g, cn_edge a, int axis, const double *matrix, int64_t m, int64_t n);
+
 /* Zeros between the elements of an axis, which become `step` apart. */
 cn_edge cn_g_spread(cn_gradient *g, cn_edge a, int axis, int64_t step);
 /* Positions begin … begin + n - 1 along an axis, zeros where a has none. */
@@ -64,5 +72,8 @@ cn_edge cn_g_window(cn_gradient *g, cn_edge a, int axis, int64_t begin, int64_t 
 void cn_gradient_zero(cn_gradient *g);
 /* gradient() of views: the gradient under the input's shape. */
 void cn_gradient_view(cn_gradient *g);
+
+/* gradient() of attention: attention_gradient.c */
+void cn_attention_gradient(cn_gradient *g);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
@@ -50,6 +51,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+static void gradient(cn_gradient *g) {
+  cn_gradient_refuse(g, "as it runs a function: without eager = true it is traced, and has that of its operations");
+}
+
 const cn_op cn_op_host_call = {
     .name = "host_call",
     .help = "a callback of the host",
@@ -60,4 +65,5 @@ const cn_op cn_op_host_call = {
     .attrs_size = sizeof(cn_host_call_attrs),
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };

@@ -171,25 +171,25 @@ static const cn_field triangle_fields[] = {
      .help = "the upper triangle"},
     {0}};
 
-#define MATRIX(op, inputs, outputs, shape_rule, ...)                                                              \
+#define MATRIX(op, inputs, outputs, shape_rule, back, ...)                                                             \
   const cn_op cn_op_##op = {.name = #op, .min_in = inputs, .max_in = inputs, .n_out = outputs, .shape = shape_rule, \
-                            .plan = plan_##op, __VA_ARGS__}
+                            .plan = plan_##op, .gradient = cn_##back##_gradient, __VA_ARGS__}
 #define TRIANGLE .attrs_size = sizeof(cn_triangle_attrs), .fields = triangle_fields
 
-MATRIX(cholesky, 1, 1, shape_same, TRIANGLE,
+MATRIX(cholesky, 1, 1, shape_same, cholesky, TRIANGLE,
        .help = "L with L L' = x of symmetric positive definite matrices (the lower triangle counts), or its transpose\n"
                "(…, n, n) -> (…, n, n)");
-MATRIX(cholesky_inverse, 1, 1, shape_same, TRIANGLE,
+MATRIX(cholesky_inverse, 1, 1, shape_same, cholesky_inverse, TRIANGLE,
        .help = "the inverse of the matrix that has this Cholesky factor\n(…, n, n) -> (…, n, n)");
-MATRIX(solve_triangular, 2, 1, shape_solve, TRIANGLE,
+MATRIX(solve_triangular, 2, 1, shape_solve, solve, TRIANGLE,
        .help = "x with a x = b, a lower triangular\n(…, n, n), (…, n) or (…, n, k) -> the second's shape");
-MATRIX(solve, 2, 1, shape_solve, .help = "x with a x = b\n(…, n, n), (…, n) or (…, n, k) -> the second's shape");
-MATRIX(inverse, 1, 1, shape_same, .help = "inverses of matrices\n(…, n, n) -> (…, n, n)");
-MATRIX(determinant, 1, 1, shape_number, .help = "determinants\n(…, n, n) -> (…)");
-MATRIX(log_determinant, 1, 1, shape_number,
+MATRIX(solve, 2, 1, shape_solve, solve, .help = "x with a x = b\n(…, n, n), (…, n) or (…, n, k) -> the second's shape");
+MATRIX(inverse, 1, 1, shape_same, inverse, .help = "inverses of matrices\n(…, n, n) -> (…, n, n)");
+MATRIX(determinant, 1, 1, shape_number, determinant, .help = "determinants\n(…, n, n) -> (…)");
+MATRIX(log_determinant, 1, 1, shape_number, determinant,
        .help = "logarithms of the determinants of symmetric positive definite matrices\n(…, n, n) -> (…)");
-MATRIX(slogdet, 1, 2, shape_slogdet,
+MATRIX(slogdet, 1, 2, shape_slogdet, determinant,
        .help = "signs of determinants, and logarithms of their absolute values\n(…, n, n) -> (…), (…)");
-MATRIX(lu, 1, 2, shape_lu,
+MATRIX(lu, 1, 2, shape_lu, lu,
        .help = "L (below the diagonal, which counts as ones) and U with pivots: row i of x is row p[i] of L U\n"
                "(…, n, n) -> (…, n, n), int32 (…, n)");

@@ -22,4 +22,19 @@ cn_status cn_want_matrix(const cn_type *t, const char *what, bool square, cn_err
 int64_t cn_rows(const cn_operand *x);
 int64_t cn_columns(const cn_operand *x);
 
+/* gradient() of the ops in linear.c and factor.c: linear_gradient.c. */
+struct cn_gradient;
+void cn_inverse_gradient(struct cn_gradient *g);
+void cn_determinant_gradient(struct cn_gradient *g); /* and its logarithms */
+void cn_solve_gradient(struct cn_gradient *g);       /* and that of triangles */
+void cn_cholesky_gradient(struct cn_gradient *g);
+void cn_cholesky_inverse_gradient(struct cn_gradient *g);
+void cn_lu_gradient(struct cn_gradient *g);
+void cn_qr_gradient(struct cn_gradient *g);
+void cn_svd_gradient(struct cn_gradient *g);
+void cn_singular_values_gradient(struct cn_gradient *g);
+void cn_eigh_gradient(struct cn_gradient *g);
+void cn_pinv_gradient(struct cn_gradient *g);
+void cn_lstsq_gradient(struct cn_gradient *g);
+
 #endif

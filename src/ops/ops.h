@@ -10,7 +10,7 @@
 extern const cn_op cn_op_neg, cn_op_abs, cn_op_sign, cn_op_square, cn_op_sqrt, cn_op_rsqrt, cn_op_reciprocal, cn_op_exp,
     cn_op_exp2, cn_op_expm1, cn_op_log, cn_op_log2, cn_op_log10, cn_op_log1p, cn_op_sin, cn_op_cos, cn_op_tan,
     cn_op_asin, cn_op_acos, cn_op_atan, cn_op_sinh, cn_op_cosh, cn_op_asinh, cn_op_acosh, cn_op_atanh, cn_op_erf,
-    cn_op_erfc, cn_op_erfinv, cn_op_cbrt, cn_op_sinc, cn_op_i0, cn_op_floor, cn_op_ceil, cn_op_round, cn_op_trunc,
+    cn_op_erfc, cn_op_erfinv, cn_op_cbrt, cn_op_sinc, cn_op_i0, cn_op_i1, cn_op_floor, cn_op_ceil, cn_op_round, cn_op_trunc,
     cn_op_bitwise_not, cn_op_logical_not, cn_op_isnan, cn_op_isinf, cn_op_isposinf, cn_op_isneginf, cn_op_signbit,
     cn_op_isfinite, cn_op_round_float8;
 /* ---- activation.c: `activation` takes the act as it is; each act is also an op by its Keras name with its arguments.
@@ -62,6 +62,7 @@ typedef struct cn_cumulate_attrs { int64_t axis; bool exclusive, reverse; } cn_c
 extern const cn_op cn_op_cumsum, cn_op_cumprod;
 typedef struct cn_axis_attrs { int64_t axis; } cn_axis_attrs;
 extern const cn_op cn_op_softmax, cn_op_log_softmax, cn_op_sparsemax; /* cn_axis_attrs */
+extern const cn_op cn_op_sparsemax_gradient; /* (x, y, dy) -> dx */
 
 /* ---- norm.c ---- */
 /* (x, mean, variance, gamma?, beta?): gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`. */
@@ -162,6 +163,7 @@ typedef struct cn_adaptive_pool_attrs {
   cn_ints named;             /* the size as cornu_apply's callers give it */
 } cn_adaptive_pool_attrs;
 extern const cn_op cn_op_adaptive_pool;
+extern const cn_op cn_op_adaptive_pool_gradient; /* (x, dy) -> dx */
 
 /* ---- shape.c: views ---- */
 #define CN_DIM_INFER (-1)
@@ -226,8 +228,13 @@ typedef enum cn_quantile_method {
 } cn_quantile_method;
 typedef struct cn_quantile_attrs { int method; bool skip_nan; } cn_quantile_attrs;
 extern const cn_op cn_op_quantile;
+typedef struct cn_quantile_weights_attrs { cn_quantile_attrs quantile; int64_t n; } cn_quantile_weights_attrs;
+extern const cn_op cn_op_quantile_weights; /* q (k…) -> (k…, n): of the elements of a sorted line */
 /* ---- search.c ---- */
 extern const cn_op cn_op_take_along_axis; /* (x, indices) of one shape, the axis apart; cn_axis_attrs */
+/* (dy, indices): its gradient, n elements along the axis: what comes to the same place is added up */
+typedef struct cn_put_attrs { int64_t axis, n; } cn_put_attrs;
+extern const cn_op cn_op_put_along_axis;
 typedef struct cn_search_attrs { int side; } cn_search_attrs; /* 0: before equal elements, 1: behind them */
 extern const cn_op cn_op_searchsorted;    /* (sequence (n), values): int32 */
 /* ---- triangle.c: of the last two axes ---- */
@@ -264,6 +271,7 @@ extern const cn_op cn_op_clahe;
 typedef struct cn_ctc_attrs { int64_t blank; } cn_ctc_attrs; /* negative from the end */
 /* (labels int32 (b, l), logits (b, t, c), label lengths, logit lengths int32 (b)) -> (b) */
 extern const cn_op cn_op_ctc_loss;
+extern const cn_op cn_op_ctc_gradient; /* (…, dy (b)) -> what comes back to the logits */
 typedef struct cn_ctc_decode_attrs {
   bool beam, merge;          /* merge: greedy alone */
   int64_t width, paths, blank; /* blank CN_NULL_INT: the last class */
@@ -292,6 +300,7 @@ extern const cn_op cn_op_warp, cn_op_homography;
 /* ---- sample.c ---- (x of any dtype, coordinates float64 (rank of x, …)); whole: values are truncated */
 typedef struct cn_map_attrs { int fill; int64_t order; double value; bool whole; } cn_map_attrs; /* order 0 or 1 */
 extern const cn_op cn_op_map_coordinates;
+extern const cn_op cn_op_map_gradient; /* (x, coordinates, dy) -> what comes back to x, and to the coordinates */
 typedef enum cn_resample_kernel {
   CN_RESAMPLE_LINEAR, CN_RESAMPLE_CUBIC, CN_RESAMPLE_LANCZOS3, CN_RESAMPLE_LANCZOS5
 } cn_resample_kernel;
@@ -299,6 +308,7 @@ typedef struct cn_resample_attrs { int64_t from, to; int kernel; bool antialias;
 extern const cn_op cn_op_resample_weights; /* (scale (), translation ()) -> (from, to) */
 /* ---- color.c ---- (…, 3) */
 extern const cn_op cn_op_rgb_to_hsv, cn_op_hsv_to_rgb;
+extern const cn_op cn_op_rgb_to_hsv_gradient, cn_op_hsv_to_rgb_gradient; /* (x, dy) -> dx */
 
 /* ---- rnn.c ----
  * Inputs (x (b, t, in), kernel (in, g u), recurrent (u, g u), bias?, mask? bool (b, t), h0? (b, u), c0? (b, u)), gates

@@ -3,6 +3,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/spatial.h"
 
 static int64_t window_size(const cn_patches_attrs *a) {
@@ -160,6 +161,15 @@ static cn_status sum_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- Gradients: each is the other ---- */
+
+static void gradient(cn_gradient *g) {
+  cn_patches_attrs a = *(const cn_patches_attrs *)g->attrs;
+  for (int i = 0; i < a.spatial; i++) a.size[i] = cn_gradient_type(g, g->in[0])->shape[i + 1];
+  g->dx[0] = cn_g1(g, &cn_op_sum_patches, &a, g->dy[0]);
+}
+static void sum_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, &cn_op_patches, g->attrs, g->dy[0]); }
+
 const cn_op cn_op_patches = {
     .name = "patches",
     .help = "windows of an image, side by side\n(b, s…, c) -> (b, o…, k… * c)",
@@ -170,6 +180,7 @@ const cn_op cn_op_patches = {
     .attrs_size = sizeof(cn_patches_attrs),
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };
 const cn_op cn_op_sum_patches = {
     .name = "sum_patches",
@@ -181,4 +192,5 @@ const cn_op cn_op_sum_patches = {
     .attrs_size = sizeof(cn_patches_attrs),
     .shape = sum_shape,
     .plan = sum_plan,
+    .gradient = sum_gradient,
 };

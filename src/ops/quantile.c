@@ -1,7 +1,9 @@
 /* Quantiles of the last axis: each line is sorted in the step's scratch, then read at the places that q asks for. */
 #include <math.h>
+#include <string.h>
 
 #include "base/pool.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 enum { MAX_TASKS = 8 };
@@ -106,6 +108,71 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- quantile_weights ---- */
+
+static cn_status weights_shape(cn_typing *t, cn_error *e) {
+  t->out[0] = t->in[0];
+  if (t->in[0].rank >= CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "quantile_weights: more than %d dimensions", CN_MAX_RANK);
+  t->out[0].shape[t->out[0].rank++] = ((const cn_quantile_weights_attrs *)t->attrs)->n;
+  return CORNU_OK;
+}
+
+/* The value of a line that is 1 at one place, for each place near to the one asked for. */
+static void weights_run(const cn_step *s) {
+  const cn_quantile_weights_attrs *a = s->attrs;
+  const cn_operand *q = s->in[0], *y = s->out[0];
+  const size_t size = cornu_dtype_bytes(y->dtype);
+  double *line = s->scratch;
+  memset(line, 0, (size_t)a->n * sizeof *line);
+  memset(y->data, 0, (size_t)y->size * size);
+  for (int64_t i = 0; i < q->size; i++) {
+    double at;
+    cn_convert(&at, CORNU_FLOAT64, (const char *)q->data + (size_t)i * cornu_dtype_bytes(q->dtype), q->dtype, 1);
+    const int64_t near = clipped(floor((double)(a->n - 1) * at), a->n);
+    for (int64_t k = near > 1 ? near - 2 : 0; k < a->n && k <= near + 2; k++) {
+      line[k] = 1;
+      const double w = value_at(line, a->n, at, a->quantile.method);
+      line[k] = 0;
+      cn_convert((char *)y->data + (size_t)(i * a->n + k) * size, y->dtype, &w, CORNU_FLOAT64, 1);
+    }
+  }
+}
+
+static cn_status weights_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  (void)p, (void)e;
+  s->scratch_bytes = (size_t)((const cn_quantile_weights_attrs *)s->attrs)->n * sizeof(double);
+  s->run = weights_run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_quantile_weights = {
+    .name = "quantile_weights",
+    .help = "shares of the elements of a sorted line in its quantiles\nq (k…) -> (k…, n)",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_quantile_weights_attrs),
+    .shape = weights_shape,
+    .plan = weights_plan,
+};
+
+static void gradient(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]), q = *cn_gradient_type(g, g->in[1]);
+  const int64_t n = x.shape[x.rank - 1], lines = cn_shape_size(x.rank - 1, x.shape), count = cn_shape_size(q.rank, q.shape);
+  const cn_quantile_weights_attrs a = {*(const cn_quantile_attrs *)g->attrs, n};
+  if (a.quantile.skip_nan || g->wanted[1]) {
+    cn_gradient_refuse(g, g->wanted[1] ? "with respect to the places" : "where NaN are left out");
+    return;
+  }
+  cn_edge weights = cn_g1(g, &cn_op_quantile_weights, &a, g->in[1]);
+  weights = cn_g_cast(g, cn_g_reshape(g, weights, 2, (const int64_t[]){count, n}), x.dtype);
+  const cn_edge dy = cn_g_reshape(g, g->dy[0], 2, (const int64_t[]){count, lines});
+  const cn_edge sorted = cn_g_as(g, cn_g_matmul(g, cn_g_cast(g, dy, x.dtype), true, weights, false), g->in[0]);
+  const cn_edge order = cn_g1(g, &cn_op_argsort, &(cn_sort_attrs){.axis = -1}, g->in[0]);
+  g->dx[0] = cn_g2(g, &cn_op_put_along_axis, &(cn_put_attrs){-1, n}, sorted, order);
+}
+
 static const cn_field fields[] = {
     {.name = "method", .kind = CN_F_ENUM, .offset = offsetof(cn_quantile_attrs, method), .standard = "\"linear\"",
      .choices = CN_QUANTILE_CHOICES, .help = "what stands between two elements"},
@@ -122,4 +189,5 @@ const cn_op cn_op_quantile = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };

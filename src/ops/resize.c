@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 /* More taps would be an image shrunk to a thousandth. */
@@ -140,7 +141,7 @@ static fill choose(const cn_resize_attrs *a, int64_t n, int64_t m, double *taps)
 
 static cn_status make_axis(struct cn_planner *p, const cn_resize_attrs *a, axis *t, int64_t n, int64_t m, cn_error *e) {
   double taps = 0;
-  fill fill_one = choose(a, n, m, &taps);
+  const fill fill_one = choose(a, n, m, &taps);
   if (taps > MOST_TAPS)
     return cn_fail(e, CORNU_ERR_LIMIT, "resize: from %lld to %lld is more than a filter takes in", (long long)n,
                    (long long)m);
@@ -256,6 +257,27 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- The gradient: the matrix of each axis, turned ---- */
+
+static cn_edge axis_back(cn_gradient *g, cn_edge dy, int i) {
+  const cn_resize_attrs *a = g->attrs;
+  const int64_t n = cn_gradient_type(g, g->in[0])->shape[i], m = cn_gradient_type(g, dy)->shape[i];
+  double taps = 0, *matrix = cn_gradient_room(g, m * n);
+  const fill fill_one = choose(a, n, m, &taps);
+  axis t = {.taps = (int)taps};
+  t.from = (int64_t *)(void *)cn_gradient_room(g, m * t.taps);
+  t.weight = (float *)(void *)cn_gradient_room(g, m * t.taps);
+  if (!matrix || !t.from || !t.weight) return CN_NO_EDGE;
+  for (int64_t k = 0; k < m; k++) {
+    fill_one(a, &t, k, n, m);
+    for (int tap = 0; tap < t.taps; tap++)
+      matrix[k * n + t.from[k * t.taps + tap]] += (double)t.weight[k * t.taps + tap];
+  }
+  return cn_g_apply(g, dy, i, matrix, m, n);
+}
+
+static void gradient(cn_gradient *g) { g->dx[0] = axis_back(g, axis_back(g, g->dy[0], 2), 1); }
+
 static cn_status check(void *attrs, cn_error *e) {
   (void)e;
   cn_resize_attrs *a = attrs;
@@ -286,4 +308,5 @@ const cn_op cn_op_resize = {
     .check = check,
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };

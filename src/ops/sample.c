@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
@@ -87,6 +88,89 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- map_gradient: (x, coordinates, dy) -> dx, dcoordinates ---- */
+
+static cn_status back_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = t->in[0];
+  t->out[1] = t->in[1];
+  return CORNU_OK;
+}
+
+static void add_at(cn_operand *o, int64_t i, double v) {
+  if (o->dtype == CORNU_FLOAT64) ((double *)o->data)[i] += v;
+  else ((float *)o->data)[i] += (float)v;
+}
+
+/* One corner around the place of result i. */
+static void corner_back(const cn_step *s, const state *st, int64_t i, int corner, double dy) {
+  const cn_map_attrs *a = s->attrs;
+  const double *places = s->in[1]->data;
+  const int64_t count = s->in[2]->size;
+  double weight[CN_MAX_RANK], all = 1, v = a->value;
+  int64_t at = 0;
+  for (int d = 0; d < st->rank; d++) {
+    const double c = places[d * count + i], low = a->order ? floor(c) : nearbyint(c);
+    const bool up = corner >> d & 1;
+    weight[d] = !a->order ? 1 : up ? c - low : 1 - (c - low);
+    all *= weight[d];
+    const int64_t k = fold_in(low + up, st->axes[d].n, a->fill);
+    at = at < 0 || k < 0 ? -1 : at + k * st->axes[d].stride;
+  }
+  if (at >= 0) {
+    v = s->in[0]->dtype == CORNU_FLOAT64 ? ((const double *)s->in[0]->data)[at]
+                                         : (double)((const float *)s->in[0]->data)[at];
+    add_at(s->out[0], at, dy * all);
+  }
+  for (int d = 0; d < st->rank && a->order; d++) {
+    double others = 1;
+    for (int k = 0; k < st->rank; k++) others *= k == d ? 1 : weight[k];
+    ((double *)s->out[1]->data)[d * count + i] += dy * v * others * (corner >> d & 1 ? 1 : -1);
+  }
+}
+
+static void back_run(const cn_step *s) {
+  const state *st = s->state;
+  const cn_operand *dy = s->in[2];
+  for (int k = 0; k < 2; k++)
+    memset(s->out[k]->data, 0, (size_t)s->out[k]->size * cornu_dtype_bytes(s->out[k]->dtype));
+  for (int64_t i = 0; i < dy->size; i++)
+    for (int corner = 0; corner < (((const cn_map_attrs *)s->attrs)->order ? 1 << st->rank : 1); corner++)
+      corner_back(s, st, i, corner, dy->dtype == CORNU_FLOAT64 ? ((const double *)dy->data)[i]
+                                                               : (double)((const float *)dy->data)[i]);
+}
+
+static cn_status back_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  CN_TRY(plan(p, s, e));
+  s->run = back_run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_map_gradient = {
+    .name = "map_gradient",
+    .help = "(x, coordinates, dy) -> what comes back to x, and to the coordinates",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 3,
+    .max_in = 3,
+    .n_out = 2,
+    .attrs_size = sizeof(cn_map_attrs),
+    .shape = back_shape,
+    .plan = back_plan,
+};
+
+static void gradient(cn_gradient *g) {
+  const cornu_dtype dtype = cn_gradient_type(g, g->out[0])->dtype;
+  cn_edge first;
+  if (((const cn_map_attrs *)g->attrs)->whole || (dtype != CORNU_FLOAT32 && dtype != CORNU_FLOAT64)) {
+    cn_gradient_refuse(g, "of values that are truncated");
+    return;
+  }
+  const cn_edge in[] = {g->in[0], g->in[1], g->dy[0]};
+  if (cn_gradient_emit_many(g, &cn_op_map_gradient, g->attrs, in, 3, &first) != 2) return;
+  for (int i = 0; i < 2; i++)
+    if (g->wanted[i]) g->dx[i] = first + i;
+}
+
 const cn_op cn_op_map_coordinates = {
     .name = "map_coordinates",
     .help = "values of an array at coordinates, the nearest or by linear interpolation\n"
@@ -98,6 +182,7 @@ const cn_op cn_op_map_coordinates = {
     .attrs_size = sizeof(cn_map_attrs),
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };
 
 /* ---- resample_weights ---- */

@@ -2,7 +2,9 @@
 #include <float.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static int64_t index_at(const cn_operand *o, int64_t i) {
@@ -111,6 +113,38 @@ static cn_status scatter_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_fallible(p, s, e, scatter_run);
 }
 
+/* Where in memory the indices point, by elements of x's first dimensions. */
+static cn_edge rows_of(cn_gradient *g, int64_t depth, int64_t count) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  double stride[CN_MAX_RANK];
+  for (int64_t d = 0; d < depth; d++) stride[d] = (double)cn_shape_size((int)(depth - d - 1), x.shape + d + 1);
+  cn_edge at = cn_g_cast(g, cn_g_reshape(g, g->in[1], 2, (const int64_t[]){count, depth}), CORNU_INT64);
+  at = cn_g_mul(g, at, cn_gradient_vector(g, CORNU_INT64, stride, depth));
+  return cn_g_cast(g, cn_g_sum(g, at, &(cn_ints){.n = 1, .v = {1}}, false), CORNU_INT64);
+}
+
+/* What an update gave, or added, is what comes back to its rows; what is set comes back to the last one alone, as the
+ * others left nothing: TensorFlow gives it to all. */
+static void scatter_gradient(cn_gradient *g) {
+  const int reduction = ((const cn_scatter_attrs *)g->attrs)->reduction;
+  const cn_type x = *cn_gradient_type(g, g->in[0]), indices = *cn_gradient_type(g, g->in[1]);
+  const int64_t depth = indices.shape[indices.rank - 1], count = cn_shape_size(indices.rank - 1, indices.shape);
+  const int64_t rows = cn_shape_size((int)depth, x.shape), row = cn_shape_size(x.rank - (int)depth, x.shape + depth);
+  if (reduction != CN_SCATTER_SET && reduction != CN_SCATTER_ADD) {
+    cn_gradient_refuse(g, "but where updates are set or added");
+    return;
+  }
+  if (g->wanted[2]) {
+    const cn_edge dy = cn_g_reshape(g, g->dy[0], 2, (const int64_t[]){rows, row});
+    g->dx[2] = cn_g_as(g, cn_g2(g, &cn_op_gather, &(cn_axis_attrs){0}, dy, rows_of(g, depth, count)), g->in[2]);
+  }
+  if (!g->wanted[0]) return;
+  g->dx[0] = g->dy[0];
+  if (reduction == CN_SCATTER_SET)
+    g->dx[0] = cn_gradient_emit(g, &cn_op_scatter, g->attrs, (const cn_edge[]){g->dy[0], g->in[1], cn_g_zeros(g, g->in[2])},
+                                3);
+}
+
 static const cn_field scatter_fields[] = {
     {.name = "reduction", .kind = CN_F_ENUM, .offset = offsetof(cn_scatter_attrs, reduction), .standard = "\"set\"",
      .choices = "set add mul max min", .help = "how an update meets what is there"},
@@ -126,6 +160,7 @@ const cn_op cn_op_scatter = {
     .fields = scatter_fields,
     .shape = scatter_shape,
     .plan = scatter_plan,
+    .gradient = scatter_gradient,
 };
 
 /* ---- segment ---- */
@@ -169,22 +204,62 @@ static void fill_empty(char *to, cornu_dtype dtype, int64_t n, const cn_segment_
   for (; n > 0; n--, to += size) memcpy(to, value, size);
 }
 
+/* Sums of rows of floats, some columns of them on each thread: in the order of the entries. */
+typedef struct sum_job { const cn_step *s; int64_t row; } sum_job;
+
+static void sum_columns(void *context, int64_t begin, int64_t end) {
+  const sum_job *j = context;
+  const cn_operand *x = j->s->in[0], *y = j->s->out[0];
+  for (int64_t i = 0; i < x->shape[0]; i++) {
+    const int64_t id = index_at(j->s->in[1], i);
+    if (id < 0) continue;
+    if (x->dtype == CORNU_FLOAT64) {
+      const double *from = (const double *)x->data + i * j->row;
+      double *to = (double *)y->data + id * j->row;
+      for (int64_t k = begin; k < end; k++) to[k] += from[k];
+    } else {
+      const float *from = (const float *)x->data + i * j->row;
+      float *to = (float *)y->data + id * j->row;
+      for (int64_t k = begin; k < end; k++) to[k] += from[k];
+    }
+  }
+}
+
+static void clear_bytes(void *context, int64_t begin, int64_t end) {
+  memset((char *)((const cn_step *)context)->out[0]->data + begin, 0, (size_t)(end - begin));
+}
+
+static bool ids_fit(const cn_step *s, int64_t count) {
+  s->failure->status = CORNU_OK;
+  for (int64_t i = 0; i < s->in[1]->size; i++) {
+    const int64_t id = index_at(s->in[1], i);
+    if (id < count) continue;
+    cn_fail(s->failure, CORNU_ERR_ARGUMENT, "segment: id %lld is out of range: there are %lld segments", (long long)id,
+            (long long)count);
+    return false;
+  }
+  return true;
+}
+
+static void segment_sums(const cn_step *s) {
+  const cn_operand *x = s->in[0];
+  sum_job j = {s, cn_shape_size(x->rank - 1, x->shape + 1)};
+  if (!ids_fit(s, ((const cn_segment_attrs *)s->attrs)->count)) return;
+  cn_parallel_range(s->out[0]->size * (int64_t)cornu_dtype_bytes(x->dtype), 1 << 20, clear_bytes, (void *)s);
+  if (x->size > 0) cn_parallel_range(j.row, 65536 / x->shape[0] + 16, sum_columns, &j);
+}
+
 static void segment_run(const cn_step *s) {
   const cn_segment_attrs *a = s->attrs;
   const cn_operand *x = s->in[0];
   int64_t row = cn_shape_size(x->rank - 1, x->shape + 1);
   size_t bytes = (size_t)row * cornu_dtype_bytes(x->dtype);
   char *seen = s->scratch, *out = s->out[0]->data;
-  s->failure->status = CORNU_OK;
+  if (!ids_fit(s, a->count)) return;
   memset(seen, 0, (size_t)a->count);
   for (int64_t i = 0; i < x->shape[0]; i++) {
     int64_t id = index_at(s->in[1], i);
     if (id < 0) continue;
-    if (id >= a->count) {
-      cn_fail(s->failure, CORNU_ERR_ARGUMENT, "segment: id %lld is out of range: there are %lld segments", (long long)id,
-              (long long)a->count);
-      return;
-    }
     combine(out + (size_t)id * bytes, (const char *)x->data + (size_t)i * bytes, x->dtype, row,
             seen[id] ? a->reduction : CN_SCATTER_SET);
     seen[id] = 1;
@@ -194,8 +269,38 @@ static void segment_run(const cn_step *s) {
 }
 
 static cn_status segment_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  s->scratch_bytes = (size_t)((const cn_segment_attrs *)s->attrs)->count;
-  return plan_fallible(p, s, e, segment_run);
+  const cn_segment_attrs *a = s->attrs;
+  const cornu_dtype dtype = s->in[0]->dtype;
+  const bool sums = a->reduction == CN_SCATTER_ADD && (dtype == CORNU_FLOAT32 || dtype == CORNU_FLOAT64);
+  if (!sums) s->scratch_bytes = (size_t)a->count;
+  return plan_fallible(p, s, e, sums ? segment_sums : segment_run);
+}
+
+/* rows (count, …) of the ids, zeros where an id is negative. */
+static cn_edge rows_back(cn_gradient *g, cn_edge rows) {
+  const cn_edge ids = g->in[1], taken = cn_g2(g, &cn_op_gather, &(cn_axis_attrs){0}, rows, ids);
+  cn_edge there = cn_g2(g, &cn_op_greater_equal, NULL, ids, cn_gradient_number(g, ids, 0));
+  cn_type t = {.rank = cn_gradient_type(g, taken)->rank, .shape = {cn_gradient_type(g, ids)->shape[0]}};
+  for (int i = 1; i < t.rank; i++) t.shape[i] = 1;
+  return cn_g_where(g, cn_g_reshape(g, there, t.rank, t.shape), taken);
+}
+
+/* Equal extremes share what comes back, as TensorFlow has it. */
+static void segment_gradient(cn_gradient *g) {
+  const cn_segment_attrs *a = g->attrs, sum = {.count = a->count, .reduction = CN_SCATTER_ADD, .zero_empty = true};
+  if (a->reduction == CN_SCATTER_ADD) {
+    g->dx[0] = rows_back(g, g->dy[0]);
+    return;
+  }
+  if (a->reduction != CN_SCATTER_MAX && a->reduction != CN_SCATTER_MIN) {
+    cn_gradient_refuse(g, "of products, or where entries replace each other");
+    return;
+  }
+  const cn_edge equal = cn_g2(g, &cn_op_equal, NULL, g->in[0], rows_back(g, g->out[0]));
+  const cn_edge is = cn_g_cast(g, equal, cn_gradient_type(g, g->in[0])->dtype);
+  const cn_edge count = cn_g2(g, &cn_op_segment, &sum, is, g->in[1]), one = cn_gradient_number(g, count, 1);
+  const cn_edge shares = cn_g_div(g, g->dy[0], cn_g2(g, &cn_op_maximum, NULL, count, one));
+  g->dx[0] = cn_g_mul(g, is, rows_back(g, shares));
 }
 
 static const cn_field segment_fields[] = {
@@ -217,6 +322,7 @@ const cn_op cn_op_segment = {
     .fields = segment_fields,
     .shape = segment_shape,
     .plan = segment_plan,
+    .gradient = segment_gradient,
 };
 
 /* ---- Blocks ---- */
@@ -273,6 +379,11 @@ static cn_status slice_at_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return plan_fallible(p, s, e, slice_at_run);
 }
 
+static void slice_at_gradient(cn_gradient *g) {
+  const cn_edge in[] = {cn_g_zeros(g, g->in[0]), g->dy[0], g->in[1]};
+  if (g->wanted[0]) g->dx[0] = cn_gradient_emit(g, &cn_op_slice_update, NULL, in, 3);
+}
+
 static const cn_field slice_at_fields[] = {
     {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = "of the block, one entry per axis"},
     {0}};
@@ -286,6 +397,7 @@ const cn_op cn_op_slice_at = {
     .fields = slice_at_fields,
     .shape = slice_at_shape,
     .plan = slice_at_plan,
+    .gradient = slice_at_gradient,
 };
 
 static cn_status slice_update_shape(cn_typing *t, cn_error *e) {
@@ -322,6 +434,26 @@ static cn_status slice_update_plan(struct cn_planner *p, cn_step *s, cn_error *e
   return CORNU_OK;
 }
 
+/* begin, moved so that the block fits. */
+static cn_edge moved_begin(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]), block = *cn_gradient_type(g, g->in[1]);
+  double last[CN_MAX_RANK];
+  for (int i = 0; i < x.rank; i++) last[i] = (double)(x.shape[i] - block.shape[i]);
+  const cn_edge begin = cn_g_cast(g, g->in[2], CORNU_INT64), most = cn_gradient_vector(g, CORNU_INT64, last, x.rank);
+  return cn_g2(g, &cn_op_maximum, NULL, cn_g2(g, &cn_op_minimum, NULL, begin, most), cn_gradient_number(g, begin, 0));
+}
+
+static void slice_update_gradient(cn_gradient *g) {
+  const cn_edge block = cn_g_zeros(g, g->in[1]);
+  if (g->wanted[0])
+    g->dx[0] = cn_gradient_emit(g, &cn_op_slice_update, NULL, (const cn_edge[]){g->dy[0], block, g->in[2]}, 3);
+  if (!g->wanted[1]) return;
+  const cn_type t = *cn_gradient_type(g, g->in[1]);
+  cn_ints_attrs size = {.v = {.n = t.rank}};
+  for (int i = 0; i < t.rank; i++) size.v.v[i] = t.shape[i];
+  g->dx[1] = cn_g2(g, &cn_op_slice_at, &size, g->dy[0], moved_begin(g));
+}
+
 const cn_op cn_op_slice_update = {
     .name = "slice_update",
     .help = "x with the block that begins at `begin`, moved so that it fits, replaced\n"
@@ -331,4 +463,5 @@ const cn_op cn_op_slice_update = {
     .n_out = 1,
     .shape = slice_update_shape,
     .plan = slice_update_plan,
+    .gradient = slice_update_gradient,
 };

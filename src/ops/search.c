@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 /* ---- take_along_axis(x, indices): both of one rank and, the axis apart, of one shape ---- */
@@ -57,6 +58,72 @@ static cn_status take_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- put_along_axis ---- */
+
+static cn_status put_shape(cn_typing *t, cn_error *e) {
+  const cn_put_attrs *a = t->attrs;
+  int axis;
+  CN_TRY(cn_axis(a->axis, t->in[0].rank, &axis, e));
+  t->out[0] = t->in[0];
+  t->out[0].shape[axis] = a->n;
+  return CORNU_OK;
+}
+
+/* Lines that are not neighbours in memory, or blocks of them. */
+static void put_blocks(void *context, int64_t begin, int64_t end) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const cn_operand *dy = s->in[0], *indices = s->in[1], *y = s->out[0];
+  const size_t size = cornu_dtype_bytes(indices->dtype), item = cornu_dtype_bytes(y->dtype);
+  memset((char *)y->data + (size_t)(begin * st->n * st->inner) * item, 0,
+         (size_t)((end - begin) * st->n * st->inner) * item);
+  for (int64_t i = begin * st->taken * st->inner; i < end * st->taken * st->inner; i++) {
+    int64_t k;
+    cn_convert(&k, CORNU_INT64, (const char *)indices->data + (size_t)i * size, indices->dtype, 1);
+    if (k < 0) k += st->n;
+    if (k < 0 || k >= st->n) continue;
+    const int64_t at = (i / (st->taken * st->inner) * st->n + k) * st->inner + i % st->inner;
+    if (item == sizeof(double)) ((double *)y->data)[at] += ((const double *)dy->data)[i];
+    else ((float *)y->data)[at] += ((const float *)dy->data)[i];
+  }
+}
+
+static void put_run(const cn_step *s) {
+  const state *st = s->state;
+  if (s->out[0]->size > 0)
+    cn_parallel_range(s->out[0]->size / (st->n * st->inner), 4096 / (st->n * st->inner) + 1, put_blocks, (void *)s);
+}
+
+static cn_status put_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
+  state *st = s->state = cn_plan_memory(p, sizeof *st);
+  int axis;
+  if (!st) return cn_no_memory(e);
+  CN_TRY(cn_axis(((const cn_put_attrs *)s->attrs)->axis, s->in[0]->rank, &axis, e));
+  *st = (state){s->out[0]->shape[axis], s->in[0]->shape[axis],
+                cn_shape_size(s->in[0]->rank - axis - 1, s->in[0]->shape + axis + 1)};
+  s->run = put_run;
+  return CORNU_OK;
+}
+
+const cn_op cn_op_put_along_axis = {
+    .name = "put_along_axis",
+    .help = "elements added to zeros along an axis by their indices\n(dy (…, k, …), indices (…, k, …)) -> (…, n, …)",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 2,
+    .max_in = 2,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_put_attrs),
+    .shape = put_shape,
+    .plan = put_plan,
+};
+
+static void take_gradient(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  const int64_t axis = ((const cn_axis_attrs *)g->attrs)->axis;
+  const cn_put_attrs a = {axis, x.shape[axis < 0 ? axis + x.rank : axis]};
+  if (g->wanted[0]) g->dx[0] = cn_g2(g, &cn_op_put_along_axis, &a, g->dy[0], g->in[1]);
+}
+
 static const cn_field take_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1", .help = "the axis"},
     {0}};
@@ -71,6 +138,7 @@ const cn_op cn_op_take_along_axis = {
     .fields = take_fields,
     .shape = take_shape,
     .plan = take_plan,
+    .gradient = take_gradient,
 };
 
 /* ---- searchsorted(sequence (n), values) ---- */

@@ -62,17 +62,21 @@ static double support_limit(const state *st, const cn_operand *in, int64_t at, i
 
 /* Keras takes off more than that: (the sum of all partial sums of the sorted support - 1) / count. A value's share in
  * those sums is its rank from below; equal values have the mean of theirs. */
+static double rank_of(const state *st, const cn_operand *in, int64_t at, double limit, double v) {
+  double rank = 0.5;
+  for (int64_t k = 0; k < st->n; k++) {
+    double w = get(in, at + k * st->inner);
+    if (w > limit) rank += w < v ? 1 : w == v ? 0.5 : 0;
+  }
+  return rank;
+}
+
 static void sparse(const state *st, const cn_operand *in, cn_operand *out, int64_t at) {
   int64_t count;
   double limit = support_limit(st, in, at, &count), sum = 0;
   for (int64_t i = 0; i < st->n; i++) {
-    double v = get(in, at + i * st->inner), rank = 0.5;
-    if (v <= limit) continue;
-    for (int64_t k = 0; k < st->n; k++) {
-      double w = get(in, at + k * st->inner);
-      if (w > limit) rank += w < v ? 1 : w == v ? 0.5 : 0;
-    }
-    sum += rank * v;
+    double v = get(in, at + i * st->inner);
+    if (v > limit) sum += rank_of(st, in, at, limit, v) * v;
   }
   double tau = (sum - 1) / (double)count;
   for (int64_t i = 0; i < st->n; i++) {
@@ -81,12 +85,26 @@ static void sparse(const state *st, const cn_operand *in, cn_operand *out, int64
   }
 }
 
+/* (x, y, dy): what stays passes on, and what was taken off took its share from each of the support. */
+static void sparse_back(const cn_step *s, int64_t at) {
+  const state *st = s->state;
+  int64_t count;
+  double limit = support_limit(st, s->in[0], at, &count), sum = 0;
+  for (int64_t i = at; i < at + st->n * st->inner; i += st->inner)
+    if (get(s->in[1], i) > 0) sum += get(s->in[2], i);
+  for (int64_t i = at; i < at + st->n * st->inner; i += st->inner) {
+    const double v = get(s->in[0], i), taken = v > limit ? sum * rank_of(st, s->in[0], at, limit, v) / (double)count : 0;
+    put(s->out[0], i, (get(s->in[1], i) > 0 ? get(s->in[2], i) : 0) - taken);
+  }
+}
+
 static void rows(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   for (int64_t r = begin; r < end; r++) {
     int64_t at = r / st->inner * st->n * st->inner + r % st->inner;
-    if (st->kind == SPARSEMAX) sparse(st, s->in[0], s->out[0], at);
+    if (st->kind == SPARSEMAX && s->n_in > 1) sparse_back(s, at);
+    else if (st->kind == SPARSEMAX) sparse(st, s->in[0], s->out[0], at);
     else strided(st, s->in[0], s->out[0], at);
   }
 }
@@ -159,6 +177,10 @@ static void gradient_log(cn_gradient *g) { /* dy - exp(y) sum(dy) */
   g->dx[0] = cn_g_sub(g, dy, cn_g_mul(g, cn_g1(g, &cn_op_exp, NULL, g->out[0]), sum_along(g, dy)));
 }
 
+static void gradient_sparse(cn_gradient *g) {
+  g->dx[0] = cn_gradient_emit(g, &cn_op_sparsemax_gradient, g->attrs, (const cn_edge[]){g->in[0], g->out[0], g->dy[0]}, 3);
+}
+
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
      .help = "the axis whose sum becomes 1"},
@@ -198,6 +220,18 @@ const cn_op cn_op_sparsemax = {
     .n_out = 1,
     .attrs_size = sizeof(cn_axis_attrs),
     .fields = fields,
+    .shape = shape,
+    .plan = plan_sparse,
+    .gradient = gradient_sparse,
+};
+const cn_op cn_op_sparsemax_gradient = {
+    .name = "sparsemax_gradient",
+    .help = "(x, y, dy) -> what comes back to x",
+    .flags = CN_OP_HIDDEN,
+    .min_in = 3,
+    .max_in = 3,
+    .n_out = 1,
+    .attrs_size = sizeof(cn_axis_attrs),
     .shape = shape,
     .plan = plan_sparse,
 };

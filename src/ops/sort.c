@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 typedef struct item { union { double f; int64_t i; } key; int64_t index; } item;
@@ -133,6 +134,16 @@ static cn_status top_k_shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
+/* What comes back to a place of the order comes back to who stood there. */
+static void gradient(cn_gradient *g) {
+  const cn_sort_attrs *a = g->attrs;
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  const cn_put_attrs put = {a->axis, x.shape[a->axis < 0 ? a->axis + x.rank : a->axis]};
+  if (g->dy[0] == CN_NO_EDGE) return;
+  const cn_edge order = g->n_out > 1 ? g->out[1] : cn_g1(g, &cn_op_argsort, a, g->in[0]);
+  g->dx[0] = cn_g2(g, &cn_op_put_along_axis, &put, g->dy[0], order);
+}
+
 #define AXIS {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_sort_attrs, axis), .standard = "-1", \
               .help = "the axis"}
 static const cn_field fields[] = {
@@ -153,6 +164,7 @@ const cn_op cn_op_sort = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };
 const cn_op cn_op_argsort = {
     .name = "argsort",
@@ -177,4 +189,5 @@ const cn_op cn_op_top_k = {
     .fields = top_k_fields,
     .shape = top_k_shape,
     .plan = plan,
+    .gradient = gradient,
 };

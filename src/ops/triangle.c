@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static int64_t offset_of(const void *attrs) { return ((const cn_offset_attrs *)attrs)->offset; }
@@ -111,16 +112,31 @@ static cn_status triangle_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* ---- Gradients ---- */
+
+static void diagonal_gradient(cn_gradient *g) {
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  const int64_t offset = offset_of(g->attrs), up = offset < 0 ? -offset : 0, left = offset > 0 ? offset : 0;
+  const int64_t n = cn_gradient_type(g, g->dy[0])->shape[x.rank - 2];
+  cn_pad_attrs around = {.before = {.n = x.rank, .v = {0}}, .after = {.n = x.rank, .v = {0}}};
+  if (n == 0) return;
+  around.before.v[x.rank - 2] = up, around.after.v[x.rank - 2] = x.shape[x.rank - 2] - up - n;
+  around.before.v[x.rank - 1] = left, around.after.v[x.rank - 1] = x.shape[x.rank - 1] - left - n;
+  g->dx[0] = cn_g1(g, &cn_op_pad, &around, cn_g1(g, &cn_op_diag, &(cn_offset_attrs){0}, g->dy[0]));
+}
+static void diag_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, &cn_op_diagonal, g->attrs, g->dy[0]); }
+static void triangle_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, g->op, g->attrs, g->dy[0]); }
+
 static const cn_field fields[] = {
     {.name = "offset", .aliases = "k", .kind = CN_F_INT, .offset = offsetof(cn_offset_attrs, offset), .standard = "0",
      .min = -1e9, .max = 1e9, .help = "which diagonal: above 0 to the right of the main one"},
     {0}};
 
-#define MATRIX(ident, rule, planner, text) \
+#define MATRIX(ident, rule, planner, back, text) \
   const cn_op cn_op_##ident = { \
       .name = #ident, .help = text, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_offset_attrs), \
-      .fields = fields, .shape = rule, .plan = planner}
-MATRIX(diagonal, diagonal_shape, diagonal_plan, "a diagonal of each matrix\n(…, m, n) -> (…, k)");
-MATRIX(diag, diag_shape, diag_plan, "matrices with the vectors on a diagonal\n(…, n) -> (…, m, m), m = n + |offset|");
-MATRIX(tril, triangle_shape, triangle_plan, "zeros above a diagonal\n(…, m, n) -> (…, m, n)");
-MATRIX(triu, triangle_shape, triangle_plan, "zeros below a diagonal\n(…, m, n) -> (…, m, n)");
+      .fields = fields, .shape = rule, .plan = planner, .gradient = back}
+MATRIX(diagonal, diagonal_shape, diagonal_plan, diagonal_gradient, "a diagonal of each matrix\n(…, m, n) -> (…, k)");
+MATRIX(diag, diag_shape, diag_plan, diag_gradient, "matrices with the vectors on a diagonal\n(…, n) -> (…, m, m), m = n + |offset|");
+MATRIX(tril, triangle_shape, triangle_plan, triangle_gradient, "zeros above a diagonal\n(…, m, n) -> (…, m, n)");
+MATRIX(triu, triangle_shape, triangle_plan, triangle_gradient, "zeros below a diagonal\n(…, m, n) -> (…, m, n)");

@@ -132,6 +132,15 @@ static double d_i0(double v) {
   return isnan(v) ? v : sum;
 }
 
+static double d_i1(double v) { /* 9.6.10 */
+  double sum = v / 2, term = sum, quarter = v * v / 4;
+  for (int k = 1; k < 4096 && fabs(term) > fabs(sum) * 1e-17; k++) {
+    term *= quarter / ((double)k * (k + 1));
+    sum += term;
+  }
+  return isnan(v) ? v : sum;
+}
+
 /* Winitzki's approximation (2008), made exact by Halley's method. */
 static double d_erfinv(double v) {
   if (!(fabs(v) < 1)) return fabs(v) == 1 ? v * INFINITY : NAN;
@@ -163,6 +172,12 @@ static cn_edge bell(cn_gradient *g, cn_edge x, double height) { /* height * exp(
 static cn_edge sinc_slope(cn_gradient *g, cn_edge x, cn_edge y) { /* (cos(pi x) - y) / x; 0 at 0 */
   cn_edge slope = DIV(cn_g_sub(g, OF(cos, cn_g_scale(g, x, M_PI)), y), x);
   return cn_g_where(g, cn_g2(g, &cn_op_not_equal, NULL, x, cn_gradient_number(g, x, 0)), slope);
+}
+
+static cn_edge i1_slope(cn_gradient *g, cn_edge x, cn_edge y) { /* i0(x) - y / x; 1 / 2 at 0 */
+  const cn_edge zero = cn_gradient_number(g, x, 0), is = cn_g2(g, &cn_op_not_equal, NULL, x, zero);
+  const cn_edge slope = cn_g_sub(g, OF(i0, x), DIV(y, x));
+  return cn_gradient_emit(g, &cn_op_where, NULL, (const cn_edge[]){is, slope, cn_gradient_number(g, x, 0.5)}, 3);
 }
 
 #define GRADIENT(id, expression)                                    \
@@ -199,6 +214,8 @@ GRADIENT(erf, MUL(dy, bell(g, x, M_2_SQRTPI)))
 GRADIENT(erfc, MUL(dy, bell(g, x, -M_2_SQRTPI)))
 GRADIENT(erfinv, MUL(dy, cn_g_scale(g, OF(exp, cn_g_square(g, y)), 1 / M_2_SQRTPI)))
 GRADIENT(cbrt, DIV(dy, cn_g_scale(g, cn_g_square(g, y), 3)))
+GRADIENT(i0, MUL(dy, OF(i1, x)))
+GRADIENT(i1, MUL(dy, i1_slope(g, x, y)))
 GRADIENT(sinc, MUL(dy, sinc_slope(g, x, y)))
 #undef MUL
 #undef DIV
@@ -236,7 +253,8 @@ GRADIENT(sinc, MUL(dy, sinc_slope(g, x, y)))
   X(erfinv, NULL, "the number whose error function is x; infinite at -1 and 1", FLOAT, d_erfinv, NULL, NULL, gradient_erfinv) \
   X(cbrt, NULL, "cube root", FLOAT, cbrt, NULL, NULL, gradient_cbrt) \
   X(sinc, NULL, "sin(pi x) / (pi x)", FLOAT, d_sinc, NULL, NULL, gradient_sinc) \
-  X(i0, NULL, "modified Bessel function of the first kind, order 0", FLOAT, d_i0, NULL, NULL, NULL) \
+  X(i0, NULL, "modified Bessel function of the first kind, order 0", FLOAT, d_i0, NULL, NULL, gradient_i0) \
+  X(i1, NULL, "modified Bessel function of the first kind, order 1", FLOAT, d_i1, NULL, NULL, gradient_i1) \
   X(trunc, NULL, "the whole part", SAME, trunc, i_same, trunc_floats, cn_gradient_zero) \
   X(bitwise_not, "bitwise_invert", "every bit turned over; integers", WHOLE, NULL, i_not, NULL, cn_gradient_zero) \
   X(floor, NULL, "largest whole number below", SAME, floor, i_same, floor_floats, cn_gradient_zero) \

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "ops/gradient.h"
 #include "ops/ops.h"
 
 static cn_status shape(cn_typing *t, cn_error *e) {
@@ -124,6 +125,24 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* As TensorFlow has it: what comes back, through the inverse transformations. It is no true gradient where pixels are
+ * mixed. */
+static void gradient(cn_gradient *g) {
+  if (g->wanted[1]) cn_gradient_refuse(g, "with respect to transformations, as in TensorFlow");
+  if (!g->wanted[0]) return;
+  const int64_t n = cn_gradient_type(g, g->in[1])->shape[0];
+  const double last = 1;
+  cn_warp_attrs a = *(const cn_warp_attrs *)g->attrs;
+  a.value = 0;
+  const cn_edge one = cn_gradient_vector(g, cn_gradient_type(g, g->in[1])->dtype, &last, 1);
+  const cn_edge ones = cn_g1(g, &cn_op_broadcast_to, &(cn_ints_attrs){{2, {n, 1}}}, one);
+  cn_edge t = cn_g2(g, &cn_op_concat, &(cn_axis_attrs){1}, g->in[1], ones);
+  t = cn_g_reshape(g, cn_g1(g, &cn_op_inverse, NULL, cn_g_reshape(g, t, 3, (const int64_t[]){n, 3, 3})), 2,
+                   (const int64_t[]){n, 9});
+  t = cn_g_div(g, cn_g_window(g, t, 1, 0, 8), cn_g_window(g, t, 1, 8, 1));
+  g->dx[0] = cn_g2(g, &cn_op_warp, &a, g->dy[0], t);
+}
+
 const cn_op cn_op_warp = {
     .name = "warp",
     .help = "images through projective transformations a b c d e f g h: pixel (x, y) is the input's\n"
@@ -136,6 +155,7 @@ const cn_op cn_op_warp = {
     .attrs_size = sizeof(cn_warp_attrs),
     .shape = shape,
     .plan = plan,
+    .gradient = gradient,
 };
 
 /* ---- homography ---- */
