@@ -1,5 +1,5 @@
-"""Writes src/formats/keras_words.c: the keys that configs of layers may have in Keras 3 and in Keras 2, and the modules of
-Keras 3's operations, as the installed Kerases tell. usage: make_keras_words.py K3_PYTHON K2_PYTHON > keras_words.c"""
+"""Writes src/formats/keras_words.c: the keys that configs of layers may have in Keras 3 and in Keras 2 ("!trainable": not
+that one), and the modules of Keras 3's operations, as the installed Kerases tell. usage: make_keras_words.py K3_PYTHON K2_PYTHON > keras_words.c"""
 import json, subprocess, sys
 
 THREE = r"""
@@ -19,7 +19,8 @@ def keys(cls, stop):
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 if p.name not in found: found.append(p.name)
             elif p.kind == p.VAR_KEYWORD: more = True
-    return [k for k in found if k not in ("name", "dtype", "trainable", "activity_regularizer", "autocast")]
+    none = [] if more or "trainable" in found else ["!trainable"]
+    return [k for k in found if k not in ("name", "dtype", "trainable", "activity_regularizer", "autocast")] + none
 def layers(module, base):
     out = {}
     for n in dir(module.layers):
@@ -49,7 +50,8 @@ for n in dir(keras.layers):
         s = inspect.getfullargspec(f)
         found += [a for a in s.args[1:] + s.kwonlyargs if a not in found]
         more = s.varkw is not None
-    out[n] = " ".join(a for a in found if a not in ("name", "dtype", "trainable", "activity_regularizer"))
+    none = [] if more or "trainable" in found else ["!trainable"]
+    out[n] = " ".join([a for a in found if a not in ("name", "dtype", "trainable", "activity_regularizer")] + none)
 print("JSON" + json.dumps(out))
 """
 

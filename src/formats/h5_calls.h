@@ -14,21 +14,25 @@
 #define H5OPEN
 
 #define CN_H5_CALLS(X) \
-  X(open) X(free_memory) X(Aclose) X(Acreate2) X(Aexists) X(Aget_space) X(Aget_type) X(Aopen) X(Aread) X(Awrite) \
+  X(open) X(free_memory) X(Fflush) X(Aclose) X(Acreate2) X(Aexists) X(Aget_space) X(Aget_type) X(Aopen) X(Aread) X(Awrite) \
   X(Dclose) X(Dcreate2) X(Dget_create_plist) X(Dget_space) X(Dget_storage_size) X(Dget_type) X(Dread) \
-  X(Dvlen_reclaim) X(Dwrite) X(Eget_auto2) X(Eset_auto2) X(Ewalk2) X(Fclose) X(Fcreate) X(Fflush) X(Fopen) \
-  X(Gcreate2) X(Iget_type) X(Lexists) X(Lget_info) X(Literate) X(Oclose) X(Oopen) X(PLget_loading_state) \
-  X(PLset_loading_state) X(Pclose) X(Pcreate) X(Pget_external_count) X(Pget_filter2) X(Pget_layout) \
-  X(Pget_nfilters) X(Pset_create_intermediate_group) X(Pset_fapl_core) X(Pset_fclose_degree) X(Pset_file_image) \
-  X(Pset_file_image_callbacks) X(Sclose) X(Screate) X(Screate_simple) X(Sget_simple_extent_dims) \
-  X(Sget_simple_extent_ndims) X(Sget_simple_extent_npoints) X(Sget_simple_extent_type) X(Tclose) X(Tcopy) \
-  X(Tcreate) X(Tenum_create) X(Tenum_insert) X(Tget_class) X(Tget_ebias) X(Tget_fields) X(Tget_member_name) \
-  X(Tget_nmembers) X(Tget_offset) X(Tget_order) X(Tget_precision) X(Tget_sign) X(Tget_size) X(Tget_strpad) \
-  X(Tis_variable_str) X(Tset_ebias) X(Tset_fields) X(Tset_size) X(Tset_strpad) CN_H5_NEWER_CALLS(X)
+  X(Dvlen_reclaim) X(Dwrite) X(Eget_auto2) X(Eset_auto2) X(Ewalk2) X(FDregister) X(Fclose) X(Fcreate) \
+  X(Fget_vfd_handle) X(Fopen) X(Gcreate2) X(Iget_type) X(Lexists) X(Lget_info) X(Literate) X(Oclose) X(Oopen) \
+  X(PLget_loading_state) X(PLset_loading_state) X(Pclose) X(Pcreate) X(Pget_external_count) X(Pget_filter2) \
+  X(Pget_layout) X(Pget_nfilters) X(Pset_create_intermediate_group) X(Pset_driver) X(Pset_fapl_core) \
+  X(Pset_fclose_degree) X(Pset_file_image) X(Pset_file_image_callbacks) X(Sclose) X(Screate) X(Screate_simple) \
+  X(Sget_simple_extent_dims) X(Sget_simple_extent_ndims) X(Sget_simple_extent_npoints) X(Sget_simple_extent_type) \
+  X(Tclose) X(Tcopy) X(Tcreate) X(Tenum_create) X(Tenum_insert) X(Tget_class) X(Tget_ebias) X(Tget_fields) \
+  X(Tget_member_name) X(Tget_nmembers) X(Tget_offset) X(Tget_order) X(Tget_precision) X(Tget_sign) X(Tget_size) \
+  X(Tget_strpad) X(Tis_variable_str) X(Tset_ebias) X(Tset_fields) X(Tset_size) X(Tset_strpad) CN_H5_NEWER_CALLS(X)
 #if H5_VERSION_GE(1, 10, 7)
 #define CN_H5_NEWER_CALLS(X) X(Pset_file_locking)
 #else
 #define CN_H5_NEWER_CALLS(X)
+/* h5_driver.c: files that are written with it never fail; where the first errno is kept, while the file is open. */
+hid_t cn_h5_driver(void);
+int *cn_h5_driver_error(hid_t file);
+
 #endif
 
 typedef struct cn_h5_calls {
@@ -53,5 +57,9 @@ cn_status cn_h5_leave(cn_h5_turn turn, cn_status status);
 /* What the library says has happened: "truncated file: eof = …". */
 cn_status cn_h5_failed(cn_error *e, const char *what);
 const char *cn_h5_reason(char *text, size_t size);
+
+/* h5_driver.c: files that are written with it never fail; where the first errno is kept, while the file is open. */
+hid_t cn_h5_driver(void);
+int *cn_h5_driver_error(hid_t file);
 
 #endif

@@ -1,22 +1,20 @@
 /* Writing HDF5 files with libhdf5. */
 #include "formats/h5_write.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "formats/h5_calls.h"
 
-struct cn_h5_out { hid_t file, links; };
+struct cn_h5_out { hid_t file, links; const int *error; };
 
-/* The system's reason ("No space left on device") is within the library's text. */
-static cn_status fail_write(const char *what, cn_error *e) {
+static cn_status fail_write(const cn_h5_out *f, const char *what, cn_error *e) {
   char text[200];
-  int code = errno;
+  if (f && f->error && *f->error)
+    return cn_fail(e, CORNU_ERR_IO, "cannot write %s: %s", what, strerror(*f->error));
   cn_h5_reason(text, sizeof text);
-  if (!strstr(text, "error message") && code == ENOSPC) snprintf(text, sizeof text, "%s", strerror(code));
-  return cn_fail(e, CORNU_ERR_IO, "cannot write %s: %s", what, *text ? text : strerror(code));
+  return cn_fail(e, CORNU_ERR_IO, "cannot write %s: %s", what, text);
 }
 
 cn_status cn_h5_create(const char *path, cn_h5_out **out, cn_error *e) {
@@ -27,29 +25,24 @@ cn_status cn_h5_create(const char *path, cn_h5_out **out, cn_error *e) {
   cn_h5_turn turn = cn_h5_enter();
   hid_t access = cn_hdf.Pcreate(cn_hdf.file_access);
   cn_hdf.Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-#if H5_VERSION_GE(1, 10, 7)
-  cn_hdf.Pset_file_locking(access, 0, 1);
-#endif
+  cn_hdf.Pset_driver(access, cn_h5_driver(), NULL);
   f->file = cn_hdf.Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
   cn_hdf.Pclose(access);
+  cn_status status = f->file < 0 ? fail_write(NULL, "an HDF5 file", e) : CORNU_OK;
+  if (status) return cn_free(f), cn_h5_leave(turn, status);
   f->links = cn_hdf.Pcreate(cn_hdf.link_create);
   cn_hdf.Pset_create_intermediate_group(f->links, 1);
-  cn_status status = f->file < 0 ? fail_write("an HDF5 file", e) : CORNU_OK;
-  if (status) {
-    cn_hdf.Pclose(f->links);
-    cn_free(f);
-  } else {
-    *out = f;
-  }
-  return cn_h5_leave(turn, status);
+  f->error = cn_h5_driver_error(f->file);
+  *out = f;
+  return cn_h5_leave(turn, CORNU_OK);
 }
 
-/* What cannot be written on closing is tried again by the library when the process ends: so all is written before. */
 cn_status cn_h5_finish(cn_h5_out *f, cn_error *e) {
   cn_h5_turn turn = cn_h5_enter();
-  cn_status status = cn_hdf.Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? fail_write("the HDF5 file", e) : CORNU_OK;
+  cn_hdf.Fflush(f->file, H5F_SCOPE_GLOBAL);
+  cn_status status = *f->error ? fail_write(f, "the HDF5 file", e) : CORNU_OK;
   cn_hdf.Pclose(f->links);
-  if (cn_hdf.Fclose(f->file) < 0 && !status) status = fail_write("the HDF5 file", e);
+  cn_hdf.Fclose(f->file);
   cn_free(f);
   return cn_h5_leave(turn, status);
 }
@@ -75,7 +68,7 @@ cn_status cn_h5_put_group(cn_h5_out *f, const char *path, cn_error *e) {
   cn_status status = CORNU_OK;
   if (*path && !is_there(f, path)) {
     hid_t group = cn_hdf.Gcreate2(f->file, path, f->links, H5P_DEFAULT, H5P_DEFAULT);
-    if (group < 0) status = fail_write(path, e);
+    if (group < 0) status = fail_write(f, path, e);
     else cn_hdf.Oclose(group);
   }
   return cn_h5_leave(turn, status);
@@ -119,11 +112,11 @@ static cn_status write_array(cn_h5_out *f, const char *path, cn_tensor *t, cn_er
                                cornu_dtype_name(t->dtype));
   hid_t space = t->rank ? cn_hdf.Screate_simple(t->rank, shape, NULL) : cn_hdf.Screate(H5S_SCALAR);
   hid_t array = cn_hdf.Dcreate2(f->file, path, type, space, f->links, H5P_DEFAULT, H5P_DEFAULT);
-  cn_status status = array < 0 ? fail_write(path, e) : CORNU_OK;
-  errno = 0;
+  cn_status status = array < 0 ? fail_write(f, path, e) : CORNU_OK;
   if (!status && cornu_tensor_size(t) && cn_hdf.Dwrite(array, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
-    status = fail_write(path, e);
-  if (array >= 0 && cn_hdf.Dclose(array) < 0 && !status) status = fail_write(path, e);
+    status = fail_write(f, path, e);
+  if (array >= 0 && cn_hdf.Dclose(array) < 0 && !status) status = fail_write(f, path, e);
+  if (!status && *f->error) status = fail_write(f, path, e);
   cn_hdf.Sclose(space);
   cn_hdf.Tclose(type);
   return status;
@@ -147,7 +140,7 @@ static cn_status write_attribute(cn_h5_out *f, const char *group, const char *na
   hid_t at = cn_hdf.Oopen(f->file, *group ? group : "/", H5P_DEFAULT);
   hid_t attribute = at < 0 ? -1 : cn_hdf.Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
   bool good = attribute >= 0 && (!data || cn_hdf.Awrite(attribute, type, data) >= 0);
-  cn_status status = good ? CORNU_OK : fail_write(name, e);
+  cn_status status = good ? CORNU_OK : fail_write(f, name, e);
   if (attribute >= 0) cn_hdf.Aclose(attribute);
   if (at >= 0) cn_hdf.Oclose(at);
   return status;

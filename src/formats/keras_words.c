@@ -96,7 +96,7 @@ const cn_keras_words cn_keras3_keys[] = {
     {"DepthwiseConv2D", "kernel_size strides padding depth_multiplier data_format dilation_rate activation "
      "use_bias depthwise_initializer bias_initializer depthwise_regularizer bias_regularizer "
      "depthwise_constraint bias_constraint rank"},
-    {"Discretization", "bin_boundaries num_bins epsilon output_mode sparse"},
+    {"Discretization", "bin_boundaries num_bins epsilon output_mode sparse !trainable"},
     {"Dot", "axes normalize"},
     {"Dropout", "rate noise_shape seed"},
     {"ELU", "alpha"},
@@ -173,7 +173,7 @@ const cn_keras_words cn_keras3_keys[] = {
     {"Normalization", "axis mean variance invert"},
     {"PReLU", "alpha_initializer alpha_regularizer alpha_constraint shared_axes"},
     {"Permute", "dims"},
-    {"Pipeline", "layers"},
+    {"Pipeline", "layers !trainable"},
     {"RMSNormalization", "axis epsilon"},
     {"RNN", "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask"},
     {"RandAugment", "value_range num_ops factor interpolation seed data_format bounding_box_format"},
@@ -234,9 +234,9 @@ const cn_keras_words cn_keras3_keys[] = {
      "bias_constraint dropout recurrent_dropout seed"},
     {"Softmax", "axis"},
     {"Solarization", "addition_factor threshold_factor value_range seed factor bounding_box_format data_format"},
-    {"SpatialDropout1D", "rate seed"},
-    {"SpatialDropout2D", "rate data_format seed"},
-    {"SpatialDropout3D", "rate data_format seed"},
+    {"SpatialDropout1D", "rate seed !trainable"},
+    {"SpatialDropout2D", "rate data_format seed !trainable"},
+    {"SpatialDropout3D", "rate data_format seed !trainable"},
     {"SpectralNormalization", "layer power_iterations"},
     {"StackedRNNCells", "cells"},
     {"StringLookup", "max_tokens num_oov_indices mask_token oov_token vocabulary idf_weights invert output_mode "
@@ -399,7 +399,8 @@ const cn_keras_words cn_keras2_keys[] = {
     {"Hashing", "num_bins mask_value salt output_mode sparse"},
     {"Highway", "init activation weights W_regularizer b_regularizer W_constraint b_constraint bias input_dim"},
     {"Identity", ""},
-    {"InputLayer", "input_shape batch_size input_tensor sparse ragged type_spec optional batch_input_shape"},
+    {"InputLayer", "input_shape batch_size input_tensor sparse ragged type_spec optional batch_input_shape "
+     "!trainable"},
     {"IntegerLookup", "max_tokens num_oov_indices mask_token oov_token vocabulary vocabulary_dtype idf_weights "
      "invert output_mode sparse pad_to_max_tokens"},
     {"LSTM", "units activation recurrent_activation use_bias kernel_initializer recurrent_initializer "

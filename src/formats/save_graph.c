@@ -372,8 +372,6 @@ static cn_status put_input_shape(graph *g, cn_value *first) {
   cn_value *config = cn_value_find(first, "config");
   if (g->m->layers[0]->model || cn_value_find(config, "batch_input_shape") || !cn_value_is(config, CORNU_DICT))
     return CORNU_OK;
-  if (!cn_value_find(config, "dtype") && type->dtype != CORNU_FLOAT32 && type->dtype != CORNU_TEXT)
-    CN_TRY(cn_say(s, config, "dtype", cn_say_text(s, cornu_dtype_name(type->dtype))));
   return cn_say(s, config, "batch_input_shape", cn_say_shape(s, type->rank, type->shape));
 }
 

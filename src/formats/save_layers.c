@@ -173,7 +173,7 @@ static cn_status say_key(cn_saving *s, const cn_layer *l, const char *class_name
   const cn_field *f = cn_field_find(l->type->fields, key);
   const char *name = said_key(s, l, class_name, f, key);
   cn_value *said;
-  if (is_common(key)) return CORNU_OK;
+  if (is_common(key) || cn_word_in("rng_type enable_caching_device", key, NULL)) return CORNU_OK;
   if (!cn_knows_key(s, class_name, name))
     return says_nothing(f, key, v, &s->arena) ? CORNU_OK : cannot(s, l, key, v, "");
   CN_TRY(say_value(s, l, f, name, v, &said));
@@ -187,9 +187,10 @@ static const char *policy_of(const cn_layer *l) {
   return text && *text != '_' ? text : NULL;
 }
 
-static cn_status say_common(cn_saving *s, const cn_layer *l, cn_value *out) {
+static cn_status say_common(cn_saving *s, const cn_layer *l, const char *class_name, cn_value *out) {
   CN_TRY(cn_say(s, out, "name", cn_say_text(s, l->name)));
-  CN_TRY(cn_say(s, out, "trainable", cn_say_bool(s, l->trainable)));
+  if (cn_knows_key(s, class_name, "trainable"))
+    CN_TRY(cn_say(s, out, "trainable", cn_say_bool(s, l->trainable)));
   const char *policy = policy_of(l);
   return policy ? cn_say(s, out, "dtype", cn_say_text(s, policy)) : CORNU_OK;
 }
@@ -203,7 +204,8 @@ static int spatial_of(const char *class_name) {
 /* What the writer took for granted is said. Flatten of Keras 1, and of early Keras 2, does not look at it. */
 static cn_status say_data_format(cn_saving *s, const cn_layer *l, const char *class_name, cn_value *out) {
   const char *said = cn_value_str(cn_value_find(out, "data_format"));
-  if (!cn_knows_key(s, class_name, "data_format") || (said && strcmp(said, "default") != 0)) return CORNU_OK;
+  bool fixed = s->keras < 3 && cn_word_in("ZeroPadding1D Cropping1D UpSampling1D", class_name, NULL);
+  if (!cn_knows_key(s, class_name, "data_format") || fixed || (said && strcmp(said, "default") != 0)) return CORNU_OK;
   bool first = !is(l, "Flatten") && cn_channels_first(l, -1, spatial_of(class_name));
   return cn_say(s, out, "data_format", cn_say_text(s, first ? "channels_first" : "channels_last"));
 }
@@ -436,7 +438,9 @@ static cn_status say_same(cn_saving *s, const cn_layer *l, cn_said *out) {
   if (!cn_value_is(out->config, CORNU_DICT)) return CORNU_OK;
   if (l->type != &cn_layer_operation) {
     CN_TRY(cn_say(s, out->config, "name", cn_say_text(s, l->name)));
-    CN_TRY(cn_say(s, out->config, "trainable", cn_say_bool(s, l->trainable)));
+    bool known = cn_value_find(out->config, "trainable") || !l->trainable;
+    if (s->keras >= 3) known |= cn_knows_class(s, out->class_name) && cn_knows_key(s, out->class_name, "trainable");
+    if (known) CN_TRY(cn_say(s, out->config, "trainable", cn_say_bool(s, l->trainable)));
   }
   for (int i = 0; i < l->n_children; i++) {
     const char *key = l->children[i].attribute;
@@ -457,7 +461,7 @@ static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
     config = newer;
   }
   out->config = cn_value_new(&s->arena, CORNU_DICT);
-  CN_TRY(say_common(s, l, out->config));
+  CN_TRY(say_common(s, l, out->class_name, out->config));
   if (is(l, "Merge")) return say_merge(s, l, out);
   if (!cn_knows_class(s, out->class_name))
     return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): Keras %d has no such class", l->name, l->class_name,

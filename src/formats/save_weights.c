@@ -85,8 +85,11 @@ static cn_status walk_layer(writing *w, const cn_layer *l, const char *path) {
   if (!path) return cn_no_memory(w->e);
   cn_status status = put_own(w, l, path);
   if (status) return cn_at(w->e, status, "layer \"%s\" (%s)", l->name, l->class_name);
-  for (int i = 0; i < l->n_children; i++)
-    CN_TRY(walk_layer(w, l->children[i].layer, join(w, path, l->children[i].attribute)));
+  for (int i = 0; i < l->n_children; i++) {
+    const char *attribute = l->children[i].attribute;
+    if (is(l, "GroupQueryAttention") && *attribute != '_') attribute = cn_arena_printf(&w->s->arena, "_%s", attribute);
+    CN_TRY(walk_layer(w, l->children[i].layer, attribute ? join(w, path, attribute) : NULL));
+  }
   return l->model ? walk_model(w, l->model, path) : CORNU_OK;
 }
 

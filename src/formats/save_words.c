@@ -108,6 +108,7 @@ static const char *keys_of(const cn_saving *s, const char *class_name) {
 bool cn_knows_class(const cn_saving *s, const char *class_name) { return keys_of(s, class_name); }
 
 bool cn_knows_key(const cn_saving *s, const char *class_name, const char *key) {
-  return cn_word_in("name trainable dtype activity_regularizer", key, NULL) ||
-         cn_word_in(keys_of(s, class_name), key, NULL);
+  const char *keys = keys_of(s, class_name);
+  if (strcmp(key, "trainable") == 0) return !cn_word_in(keys, "!trainable", NULL);
+  return cn_word_in("name dtype activity_regularizer", key, NULL) || cn_word_in(keys, key, NULL);
 }
