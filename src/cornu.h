@@ -249,9 +249,9 @@ CORNU_API void cornu_random_seed(cornu_random *r, uint64_t seed);
 CORNU_API cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, double high, cornu_error *e);
 CORNU_API cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, double deviation,
                                            cornu_error *e);
-/* 0 … n-1 in another order, the same on every machine, into a contiguous int64 vector. Each stretch of `block` numbers
- * (0: all) stays together; in_order: the stretches stay where they are, and the numbers change their places within. */
-CORNU_API cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t block, bool in_order,
+/* first … first+n-1 in another order, the same on every machine, into a contiguous int64 vector of n. block 0: any order;
+ * else the numbers from one multiple of it to the next stay together, and, in_order, where they are. */
+CORNU_API cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t first, int64_t block, bool in_order,
                                           cornu_error *e);
 
 /* ---- Operations --------------------------------------------------------------------------------------------- */
@@ -598,6 +598,26 @@ typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tens
 CORNU_API cornu_status cornu_npz_load(const char *path, cornu_npz_visit visit, void *user, cornu_error *e);
 CORNU_API cornu_status cornu_npz_save(const char *path, const char *const *names, cornu_tensor *const *tensors, int n,
                                       bool compress, cornu_error *e);
+/* Rows of arrays that may be larger than memory: read from the file when they are asked for, by any thread. */
+typedef struct cornu_rows cornu_rows;
+/* An array of an .npz archive, or of an HDF5 file by its path within ("train/x"); name NULL: a .npy file. trusted: as in
+ * cornu_load_options. The caller releases. Limits hold for what is read at once, not for the whole array. */
+CORNU_API cornu_status cornu_rows_open(const char *path, const char *name, bool trusted, cornu_rows **out,
+                                       cornu_error *e);
+CORNU_API cornu_rows *cornu_rows_retain(cornu_rows *r);
+CORNU_API void cornu_rows_release(cornu_rows *r);
+CORNU_API void cornu_rows_port(const cornu_rows *r, cornu_port *out); /* name (borrowed, or NULL), dtype, shape */
+/* 0: any order of rows costs the same. Else rows are packed together: those from one multiple of this number to the next
+ * should be read before others. *in_order: and the stretches one after the other, since going back is beginning anew. */
+CORNU_API int64_t cornu_rows_stretch(const cornu_rows *r, bool *in_order);
+/* Rows first … first+n-1, or n rows by their numbers (from 0), as a new tensor. */
+CORNU_API cornu_status cornu_rows_read(cornu_rows *r, int64_t first, int64_t n, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_rows_pick(cornu_rows *r, const int64_t *rows, int64_t n, cornu_tensor **out,
+                                       cornu_error *e);
+/* The arrays of a .npy, .npz or HDF5 file, without their data; the port is borrowed for the call. */
+typedef cornu_status (*cornu_rows_visit)(void *user, const cornu_port *array, cornu_error *e);
+CORNU_API cornu_status cornu_rows_list(const char *path, bool trusted, cornu_rows_visit visit, void *user,
+                                       cornu_error *e);
 /* The arrays that the file of the weights (the last of several that has any) keeps of the optimizer, read now and with the
  * trust it was loaded with: by the names of weight_names in .h5 (Keras 1 to 3, "Adam/iter:0"), by number in .keras and
  * .weights.h5 ("0", "1", … in the order of optimizer.variables). None: visit is not called. */

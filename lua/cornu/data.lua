@@ -18,7 +18,7 @@ return function(cornu)
 
   -- ---- tensors, lists and tables of them ----
 
-  local function is_leaf(v) return type(v) == "userdata" end
+  local function is_leaf(v) return type(v) ~= "table" end
 
   -- The same form with f(leaf, its name in messages) in the place of each leaf.
   local function each(v, f, name)
@@ -83,8 +83,7 @@ return function(cornu)
   local function order_of(ds, opts)
     if not opts.shuffle then return nil end
     local source = ds.source
-    local order = core.order(ds.rows, opts.seed, opts.epoch, source.block, source.in_order)
-    return ds.first == 1 and order or order + (ds.first - 1)
+    return core.order(ds.first, ds.rows, opts.seed, opts.epoch, source.block, source.in_order)
   end
 
   local function row_batches(ds, opts)
@@ -218,6 +217,62 @@ return function(cornu)
       read = function(first, last) return all(function(t) return t:slice(1, first, last) end) end,
       pick = function(order) return all(function(t) return t[order] end) end,
     }, rows)
+  end
+
+  -- ---- files ----
+
+  -- Rows of files: leaves of the columns are objects of core.open_rows. What is packed together is shuffled together:
+  -- blocks of the smallest stretch, which lie within the larger ones.
+  local function of_files(columns, what)
+    local block, in_order
+    local function all(f) return each(columns[1], f, "x"), each(columns[2], f, "y"), each(columns[3], f, "w") end
+    local rows = common_rows(columns, function(leaf)
+      local port, stretch, ordered = leaf:port()
+      if stretch > 0 then block, in_order = math.min(block or stretch, stretch), in_order or ordered end
+      return port.shape[1]
+    end, what)
+    return of_rows({
+      read = function(first, last) return all(function(leaf) return leaf:read(first, last) end) end,
+      pick = function(order) return all(function(leaf) return leaf:pick(order) end) end,
+      block = block, in_order = in_order,
+    }, rows)
+  end
+
+  -- A name, a list of them, or a table by name, to rows.
+  local function open_columns(path, names, trusted, what)
+    local function open(name, at)
+      if type(name) ~= "string" then core.fail(("%s: %s is no name of an array"):format(what, at)) end
+      return core.open_rows(path, name, trusted)
+    end
+    return each(names, open, what)
+  end
+
+  local file_options = { "trusted", "w", "x", "y" }
+
+  local function of_archive(what)
+    return function(path, opts)
+      opts = options.check(opts, file_options, what)
+      if type(path) ~= "string" then core.fail(what .. ": the path of a file expected") end
+      local columns = {}
+      for i, name in ipairs { "x", "y", "w" } do
+        columns[i] = open_columns(path, opts[name], opts.trusted, what)
+      end
+      return of_files(columns, what)
+    end
+  end
+
+  -- data.npz(path, {x = name, y = name, w = name}), data.hdf5(path, {x = path within, …, trusted =}): rows are read batch
+  -- by batch; a name, a list of names, or a table by name
+  data.npz, data.hdf5 = of_archive "data.npz", of_archive "data.hdf5"
+
+  -- data.npy(x [, y [, w]]): paths of .npy files
+  function data.npy(x, y, w)
+    return of_files({ x and core.open_rows(x), y and core.open_rows(y), w and core.open_rows(w) }, "data.npy")
+  end
+
+  -- data.arrays(path [, {trusted =}]) → {{name =, shape =, dtype =}, …}: what a .npy, .npz or HDF5 file holds
+  function data.arrays(path, opts)
+    return core.list_rows(path, options.check(opts, { "trusted" }, "data.arrays").trusted)
   end
 
   -- data.generator(f): f(options of the pass) → iterator over x, y, w; or f is called for each batch: x, y, w, nil at

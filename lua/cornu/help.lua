@@ -283,11 +283,21 @@ invert = true (dark on light becomes light on dark), interpolation =, batch = fa
   -- datasets
   { "data", "cornu.data", [[
 Datasets, for fit and for loops: for x, y, w in ds:batches{batch_size = 32, shuffle = true} do … end. x, y and w are tensors,
-lists of tensors or tables by name. Makers: tensors, generator. Methods: batches, map, take, skip, split, prefetch. ds.rows is the
+lists of tensors or tables by name. Makers: tensors, npy, npz, hdf5, generator. Methods: batches, map, take, skip, split, prefetch. ds.rows is the
 number of rows, nil where nobody knows. Any table with a method batches serves as a dataset.]] },
   { "data.tensors", "cornu.data.tensors(x [, y [, w]]) → dataset", [[
 Rows of tensors: each a tensor, a list of tensors or a table by name, all with the same number of rows. Batches are views,
 unless they are shuffled.]] },
+  { "data.npz", 'cornu.data.npz(path, {x = "name" [, y =, w =]}) → dataset', [[
+Arrays of an .npz archive that may be larger than memory: rows are read batch by batch. x, y and w: the name of an array, a
+list of names, or a table by name. Packed archives (compress = true) are read from the beginning to the end: rows are
+shuffled within blocks of some 32 MB, and the blocks stay in order.]] },
+  { "data.hdf5", 'cornu.data.hdf5(path, {x = "train/x" [, y =, w =, trusted =]}) → dataset', [[
+The same of an HDF5 file, by paths within. Arrays in chunks are shuffled within blocks of some 32 MB, and the blocks, too.
+trusted = true: libhdf5 may read what Cornu's own reader does not know, as in cornu.load.]] },
+  { "data.npy", "cornu.data.npy(x [, y [, w]]) → dataset", "The same of .npy files, by their paths." },
+  { "data.arrays", "cornu.data.arrays(path [, {trusted =}]) → {{name =, shape =, dtype =}, …}",
+    "What a .npy, .npz or HDF5 file holds, without reading it." },
   { "data.generator", "cornu.data.generator(f) → dataset", [[
 Batches that a function makes. f(options) is called at the beginning of each pass (options: batch_size, epoch, seed …) and
 returns an iterator over x, y, w; or f itself is called for each batch, and returns nil at the end.]] },

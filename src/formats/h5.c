@@ -152,3 +152,23 @@ cn_status cn_h5_array_read(cn_h5 *f, const char *path, cn_tensor **out, cn_error
 cn_status cn_h5_array_use(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e) {
   return f->reader->array_read(f->state, path, true, out, e);
 }
+
+cn_status cn_h5_rows_open(cn_h5 *f, const char *path, cn_h5_rows *out, cn_error *e) {
+  *out = (cn_h5_rows){.file = f};
+  if (!f->reader->rows_open) return cn_fail(e, CORNU_ERR_UNSUPPORTED, "several files as one are not read by rows");
+  cn_status status = f->reader->rows_open(f->state, path, out, e);
+  if (!status && out->what.rank == 0) {
+    cn_h5_rows_close(out);
+    status = cn_fail(e, CORNU_ERR_SHAPE, "array \"%s\" is a single number: it has no rows", path);
+  }
+  return status;
+}
+
+cn_status cn_h5_rows_read(cn_h5_rows *r, int64_t first, int64_t n, void *to, cn_error *e) {
+  return r->file->reader->rows_read(r->file->state, r->state, first, n, to, e);
+}
+
+void cn_h5_rows_close(cn_h5_rows *r) {
+  if (r->state) r->file->reader->rows_close(r->state);
+  r->state = NULL;
+}

@@ -45,4 +45,11 @@ cn_status cn_h5_array_read(cn_h5 *f, const char *path, cn_tensor **out, cn_error
 /* The same; a large array may stay in the file until it is fetched (cn_tensor_fetch). */
 cn_status cn_h5_array_use(cn_h5 *f, const char *path, cn_tensor **out, cn_error *e);
 
+/* An array that is read by rows, as often as wanted; by one thread at a time. chunk: so many of them are packed together
+ * (0: none are). The file must stay open. The size of the whole array has no limit. */
+typedef struct cn_h5_rows { cn_h5 *file; void *state; cn_type what; int64_t chunk; } cn_h5_rows;
+cn_status cn_h5_rows_open(cn_h5 *f, const char *path, cn_h5_rows *out, cn_error *e);
+cn_status cn_h5_rows_read(cn_h5_rows *r, int64_t first, int64_t n, void *to, cn_error *e);
+void cn_h5_rows_close(cn_h5_rows *r);
+
 #endif

@@ -22,6 +22,7 @@
   X(Pget_layout) X(Pget_nfilters) X(Pset_create_intermediate_group) X(Pset_driver) X(Pset_fapl_core) \
   X(Pset_fclose_degree) X(Pset_file_image) X(Pset_file_image_callbacks) X(Sclose) X(Screate) X(Screate_simple) \
   X(Sget_simple_extent_dims) X(Sget_simple_extent_ndims) X(Sget_simple_extent_npoints) X(Sget_simple_extent_type) \
+  X(Pget_chunk) X(Sselect_hyperslab) \
   X(Tclose) X(Tcopy) X(Tcreate) X(Tenum_create) X(Tenum_insert) X(Tget_class) X(Tget_ebias) X(Tget_fields) \
   X(Tget_member_name) X(Tget_nmembers) X(Tget_offset) X(Tget_order) X(Tget_precision) X(Tget_sign) X(Tget_size) \
   X(Tget_strpad) X(Tis_variable_str) X(Tset_ebias) X(Tset_fields) X(Tset_size) X(Tset_strpad) CN_H5_NEWER_CALLS(X)

@@ -388,7 +388,7 @@ static cn_status check_filters(hid_t list, cn_error *e) {
 }
 
 /* The data must be in this file, and not much smaller there than its shape says. */
-static cn_status check_storage(const array *a, cn_error *e) {
+static cn_status check_storage(const array *a, size_t most, cn_error *e) {
   hid_t list = cn_hdf.Dget_create_plist(a->id);
   if (list < 0) return cn_h5_failed(e, "storage");
   H5D_layout_t layout = cn_hdf.Pget_layout(list);
@@ -401,8 +401,8 @@ static cn_status check_storage(const array *a, cn_error *e) {
   cn_hdf.Pclose(list);
   CN_TRY(status);
   uint64_t stored = cn_hdf.Dget_storage_size(a->id);
-  if (a->bytes > cn_limits.max_tensor_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", a->bytes, cn_limits.max_tensor_bytes);
+  if (a->bytes > most)
+    return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", a->bytes, most);
   if (layout == H5D_CHUNKED ? a->bytes / 1000 > stored : a->bytes > stored)
     return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds %llu",
                    CN_SHAPE(a->what.rank, a->what.shape), a->bytes,
@@ -432,19 +432,21 @@ static cn_status array_type(void *f, const char *path, cn_type *out, cn_error *e
   return cn_h5_leave(q, status);
 }
 
+static void settle(const array *a, char *data, int64_t count) {
+  if (a->swapped) cn_h5_swap_bytes(data, cornu_dtype_bytes(a->what.dtype), count);
+  for (int64_t i = 0; a->what.dtype == CORNU_BOOL8 && i < count; i++) data[i] = data[i] != 0;
+}
+
 /* Elements are read as they are in the file, so that the library converts nothing. */
 static cn_status read_array(const array *a, cn_tensor **out, cn_error *e) {
-  CN_TRY(check_storage(a, e));
+  CN_TRY(check_storage(a, cn_limits.max_tensor_bytes, e));
   CN_TRY(cornu_tensor_new(a->what.dtype, a->what.rank, a->what.shape, out, e));
   cn_tensor *t = *out;
   int64_t count = cornu_tensor_size(t);
   cn_status status = CORNU_OK;
   if (count && cn_hdf.Dread(a->id, a->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->data) < 0)
     status = cn_h5_failed(e, "cannot read the data");
-  if (!status && a->swapped) cn_h5_swap_bytes(t->data, cornu_dtype_bytes(t->dtype), count);
-  if (!status && t->dtype == CORNU_BOOL8)
-    for (int64_t i = 0; i < count; i++) t->data[i] = t->data[i] != 0;
-  if (!status) return CORNU_OK;
+  if (!status) return settle(a, t->data, count), CORNU_OK;
   cornu_tensor_release(t);
   *out = NULL;
   return status;
@@ -464,4 +466,57 @@ static cn_status array_read(void *f, const char *path, bool stay, cn_tensor **ou
   return cn_h5_leave(q, status);
 }
 
-const cn_h5_reader cn_h5_library = {close_library, find, members, has_attr, texts, integer, array_type, array_read};
+/* ---- Rows: hyperslabs ---- */
+
+static void rows_close(void *rows) {
+  cn_h5_turn q = cn_h5_enter();
+  close_array(rows);
+  cn_h5_leave(q, CORNU_OK);
+  cn_free(rows);
+}
+
+static int64_t chunk_rows(const array *a) {
+  hsize_t shape[H5S_MAX_RANK];
+  hid_t list = cn_hdf.Dget_create_plist(a->id);
+  const bool chunked = cn_hdf.Pget_layout(list) == H5D_CHUNKED && cn_hdf.Pget_chunk(list, H5S_MAX_RANK, shape) > 0;
+  cn_hdf.Pclose(list);
+  return chunked && shape[0] <= INT32_MAX ? (int64_t)shape[0] : 0;
+}
+
+static cn_status rows_open(void *f, const char *path, cn_h5_rows *out, cn_error *e) {
+  array *a = cn_calloc(1, sizeof *a);
+  if (!a) return cn_no_memory(e);
+  cn_h5_turn q = cn_h5_enter();
+  cn_status status = open_array(f, path, a, e);
+  if (!status && (status = check_storage(a, SIZE_MAX, e))) cn_at(e, status, "array \"%s\"", path);
+  if (!status) {
+    *out = (cn_h5_rows){out->file, a, a->what, chunk_rows(a)};
+  } else {
+    close_array(a);
+    cn_free(a);
+  }
+  return cn_h5_leave(q, status);
+}
+
+static cn_status rows_read(void *f, void *rows, int64_t first, int64_t n, char *to, cn_error *e) {
+  (void)f;
+  const array *a = rows;
+  hsize_t start[CN_MAX_RANK] = {(hsize_t)first}, count[CN_MAX_RANK];
+  int64_t elements = n;
+  for (int i = 0; i < a->what.rank; i++) count[i] = (hsize_t)(i ? a->what.shape[i] : n);
+  for (int i = 1; i < a->what.rank; i++) elements *= a->what.shape[i];
+  if (!elements) return CORNU_OK;
+  cn_h5_turn q = cn_h5_enter();
+  hid_t there = cn_hdf.Dget_space(a->id), here = cn_hdf.Screate_simple(a->what.rank, count, NULL);
+  const bool read = there >= 0 && here >= 0 &&
+                    cn_hdf.Sselect_hyperslab(there, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+                    cn_hdf.Dread(a->id, a->type, here, there, H5P_DEFAULT, to) >= 0;
+  cn_status status = read ? CORNU_OK : cn_h5_failed(e, "cannot read the data");
+  if (there >= 0) cn_hdf.Sclose(there);
+  if (here >= 0) cn_hdf.Sclose(here);
+  if (!status) settle(a, to, elements);
+  return cn_h5_leave(q, status);
+}
+
+const cn_h5_reader cn_h5_library = {close_library, find,       members,   has_attr,  texts,     integer,
+                                    array_type,    array_read, rows_open, rows_read, rows_close};

@@ -222,6 +222,12 @@ static void let_go(void *mapping, void *data) {
   cn_mapping_drop(mapping);
 }
 
+/* As tensors hold them. */
+static void settle(const cn_hdf5_array *a, char *data, int64_t count) {
+  if (a->type.swapped) cn_h5_swap_bytes(data, a->type.size, count);
+  for (int64_t i = 0; a->type.dtype == CORNU_BOOL8 && i < count; i++) data[i] = data[i] != 0;
+}
+
 static cn_status copy_array(const plain *f, const cn_hdf5_array *a, size_t bytes, cn_tensor **out, cn_error *e) {
   if (a->chunked) CN_TRY(cn_hdf5_check_chunks(&f->file, a, e));
   CN_TRY(cornu_tensor_new(a->type.dtype, a->space.rank, a->space.shape, out, e));
@@ -233,8 +239,7 @@ static cn_status copy_array(const plain *f, const cn_hdf5_array *a, size_t bytes
     return status;
   }
   if (bytes && !a->chunked) memcpy(to, a->data, bytes);
-  if (a->type.swapped) cn_h5_swap_bytes(to, a->type.size, a->space.count);
-  for (int64_t i = 0; a->type.dtype == CORNU_BOOL8 && i < a->space.count; i++) to[i] = to[i] != 0;
+  settle(a, to, a->space.count);
   return CORNU_OK;
 }
 
@@ -248,13 +253,17 @@ static cn_status map_array(const plain *f, const cn_hdf5_array *a, bool stay, cn
   return status;
 }
 
+static cn_status check_written(const cn_hdf5_array *a, size_t bytes, cn_error *e) {
+  if (a->data || a->chunked || !bytes) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds 0",
+                 CN_SHAPE(a->space.rank, a->space.shape), bytes);
+}
+
 static cn_status use_array(const plain *f, const cn_hdf5_array *a, bool stay, cn_tensor **out, cn_error *e) {
   size_t bytes = (size_t)a->space.count * a->type.size;
   if (bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "it needs %zu bytes, the limit is %zu", bytes, cn_limits.max_tensor_bytes);
-  if (!a->data && !a->chunked && bytes)
-    return cn_fail(e, CORNU_ERR_FORMAT, "its shape %s needs %zu bytes, the file holds 0",
-                   CN_SHAPE(a->space.rank, a->space.shape), bytes);
+  CN_TRY(check_written(a, bytes, e));
   bool as_is = !a->chunked && !a->type.swapped && a->type.dtype != CORNU_BOOL8 && bytes >= MAPPED;
   stay &= f->mapping->mapped > 0;
   if (as_is && (stay || (uintptr_t)a->data % a->type.size == 0)) return map_array(f, a, stay, out, e);
@@ -269,4 +278,59 @@ static cn_status array_read(void *state, const char *path, bool stay, cn_tensor 
   return status ? cn_at(e, status, "array \"%s\"", path) : CORNU_OK;
 }
 
-const cn_h5_reader cn_h5_plain = {close_plain, find, members, has_attr, texts, integer, array_type, array_read};
+/* ---- Rows ---- */
+
+typedef struct rows {
+  cn_hdf5_array array;
+  cn_hdf5_place *places; /* of chunks */
+  size_t touched;        /* bytes of the mapping that may be in memory */
+} rows;
+
+/* What of the mapped file may stay in memory, and what a place that is looked at brings there. */
+enum { MOST_TOUCHED = 64 << 20, LEAST_TOUCHED = 1 << 16 };
+
+static void rows_close(void *state) {
+  rows *r = state;
+  cn_free(r->places);
+  cn_free(r);
+}
+
+static cn_status prepare_rows(const plain *f, rows *r, cn_h5_rows *out, cn_error *e) {
+  const cn_hdf5_array *a = &r->array;
+  CN_TRY(check_written(a, (size_t)a->space.count * a->type.size, e));
+  out->what = (cn_type){.dtype = a->type.dtype, .rank = a->space.rank};
+  memcpy(out->what.shape, a->space.shape, sizeof *out->what.shape * (size_t)a->space.rank);
+  if (!a->chunked) return CORNU_OK;
+  out->chunk = a->chunk[0];
+  CN_TRY(cn_hdf5_check_chunks(&f->file, a, e));
+  return a->space.count ? cn_hdf5_places(&f->file, a, &r->places, e) : CORNU_OK;
+}
+
+static cn_status rows_open(void *state, const char *path, cn_h5_rows *out, cn_error *e) {
+  rows *r = cn_calloc(1, sizeof *r);
+  if (!r) return cn_no_memory(e);
+  cn_status status = open_array(state, path, &r->array, e);
+  if (!status && (status = prepare_rows(state, r, out, e))) cn_at(e, status, "array \"%s\"", path);
+  if (status) rows_close(r);
+  else out->state = r;
+  return status;
+}
+
+static cn_status rows_read(void *state, void *opened, int64_t first, int64_t n, char *to, cn_error *e) {
+  const plain *f = state;
+  rows *r = opened;
+  const cn_hdf5_array *a = &r->array;
+  const int64_t count = a->space.count ? a->space.count / a->space.shape[0] : 0; /* of a row */
+  const size_t bytes = (size_t)count * a->type.size;
+  if (a->chunked) CN_TRY(cn_hdf5_unpack_rows(&f->file, a, r->places, first, n, to, e));
+  else if (bytes) memcpy(to, a->data + (size_t)first * bytes, (size_t)n * bytes);
+  settle(a, to, n * count);
+  r->touched += (size_t)n * bytes > LEAST_TOUCHED ? (size_t)n * bytes : LEAST_TOUCHED;
+  if (r->touched <= MOST_TOUCHED || !f->mapping->mapped) return CORNU_OK;
+  cn_mapping_let_go(f->mapping->data, f->mapping->size);
+  r->touched = 0;
+  return CORNU_OK;
+}
+
+const cn_h5_reader cn_h5_plain = {close_plain, find,       members,   has_attr,  texts,     integer,
+                                  array_type,  array_read, rows_open, rows_read, rows_close};

@@ -14,6 +14,9 @@ typedef struct cn_h5_reader {
   cn_status (*integer)(void *state, const char *path, const char *name, int64_t *out, bool *found, cn_error *e);
   cn_status (*array_type)(void *state, const char *path, cn_type *out, cn_error *e);
   cn_status (*array_read)(void *state, const char *path, bool stay, cn_tensor **out, cn_error *e);
+  cn_status (*rows_open)(void *state, const char *path, cn_h5_rows *out, cn_error *e); /* out->state, what, chunk */
+  cn_status (*rows_read)(void *state, void *rows, int64_t first, int64_t n, char *to, cn_error *e);
+  void (*rows_close)(void *rows);
 } cn_h5_reader;
 extern const cn_h5_reader cn_h5_plain, cn_h5_library, cn_h5_union;
 

@@ -87,7 +87,8 @@ static cn_status array_read(void *state, const char *path, bool stay, cn_tensor 
   return stay ? cn_h5_array_use(f, path, out, e) : cn_h5_array_read(f, path, out, e);
 }
 
-const cn_h5_reader cn_h5_union = {close_parts, find, members, has_attr, texts, integer, array_type, array_read};
+const cn_h5_reader cn_h5_union = {close_parts, find, members, has_attr, texts, integer, array_type, array_read,
+                                   NULL, NULL, NULL};
 
 cn_status cn_h5_union_open(const char *const *paths, int n, bool trusted, void **state, cn_error *e) {
   parts *p = cn_calloc(1, sizeof *p);

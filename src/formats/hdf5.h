@@ -124,6 +124,11 @@ cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out
 /* Of an array in chunks: whether the file can hold it, to be asked before memory is taken, and its elements. */
 cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_error *e);
 cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e);
+/* The same in parts: where the chunks are, which the caller frees with cn_free, and the elements of some rows. */
+typedef struct cn_hdf5_place { uint64_t address; uint32_t bytes, mask; } cn_hdf5_place; /* nowhere: never written */
+cn_status cn_hdf5_places(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_place **out, cn_error *e);
+cn_status cn_hdf5_unpack_rows(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_place *places, int64_t first, int64_t n,
+                              char *to, cn_error *e);
 /* What the messages say of chunks and filters; type and space are known. */
 cn_status cn_hdf5_read_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e);
 cn_status cn_hdf5_read_later_chunks(const cn_hdf5_message *layout, cn_hdf5_array *out, cn_error *e);

@@ -121,14 +121,13 @@ static cn_status undo(const cn_hdf5_filter *filter, buffers *b, cn_error *e) {
 
 /* ---- Chunks ---- */
 
-/* Where a chunk is; nowhere: not found yet. */
-typedef struct place { uint64_t address; uint32_t bytes, mask; } place;
-
 typedef struct unpacking {
   const cn_hdf5 *file;
   const cn_hdf5_array *array;
   char *to;
-  place *places;  /* of all chunks, in the order of their numbers */
+  int64_t row, rows;     /* that are wanted */
+  int64_t begin, end;    /* the chunks that hold them */
+  cn_hdf5_place *places; /* of all chunks, in the order of their numbers */
   size_t room;    /* for a chunk as it is packed */
   uint64_t nodes; /* that the tree may still have */
   cn_error *e;
@@ -147,6 +146,18 @@ static void copy_part(const unpacking *u, const int64_t *first, int axis, const 
   for (int i = axis + 1; i < a->space.rank; i++) step *= a->chunk[i];
   for (int64_t i = 0; i < count; i++)
     copy_part(u, first, axis + 1, from + (size_t)(i * step) * a->type.size, to + i);
+}
+
+/* The wanted rows of a chunk. */
+static void copy_rows(const unpacking *u, const int64_t *first, const uint8_t *from) {
+  const cn_hdf5_array *a = u->array;
+  const size_t bytes = a->chunk_bytes / (size_t)a->chunk[0];
+  int64_t begin = first[0], end = first[0] + a->chunk[0];
+  if (begin < u->row) begin = u->row;
+  if (end > u->row + u->rows) end = u->row + u->rows;
+  from += (size_t)(begin - first[0]) * bytes;
+  if (a->space.rank == 1) memcpy(u->to + (size_t)(begin - u->row) * bytes, from, (size_t)(end - begin) * bytes);
+  for (int64_t i = begin; i < end && a->space.rank > 1; i++, from += bytes) copy_part(u, first, 1, from, i - u->row);
 }
 
 static int64_t chunks_along(const cn_hdf5_array *a, int axis) {
@@ -170,13 +181,13 @@ static cn_status note_chunk(void *user, const cn_hdf5_chunk *c, cn_error *e) {
   if (u->places[number].address != CN_HDF5_NOWHERE) return cn_hdf5_damaged(e, "a chunk that is there twice");
   if (!cn_hdf5_bytes(u->file, c->address, c->bytes)) return cn_hdf5_damaged(e, "a chunk outside of the file");
   if (c->bytes > u->room || c->bytes > UINT32_MAX) return cn_hdf5_damaged(e, "a chunk larger than its shape says");
-  u->places[number] = (place){c->address, (uint32_t)c->bytes, c->mask};
+  u->places[number] = (cn_hdf5_place){c->address, (uint32_t)c->bytes, c->mask};
   return CORNU_OK;
 }
 
 static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn_error *e) {
   const cn_hdf5_array *a = u->array;
-  const place *p = &u->places[number];
+  const cn_hdf5_place *p = &u->places[number];
   int64_t first[CN_MAX_RANK];
   if (p->address == CN_HDF5_NOWHERE)
     return cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)number + 1,
@@ -190,7 +201,7 @@ static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn
     first[i] = number % chunks_along(a, i) * a->chunk[i];
     number /= chunks_along(a, i);
   }
-  copy_part(u, first, 0, b->data, 0);
+  copy_rows(u, first, b->data);
   return CORNU_OK;
 }
 
@@ -201,7 +212,7 @@ static void unpack_some(void *context, int i) {
   task *t = &((task *)context)[i];
   buffers b = {.room = t->u->room, .data = cn_alloc(t->u->room), .other = cn_alloc(t->u->room)};
   t->status = b.data && b.other ? CORNU_OK : cn_no_memory(&t->e);
-  for (t->failed = t->first; t->failed < t->u->array->n_chunks && !t->status; t->failed += t->step)
+  for (t->failed = t->first; t->failed < t->u->end && !t->status; t->failed += t->step)
     t->status = unpack_chunk(t->u, t->failed, &b, &t->e);
   cn_free(b.data);
   cn_free(b.other);
@@ -211,11 +222,12 @@ static void unpack_some(void *context, int i) {
 static cn_status unpack_all(const unpacking *u, cn_error *e) {
   enum { MOST = 64, MUCH = 1 << 20 };
   const cn_hdf5_array *a = u->array;
-  int n = (uint64_t)a->space.count * a->type.size < MUCH ? 1 : cn_threads() < MOST ? cn_threads() : MOST;
-  if (a->n_chunks < n) n = (int)a->n_chunks;
+  const int64_t chunks = u->end - u->begin;
+  int n = (uint64_t)chunks * a->chunk_bytes < MUCH ? 1 : cn_threads() < MOST ? cn_threads() : MOST;
+  if (chunks < n) n = (int)chunks;
   task *tasks = cn_calloc((size_t)n + 1, sizeof *tasks), *worst = NULL;
   if (!tasks) return cn_no_memory(e);
-  for (int i = 0; i < n; i++) tasks[i] = (task){.u = u, .first = i, .step = n};
+  for (int i = 0; i < n; i++) tasks[i] = (task){.u = u, .first = u->begin + i, .step = n};
   cn_parallel(n, unpack_some, tasks);
   for (int i = 0; i < n; i++)
     if (tasks[i].status && (!worst || tasks[i].failed < worst->failed)) worst = &tasks[i];
@@ -259,15 +271,36 @@ cn_status cn_hdf5_check_chunks(const cn_hdf5 *f, const cn_hdf5_array *a, cn_erro
                  (unsigned long long)bytes, (unsigned long long)f->size);
 }
 
-cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e) {
-  if (a->space.count == 0) return CORNU_OK;
-  unpacking u = {.file = f, .array = a, .to = to, .nodes = f->size / 24, .e = e};
-  u.room = a->chunk_bytes + a->chunk_bytes / 100 + 128; /* what cannot be packed grows a little */
-  u.places = cn_alloc((size_t)a->n_chunks * sizeof *u.places);
+/* What cannot be packed grows a little. */
+static size_t packed_room(const cn_hdf5_array *a) { return a->chunk_bytes + a->chunk_bytes / 100 + 128; }
+
+cn_status cn_hdf5_places(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_place **out, cn_error *e) {
+  unpacking u = {.file = f, .array = a, .nodes = f->size / 24, .e = e, .room = packed_room(a)};
+  *out = NULL;
+  u.places = cn_alloc((size_t)a->n_chunks * sizeof *u.places + 1);
   if (!u.places) return cn_no_memory(e);
   for (int64_t i = 0; i < a->n_chunks; i++) u.places[i].address = CN_HDF5_NOWHERE;
   cn_status status = a->index ? cn_hdf5_chunks(f, a, note_chunk, &u, e) : read_node(&u, a->tree, -1);
-  if (!status) status = unpack_all(&u, e);
-  cn_free(u.places);
+  if (status) cn_free(u.places);
+  else *out = u.places;
+  return status;
+}
+
+cn_status cn_hdf5_unpack_rows(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_place *places, int64_t first, int64_t n,
+                              char *to, cn_error *e) {
+  if (n == 0 || a->space.count == 0) return CORNU_OK;
+  const int64_t each = a->n_chunks / chunks_along(a, 0); /* chunks beside each other */
+  unpacking u = {.file = f, .array = a, .to = to, .row = first, .rows = n, .places = places, .room = packed_room(a)};
+  u.begin = first / a->chunk[0] * each;
+  u.end = ((first + n - 1) / a->chunk[0] + 1) * each;
+  return unpack_all(&u, e);
+}
+
+cn_status cn_hdf5_unpack(const cn_hdf5 *f, const cn_hdf5_array *a, char *to, cn_error *e) {
+  cn_hdf5_place *places;
+  if (a->space.count == 0) return CORNU_OK;
+  CN_TRY(cn_hdf5_places(f, a, &places, e));
+  cn_status status = cn_hdf5_unpack_rows(f, a, places, 0, a->space.shape[0], to, e);
+  cn_free(places);
   return status;
 }

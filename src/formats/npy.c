@@ -147,6 +147,11 @@ static cn_status parse_member(cursor *c, const char *key, cn_npy *out, int *seen
   return cn_npy_dtype(text, out, e);
 }
 
+static cn_status too_large(const cn_npy *a, cn_error *e) {
+  return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes",
+                 CN_SHAPE(a->rank, a->shape), cn_limits.max_tensor_bytes);
+}
+
 cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) {
   cursor c = {head + (head[6] > 1 ? 12 : 10), head + size};
   char key[32];
@@ -162,11 +167,12 @@ cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e) 
   }
   if (seen != 7) return cn_fail(e, CORNU_ERR_FORMAT, "the NumPy header lacks descr, fortran_order or shape");
   int64_t count = cn_shape_size(out->rank, out->shape);
-  if (count < 0 || !cn_mul_size((size_t)count, element_bytes(out), &out->bytes) ||
-      out->bytes > cn_limits.max_tensor_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "an array of shape %s is larger than the limit of %zu bytes",
-                   CN_SHAPE(out->rank, out->shape), cn_limits.max_tensor_bytes);
-  return CORNU_OK;
+  bool fits = count >= 0 && cn_mul_size((size_t)count, element_bytes(out), &out->bytes);
+  return fits ? CORNU_OK : too_large(out, e);
+}
+
+cn_status cn_npy_check(const cn_npy *a, cn_error *e) {
+  return a->bytes <= cn_limits.max_tensor_bytes ? CORNU_OK : too_large(a, e);
 }
 
 /* ---- Data ---- */
@@ -221,19 +227,21 @@ cn_status cn_npy_settle(const cn_npy *a, cn_tensor **t, cn_error *e) {
   return CORNU_OK;
 }
 
-static cn_status read_head(const char *path, cn_npy *out, size_t *size, cn_error *e) {
+cn_status cn_npy_head(const char *path, cn_npy *out, size_t *offset, cn_error *e) {
   char start[CN_NPY_START];
   size_t got = 0;
   CN_TRY(cn_file_peek(path, 0, start, sizeof start, &got, e));
   if (got < sizeof start) return cn_fail(e, CORNU_ERR_FORMAT, "%s: not a NumPy array", path);
-  cn_status status = cn_npy_start(start, size, e);
+  size_t size = 0;
+  cn_status status = cn_npy_start(start, &size, e);
   if (status) return cn_at(e, status, "%s", path);
-  char *head = cn_alloc(*size);
+  char *head = cn_alloc(size);
   if (!head) return cn_no_memory(e);
-  status = cn_file_peek(path, 0, head, *size, &got, e);
-  if (!status && got < *size) status = cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends within its header", path);
-  if (!status && (status = cn_npy_parse(head, *size, out, e))) cn_at(e, status, "%s", path);
+  status = cn_file_peek(path, 0, head, size, &got, e);
+  if (!status && got < size) status = cn_fail(e, CORNU_ERR_FORMAT, "%s: the file ends within its header", path);
+  if (!status && (status = cn_npy_parse(head, size, out, e))) cn_at(e, status, "%s", path);
   cn_free(head);
+  *offset = size;
   return status;
 }
 
@@ -252,10 +260,12 @@ cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e
   size_t offset, got;
   cn_tensor *t = NULL;
   *out = NULL;
-  CN_TRY(read_head(path, &a, &offset, e));
+  CN_TRY(cn_npy_head(path, &a, &offset, e));
+  cn_status status = cn_npy_check(&a, e);
+  if (status) return cn_at(e, status, "%s", path);
   CN_TRY(check_length(path, &a, offset, e));
   CN_TRY(cn_npy_new(&a, &t, e));
-  cn_status status = cn_file_peek(path, offset, t->data, a.bytes, &got, e);
+  status = cn_file_peek(path, offset, t->data, a.bytes, &got, e);
   if (!status && got < a.bytes) status = cn_fail(e, CORNU_ERR_IO, "%s: the file changed while it was read", path);
   if (!status) status = cn_npy_settle(&a, &t, e);
   if (status) cornu_tensor_release(t);

@@ -19,8 +19,11 @@ enum { CN_NPY_START = 12, CN_NPY_MOST = 1 << 20 };
 cn_status cn_npy_start(const void *start, size_t *size, cn_error *e);
 /* "<f4", "|b1", …: sets dtype and swapped. */
 cn_status cn_npy_dtype(const char *text, cn_npy *out, cn_error *e);
-/* The whole header, checked against the limits. */
+/* The whole header; whether the array is within the limits. */
 cn_status cn_npy_parse(const char *head, size_t size, cn_npy *out, cn_error *e);
+cn_status cn_npy_check(const cn_npy *a, cn_error *e);
+/* Of a file on its own: the header, and where the data begins. */
+cn_status cn_npy_head(const char *path, cn_npy *out, size_t *offset, cn_error *e);
 /* An array for the data to be read into (bytes, for strings), and what makes it an ordinary one afterwards (replaces
  * *t). */
 cn_status cn_npy_new(const cn_npy *a, cn_tensor **out, cn_error *e);
@@ -38,6 +41,11 @@ typedef struct cn_npy_image {
 } cn_npy_image;
 cn_status cn_npy_make(cn_tensor *t, cn_npy_image *out, cn_error *e);
 void cn_npy_drop(cn_npy_image *image);
+
+/* npz.c: the header of an entry of `size` bytes that has just begun, the place of its data; the name of its array. */
+struct cn_zip;
+cn_status cn_npz_head(struct cn_zip *z, size_t size, cn_npy *out, size_t *offset, cn_error *e);
+bool cn_npz_name(const char *entry, char *out, size_t size);
 
 /* npy_strings.c: rows of `width` characters to UTF-8 in a string tensor of this shape, and back: in UCS-4 where all of it
  * is UTF-8, else bytes; NULs at the end of a string are lost, as in NumPy. */

@@ -8,9 +8,8 @@
 
 /* ---- Reading ---- */
 
-static cn_status read_array(cn_zip *z, size_t size, cn_tensor **out, cn_error *e) {
+cn_status cn_npz_head(cn_zip *z, size_t size, cn_npy *out, size_t *offset, cn_error *e) {
   char start[CN_NPY_START];
-  cn_npy a;
   size_t head_size;
   CN_TRY(cn_zip_next(z, start, sizeof start, e));
   CN_TRY(cn_npy_start(start, &head_size, e));
@@ -19,14 +18,23 @@ static cn_status read_array(cn_zip *z, size_t size, cn_tensor **out, cn_error *e
   if (!head) return cn_no_memory(e);
   memcpy(head, start, sizeof start);
   cn_status status = cn_zip_next(z, head + sizeof start, head_size - sizeof start, e);
-  if (!status) status = cn_npy_parse(head, head_size, &a, e);
+  if (!status) status = cn_npy_parse(head, head_size, out, e);
   cn_free(head);
   CN_TRY(status);
-  if (size - head_size != a.bytes)
+  if (size - head_size != out->bytes)
     return cn_fail(e, CORNU_ERR_FORMAT, "an array of shape %s needs %zu bytes, the archive holds %zu",
-                   CN_SHAPE(a.rank, a.shape), a.bytes, size - head_size);
+                   CN_SHAPE(out->rank, out->shape), out->bytes, size - head_size);
+  *offset = head_size;
+  return CORNU_OK;
+}
+
+static cn_status read_array(cn_zip *z, size_t size, cn_tensor **out, cn_error *e) {
+  cn_npy a;
+  size_t offset;
+  CN_TRY(cn_npz_head(z, size, &a, &offset, e));
+  CN_TRY(cn_npy_check(&a, e));
   CN_TRY(cn_npy_new(&a, out, e));
-  status = cn_zip_next(z, (*out)->data, a.bytes, e);
+  cn_status status = cn_zip_next(z, (*out)->data, a.bytes, e);
   if (!status) status = cn_zip_end(z, e);
   if (!status) status = cn_npy_settle(&a, out, e);
   if (!status) return CORNU_OK;
@@ -36,7 +44,7 @@ static cn_status read_array(cn_zip *z, size_t size, cn_tensor **out, cn_error *e
 }
 
 /* "kernel.npy" is the array "kernel"; folders have no content. */
-static bool array_name(const char *entry, char *out, size_t size) {
+bool cn_npz_name(const char *entry, char *out, size_t size) {
   size_t length = strlen(entry);
   if (length < 4 || strcmp(entry + length - 4, ".npy") != 0 || length - 4 >= size) return false;
   memcpy(out, entry, length - 4);
@@ -50,7 +58,7 @@ static cn_status visit_entry(cn_zip *z, int i, cornu_npz_visit visit, void *user
   cn_tensor *t = NULL;
   size_t size, length = strlen(entry);
   if (length && entry[length - 1] == '/') return CORNU_OK;
-  if (!array_name(entry, name, sizeof name))
+  if (!cn_npz_name(entry, name, sizeof name))
     return cn_fail(e, CORNU_ERR_FORMAT, "entry \"%s\" is not an array (its name does not end in .npy)", entry);
   size_t most = cn_limits.max_tensor_bytes < SIZE_MAX - CN_NPY_MOST ? cn_limits.max_tensor_bytes + CN_NPY_MOST
       : SIZE_MAX;

@@ -296,6 +296,17 @@ static bool find_stored(const cn_zip *z, uint64_t entry, const zip_stat_t *s, ui
   return found;
 }
 
+bool cn_zip_stored(cn_zip *z, int entry, uint64_t *at) {
+  zip_stat_t s;
+  zip_stat_init(&s);
+  return zip_stat_index(z->archive, (uint64_t)entry, 0, &s) == 0 && s.valid & ZIP_STAT_CRC &&
+         s.comp_method == ZIP_CM_STORE && find_stored(z, (uint64_t)entry, &s, at);
+}
+
+cn_status cn_zip_read_at(const cn_zip *z, uint64_t at, void *data, size_t size, cn_error *e) {
+  return cn_file_read_at(&z->file, at, data, size, e);
+}
+
 cn_status cn_zip_map(cn_zip *z, int entry, cn_mapping **out, cn_error *e) {
   zip_stat_t s;
   uint64_t at;
@@ -303,7 +314,7 @@ cn_status cn_zip_map(cn_zip *z, int entry, cn_mapping **out, cn_error *e) {
   zip_stat_init(&s);
   if (zip_stat_index(z->archive, (uint64_t)entry, 0, &s) < 0) return fail_zip(z, z->names[entry], e);
   CN_TRY(check_sizes(z, entry, &s, SIZE_MAX - 1, e));
-  if (s.comp_method != ZIP_CM_STORE || !(s.valid & ZIP_STAT_CRC) || !find_stored(z, (uint64_t)entry, &s, &at)) {
+  if (!cn_zip_stored(z, entry, &at)) {
     char *data;
     size_t size;
     CN_TRY(cn_zip_read(z, entry, SIZE_MAX - 1, &data, &size, e));

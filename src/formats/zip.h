@@ -20,6 +20,10 @@ cn_status cn_zip_read(cn_zip *z, int entry, size_t max, char **data, size_t *siz
  * that is packed is read into memory. It stays valid after the close. */
 cn_status cn_zip_map(cn_zip *z, int entry, cn_mapping **out, cn_error *e);
 
+/* Where a stored entry lies, and bytes from there, whose check sum nobody compares; false: it is packed. */
+bool cn_zip_stored(cn_zip *z, int entry, uint64_t *at);
+cn_status cn_zip_read_at(const cn_zip *z, uint64_t at, void *data, size_t size, cn_error *e);
+
 /* The same in pieces: open one entry (its size is checked as above), read exactly `size` bytes at a time. The end must
  * be asked for, since the check sum is known there. One entry at a time. */
 cn_status cn_zip_begin(cn_zip *z, int entry, size_t max, size_t *size, cn_error *e);

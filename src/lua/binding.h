@@ -213,6 +213,7 @@ void cn_lua_open_trainer(lua_State *L);
 
 /* ---- reader.c ---- */
 extern const luaL_Reg cn_lua_reader_functions[];
+void cn_lua_open_reader(lua_State *L);
 
 /* ---- custom.c ---- */
 /* The table of handlers at i (nil: none) for a load: pushes a userdata that holds them. Say cn_lua_customs_taken with

@@ -140,6 +140,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_open_model(L);
   cn_lua_open_plan(L);
   cn_lua_open_trainer(L);
+  cn_lua_open_reader(L);
   cn_lua_open_symbol(L);
   cn_lua_open_op(L);
   set_methods(L, "tensor_methods", &cn_lua_tensor_methods);

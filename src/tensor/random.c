@@ -90,16 +90,16 @@ static void shuffle(cornu_random *r, int64_t *v, int64_t n) {
   }
 }
 
-/* The blocks in another order: their first numbers, so that the last one, which may be short, can be anywhere. */
+/* The blocks in another order: their first numbers, since the first and the last one may be short. */
 static cn_status order_blocks(cornu_random *r, int64_t *v, int64_t n, int64_t block, cn_error *e) {
-  const int64_t blocks = (n + block - 1) / block;
-  int64_t *first = cn_alloc((size_t)blocks * sizeof *first + 1), at = 0;
-  if (!first) return cn_no_memory(e);
-  for (int64_t b = 0; b < blocks; b++) first[b] = b * block;
-  shuffle(r, first, blocks);
+  const int64_t first = v[0], blocks = v[n - 1] / block - first / block + 1;
+  int64_t *begin = cn_alloc((size_t)blocks * sizeof *begin), at = 0;
+  if (!begin) return cn_no_memory(e);
+  for (int64_t b = 0; b < blocks; b++) begin[b] = b ? (first / block + b) * block : first;
+  shuffle(r, begin, blocks);
   for (int64_t b = 0; b < blocks; b++)
-    for (int64_t i = first[b]; i < n && i - first[b] < block; i++) v[at++] = i;
-  cn_free(first);
+    for (int64_t i = begin[b]; i < first + n && i / block == begin[b] / block; i++) v[at++] = i;
+  cn_free(begin);
   return CORNU_OK;
 }
 
@@ -110,14 +110,17 @@ static void shuffle_blocks(cornu_random *r, int64_t *v, int64_t n, int64_t block
   }
 }
 
-cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t block, bool in_order, cornu_error *e) {
+cornu_status cornu_random_order(cornu_random *r, cornu_tensor *t, int64_t first, int64_t block, bool in_order,
+                                cornu_error *e) {
   if (t->dtype != CORNU_INT64 || t->rank != 1 || cornu_tensor_is_symbolic(t) || !cornu_tensor_is_contiguous(t))
     return cn_fail(e, CORNU_ERR_ARGUMENT, "an order is a contiguous vector of int64");
-  if (block < 0) return cn_fail(e, CORNU_ERR_ARGUMENT, "blocks of %lld numbers", (long long)block);
-  int64_t *v = (int64_t *)(void *)t->data, n = t->shape[0];
-  if (block == 0 || block > n) block = n;
-  for (int64_t i = 0; i < n; i++) v[i] = i;
-  if (!in_order && block && block < n) CN_TRY(order_blocks(r, v, n, block, e));
+  int64_t *v = (int64_t *)(void *)t->data, n = t->shape[0], last;
+  if (first < 0 || block < 0 || __builtin_add_overflow(first, n, &last))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "an order of numbers from %lld in blocks of %lld", (long long)first,
+                   (long long)block);
+  for (int64_t i = 0; i < n; i++) v[i] = first + i;
+  if (!block) shuffle(r, v, n);
+  if (block && n && !in_order) CN_TRY(order_blocks(r, v, n, block, e));
   if (block) shuffle_blocks(r, v, n, block);
   return CORNU_OK;
 }

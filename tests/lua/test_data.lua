@@ -102,6 +102,56 @@ function TestData:testGenerator()
   fails("the function returned nothing", nothing:batches())
 end
 
+-- All rows once, x and y of the same row together, whatever the order.
+local function check_files(ds, x)
+  for epoch = 1, 2 do
+    for _, shuffle in ipairs{ false, true } do
+      local xs, ys = pass(ds, { batch_size = 7, shuffle = shuffle, epoch = epoch })
+      for i, row in ipairs(xs) do lu.assertEquals(row[2], 2 * ys[i]) end
+      if shuffle then lu.assertNotEquals(ys, x:slice(2, 1, 1):reshape(-1):totable()) end
+      table.sort(ys)
+      lu.assertEquals(ys, x:slice(2, 1, 1):reshape(-1):totable())
+    end
+  end
+end
+
+function TestData:testFiles()
+  local x = cornu.stack({ cornu.arange(50), cornu.arange(50) * 2 }, 2)
+  local y = cornu.arange(50):cast "int32"
+  local stored, packed = support.file(nil, ".npz"), support.file(nil, ".npz")
+  local x_path, y_path = support.file(nil, ".npy"), support.file(nil, ".npy")
+  cornu.save_npz(stored, { x = x, y = y })
+  cornu.save_npz(packed, { x = x, y = y }, { compress = true })
+  cornu.save_npy(x_path, x)
+  cornu.save_npy(y_path, y)
+  check_files(cornu.data.npz(stored, { x = "x", y = "y" }), x)
+  check_files(cornu.data.npz(packed, { x = "x", y = "y" }), x)
+  check_files(cornu.data.npy(x_path, y_path), x)
+  local both = cornu.data.npz(packed, { x = { "x", "y" }, w = { w = "y" } }):skip(40):batches()
+  local list, none, weights = both()
+  lu.assertEquals({ #list[1], list[2]:totable()[1], none, weights.w:totable()[1] }, { 10, 40, nil, 40 })
+  local names = cornu.data.arrays(stored)
+  table.sort(names, function(a, b) return a.name < b.name end)
+  lu.assertEquals({ names[1].name, names[1].shape, names[2].dtype }, { "x", { 50, 2 }, "int32" })
+  fails("no such array", cornu.data.npz, stored, { x = "z" })
+  fails("a .npy file holds one array", cornu.data.npz, x_path, { x = "z" })
+  fails("name one", cornu.data.npy, stored)
+  cornu.save_npy(y_path, y:slice(1, 1, 49))
+  fails("y has 49 rows, x has 50", cornu.data.npy, x_path, y_path)
+  support.clean()
+end
+
+function TestData:testHdf5()
+  local ds = cornu.data.hdf5("tests/formats/packed.h5", { x = "gzip", y = { "plain", "shuffle" } })
+  lu.assertEquals(ds.rows, 7)
+  for x, y in ds:batches{ batch_size = 3, shuffle = true } do
+    lu.assertTrue(x:allclose(y[1], 0, 0) and x:allclose(y[2], 0, 0))
+  end
+  fails('"nothing"', cornu.data.hdf5, "tests/formats/packed.h5", { x = "nothing" })
+  fails("trusted = true", cornu.data.hdf5, "tests/formats/kinds.h5", { x = "packed" })
+  lu.assertEquals(cornu.data.hdf5("tests/formats/kinds.h5", { x = "packed", trusted = true }).rows, 50)
+end
+
 -- What Keras 3 gives for the same.
 function TestData:testSequences()
   same(cornu.to_categorical{ 1, 0, 2 }, { { 0, 1, 0 }, { 1, 0, 0 }, { 0, 0, 1 } }, "float32")
