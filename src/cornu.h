@@ -105,8 +105,11 @@ CORNU_API void cornu_get_limits(cornu_limits *limits);
 CORNU_API void cornu_set_threads(int threads);
 CORNU_API int cornu_get_threads(void);
 
-/* Makes every run under way return CORNU_ERR_INTERRUPTED at its next step. Safe in a signal handler. */
-CORNU_API void cornu_interrupt(void);
+/* Makes every run under way return CORNU_ERR_INTERRUPTED at its next step. While interrupts are deferred, as in training,
+ * which ends after its batch, the first one only waits; returns whether runs end. Safe in a signal handler. */
+CORNU_API bool cornu_interrupt(void);
+CORNU_API void cornu_defer_interrupts(bool on); /* calls nest */
+CORNU_API bool cornu_interrupt_waits(void);
 
 /* ---- Values: JSON-like trees -------------------------------------------------------------------------------- */
 

@@ -23,6 +23,8 @@ local compose = require "cornu.compose"
 cornu.layers, cornu.Input = compose.layers(), compose.input
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
+cornu.callbacks = require "cornu.callbacks".constructors()
+require "cornu.training"(cornu)
 cornu.image = require "cornu.image"(cornu)
 cornu.data = require "cornu.data"(cornu)
 require "cornu.sequences"(cornu)

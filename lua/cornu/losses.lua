@@ -38,7 +38,8 @@ end
 
 -- ---- regression ----
 
--- values(y_true, y_pred, settings) → a value for each sample and, where some do not count, a mask
+-- values(y_true, y_pred, settings) → a value for each sample and, where some do not count, a mask. sparse: targets are
+-- numbers of classes, true: one where an output has a vector, "rows": as many as the loss likes.
 local function define(entry)
   local values = entry.values
   function entry.values(y_true, y_pred, o)
@@ -230,9 +231,8 @@ define { name = "CategoricalGeneralizedCrossEntropy", sparse = true,
     return (1 - (y_pred * code):sum(-1):pow(o.q)) / o.q
   end }
 
-define { name = "CTC", help = [[connectionist temporal classification: targets (batch, length) of classes, 0 filling up;
+define { name = "CTC", sparse = "rows", help = [[connectionist temporal classification: targets (batch, length) of classes, 0 filling up;
 y_pred (batch, frames, classes) before the softmax, class 0 the blank]],
-  sparse = true,
   values = function(y_true, y_pred)
     local labels, shape = y_true:cast "int32", y_pred:shape()
     if labels:rank() ~= 2 or #shape ~= 3 then
@@ -270,7 +270,7 @@ define { name = "Tversky", help = "1 - tp / (tp + alpha sum((1 - y_pred) y_true)
     return 1 - hit / (hit + missed * o.alpha + wrong * o.beta + epsilon)
   end }
 
-define { name = "Circle", sparse = true,
+define { name = "Circle", sparse = "rows",
   help = "circle loss of unit vectors and their labels (Sun et al., 2020): pairs of one label come near each other",
   fields = { { "gamma", 80, "scale" }, { "margin", 0.4, "how far pairs are to be apart" },
     { "remove_diagonal", true, "no sample is its own partner" } },

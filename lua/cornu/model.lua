@@ -1,6 +1,7 @@
 -- Loading and predicting: the arguments in all their forms, batches.
 local core = require "cornu.core"
 local options = require "cornu.options"
+local ports = require "cornu.ports"
 
 local load_options = { "backend", "by_name", "custom_objects", "data_format", "exact", "seed", "skip_mismatch", "trusted" }
 local weight_options = { "backend", "by_name", "data_format", "skip_mismatch", "trusted" }
@@ -17,31 +18,6 @@ local function is_input(v)
     any = true
   end
   return any
-end
-
--- The tensors of x in the model's order, so that rows can be taken; nil when x is of another form (plain tables).
-local function tensors_of(model, x)
-  if core.type(x) == "tensor" then return { x } end
-  if type(x) ~= "table" then return nil end
-  local list = {}
-  for i, port in ipairs(model.inputs) do
-    local t = x[i]
-    if t == nil then t = x[port.key or port.name] end
-    if t == nil then t = x[port.name] end
-    if core.type(t) ~= "tensor" then return nil end
-    list[i] = t
-  end
-  return list
-end
-
--- The number of rows that all inputs share, or nil.
-local function rows_of(list)
-  local rows
-  for _, t in ipairs(list) do
-    if t:rank() == 0 or (rows and #t ~= rows) then return nil end
-    rows = #t
-  end
-  return rows
 end
 
 -- A model whose file fixes the batch runs in batches of that size.
@@ -100,8 +76,8 @@ end
 local function predict(cornu, model, x, opts)
   local batch = opts.batch_size or 32
   if type(batch) ~= "number" or batch < 1 then core.fail "predict: batch_size is a number from 1 on" end
-  local list = tensors_of(model, x)
-  local rows = list and rows_of(list)
+  local list = ports.tensors(model.inputs, x)
+  local rows = list and ports.rows(list)
   batch = rows and batch_of(model, batch)
   local y
   if rows and rows > batch then y = in_batches(cornu, model, list, rows, math.floor(batch), opts.progress) end

@@ -49,7 +49,21 @@ static struct {
 static _Thread_local bool inside; /* a task runs on this thread */
 
 static atomic_uint interrupts;
-void cornu_interrupt(void) { atomic_fetch_add_explicit(&interrupts, 1, memory_order_relaxed); }
+static atomic_int deferring;
+static atomic_bool waits;
+
+bool cornu_interrupt(void) {
+  if (atomic_load(&deferring) > 0 && !atomic_exchange(&waits, true)) return false;
+  atomic_fetch_add_explicit(&interrupts, 1, memory_order_relaxed);
+  return true;
+}
+
+void cornu_defer_interrupts(bool on) {
+  if (atomic_fetch_add(&deferring, on ? 1 : -1) == (on ? 0 : 1)) atomic_store(&waits, false);
+}
+
+bool cornu_interrupt_waits(void) { return atomic_load(&waits); }
+
 unsigned cn_interrupts(void) { return atomic_load_explicit(&interrupts, memory_order_relaxed); }
 
 const char *cornu_version(void) { return CORNU_VERSION; }

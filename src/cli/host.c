@@ -24,8 +24,7 @@ static void stop_lua(lua_State *L, lua_Debug *ar) {
 
 static void on_interrupt(int number) {
   (void)number;
-  cornu_interrupt();
-  if (running) lua_sethook(running, stop_lua, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  if (cornu_interrupt() && running) lua_sethook(running, stop_lua, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
 static int add_traceback(lua_State *L) {

@@ -112,6 +112,17 @@ static int own(lua_State *L) {
 /* fail(message): an error at the place outside of the module that called it */
 static int fail(lua_State *L) { return cn_lua_error(L, "%s", cn_lua_check_string(L, 1)); }
 
+/* defer_interrupts(on): while it is on, the first Ctrl-C waits; interrupted() tells of it */
+static int defer_interrupts(lua_State *L) {
+  cornu_defer_interrupts(lua_toboolean(L, 1));
+  return 0;
+}
+
+static int interrupted(lua_State *L) {
+  lua_pushboolean(L, cornu_interrupt_waits());
+  return 1;
+}
+
 static void set_methods(lua_State *L, const char *name, const void *key) {
   cn_lua_registry_get(L, key);
   lua_setfield(L, -2, name);
@@ -120,7 +131,8 @@ static void set_methods(lua_State *L, const char *name, const void *key) {
 int luaopen_cornu_core(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"clock", clock_now}, {"set_threads", set_threads}, {"get_threads", get_threads}, {"isa", isa}, {"memory", memory},
-    {"type", type_of}, {"printoptions", printoptions}, {"own", own}, {"fail", fail}, {NULL, NULL}};
+    {"type", type_of}, {"printoptions", printoptions}, {"own", own}, {"fail", fail},
+    {"defer_interrupts", defer_interrupts}, {"interrupted", interrupted}, {NULL, NULL}};
   cn_lua_open_state(L);
   lua_newtable(L);
   cn_lua_setfuncs(L, functions);

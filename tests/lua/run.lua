@@ -7,9 +7,34 @@ for _, root in ipairs { "/usr/local", "/usr" } do
 end
 
 local lu = require "luaunit"
-local files = { "compose", "tensor", "index", "ops", "json", "files", "save", "image", "model", "custom", "data", "cells", "dtype", "help", "life",
-                "misuse", "stateful", "strings", "bad_input", "layers", "parts", "operations",
-                "train", "losses", "layers_train" }
+local files = {
+  "bad_input",
+  "cells",
+  "compose",
+  "custom",
+  "data",
+  "dtype",
+  "files",
+  "fit",
+  "help",
+  "image",
+  "index",
+  "json",
+  "layers",
+  "layers_train",
+  "life",
+  "losses",
+  "misuse",
+  "model",
+  "operations",
+  "ops",
+  "parts",
+  "save",
+  "stateful",
+  "strings",
+  "tensor",
+  "train",
+}
 for _, name in ipairs(files) do
   require("test_" .. name)
 end

@@ -1,0 +1,372 @@
+-- cornu.callbacks: what is called while a model trains. A callback is a table with any of the functions
+--   on_train_begin(self)  on_epoch_begin(self, epoch)  on_train_batch_begin(self, batch)
+--   on_train_batch_end(self, batch, logs)  on_epoch_end(self, epoch, logs)  on_train_end(self, logs)
+--   on_test_begin(self)  on_test_batch_begin(self, batch)  on_test_batch_end(self, batch, logs)  on_test_end(self, logs)
+-- Epochs and batches count from 1. self.run is {model =, trainer =, epochs =, steps =, batch_size =}; self.run:stop()
+-- ends the training after the batch.
+local core = require "cornu.core"
+local options = require "cornu.options"
+local progress = require "cornu.progress"
+
+local callbacks = {}
+
+-- ---- runs and lists ----
+
+local Run = {}
+Run.__index = Run
+
+function Run:stop(why) self.stopped = why or true end
+
+function callbacks.run(model, fields)
+  fields.model = model
+  return setmetatable(fields, Run)
+end
+
+local List = {}
+List.__index = List
+
+function List:call(event, a, b)
+  for _, callback in ipairs(self) do
+    local f = callback[event]
+    if f then f(callback, a, b) end
+  end
+end
+
+function List:wants(event)
+  for _, callback in ipairs(self) do
+    if callback[event] then return true end
+  end
+  return false
+end
+
+-- given: a callback or a list of them; verbose: 0 (nothing), 1 (a bar), 2 (a line an epoch), nil (what suits the output)
+function callbacks.list(given, run, verbose, history)
+  local list = setmetatable({ run = run }, List)
+  if given ~= nil and type(given) ~= "table" then core.fail "callbacks: a list of tables expected" end
+  for _, callback in ipairs(given and given[1] == nil and next(given) ~= nil and { given } or given or {}) do
+    if type(callback) ~= "table" then
+      core.fail(("callbacks: a %s is no callback: a table of functions expected"):format(type(callback)))
+    end
+    list[#list + 1] = callback
+  end
+  list[#list + 1] = history
+  for _, callback in ipairs(list) do callback.run = run end
+  list.progress = progress.new(run, verbose)
+  list.wants_batch_logs, list.wants_test_logs = list:wants "on_train_batch_end", list:wants "on_test_batch_end"
+  return list
+end
+
+-- ---- classes ----
+
+local makers = {}
+
+-- Defines cornu.callbacks.NAME{…}; fields: {{name, default, help}, …}.
+local function define(name, fields, methods)
+  local known = {}
+  for i, f in ipairs(fields) do known[i] = f[1] end
+  methods.__index = methods
+  makers[name] = function(given)
+    if given ~= nil and type(given) ~= "table" then given = { given } end
+    local settings = {}
+    for k, v in pairs(given or {}) do settings[known[k] or k] = v end
+    options.check(settings, known, name)
+    for _, f in ipairs(fields) do
+      if settings[f[1]] == nil then settings[f[1]] = f[2] end
+    end
+    local callback = setmetatable(settings, methods)
+    if callback.init then callback:init(name) end
+    return callback
+  end
+  callbacks.classes = callbacks.classes or {}
+  table.insert(callbacks.classes, { kind = "callback", name = name, fields = fields, help = methods.help })
+end
+
+-- ---- history ----
+
+local History = {}
+History.__index = function(history, name) return History[name] or rawget(history, "history")[name] end
+
+function History:on_epoch_end(epoch, logs)
+  self.epoch[#self.epoch + 1] = epoch
+  for name, value in pairs(logs) do
+    if not self.history[name] then self.history[name] = {} end
+    self.history[name][#self.epoch] = value
+  end
+end
+
+-- history.loss[i], history.val_accuracy[i]: of the i-th epoch of this training, whose number is history.epoch[i]
+function callbacks.History() return setmetatable({ epoch = {}, history = {} }, History) end
+
+-- ---- what is watched ----
+
+local rising = { "acc", "auc", "precision", "recall", "f1_score", "fbeta", "iou", "io_u", "r2_score", "positives",
+  "negatives", "sensitivity", "specificity", "correlation", "cosine_similarity" }
+
+local function rises(monitor, mode, name)
+  if mode == "max" or mode == "min" then return mode == "max" end
+  if mode ~= "auto" then core.fail(('%s: mode is "%s", not auto, min or max'):format(name, tostring(mode))) end
+  if monitor:find "loss" then return false end
+  for _, word in ipairs(rising) do
+    if monitor:find(word, 1, true) then return not monitor:find "false_" end
+  end
+  return false
+end
+
+-- The value to watch; nil, and a word about it once, when there is none.
+local function watched(callback, logs)
+  local value = logs[callback.monitor]
+  if type(value) == "number" then return value end
+  if not callback.told then
+    local names = {}
+    for name in pairs(logs) do names[#names + 1] = name end
+    table.sort(names)
+    io.stderr:write(('cornu: nothing is called "%s" here (there are: %s)\n'):format(callback.monitor,
+      table.concat(names, ", ")))
+    callback.told = true
+  end
+end
+
+local function better(callback, value, than, least)
+  if callback.upwards then return value - least > than end
+  return value + least < than
+end
+
+local function say(callback, text, ...)
+  if callback.verbose and callback.verbose ~= 0 then print(text:format(...)) end
+end
+
+define("EarlyStopping", {
+  { "monitor", "val_loss", "what is watched" }, { "min_delta", 0, "smaller changes are none" },
+  { "patience", 0, "epochs without improvement before the end" }, { "verbose", 0, "1: tells of it" },
+  { "mode", "auto", "min, max; auto goes by the name" }, { "baseline", nil, "what must be passed" },
+  { "restore_best_weights", false, "the model gets the weights of the best epoch" },
+  { "start_from_epoch", 0, "epochs before watching begins" },
+}, {
+  help = "ends the training when a value no longer becomes better",
+  init = function(self, name)
+    self.upwards = rises(self.monitor, self.mode, name)
+    self.min_delta = math.abs(self.min_delta)
+  end,
+  on_train_begin = function(self)
+    self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
+    self.best, self.best_weights = self.upwards and -math.huge or math.huge, nil
+  end,
+  keep = function(self, epoch)
+    self.best_epoch = epoch
+    if self.restore_best_weights then self.best_weights = self.run.model:get_weights() end
+  end,
+  on_epoch_end = function(self, epoch, logs)
+    local value = watched(self, logs)
+    if not value or epoch <= self.start_from_epoch then return end
+    if self.restore_best_weights and not self.best_weights then self:keep(epoch) end
+    self.wait = self.wait + 1
+    if better(self, value, self.best, self.min_delta) then
+      self.best = value
+      self:keep(epoch)
+      if not self.baseline or better(self, value, self.baseline, self.min_delta) then self.wait = 0 end
+    elseif self.wait >= self.patience and epoch > 1 then
+      self.stopped_epoch = epoch
+      self.run:stop "early"
+    end
+  end,
+  on_train_end = function(self)
+    if self.stopped_epoch > 0 then say(self, "Epoch %d: early stopping", self.stopped_epoch) end
+    if not self.best_weights then return end
+    say(self, "Restoring the weights of epoch %d, the best", self.best_epoch)
+    self.run.model:set_weights(self.best_weights)
+  end,
+})
+
+define("ReduceLROnPlateau", {
+  { "monitor", "val_loss", "what is watched" }, { "factor", 0.1, "of the new rate to the old one" },
+  { "patience", 10, "epochs without improvement before" }, { "verbose", 0, "1: tells of it" },
+  { "mode", "auto", "min, max; auto goes by the name" }, { "min_delta", 1e-4, "smaller changes are none" },
+  { "cooldown", 0, "epochs after a change in which none are counted" }, { "min_lr", 0, "the least rate" },
+}, {
+  help = "makes the learning rate smaller when a value no longer becomes better",
+  init = function(self, name)
+    if self.factor >= 1 then core.fail "ReduceLROnPlateau: a factor below 1 expected" end
+    self.upwards = rises(self.monitor, self.mode, name)
+  end,
+  on_train_begin = function(self)
+    self.wait, self.cool, self.best = 0, 0, self.upwards and -math.huge or math.huge
+  end,
+  reduce = function(self, epoch)
+    local rate = self.run.trainer:rate()
+    if rate <= self.min_lr then return end
+    rate = math.max(rate * self.factor, self.min_lr)
+    self.run.trainer:set_rate(rate)
+    say(self, "Epoch %d: the learning rate becomes %g", epoch, rate)
+    self.cool, self.wait = self.cooldown, 0
+  end,
+  on_epoch_end = function(self, epoch, logs)
+    logs.learning_rate = self.run.trainer:rate()
+    local value = watched(self, logs)
+    if not value then return end
+    if self.cool > 0 then self.cool, self.wait = self.cool - 1, 0 end
+    if better(self, value, self.best, self.min_delta) then
+      self.best, self.wait = value, 0
+    elseif self.cool <= 0 then
+      self.wait = self.wait + 1
+      if self.wait >= self.patience then self:reduce(epoch) end
+    end
+  end,
+})
+
+define("LearningRateScheduler", {
+  { "schedule", nil, "a function of (epoch, rate) → rate" }, { "verbose", 0, "1: tells the rate of each epoch" },
+}, {
+  help = "sets the learning rate at the beginning of each epoch",
+  init = function(self)
+    if type(self.schedule) ~= "function" then core.fail "LearningRateScheduler: a function expected" end
+  end,
+  on_epoch_begin = function(self, epoch)
+    local rate = self.schedule(epoch, self.run.trainer:rate())
+    if type(rate) ~= "number" then
+      core.fail(("LearningRateScheduler: the schedule gave a %s at epoch %d: a number expected"):format(type(rate), epoch))
+    end
+    self.run.trainer:set_rate(rate)
+    say(self, "Epoch %d: the learning rate is %g", epoch, rate)
+  end,
+  on_epoch_end = function(self, _, logs) logs.learning_rate = self.run.trainer:rate() end,
+})
+
+define("TerminateOnNaN", {}, {
+  help = "ends the training when the loss is no number any more",
+  on_train_batch_end = function(self, batch)
+    local loss = self.run.loss
+    if loss ~= loss or loss == math.huge or loss == -math.huge then
+      print(("Batch %d: the loss is %s: the training ends"):format(batch, loss ~= loss and "nan" or tostring(loss)))
+      self.run:stop "nan"
+    end
+  end,
+})
+
+define("LambdaCallback", {
+  { "on_train_begin", nil, "(nil, nil, run)" }, { "on_train_end", nil, "(logs, nil, run)" }, { "on_epoch_begin", nil, "(epoch, logs, run)" },
+  { "on_epoch_end", nil, "(epoch, logs, run)" }, { "on_train_batch_begin", nil, "(batch, logs, run)" },
+  { "on_train_batch_end", nil, "(batch, logs, run)" },
+}, {
+  help = "functions that get the same as those of other callbacks, and then the run in the place of self",
+  init = function(self)
+    for event, f in pairs(self) do
+      if type(f) ~= "function" then core.fail(("LambdaCallback: %s is no function"):format(event)) end
+      self[event] = function(callback, a, b) f(a, b, callback.run) end
+    end
+  end,
+})
+
+-- ---- files ----
+
+local function csv_field(v, separator)
+  local text = type(v) == "number" and ("%.9g"):format(v) or tostring(v):gsub("%s+", " ")
+  return text:find(separator, 1, true) and '"' .. text .. '"' or text
+end
+
+define("CSVLogger", {
+  { "filename", nil, "the file" }, { "separator", ",", "between values" },
+  { "append", false, "goes on behind what the file holds" },
+}, {
+  help = "writes the results of each epoch as a line of a file",
+  init = function(self)
+    if type(self.filename) ~= "string" then core.fail "CSVLogger: a file expected" end
+  end,
+  on_train_begin = function(self)
+    local old = self.append and io.open(self.filename, "r")
+    self.keys = nil
+    if old then
+      local head = old:read "*l"
+      old:close()
+      self.keys = head and {}
+      for key in (head or ""):gmatch("[^" .. self.separator .. "]+") do
+        if key ~= "epoch" then self.keys[#self.keys + 1] = key end
+      end
+    end
+    local file, message = io.open(self.filename, self.append and "a" or "w")
+    if not file then core.fail(("CSVLogger: %s"):format(message)) end
+    self.file = file
+  end,
+  on_epoch_end = function(self, epoch, logs)
+    if not self.keys then
+      self.keys = {}
+      for name in pairs(logs) do self.keys[#self.keys + 1] = name end
+      table.sort(self.keys)
+      self.file:write("epoch", self.separator, table.concat(self.keys, self.separator), "\n")
+    end
+    local line = { tostring(epoch) }
+    for i, key in ipairs(self.keys) do
+      line[i + 1] = logs[key] == nil and "NA" or csv_field(logs[key], self.separator)
+    end
+    if not self.file:write(table.concat(line, self.separator), "\n") or not self.file:flush() then
+      core.fail(("CSVLogger: cannot write to %s"):format(self.filename))
+    end
+  end,
+  on_train_end = function(self)
+    self.file:close()
+    self.file = nil
+  end,
+})
+
+-- "{epoch:02d}-{val_loss:.2f}.keras", as Python's format does it.
+local function fill_in(pattern, values)
+  return (pattern:gsub("{([%w_]+):?([^}]*)}", function(name, format)
+    local v = values[name]
+    if v == nil then core.fail(('ModelCheckpoint: nothing is called "%s" in %s'):format(name, pattern)) end
+    if format == "" then return tostring(v) end
+    local ok, text = pcall(string.format, "%" .. format, v)
+    if not ok then core.fail(('ModelCheckpoint: "{%s:%s}" is no format of a number'):format(name, format)) end
+    return text
+  end))
+end
+
+define("ModelCheckpoint", {
+  { "filepath", nil, "of the file; {epoch:02d}, {val_loss:.2f} become values" },
+  { "monitor", "val_loss", "what is watched" }, { "verbose", 0, "1: tells of each file" },
+  { "save_best_only", false, "when the value became better alone" },
+  { "save_weights_only", false, "without the model" }, { "mode", "auto", "min, max; auto goes by the name" },
+  { "save_freq", "epoch", "or a number of batches" },
+  { "initial_value_threshold", nil, "what the first file must pass" },
+}, {
+  help = "saves the model after epochs or batches",
+  init = function(self, name)
+    if type(self.filepath) ~= "string" then core.fail "ModelCheckpoint: the path of a file expected" end
+    if self.save_freq ~= "epoch" and (type(self.save_freq) ~= "number" or self.save_freq < 1) then
+      core.fail 'ModelCheckpoint: save_freq is "epoch" or a number of batches'
+    end
+    self.upwards = rises(self.monitor, self.mode, name)
+    self.best = self.initial_value_threshold or (self.upwards and -math.huge or math.huge)
+    if self.save_freq ~= "epoch" then self.on_train_batch_end = self.after_batch end
+  end,
+  on_epoch_begin = function(self, epoch) self.epoch = epoch end,
+  save = function(self, epoch, batch, logs)
+    if self.save_best_only then
+      local value = watched(self, logs)
+      if not value or not better(self, value, self.best, 0) then return end
+      self.best = value
+    end
+    local values = { epoch = epoch, batch = batch }
+    for k, v in pairs(logs) do values[k] = v end
+    local path = fill_in(self.filepath, values)
+    if self.save_weights_only then self.run.model:save_weights(path) else self.run.model:save(path) end
+    say(self, "Epoch %d: saved %s", epoch, path)
+  end,
+  after_batch = function(self, batch, logs)
+    self.seen = (self.seen or 0) + 1
+    if self.seen >= self.save_freq then
+      self.seen = 0
+      self:save(self.epoch, batch, logs)
+    end
+  end,
+  on_epoch_end = function(self, epoch, logs)
+    if self.save_freq == "epoch" then self:save(epoch, 0, logs) end
+  end,
+})
+
+-- cornu.callbacks
+function callbacks.constructors()
+  local all = { History = callbacks.History }
+  for name, make in pairs(makers) do all[name] = make end
+  return all
+end
+
+return callbacks

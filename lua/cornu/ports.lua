@@ -1,0 +1,31 @@
+-- What goes to the inputs and comes to the outputs of a model: tensors, lists or tables by name, in the model's order.
+local core = require "cornu.core"
+
+local ports = {}
+
+-- The tensors of x in the order of `list` (model.inputs or model.outputs); nil where one is missing or no tensor.
+function ports.tensors(list, x)
+  if core.type(x) == "tensor" then return { x } end
+  if type(x) ~= "table" then return nil end
+  local tensors = {}
+  for i, port in ipairs(list) do
+    local t = x[i]
+    if t == nil then t = x[port.key or port.name] end
+    if t == nil then t = x[port.name] end
+    if core.type(t) ~= "tensor" then return nil end
+    tensors[i] = t
+  end
+  return tensors
+end
+
+-- The number of rows that all tensors share, or nil.
+function ports.rows(list)
+  local rows
+  for _, t in ipairs(list) do
+    if t:rank() == 0 or (rows and #t ~= rows) then return nil end
+    rows = #t
+  end
+  return rows
+end
+
+return ports

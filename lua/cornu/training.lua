@@ -1,0 +1,337 @@
+-- Training: model:compile, fit, evaluate, train_on_batch, test_on_batch.
+local core = require "cornu.core"
+local callbacks = require "cornu.callbacks"
+local objective = require "cornu.objective"
+local options = require "cornu.options"
+local ports = require "cornu.ports"
+
+local compile_options = { "loss", "loss_weights", "metrics", "optimizer", "seed", "weighted_metrics" }
+local batch_options = { "class_weight", "sample_weight" }
+local evaluate_options = { "batch_size", "callbacks", "sample_weight", "steps", "verbose" }
+local fit_options = {
+  "batch_size", "callbacks", "class_weight", "epochs", "initial_epoch", "sample_weight", "seed", "shuffle",
+  "steps_per_epoch", "validation_batch_size", "validation_data", "validation_freq", "validation_split",
+  "validation_steps", "verbose",
+}
+
+-- What compile said, by model. Nothing in it may hold the model itself: where Lua has no ephemerons it would never go.
+local compiled = setmetatable({}, { __mode = "k" })
+
+local function state_of(model, what)
+  local state = compiled[model]
+  if not state then core.fail(('%s: model "%s" has no loss yet: call model:compile{…} first'):format(what, model.name)) end
+  return state
+end
+
+-- ---- data of one batch ----
+
+local function to_tensor(v)
+  if type(v) == "table" and core.type(v) == nil and (type(v[1]) == "number" or type(v[1]) == "table") then
+    return core.tensor(v)
+  end
+  return v
+end
+
+local function inputs_of(model, x, what)
+  local list = ports.tensors(model.inputs, to_tensor(x))
+  if not list or #list < #model.inputs then
+    local names = {}
+    for i, port in ipairs(model.inputs) do names[i] = port.name end
+    core.fail(("%s: a tensor for each input expected (%s)"):format(what, table.concat(names, ", ")))
+  end
+  return list
+end
+
+-- What y or the weights hold for each output that has a target; `each` tells that one tensor serves all of them.
+local function by_target(state, v, what, each)
+  v = to_tensor(v)
+  local targets, list = state.objective.targets, {}
+  if core.type(v) == "tensor" then
+    if #targets > 1 and not each then
+      core.fail(("%s: one tensor for %d outputs: a list or a table by name expected"):format(what, #targets))
+    end
+    for i in ipairs(targets) do list[i] = v end
+    return list
+  end
+  if type(v) ~= "table" then core.fail(("%s: a tensor expected, got %s"):format(what, core.type(v) or type(v))) end
+  for i, o in ipairs(targets) do
+    local t = #v == #state.objective.outputs and v[o.position] or v[i]
+    if t == nil then t = v[o.key] end
+    if t == nil then t = v[o.name] end
+    t = to_tensor(t)
+    if core.type(t) ~= "tensor" then core.fail(('%s: nothing for output "%s"'):format(what, o.name)) end
+    list[i] = t
+  end
+  return list
+end
+
+-- Weights of samples from those of their classes, {[0] = 1, [1] = 5}; others weigh 1.
+local function class_weights(y, by_class)
+  local shape = y:shape()
+  local ids = #shape > 1 and shape[#shape] > 1 and y:argmax(-1) - 1 or y:reshape(shape[1], -1)
+  if ids:size() ~= shape[1] then core.fail "class_weight: one class for each sample expected" end
+  ids = ids:reshape(-1):cast "int64"
+  local weights = core.ones { shape[1] }
+  for class, weight in pairs(by_class) do
+    if type(class) ~= "number" or type(weight) ~= "number" then
+      core.fail "class_weight: a table {[class] = weight} expected, classes from 0 on"
+    end
+    weights = core.ops.where(ids:eq(class), weight, weights)
+  end
+  return weights
+end
+
+local function weights_of(state, y, w, by_class)
+  if by_class then
+    if #y ~= 1 then core.fail "class_weight: for models with one output; give sample_weight" end
+    local weight = class_weights(y[1], by_class)
+    return { w and weight * w[1] or weight }
+  end
+  return w
+end
+
+-- Targets and weights, as the objective expects them.
+local function given_of(state, y, w, by_class, what)
+  if #state.objective.targets == 0 then return {} end
+  if y == nil then core.fail(("%s: the targets are missing"):format(what)) end
+  local targets = by_target(state, y, what .. ": y", false)
+  objective.check_labels(state.objective, targets)
+  local weights = weights_of(state, targets, w and by_target(state, w, what .. ": sample_weight", true), by_class)
+  if not weights then return targets end
+  local given = {}
+  for i, t in ipairs(targets) do given[2 * i - 1], given[2 * i] = t, weights[i] end
+  return given
+end
+
+-- ---- batches ----
+
+local function trainer_of(model, state)
+  if not state.trainer then
+    state.trainer = core.new_trainer(model, state.optimizer, objective.build(state.objective), state.seed)
+  end
+  return state.trainer
+end
+
+-- Runs a batch, which the objective's sums keep; returns its loss.
+local function run_batch(model, state, training, x, y, w, by_class, what)
+  local inputs = inputs_of(model, x, what)
+  local given = given_of(state, y, w, by_class, what)
+  local results = trainer_of(model, state):batch(training, inputs, given)
+  return objective.add(state.objective, results, inputs[1]:rank() > 0 and #inputs[1] or 1)
+end
+
+local function one_batch(model, training, x, y, opts, what)
+  local state = state_of(model, what)
+  opts = options.check(opts, batch_options, what)
+  objective.reset(state.objective)
+  run_batch(model, state, training, x, y, opts.sample_weight, opts.class_weight, what)
+  return (objective.logs(state.objective))
+end
+
+-- ---- passes over data ----
+
+local function is_dataset(x)
+  return type(x) == "function" or (type(x) == "table" and core.type(x) == nil and type(x.batches) == "function")
+end
+
+local function whole(v, what, least)
+  if type(v) ~= "number" or v % 1 ~= 0 or v < least then
+    core.fail(("%s: %s: a whole number from %d on expected"):format(what, tostring(v), least))
+  end
+  return v
+end
+
+-- {step(), steps =}: the batches of a pass; steps is nil where their number is not known.
+local function pass(data, batch_size, limit, shuffle, seed, epoch)
+  local step, rows
+  if type(data) == "function" then
+    step = data
+  else
+    step = data:batches { batch_size = batch_size, shuffle = shuffle, seed = seed, epoch = epoch }
+    rows = data.rows
+  end
+  local steps = rows and math.ceil(rows / (batch_size or 32)) or nil
+  if limit then steps = math.min(limit, steps or limit) end
+  local done = 0
+  return function()
+    if limit and done >= limit then return nil end
+    done = done + 1
+    return step()
+  end, steps
+end
+
+local function check_nan(run, loss, epoch, batch)
+  if loss == loss and loss ~= math.huge and loss ~= -math.huge or run.told_nan then return end
+  run.told_nan = true
+  io.stderr:write(("cornu: the loss is %s at epoch %d, batch %d\n"):format(loss ~= loss and "nan" or tostring(loss), epoch,
+    batch))
+end
+
+-- ---- methods ----
+
+return function(cornu)
+  local methods = core.model_methods
+
+  local function dataset(x, y, w) return is_dataset(x) and x or cornu.data.tensors(x, y, w) end
+
+  local function output_list(model)
+    local list = {}
+    for i, port in ipairs(model.outputs) do
+      local size = port.shape[#port.shape]
+      list[i] = { name = port.name, key = port.key or port.name, classes = size and size > 0 and size or nil }
+    end
+    return list
+  end
+
+  function methods.compile(model, given)
+    given = options.check(given, compile_options, "compile")
+    local state = { objective = objective.new(output_list(model), given), optimizer = given.optimizer or "rmsprop",
+      given = given, seed = given.seed or math.floor(cornu.rand({}):item() * 2 ^ 31) }
+    if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
+    compiled[model] = state
+    return model
+  end
+
+  -- The options of compile, or nil.
+  function methods.compiled(model) return compiled[model] and compiled[model].given end
+
+  -- The trainer of a compiled model: steps(), rate(), …
+  function methods.trainer(model) return trainer_of(model, state_of(model, "trainer")) end
+
+  function methods.learning_rate(model, rate)
+    local trainer = trainer_of(model, state_of(model, "learning_rate"))
+    if rate ~= nil then trainer:set_rate(rate) end
+    return trainer:rate()
+  end
+
+  function methods.train_on_batch(model, x, y, opts) return one_batch(model, true, x, y, opts, "train_on_batch") end
+  function methods.test_on_batch(model, x, y, opts) return one_batch(model, false, x, y, opts, "test_on_batch") end
+
+  -- One pass without training → logs, names
+  local function test_pass(model, state, list, data, batch_size, steps)
+    local step, total = pass(data, batch_size, steps)
+    list:call "on_test_begin"
+    local function results() return objective.logs(state.objective) end
+    local shown = list.run.testing and list.progress
+    if shown then shown.steps = total shown:begin() end
+    objective.reset(state.objective)
+    local batch = 0
+    while not list.run.stopped do
+      local x, y, w = step()
+      if x == nil then break end
+      batch = batch + 1
+      list:call("on_test_batch_begin", batch)
+      run_batch(model, state, false, x, y, w, nil, "evaluate")
+      if list.wants_test_logs then list:call("on_test_batch_end", batch, (results())) end
+      if shown then shown:tick(batch, results) end
+    end
+    if batch == 0 then core.fail "evaluate: there is no data" end
+    local logs, names = results()
+    if shown then shown:finish(nil, logs, names) end
+    list:call("on_test_end", logs)
+    return logs, names
+  end
+
+  function methods.evaluate(model, x, y, opts)
+    if is_dataset(x) and opts == nil then y, opts = nil, y end
+    local state = state_of(model, "evaluate")
+    opts = options.check(opts, evaluate_options, "evaluate")
+    local run = callbacks.run(model, { epochs = 1, testing = true })
+    local list = callbacks.list(opts.callbacks, run, opts.verbose or 0)
+    local data = dataset(x, y, opts.sample_weight)
+    return (test_pass(model, state, list, data, opts.batch_size or 32, opts.steps))
+  end
+
+  -- ---- fit ----
+
+  -- The data of training and of validation.
+  local function split(x, y, opts)
+    local data, validation = dataset(x, y, opts.sample_weight), opts.validation_data
+    if opts.validation_split and opts.validation_split ~= 0 and not validation then
+      if type(data) == "function" or not data.split then core.fail "fit: validation_split needs tensors" end
+      return data:split(opts.validation_split)
+    end
+    if validation and not is_dataset(validation) then
+      validation = cornu.data.tensors(validation[1] or validation.x, validation[2] or validation.y,
+        validation[3] or validation.sample_weight)
+    end
+    return data, validation
+  end
+
+  local function train_pass(model, state, list, data, opts, epoch)
+    local step = pass(data, opts.batch_size, opts.steps_per_epoch, opts.shuffle, opts.seed, epoch)
+    objective.reset(state.objective)
+    local batch, run = 0, list.run
+    local function results() return objective.logs(state.objective) end
+    list.progress:begin(epoch)
+    while not run.stopped do
+      local x, y, w = step()
+      if x == nil then break end
+      batch = batch + 1
+      list:call("on_train_batch_begin", batch)
+      local loss = run_batch(model, state, true, x, y, w, opts.class_weight, "fit")
+      check_nan(run, loss, epoch, batch)
+      run.loss = loss
+      if list.wants_batch_logs then list:call("on_train_batch_end", batch, (results())) end
+      list.progress:tick(batch, results)
+      if core.interrupted() then run:stop "interrupted" end
+    end
+    if batch == 0 then core.fail "fit: there is no data" end
+  end
+
+  local function validate(model, state, list, validation, opts, logs, names)
+    local tested, tested_names = test_pass(model, state, list, validation,
+      opts.validation_batch_size or opts.batch_size, opts.validation_steps)
+    for _, name in ipairs(tested_names) do
+      logs["val_" .. name], names[#names + 1] = tested[name], "val_" .. name
+    end
+  end
+
+  local function train(model, state, list, data, validation, opts)
+    local run, logs, names = list.run, nil, nil
+    for epoch = opts.initial_epoch + 1, opts.epochs do
+      if run.stopped then break end
+      list:call("on_epoch_begin", epoch, {})
+      train_pass(model, state, list, data, opts, epoch)
+      logs, names = objective.logs(state.objective)
+      run.names = names
+      local due = validation and not run.stopped and epoch % (opts.validation_freq or 1) == 0
+      if due then validate(model, state, list, validation, opts, logs, names) end
+      list:call("on_epoch_end", epoch, logs)
+      list.progress:finish(epoch, logs, names)
+    end
+    list:call("on_train_end", logs or {})
+  end
+
+  local function fit_settings(opts, state)
+    local o = {}
+    for k, v in pairs(options.check(opts, fit_options, "fit")) do o[k] = v end
+    o.batch_size = whole(o.batch_size or 32, "fit: batch_size", 1)
+    o.epochs = whole(o.epochs or 1, "fit: epochs", 0)
+    o.initial_epoch = whole(o.initial_epoch or 0, "fit: initial_epoch", 0)
+    if o.shuffle == nil then o.shuffle = true end
+    o.seed = o.seed or state.seed
+    return o
+  end
+
+  function methods.fit(model, x, y, opts)
+    if is_dataset(x) and opts == nil then y, opts = nil, y end
+    local state = state_of(model, "fit")
+    opts = fit_settings(opts, state)
+    local data, validation = split(x, y, opts)
+    local _, steps = pass({ rows = type(data) == "table" and data.rows or nil, batches = function() end },
+      opts.batch_size, opts.steps_per_epoch)
+    local run = callbacks.run(model, { epochs = opts.epochs, steps = steps, batch_size = opts.batch_size,
+      initial_epoch = opts.initial_epoch })
+    run.trainer = trainer_of(model, state)
+    local history = callbacks.History()
+    local list = callbacks.list(opts.callbacks, run, opts.verbose, history)
+    list:call "on_train_begin"
+    if run.initial_epoch then opts.initial_epoch = run.initial_epoch end
+    core.defer_interrupts(true)
+    local ok, message = pcall(train, model, state, list, data, validation, opts)
+    core.defer_interrupts(false)
+    if not ok then error(message, 0) end
+    return history
+  end
+end

@@ -1,0 +1,181 @@
+-- compile, fit and evaluate against what real Keras tells of the same training (scripts/make_fit.py).
+local lu = require "luaunit"
+local cornu = require "cornu"
+local core = require "cornu.core"
+local L = cornu.layers
+
+TestFit = {}
+
+local folder = "tests/training/"
+
+local function cases()
+  local file = assert(io.open(folder .. "fit.json"))
+  local list = cornu.json.decode(file:read "*a")
+  file:close()
+  return list
+end
+
+local function arrays_of(arrays, prefix, n)
+  local list = {}
+  for i = 1, n do list[i] = arrays[prefix .. i - 1] end
+  return n == 1 and list[1] or n > 0 and list or nil
+end
+
+local function numbers(by_text)
+  if not by_text then return nil end
+  local t = {}
+  for k, v in pairs(by_text) do t[tonumber(k)] = v end
+  return t
+end
+
+local function check_near(name, got, want)
+  lu.assertTrue(math.abs(got - want) <= 2e-5 * math.max(1, math.abs(want)), ("%s: %.9g, not %.9g"):format(name, got, want))
+end
+
+function TestFit:testAsKeras()
+  for _, case in ipairs(cases()) do
+    local m, arrays = cornu.load(folder .. "fit_" .. case.name .. ".keras"), cornu.load_npz(folder .. "fit_" ..
+      case.name .. ".npz")
+    local x, y = arrays_of(arrays, "x", case.inputs), arrays_of(arrays, "y", case.outputs)
+    m:compile(case.compile)
+    local options = { shuffle = false, verbose = 0, sample_weight = arrays_of(arrays, "w", case.weights) }
+    for k, v in pairs(case.fit) do options[k] = v end
+    options.class_weight = numbers(case.fit.class_weight)
+    local history = m:fit(x, y, options)
+    for name, values in pairs(case.history) do
+      lu.assertNotNil(history.history[name], case.name .. ": " .. name)
+      for epoch, want in ipairs(values) do
+        check_near(("%s: %s of epoch %d"):format(case.name, name, epoch), history[name][epoch], want)
+      end
+    end
+    local evaluated = m:evaluate(x, y, { batch_size = 16 })
+    for name, want in pairs(case.evaluated) do check_near(case.name .. ": evaluated " .. name, evaluated[name], want) end
+    for i, w in ipairs(m:weights()) do
+      lu.assertTrue(w:allclose(arrays["after/" .. i - 1], 1e-4, 1e-5), ("%s: weight %d"):format(case.name, i))
+    end
+  end
+end
+
+-- ---- callbacks, data, errors ----
+
+local function line(n)
+  local x = cornu.linspace(-1, 1, n or 32):cast "float32":reshape(-1, 1)
+  return x, x * 2 + 1
+end
+
+local function small(loss, rate)
+  cornu.manual_seed(4)
+  local m = cornu.Sequential{ cornu.Input{ shape = { 1 } }, L.Dense{ 1 } }
+  return m:compile{ optimizer = { class_name = "SGD", config = { learning_rate = rate or 0.1 } }, loss = loss or "mse",
+    seed = 1 }
+end
+
+local function fit(m, options, x, y)
+  if not x then x, y = line() end
+  options.verbose = 0
+  return m:fit(x, y, options)
+end
+
+function TestFit:testEarlyStopping()
+  local m, values, kept = small(), { 3, 2, 1, 4, 5, 6, 0 }, nil
+  local feed = { on_epoch_end = function(self, epoch, logs)
+    logs.watched = values[epoch]
+    if epoch == 3 then kept = self.run.model:get_weights()[1] end
+  end }
+  local stop = cornu.callbacks.EarlyStopping{ monitor = "watched", patience = 2, restore_best_weights = true }
+  local history = fit(m, { epochs = 7, callbacks = { feed, stop } })
+  lu.assertEquals(history.epoch, { 1, 2, 3, 4, 5 })
+  lu.assertTrue(m:weights()[1]:allclose(kept, 0, 0))
+  -- training goes on with the weights that were put back; who holds them keeps what they were
+  fit(m, { epochs = 1 })
+  lu.assertFalse(m:weights()[1]:allclose(kept, 0, 0))
+  lu.assertTrue(stop.best_weights[1]:allclose(kept, 0, 0))
+end
+
+function TestFit:testRates()
+  local m, rates = small(), {}
+  local schedule = cornu.callbacks.LearningRateScheduler(function(epoch, rate) return epoch == 3 and 0.01 or rate end)
+  local plateau = cornu.callbacks.ReduceLROnPlateau{ monitor = "watched", patience = 1, factor = 0.5, min_lr = 0.004 }
+  local feed = { on_epoch_end = function(_, _, logs) logs.watched = 1 end }
+  local note = cornu.callbacks.LambdaCallback{ on_epoch_end = function(_, _, run)
+    rates[#rates + 1] = run.trainer:rate()
+  end }
+  local history = fit(m, { epochs = 5, callbacks = { feed, schedule, plateau, note } })
+  lu.assertAlmostEquals(rates[1], 0.1, 1e-12)
+  lu.assertAlmostEquals(rates[2], 0.05, 1e-12)
+  lu.assertAlmostEquals(rates[3], 0.005, 1e-12)
+  lu.assertAlmostEquals(rates[4], 0.004, 1e-12)
+  lu.assertEquals(history.learning_rate[5], rates[5])
+end
+
+function TestFit:testCsv()
+  local path = os.tmpname()
+  local m = small()
+  fit(m, { epochs = 2, callbacks = { cornu.callbacks.CSVLogger(path) } })
+  local history = fit(m, { epochs = 3, initial_epoch = 2, callbacks = { cornu.callbacks.CSVLogger{ path, append = true } } })
+  local lines = {}
+  for text in io.lines(path) do lines[#lines + 1] = text end
+  os.remove(path)
+  lu.assertEquals(#lines, 4)
+  lu.assertEquals(lines[1], "epoch,loss")
+  lu.assertEquals(lines[4], ("3,%.9g"):format(history.loss[1]))
+end
+
+function TestFit:testStops()
+  local m = small(nil, 1e30)
+  local history = fit(m, { epochs = 9, batch_size = 8, callbacks = { cornu.callbacks.TerminateOnNaN() } })
+  lu.assertTrue(#history.epoch < 3)
+  local seen = 0
+  local stopper = { on_train_batch_end = function(self, batch)
+    seen = seen + 1
+    if batch == 2 then self.run:stop() end
+  end }
+  fit(small(), { epochs = 9, batch_size = 8, callbacks = { stopper } })
+  lu.assertEquals(seen, 2)
+end
+
+function TestFit:testFunctionsAsData()
+  local m, n = small(), 0
+  local function data()
+    n = n + 1
+    if n > 6 then return nil end
+    return cornu.tensor{ { n / 6 } }, cornu.tensor{ { n / 3 + 1 } }
+  end
+  local history = m:fit(data, { epochs = 2, steps_per_epoch = 3, verbose = 0 })
+  lu.assertEquals(#history.epoch, 2)
+  lu.assertEquals(n, 6)
+  lu.assertEquals(m:trainer():steps(), 6)
+  local x, y = line()
+  local logs = m:evaluate(cornu.data.tensors(x, y), { batch_size = 5 })
+  lu.assertAlmostEquals(logs.loss, (m:predict(x) - y):square():mean():item(), 1e-5)
+end
+
+function TestFit:testCustom()
+  local x, y = line()
+  local m = small(function(y_true, y_pred) return (y_true - y_pred):abs():pow(1.5):mean(-1) end)
+  local loss = fit(m, { epochs = 60 }).loss
+  lu.assertTrue(loss[60] < 0.1 * loss[1])
+  m:compile{ optimizer = "sgd", loss = cornu.losses.Huber{ delta = 0.5 },
+    metrics = { { name = "worst", function(y_true, y_pred) return (y_true - y_pred):abs() end } } }
+  local logs = m:evaluate(x, y)
+  lu.assertAlmostEquals(logs.worst, (m:predict(x) - y):abs():mean():item(), 1e-6)
+  lu.assertAlmostEquals(logs.loss, cornu.losses.Huber{ delta = 0.5 }(y, m:predict(x)):item(), 1e-6)
+end
+
+function TestFit:testErrors()
+  local x, y = line()
+  local m = cornu.Sequential{ cornu.Input{ shape = { 1 } }, L.Dense{ 3, "softmax", name = "out" } }
+  lu.assertErrorMsgContains("call model:compile", m.fit, m, x, y)
+  lu.assertErrorMsgContains('did you mean "MeanSquaredError"', m.compile, m, { loss = "MeanSquareError" })
+  lu.assertErrorMsgContains('no option "los"', m.compile, m, { los = "mse" })
+  lu.assertErrorMsgContains('no output "ot"', m.compile, m, { loss = { ot = "mse" } })
+  m:compile{ optimizer = "sgd", loss = "categorical_crossentropy" }
+  lu.assertErrorMsgContains('output "out" has shape (32, 3), its target (32, 1)', fit, m, {}, x, y)
+  lu.assertErrorMsgContains("targets are missing", m.train_on_batch, m, x)
+  m:compile{ optimizer = "sgd", loss = "sparse_categorical_crossentropy" }
+  local labels = cornu.full({ 32 }, 3, "int32")
+  lu.assertErrorMsgContains("3 classes count from 0 to 2", fit, m, {}, x, labels)
+  lu.assertErrorMsgContains("epochs", fit, m, { epochs = 1.5 }, x, y)
+  lu.assertErrorMsgContains('no option "epoch"', fit, m, { epoch = 1 }, x, y)
+  lu.assertErrorMsgContains("callback", fit, m, { callbacks = { 1 } }, x, labels - 1)
+end
