@@ -5,7 +5,7 @@
 -- Epochs and batches count from 1. self.run is {model =, trainer =, epochs =, steps =, batch_size =}; self.run:stop()
 -- ends the training after the batch.
 local core = require "cornu.core"
-local options = require "cornu.options"
+local classes = require "cornu.classes"
 local progress = require "cornu.progress"
 
 local callbacks = {}
@@ -58,27 +58,20 @@ end
 
 -- ---- classes ----
 
-local makers = {}
+local family = classes.family("callback", "callbacks")
+callbacks.family = family
 
 -- Defines cornu.callbacks.NAME{…}; fields: {{name, default, help}, …}.
 local function define(name, fields, methods)
-  local known = {}
-  for i, f in ipairs(fields) do known[i] = f[1] end
   methods.__index = methods
-  makers[name] = function(given)
-    if given ~= nil and type(given) ~= "table" then given = { given } end
-    local settings = {}
-    for k, v in pairs(given or {}) do settings[known[k] or k] = v end
-    options.check(settings, known, name)
-    for _, f in ipairs(fields) do
-      if settings[f[1]] == nil then settings[f[1]] = f[2] end
-    end
-    local callback = setmetatable(settings, methods)
-    if callback.init then callback:init(name) end
-    return callback
-  end
-  callbacks.classes = callbacks.classes or {}
-  table.insert(callbacks.classes, { kind = "callback", name = name, fields = fields, help = methods.help })
+  classes.define(family, { name = name, fields = fields, help = methods.help, methods = methods })
+end
+
+local function make(entry, given)
+  local callback = setmetatable(classes.settings(entry, type(given) == "function" and { given } or given, {}),
+    entry.methods)
+  if callback.init then callback:init(entry.name) end
+  return callback
 end
 
 -- ---- history ----
@@ -365,7 +358,9 @@ define("ModelCheckpoint", {
 -- cornu.callbacks
 function callbacks.constructors()
   local all = { History = callbacks.History }
-  for name, make in pairs(makers) do all[name] = make end
+  for _, entry in ipairs(family.entries) do
+    all[entry.name] = function(given) return make(entry, given) end
+  end
   return all
 end
 

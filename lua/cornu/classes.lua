@@ -10,10 +10,10 @@ function classes.snake(name)
   return (name:gsub("(%l)(%u)", "%1_%2"):gsub("(%u)(%u%l)", "%1_%2"):lower())
 end
 
--- kind: "loss", "metric". Entries {name =, aliases = {…}, help =, fields = {{name =, default =, help =}, …}, …} have the
+-- kind: "loss"; module: "losses", where cornu has them. Entries {name =, aliases = {…}, help =, fields = {{name =, default =, help =}, …}, …} have the
 -- form of those of cornu.registry, so that help reads them.
-function classes.family(kind)
-  return { kind = kind, entries = {}, by_name = {} }
+function classes.family(kind, module)
+  return { kind = kind, module = module, entries = {}, by_name = {} }
 end
 
 local function json_text(v)
@@ -24,7 +24,7 @@ end
 
 -- fields: a list of {name, default, help}; required = true in the place of a default where there is none.
 function classes.define(family, entry)
-  entry.kind, entry.aliases, entry.versions = family.kind, entry.aliases or {}, { "3" }
+  entry.kind, entry.module, entry.aliases = family.kind, family.module, entry.aliases or {}
   local fields = {}
   for i, f in ipairs(entry.fields or {}) do
     fields[i] = { name = f[1], default = f[2], help = f[3], required = f.required,

@@ -394,8 +394,8 @@ return function(cornu)
     return v
   end
 
-  local function add_texts()
-    for _, entry in ipairs(text) do
+  local function add_texts(entries)
+    for _, entry in ipairs(entries) do
       local topic = add(entry[1], entry[2], entry[2] .. "\n" .. entry[3])
       local f = value_at(entry[1])
       if type(f) == "function" or type(f) == "table" then by_function[f] = by_function[f] or topic end
@@ -414,25 +414,30 @@ return function(cornu)
     for name, f in pairs(core.ops) do by_name[name] = by_name[name] or by_function[f] end
   end
 
-  local function add_classes(entries, prefix)
+  -- makers: where the constructors of the classes are, if anywhere
+  local function add_classes(entries, prefix, makers)
     for _, entry in ipairs(entries) do
       local short = registry.signature(entry)
       local topic = add(prefix .. entry.name, #short > 60 and short:sub(1, 57) .. "…" or short, registry.describe(entry))
       by_name[entry.name] = by_name[entry.name] or topic
       for _, alias in ipairs(entry.aliases) do by_name[alias] = by_name[alias] or topic end
-      local f = entry.kind == "layer" and rawget(cornu.layers, entry.name)
+      local f = makers and rawget(makers, entry.name)
       if f then by_function[f] = topic end
-      for _, alias in ipairs(f and entry.aliases or {}) do by_function[rawget(cornu.layers, alias) or f] = topic end
+      for _, alias in ipairs(f and entry.aliases or {}) do by_function[rawget(makers, alias) or f] = topic end
     end
   end
 
   local function prepare()
     if topics then return end
     topics, by_name, by_function = {}, {}, {}
-    add_texts()
+    add_texts(text)
+    add_texts(require "cornu.help_training")
     add_ops()
-    add_classes(registry.layers(), "")
+    add_classes(registry.layers(), "", cornu.layers)
     add_classes(registry.operations(), "keras.ops.")
+    add_classes(require "cornu.losses".family.entries, "losses.", cornu.losses)
+    add_classes(require "cornu.metrics".family.entries, "metrics.", cornu.metrics)
+    add_classes(require "cornu.callbacks".family.entries, "callbacks.", cornu.callbacks)
   end
 
   local function list_of(title, names)

@@ -5,7 +5,7 @@ local classes = require "cornu.classes"
 
 local ops = core.ops
 local losses = {}
-local family = classes.family "loss"
+local family = classes.family("loss", "losses")
 losses.family = family
 
 local epsilon = 1e-7 -- keras.config.epsilon()

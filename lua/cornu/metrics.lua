@@ -6,7 +6,7 @@ local losses = require "cornu.losses"
 
 local ops = core.ops
 local metrics = {}
-local family = classes.family "metric"
+local family = classes.family("metric", "metrics")
 metrics.family = family
 
 local epsilon = 1e-7

@@ -62,7 +62,7 @@ function registry.signature(entry)
   for _, f in ipairs(entry.fields) do
     fields[#fields + 1] = f.standard and f.name .. " = " .. f.standard or f.name
   end
-  if entry.kind == "layer" then return entry.name .. "{" .. table.concat(fields, ", ") .. "}" end
+  if entry.kind ~= "operation" then return entry.name .. "{" .. table.concat(fields, ", ") .. "}" end
   return entry.name .. "(" .. table.concat(entry.arguments, ", ") .. ")" ..
     (#fields > 0 and "{" .. table.concat(fields, ", ") .. "}" or "")
 end
@@ -92,6 +92,8 @@ function registry.describe(entry)
   if entry.kind == "layer" then
     lines[1] = ("%s{…}   a layer of Keras %s, %s"):format(entry.name, table.concat(entry.versions, ", "),
       registry.weights_text(entry))
+  elseif entry.kind ~= "operation" then
+    lines[1] = ("cornu.%s.%s{…}   a %s of Keras"):format(entry.module, entry.name, entry.kind)
   else
     lines[1] = ("%s(%s)   an operation of keras.ops, a node of functional models"):format(entry.name,
       table.concat(entry.arguments, ", "))

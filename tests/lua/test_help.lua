@@ -15,6 +15,11 @@ function TestHelp:test_every_function_has_an_entry()
       if type(v) == "function" then lu.assertStrContains(cornu.help(v), "cornu." .. group .. "." .. name) end
     end
   end
+  for _, group in ipairs { "losses", "metrics", "callbacks" } do
+    for name, v in pairs(cornu[group]) do
+      if name:match "^%u%l" then lu.assertStrContains(cornu.help(v), "cornu." .. group .. "." .. name) end
+    end
+  end
 end
 
 function TestHelp:test_every_method_has_an_entry()
