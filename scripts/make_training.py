@@ -18,6 +18,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 
 keras = importlib.import_module(os.environ.get("KERAS_API", "keras"))
+if keras.__version__[0] == "1":
+    importlib.import_module("theano.ifelse")  # which Keras 1 uses without importing it
 L, R = keras.layers, keras.regularizers
 MAJOR = int(keras.__version__.split(".")[0])
 TF = keras.__name__ == "tf_keras"
@@ -116,10 +118,92 @@ def constraints_1():
     return Model(x, L.Dense(2, W_constraint=C.unitnorm())(L.Flatten()(y)))
 
 
+@case("keras3", "tfkeras2")
+def regularized_attention():
+    x = Input((4, 3))
+    y = L.MultiHeadAttention(2, 3, kernel_regularizer=R.l2(0.02), bias_regularizer=R.l1(0.02),
+                             activity_regularizer=R.l2(0.03))(x, x)
+    return Model(x, y)
+
+
+@case(*MODERN)
+def regularized_recurrent():
+    x = Input((4, 3))
+    y = L.LSTM(3, kernel_regularizer=R.l2(0.02), recurrent_regularizer=R.l1(0.02), bias_regularizer=R.l2(0.03),
+               activity_regularizer=R.l2(0.05), recurrent_constraint=C.MaxNorm(0.7), return_sequences=True)(x)
+    return Model(x, L.Bidirectional(L.GRU(2, activity_regularizer=R.l1(0.02), kernel_regularizer=R.l2(0.02)))(y))
+
+
+# ---- Statistics ----
+
+def normalised(shape, **more):
+    x = Input(shape)
+    y = L.BatchNormalization(momentum=0.7, **more)(x)
+    return Model(x, L.Dense(2)(L.Flatten()(y)))
+
+
+@case()
+def norm_vectors():
+    x = Input((4,))
+    return Model(x, L.Dense(2)(L.BatchNormalization(momentum=0.7)(x)))
+
+
+@case()
+def norm_images():
+    return normalised((3, 2, 4))
+
+
+@case()
+def norm_second_axis():
+    return normalised((3, 2, 4), axis=1)
+
+
+@case(*MODERN)
+def norm_volumes():
+    return normalised((2, 3, 2, 2), scale=False)
+
+
+@case()
+def norm_frozen():
+    x = Input((4,))
+    norm = L.BatchNormalization(momentum=0.7)
+    norm.trainable = False
+    return Model(x, L.Dense(2)(norm(L.Dense(4)(x))))
+
+
+@case("keras1")
+def norm_by_batch():
+    x = Input((4,))
+    return Model(x, L.Dense(2)(L.BatchNormalization(mode=1)(L.BatchNormalization(mode=2)(x))))
+
+
+@case("tfkeras2")
+def norm_places():
+    return normalised((3, 2, 4), axis=[1, 3])
+
+
+@case("tfkeras2")
+def norm_parts():
+    return Sequential([Input((2, 2)), L.BatchNormalization(momentum=0.7, virtual_batch_size=3), L.Flatten(), L.Dense(2)]), 3, None, 6
+
+
+@case("keras3", "tfkeras2")
+def norm_renormalised():
+    return normalised((3, 2), renorm=True, renorm_momentum=0.6, renorm_clipping={"rmax": 1.5, "rmin": 0.4, "dmax": 0.3})
+
+
+@case("keras3", "tfkeras2", "keras2")
+def norm_masked():
+    x = Input((5,), dtype="int32")
+    y = L.BatchNormalization(momentum=0.7)(L.Embedding(7, 3, mask_zero=True)(x))
+    ids = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0], [6, 1, 2, 3, 4]], "int32")
+    return Model(x, L.GlobalAveragePooling1D()(y)), 3, [ids]
+
+
 # ---- Running ----
 
-def numbers(t, rng):
-    shape = [3 if d is None else d for d in (t.shape if MAJOR == 3 else keras.backend.int_shape(t))]
+def numbers(t, rng, batch=3):
+    shape = [batch if d is None else d for d in (t.shape if MAJOR == 3 else keras.backend.int_shape(t))]
     if "int" in str(t.dtype):
         return rng.randint(1, 7, shape).astype("int32")
     return rng.randn(*shape).astype("float32")
@@ -154,18 +238,19 @@ def run(name):
     rng = np.random.RandomState(sum(map(ord, name)))
     getattr(keras.backend, "clear_session", int)()
     made = cases[name]()
-    model, steps, given = made if isinstance(made, tuple) else (made, 3, None)
+    made = made if isinstance(made, tuple) else (made,)
+    model, steps, given, batch = made + (3, None, 3)[len(made) - 1:]
     for layer in model.layers:
         w = layer.get_weights()
         if w:
-            layer.set_weights([abs(rng.randn(*v.shape)) * 0.5 + 0.5 if "var" in getattr(s, "name", "") else rng.randn(*v.shape) * 0.5
+            layer.set_weights([abs(rng.randn(*v.shape)) * 0.5 + 0.5 if any(k in getattr(s, "name", "") for k in ("var", "stddev", "running_std")) else rng.randn(*v.shape) * 0.5
                                for v, s in zip(w, layer.weights)])
     arrays = {}
     keep(model, name, "before", arrays)
-    x = given if given else [numbers(t, rng) for t in model.inputs]
+    x = given if given else [numbers(t, rng, batch) for t in model.inputs]
     arrays.update({"x%d" % i: v for i, v in enumerate(x)})
     out = model.outputs[0]
-    arrays["y"] = numbers(out, rng)
+    arrays["y"] = numbers(out, rng, batch)
     model.compile(optimizer(), "mse", **({"run_eagerly": True} if TF else {}))
     arrays["losses"] = np.array([train(model, x, arrays["y"]) for _ in range(steps)], "float32")
     keep(model, name, "after", arrays)

@@ -209,7 +209,7 @@ static cn_status unknown_key(const cn_field *fields, const char *key, cn_error *
   cn_text names = {0}, all = {0};
   for (const cn_field *f = fields; f && f->name; f++) {
     cn_text_addf(&all, "%s %s ", f->name, f->aliases ? f->aliases : "");
-    if (f->kind != CN_F_IGNORED) cn_text_addf(&names, "%s%s", names.length ? ", " : "", f->name);
+    if (f->kind < CN_F_PART) cn_text_addf(&names, "%s%s", names.length ? ", " : "", f->name);
   }
   char nearest[80];
   bool near = all.data && cn_nearest_name(key, all.data, nearest, sizeof nearest);
@@ -243,7 +243,7 @@ cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *ou
     if (!cn_field_find(fields, dict->keys[i]) && !cn_word_in(also_known, dict->keys[i], NULL))
       return unknown_key(fields, dict->keys[i], e);
   for (const cn_field *f = fields; f && f->name; f++) {
-    if (f->kind == CN_F_IGNORED) continue;
+    if (f->kind >= CN_F_PART) continue;
     const cn_value *v = given(f, dict);
     if (!v && !f->standard) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"%s\" is missing", f->name);
     if (!v) {
@@ -257,7 +257,7 @@ cn_status cn_fields_parse(const cn_field *fields, const cn_value *dict, void *ou
 
 bool cn_field_info(const cn_field *fields, int i, cornu_field_info *out) {
   static const char *const types[] = {"int",   "float", "bool",       "string", "enum",   "ints",
-                                      "value", "dtype", "activation", "layer",  "ignored"};
+                                      "value", "dtype", "activation", "layer",  "part",  "ignored"};
   if (i < 0 || i >= cn_field_count(fields)) return false;
   const cn_field *f = &fields[i];
   *out = (cornu_field_info){.name = f->name,

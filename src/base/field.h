@@ -16,6 +16,7 @@ typedef enum cn_field_kind {
   CN_F_DTYPE,      /* cornu_dtype; null: CORNU_DTYPES */
   CN_F_ACTIVATION, /* cn_activation (layers/activation.h), parsed by the hook */
   CN_F_LAYER,      /* cn_layer *, parsed by the hook, owned by the layer */
+  CN_F_PART,       /* an initializer, regularizer or constraint: read from the config where it applies */
   CN_F_IGNORED     /* known, no effect on what Cornu computes (help says why); any value */
 } cn_field_kind;
 

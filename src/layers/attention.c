@@ -4,6 +4,8 @@
 
 #include "layers/attention.h"
 
+#include "layers/emit.h"
+
 #include "base/text.h"
 
 /* ---- Masks ---- */
@@ -58,13 +60,21 @@ static cn_edge given_mask(const cn_call *c, int i) {
 
 /* ---- The layers ---- */
 
-typedef struct settings { bool use_scale, causal; int score_mode; } settings;
+typedef struct settings {
+  bool use_scale, causal;
+  int score_mode;
+  double dropout;
+  int64_t seed;
+} settings;
 enum { DOT, CONCAT };
 
 #define COMMON_FIELDS                                                                                                  \
   {.name = "causal", .kind = CN_F_BOOL, .offset = offsetof(settings, causal), .standard = "false",                     \
    .help = "place i sees values up to i (TensorFlow before 2.10; later an argument of the call)"},                     \
-  {.name = "dropout", .kind = CN_F_IGNORED, .standard = "0", .help = "training alone"}, {0}
+  {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,   \
+   .help = "share of the weights dropped in training"},                                                                \
+  {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18, \
+   .help = "of what is dropped; null: the model's"}, {0}
 
 static const cn_field fields[] = {
     {.name = "use_scale", .kind = CN_F_BOOL, .offset = offsetof(settings, use_scale), .standard = "false",
@@ -120,11 +130,17 @@ cn_edge cn_attention_weights(cn_trace *t, cn_edge scores, cn_edge mask) {
   return cn_emit1(t, &cn_op_softmax, &(cn_axis_attrs){-1}, scores);
 }
 
+cn_edge cn_attention_drop(cn_layer *l, cn_trace *t, cn_edge weights, double rate, int64_t seed) {
+  if (rate <= 0 || !t->training || !cn_layer_draws(l, t)) return weights;
+  const cn_type type = *cn_edge_type(t, weights);
+  return cn_emit2(t, &cn_op_mul, NULL, weights, cn_emit_kept(t, &type, rate, seed));
+}
+
 static void attend(cn_layer *l, cn_trace *t, cn_call *c, cn_edge scores, cn_edge value) {
   const settings *s = l->settings;
   cn_edge query_mask = given_mask(c, 0), seen = cn_attention_axis(t, given_mask(c, 1), -2);
   if (s->causal || cn_attention_flag(c, "use_causal_mask")) seen = cn_attention_causal(t, scores, seen);
-  cn_edge weights = cn_attention_weights(t, scores, seen);
+  cn_edge weights = cn_attention_drop(l, t, cn_attention_weights(t, scores, seen), s->dropout, s->seed);
   cn_edge y = cn_emit2(t, &cn_op_matmul, NULL, weights, value);
   if (query_mask != CN_NO_EDGE)
     y = cn_emit3(t, &cn_op_where, NULL, cn_attention_axis(t, query_mask, -1), y, cn_emit_number(t, 0));
@@ -161,7 +177,8 @@ static void lower_kind(cn_layer *l, cn_trace *t, cn_call *c, bool additive) {
   cn_edge query = cn_emit_compute(t, c->in[0].data), value = cn_emit_compute(t, c->in[1].data);
   cn_edge key = c->n_positional > 2 ? cn_emit_compute(t, c->in[2].data) : value;
   cn_edge scale = cn_layer_weight_edge(l, t, "scale"), outer = cn_layer_weight_edge(l, t, "concat_score_weight");
-  bool plain = !additive && s->score_mode == DOT && !cn_attention_flag(c, "return_attention_scores");
+  bool plain = !additive && s->score_mode == DOT && !cn_attention_flag(c, "return_attention_scores") &&
+               !(t->training && s->dropout > 0);
   for (int i = 0; i < 3; i++) plain &= is_sequence(t, i == 0 ? query : i == 1 ? key : value, query);
   if (plain && is_mask(t, given_mask(c, 1))) {
     attend_at_once(l, t, c, scaled(t, query, scale), key, value);

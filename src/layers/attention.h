@@ -15,6 +15,8 @@ cn_edge cn_attention_band(cn_trace *t, cn_edge scores, int64_t window);
 cn_edge cn_attention_axis(cn_trace *t, cn_edge x, int64_t axis);
 /* softmax of the scores, those that are masked 1e9 lower. */
 cn_edge cn_attention_weights(cn_trace *t, cn_edge scores, cn_edge mask);
+/* The weights that training leaves. */
+cn_edge cn_attention_drop(cn_layer *l, cn_trace *t, cn_edge weights, double rate, int64_t seed);
 /* Is a keyword argument of the call true? */
 bool cn_attention_flag(const cn_call *c, const char *name);
 

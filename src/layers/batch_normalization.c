@@ -1,6 +1,10 @@
 /* BatchNormalization: gamma * (x - mean) / sqrt(variance + epsilon) + beta along one axis, in tf.keras also along
  * several. Keras 1 has two more modes that normalise by what they are given. */
+#include <math.h>
+
 #include "base/text.h"
+#include "layers/emit.h"
+#include "layers/part.h"
 #include "layers/spatial.h"
 
 enum { MODE_MOVING = 0, MODE_SAMPLE = 1, MODE_BATCH = 2 };
@@ -9,7 +13,9 @@ typedef struct settings {
   cn_ints axis;
   double epsilon, momentum;
   bool center, scale, renorm;
-  int64_t mode;
+  double renorm_momentum;
+  const cn_value *renorm_clipping;
+  int64_t mode, virtual_batch;
 } settings;
 
 static const cn_field fields[] = {
@@ -48,17 +54,21 @@ static const cn_field fields[] = {
      .kind = CN_F_BOOL,
      .offset = offsetof(settings, renorm),
      .standard = "false",
-     .help = "batch renormalisation: three more weights, the same result"},
+     .help = "batch renormalisation: training corrects towards slower statistics, three more weights"},
     {.name = "momentum", .kind = CN_F_FLOAT, .offset = offsetof(settings, momentum), .standard = "0.99", .min = 0,
      .max = 1, .help = "how much of the moving statistics stays after a step of training"},
-    {.name = "renorm_clipping", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "renorm_momentum", .kind = CN_F_IGNORED, .standard = "0.99", .help = "training alone"},
-    {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "training alone"},
+    {.name = "renorm_clipping", .kind = CN_F_VALUE, .offset = offsetof(settings, renorm_clipping), .standard = "null",
+     .help = "bounds of that correction: {rmin =, rmax =, dmax =}"},
+    {.name = "renorm_momentum", .kind = CN_F_FLOAT, .offset = offsetof(settings, renorm_momentum), .standard = "0.99",
+     .min = 0, .max = 1, .help = "how much of those statistics stays after a step of training"},
+    {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "of several devices: there is one"},
     {.name = "fused",
      .kind = CN_F_IGNORED,
      .standard = "null",
      .help = "how tf.keras computes: the result is the same"},
-    {.name = "virtual_batch_size", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
+    {.name = "virtual_batch_size", .kind = CN_F_INT, .offset = offsetof(settings, virtual_batch), .standard = "null",
+     .min = 1, .max = 1 << 24, .help = "tf.keras: training normalises parts of a batch, of so many samples, on their own"},
+    CN_GAMMA_ROWS,
     {0}};
 
 static int find_axis(const cn_layer *l, int rank) {
@@ -68,6 +78,9 @@ static int find_axis(const cn_layer *l, int rank) {
   return axis > 0 && axis < rank ? (int)axis : -1;
 }
 
+/* Whether statistics have as many axes as the input. */
+static bool by_place(const settings *s) { return s->axis.n > 1 || s->virtual_batch > 0; }
+
 /* The shape of the statistics: one axis gives a vector, several the rank of the input with ones at all others. */
 static cn_status statistics(const cn_layer *l, const cn_type *in, int *rank, int64_t *shape, cn_error *e) {
   const settings *s = l->settings;
@@ -75,13 +88,19 @@ static cn_status statistics(const cn_layer *l, const cn_type *in, int *rank, int
   bool fits = axis >= 0;
   *rank = 1;
   if (fits) shape[0] = in->shape[axis];
-  if (s->axis.n > 1) {
+  if (by_place(s)) {
+    fits = s->axis.n > 0;
     *rank = in->rank;
     for (int i = 0; i < in->rank; i++) shape[i] = 1;
     for (int i = 0; i < s->axis.n && fits; i++) {
-      int64_t at = s->axis.v[i] < 0 ? s->axis.v[i] + in->rank : s->axis.v[i];
+      int64_t at = s->axis.v[i] < 0 ? s->axis.v[i] + in->rank : s->axis.v[i] - (s->virtual_batch > 0);
       fits = at > 0 && at < in->rank && s->mode == MODE_MOVING;
       if (fits) shape[at] = in->shape[at];
+    }
+    if (s->virtual_batch > 0) { /* the parts of a batch are an axis of their own, the second; axes count it when saved */
+      fits &= in->rank < CN_MAX_RANK;
+      for (int i = (*rank)++; i > 1 && fits; i--) shape[i] = shape[i - 1];
+      shape[1] = 1;
     }
   }
   if (fits) return CORNU_OK;
@@ -141,60 +160,201 @@ static cn_edge normalise(cn_layer *l, cn_trace *t, cn_edge x, int rank, int axis
   return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
 }
 
-/* Over several axes, where the statistics broadcast as they are. */
-static cn_edge by_places(cn_layer *l, cn_trace *t, cn_edge x) {
-  cn_edge variance = cn_emit2(t, &cn_op_add, NULL, cn_layer_weight_edge(l, t, "moving_variance"),
-                              cn_emit_number(t, ((const settings *)l->settings)->epsilon));
-  cn_edge y = cn_emit2(t, &cn_op_mul, NULL, cn_emit2(t, &cn_op_sub, NULL, x, cn_layer_weight_edge(l, t, "moving_mean")),
-                       cn_emit1(t, &cn_op_rsqrt, NULL, variance));
-  cn_edge gamma = cn_layer_weight_edge(l, t, "gamma"), beta = cn_layer_weight_edge(l, t, "beta");
+/* Where the statistics broadcast as they are. */
+static cn_edge normalise_places(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mean, cn_edge variance, cn_edge gamma,
+                                cn_edge beta) {
+  const cn_edge epsilon = cn_emit_number(t, ((const settings *)l->settings)->epsilon);
+  const cn_edge moved = cn_emit2(t, &cn_op_sub, NULL, x, mean);
+  cn_edge y = cn_emit2(t, &cn_op_mul, NULL, moved,
+                       cn_emit1(t, &cn_op_rsqrt, NULL, cn_emit2(t, &cn_op_add, NULL, variance, epsilon)));
   if (gamma != CN_NO_EDGE) y = cn_emit2(t, &cn_op_mul, NULL, y, gamma);
   return beta != CN_NO_EDGE ? cn_emit2(t, &cn_op_add, NULL, y, beta) : y;
 }
 
+static cn_edge by_places(cn_layer *l, cn_trace *t, cn_edge x) {
+  const bool parts = ((const settings *)l->settings)->virtual_batch > 0;
+  const cn_edge y = normalise_places(l, t, parts ? cn_emit_new_axis(t, x, 1) : x, cn_layer_weight_edge(l, t, "moving_mean"),
+                                     cn_layer_weight_edge(l, t, "moving_variance"), cn_layer_weight_edge(l, t, "gamma"),
+                                     cn_layer_weight_edge(l, t, "beta"));
+  return parts ? cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {1}}}, y) : y;
+}
+
 /* ---- Training: by the statistics of the batch, which move those that are kept ---- */
 
-/* Which factor makes the population variance that which is kept. TensorFlow's fused operation, which tf.keras uses for
- * images, and Keras 2.2 on estimate that of the source. */
+typedef struct moments { cn_edge mean, variance; } moments;
+
+/* TensorFlow's fused operation, which tf.keras uses for images and volumes. */
+static bool is_fused(const cn_layer *l, int rank) {
+  const settings *s = l->settings;
+  return l->origin.keras == 2 && l->origin.tf && (rank == 4 || rank == 5) && !s->renorm && !by_place(s);
+}
+
+/* Which factor makes the population variance that which is kept. The fused operation estimates that of the source; so does
+ * Keras 2 itself, on top of what the operation does to images. */
 static double variance_factor(const cn_layer *l, const cn_type *x, int axis) {
   double n = 1;
   for (int i = 0; i < x->rank; i++)
     if (i != axis) n *= (double)x->shape[i];
+  const double unbiased = n > 1 ? n / (n - 1) : 1;
   if (l->origin.keras != 2) return 1;
-  if (l->origin.tf) return x->rank == 4 && n > 1 ? n / (n - 1) : 1;
-  return n / (n - (1 + ((const settings *)l->settings)->epsilon));
+  if (l->origin.tf) return is_fused(l, x->rank) ? unbiased : 1;
+  const bool images = x->rank == 4 && axis == 3 && !l->origin.theano;
+  return (images ? unbiased : 1) * n / (n - (1 + ((const settings *)l->settings)->epsilon));
 }
 
-static void move(cn_layer *l, cn_trace *t, const char *name, cn_edge now, double factor) {
-  const double momentum = ((const settings *)l->settings)->momentum;
+/* Whether masked places do not count: as the versions of Keras have it. */
+static bool heeds_mask(const cn_layer *l, cn_edge mask, int rank) {
+  if (mask == CN_NO_EDGE || l->origin.keras < 2) return false;
+  if (l->origin.keras >= 3) return true;
+  return l->origin.tf && cn_origin_at_least(&l->origin, 2, 12, 0) && !is_fused(l, rank);
+}
+
+static cn_edge reduced(cn_trace *t, const cn_op *op, const cn_reduce_attrs *over, cn_edge x) { return cn_emit1(t, op, over, x); }
+
+/* Without the places where the mask (batch, …, without the last axis) is false. */
+static moments masked_moments(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mask, cn_reduce_attrs over) {
+  const cn_type type = *cn_edge_type(t, x);
+  const int rank = cn_edge_type(t, mask)->rank;
+  moments m = {CN_NO_EDGE, CN_NO_EDGE};
+  if (!t->status && rank != type.rank - 1)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the mask has %d dimensions, the input %s: expected one less", rank,
+                  CN_SHAPE(type.rank, type.shape));
+  if (t->status) return m;
+  const bool keeps = over.keepdims;
+  over.keepdims = true;
+  cn_ints_attrs whole = {.v = {.n = type.rank}};
+  for (int i = 0; i < type.rank; i++) whole.v.v[i] = type.shape[i];
+  const cn_edge seen = cn_emit1(t, &cn_op_broadcast_to, &whole, cn_emit_cast(t, cn_emit_new_axis(t, mask, -1), CORNU_BOOL8));
+  const cn_edge zero = cn_emit_number(t, 0);
+  cn_edge count = reduced(t, &cn_op_sum, &over, cn_emit_cast(t, seen, type.dtype));
+  if (l->origin.keras >= 3) count = cn_emit2(t, &cn_op_add, NULL, count, cn_emit_number(t, 1e-7)); /* its epsilon() */
+  m.mean = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit3(t, &cn_op_where, NULL, seen, x, zero)), count);
+  const cn_edge apart = cn_emit3(t, &cn_op_where, NULL, seen, cn_emit2(t, &cn_op_sub, NULL, x, m.mean), zero);
+  m.variance = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit1(t, &cn_op_square, NULL, apart)), count);
+  const cn_reduce_attrs squeezed = {.axes = over.axes};
+  if (!keeps) m.mean = reduced(t, &cn_op_squeeze, &squeezed, m.mean), m.variance = reduced(t, &cn_op_squeeze, &squeezed, m.variance);
+  return m;
+}
+
+/* momentum * kept + (1 - momentum) * now */
+static cn_edge moved(cn_layer *l, cn_trace *t, const char *name, cn_edge now, double momentum, double factor) {
   const cn_edge stays = cn_emit2(t, &cn_op_mul, NULL, cn_layer_weight_edge(l, t, name), cn_emit_number(t, momentum));
   const cn_edge comes = cn_emit2(t, &cn_op_mul, NULL, now, cn_emit_number(t, (1 - momentum) * factor));
-  cn_layer_weight_keep(l, t, name, cn_emit2(t, &cn_op_add, NULL, stays, comes));
+  const cn_edge next = cn_emit2(t, &cn_op_add, NULL, stays, comes);
+  cn_layer_weight_keep(l, t, name, next);
+  return next;
 }
 
-static cn_edge by_batch(cn_layer *l, cn_trace *t, cn_edge x, const cn_type *type, int axis) {
+/* Keras 1 moves the statistics of frozen layers, too; Keras 2 alone leaves them; later both and tf.keras run as at
+ * inference. */
+static bool moves(const cn_layer *l) { return l->trainable || l->origin.keras == 1; }
+static bool trains(const cn_layer *l, const cn_trace *t) {
+  const bool frozen = !l->trainable && (l->origin.tf || l->origin.keras >= 3);
+  return t->training && t->variables && !frozen;
+}
+
+/* Batch renormalisation (Ioffe 2017): gamma and beta of a result that is by slower statistics, within bounds. */
+static void renormalise(cn_layer *l, cn_trace *t, const moments *m, cn_edge *gamma, cn_edge *beta) {
   const settings *s = l->settings;
-  cn_reduce_attrs over = {.axes = {.n = 0}};
-  for (int i = 0; i < type->rank; i++)
-    if (i != axis) over.axes.v[over.axes.n++] = i;
+  const cn_edge epsilon = cn_emit_number(t, s->epsilon), least = cn_emit_number(t, sqrt(s->epsilon));
+  const cn_edge deviation = cn_emit1(t, &cn_op_sqrt, NULL, cn_emit2(t, &cn_op_add, NULL, m->variance, epsilon));
+  const cn_edge slow = cn_emit2(t, &cn_op_maximum, NULL, cn_layer_weight_edge(l, t, "renorm_stddev"), least);
+  cn_clip_attrs r_bounds = {NAN, NAN}, d_bounds = {NAN, NAN};
+  cn_value_number(cn_value_find(s->renorm_clipping, "rmin"), &r_bounds.min);
+  cn_value_number(cn_value_find(s->renorm_clipping, "rmax"), &r_bounds.max);
+  if (cn_value_number(cn_value_find(s->renorm_clipping, "dmax"), &d_bounds.max)) d_bounds.min = -d_bounds.max;
+  const cn_edge off = cn_emit2(t, &cn_op_sub, NULL, m->mean, cn_layer_weight_edge(l, t, "renorm_mean"));
+  cn_edge r = cn_emit1(t, &cn_op_clip, &r_bounds, cn_emit2(t, &cn_op_div, NULL, deviation, slow));
+  cn_edge d = cn_emit1(t, &cn_op_clip, &d_bounds, cn_emit2(t, &cn_op_div, NULL, off, slow));
+  r = cn_emit1(t, &cn_op_stop_gradient, NULL, r);
+  d = cn_emit1(t, &cn_op_stop_gradient, NULL, d);
+  if (*gamma != CN_NO_EDGE) d = cn_emit2(t, &cn_op_mul, NULL, d, *gamma), r = cn_emit2(t, &cn_op_mul, NULL, r, *gamma);
+  *gamma = r;
+  *beta = *beta == CN_NO_EDGE ? d : cn_emit2(t, &cn_op_add, NULL, d, *beta);
+}
+
+static void move_renormalised(cn_layer *l, cn_trace *t, const moments *m) {
+  const settings *s = l->settings;
+  const cn_edge epsilon = cn_emit_number(t, s->epsilon);
+  const cn_edge deviation = cn_emit1(t, &cn_op_sqrt, NULL, cn_emit2(t, &cn_op_add, NULL, m->variance, epsilon));
+  moved(l, t, "renorm_mean", m->mean, s->renorm_momentum, 1);
+  moved(l, t, "renorm_stddev", deviation, s->renorm_momentum, 1);
+  const cn_edge square = cn_emit1(t, &cn_op_square, NULL, moved(l, t, "moving_stddev", deviation, s->momentum, 1));
+  const cn_edge variance = cn_emit2(t, &cn_op_sub, NULL, square, epsilon);
+  cn_layer_weight_edge(l, t, "moving_variance"); /* what is kept must have been there */
+  cn_layer_weight_keep(l, t, "moving_variance", cn_emit2(t, &cn_op_maximum, NULL, variance, cn_emit_number(t, 0)));
+}
+
+/* On Theano the variance that moves has epsilon in it. */
+static void move(cn_layer *l, cn_trace *t, const moments *m, double factor) {
+  const settings *s = l->settings;
+  const cn_edge variance = l->origin.theano ? cn_emit2(t, &cn_op_add, NULL, m->variance, cn_emit_number(t, s->epsilon))
+                                            : m->variance;
+  moved(l, t, "moving_mean", m->mean, s->momentum, 1);
+  if (s->renorm) move_renormalised(l, t, m);
+  else moved(l, t, "moving_variance", variance, s->momentum, factor);
+}
+
+/* The mean over the parts of a batch. */
+static moments of_all_parts(cn_trace *t, const moments *m) {
+  const cn_reduce_attrs parts = {.axes = {1, {1}}, .keepdims = true};
+  return (moments){cn_emit1(t, &cn_op_mean, &parts, m->mean), cn_emit1(t, &cn_op_mean, &parts, m->variance)};
+}
+
+/* x with as many samples in a row as a part has, and the parts behind each other: (samples, parts, …). */
+static cn_edge into_parts(cn_layer *l, cn_trace *t, cn_edge x) {
+  const cn_type type = *cn_edge_type(t, x);
+  const int64_t n = ((const settings *)l->settings)->virtual_batch;
+  if (!t->status && type.shape[0] % n)
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "the batch has %lld samples, expected a multiple of \"virtual_batch_size\" %lld",
+                  (long long)type.shape[0], (long long)n);
+  cn_reshape_attrs a = {.shape = {type.rank + 1, {n, type.shape[0] / n}}};
+  for (int i = 1; i < type.rank; i++) a.shape.v[i + 1] = type.shape[i];
+  return cn_emit1(t, &cn_op_reshape, &a, x);
+}
+
+/* All axes but those with statistics of their own, and the second where that has the parts of a batch. */
+static cn_reduce_attrs reduced_axes(const settings *s, int rank, bool parts) {
+  cn_reduce_attrs over = {.axes = {.n = 0}, .keepdims = by_place(s)};
+  bool kept[CN_MAX_RANK + 1] = {false};
+  for (int i = 0; i < s->axis.n; i++) {
+    const int64_t axis = s->axis.v[i];
+    kept[axis < 0 ? axis + rank : axis] = true;
+  }
+  for (int i = 0; i < rank; i++)
+    if (!kept[i] && !(parts && i == 1)) over.axes.v[over.axes.n++] = i;
+  return over;
+}
+
+static cn_edge by_batch(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mask, int axis) {
+  const settings *s = l->settings;
+  const cn_type type = *cn_edge_type(t, x);
+  const bool parts = s->virtual_batch > 0;
+  if (parts) x = into_parts(l, t, x);
+  const cn_reduce_attrs over = reduced_axes(s, cn_edge_type(t, x)->rank, parts);
+  const moments m = heeds_mask(l, mask, type.rank) && !parts
+                        ? masked_moments(l, t, x, mask, over)
+                        : (moments){cn_emit1(t, &cn_op_mean, &over, x), cn_emit1(t, &cn_op_var, &over, x)};
+  const moments all = parts ? of_all_parts(t, &m) : m;
+  cn_edge gamma = cn_layer_weight_edge(l, t, "gamma"), beta = cn_layer_weight_edge(l, t, "beta"), y;
+  if (s->renorm) renormalise(l, t, &all, &gamma, &beta);
+  if (moves(l)) move(l, t, &all, by_place(s) ? 1 : variance_factor(l, &type, axis));
+  if (by_place(s)) {
+    cn_reshape_attrs back = {.shape = {.n = type.rank}};
+    for (int i = 0; i < type.rank; i++) back.shape.v[i] = type.shape[i];
+    y = normalise_places(l, t, x, m.mean, m.variance, gamma, beta);
+    return parts ? cn_emit1(t, &cn_op_reshape, &back, y) : y;
+  }
   const cn_batch_norm_attrs a = {.axis = axis, .epsilon = s->epsilon};
-  const cn_edge mean = cn_emit1(t, &cn_op_mean, &over, x), variance = cn_emit1(t, &cn_op_var, &over, x);
-  const cn_edge in[] = {x, mean, variance, cn_layer_weight_edge(l, t, "gamma"), cn_layer_weight_edge(l, t, "beta")};
-  move(l, t, "moving_mean", mean, 1);
-  move(l, t, "moving_variance", variance, variance_factor(l, type, axis));
-  return cn_emit(t, &cn_op_batch_norm, &a, in, 5);
+  return cn_emit(t, &cn_op_batch_norm, &a, (const cn_edge[]){x, m.mean, m.variance, gamma, beta}, 5);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   cn_edge x = cn_emit_compute(t, c->in[0].data);
   const cn_type type = *cn_edge_type(t, x);
-  const bool trains = t->training && t->variables && l->trainable;
-  if (trains && (s->renorm || s->axis.n > 1))
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "does not train %s: freeze it with trainable = false",
-                  s->renorm ? "with renorm=true" : "along several axes");
-  if (s->axis.n > 1) {
-    cn_call_return(t, c, by_places(l, t, x), c->in[0].mask);
+  if (by_place(s)) {
+    cn_call_return(t, c, trains(l, t) ? by_batch(l, t, x, c->in[0].mask, -1) : by_places(l, t, x), c->in[0].mask);
     return;
   }
   int axis = find_axis(l, type.rank);
@@ -208,8 +368,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     cn_call_return(t, c, normalise(l, t, x, type.rank, axis), c->in[0].mask);
     return;
   }
-  if (trains) {
-    cn_call_return(t, c, by_batch(l, t, x, &type, axis), c->in[0].mask);
+  if (trains(l, t)) {
+    cn_call_return(t, c, by_batch(l, t, x, c->in[0].mask, axis), c->in[0].mask);
     return;
   }
   cn_batch_norm_attrs a = {.axis = axis, .epsilon = s->epsilon};

@@ -1,11 +1,13 @@
 /* Conv1D: a window slides over a sequence. Kernel (k, in / groups, out). */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(1, "filter_length", "subsample_length"),
     {.name = "groups", .kind = CN_F_INT, CN_CONV_MEMBER(groups), .standard = "1", .min = 1, .max = 1 << 24,
      .help = "parts of the channels that are convolved apart"},
+    CN_KERNEL_ROWS,
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) { return cn_convolution_check(l, 1, e); }

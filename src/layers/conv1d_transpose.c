@@ -1,5 +1,6 @@
 /* Conv1DTranspose: the gradient of a convolution to its input, which up-samples. Kernel (k…, out, in). */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_FILTERS_FIELD,
@@ -7,6 +8,7 @@ static const cn_field fields[] = {
     {.name = "output_padding", .kind = CN_F_INTS, CN_CONV_MEMBER(output_padding), .standard = "null", .max = 1 << 20,
      .count = 1, .help = "zeros after the result; null: the size follows from the strides"},
     CN_NO_GROUPS_FIELD,
+    CN_KERNEL_ROWS,
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {

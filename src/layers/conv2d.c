@@ -1,11 +1,13 @@
 /* Conv2D: a window slides over an image. Kernel (kh, kw, in / groups, out). */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(2, NULL, "subsample"),
     {.name = "groups", .kind = CN_F_INT, CN_CONV_MEMBER(groups), .standard = "1", .min = 1, .max = 1 << 24,
      .help = "parts of the channels that are convolved apart"},
+    CN_KERNEL_ROWS,
     {0}};
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {

@@ -1,5 +1,6 @@
 /* Conv2DTranspose: the gradient of a convolution to its input, which up-samples. Kernel (k…, out, in). */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_FILTERS_FIELD,
@@ -9,6 +10,7 @@ static const cn_field fields[] = {
     CN_NO_GROUPS_FIELD,
     {.name = "output_shape", .kind = CN_F_VALUE, CN_CONV_MEMBER(output_shape), .standard = "null",
      .help = "Keras 1: the result's shape with batch and channels"},
+    CN_KERNEL_ROWS,
     {0}};
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {

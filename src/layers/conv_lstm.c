@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "layers/emit.h"
 #include "layers/rnn.h"
 #include "layers/spatial.h"
 
@@ -12,6 +13,9 @@ typedef struct settings {
   cn_conv_settings conv; /* of the input; its activation is that of the candidate and the output */
   cn_activation recurrent_activation;
   bool return_sequences, return_state, go_backwards, stateful, time_major, zero_output_for_mask;
+  const cn_value *unit_forget_bias;
+  double dropout, recurrent_dropout;
+  int64_t seed;
 } settings;
 
 #define FLAG(key, text) \
@@ -26,11 +30,16 @@ typedef struct settings {
    FLAG(return_state, "final states follow the output"),                                                               \
    FLAG(go_backwards, "steps run from the last to the first; outputs stay in processing order"),                       \
    FLAG(stateful, "a run begins with the states that the last one left"),                                              \
-   FLAG(time_major, "true is refused"), CN_CELL_DROPOUT_ROWS,                                                          \
-   CN_RNN_IGNORED("unit_forget_bias", "forget_bias_init", "the initial bias"),                                         \
+   FLAG(time_major, "true is refused"), CN_DROPOUT_ROWS(settings, ),                                                        \
+   {.name = "unit_forget_bias", .aliases = "forget_bias_init", .kind = CN_F_VALUE,                                     \
+    .offset = offsetof(settings, unit_forget_bias), .standard = "true",                                                \
+    .help = "the forget gate's bias begins as ones; Keras 1: as what"},                                                \
    FLAG(zero_output_for_mask, "Keras 3: masked steps give zeros, else the output before them"),                        \
    CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                      \
-   CN_RNN_IGNORED("implementation", "consume_less", "how it is computed"), {0}}
+   CN_RNN_IGNORED("implementation", "consume_less", "how it is computed"),                                             \
+   CN_INITIALIZER_ROW("kernel", "init"), CN_INITIALIZER_ROW("recurrent", "inner_init"), CN_INITIALIZER_ROW("bias", NULL), \
+   CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), CN_WEIGHT_ROWS("recurrent", "U_regularizer", "U_constraint"), \
+   CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW, {0}}
 
 static const cn_field fields1[] = FIELDS(1, NULL, NULL);
 static const cn_field fields2[] = FIELDS(2, NULL, "subsample");
@@ -87,7 +96,12 @@ static cn_status build(cn_layer *l, const cn_type *in, int spatial, cn_error *e)
   shape[spatial] = s->filters;
   init = cn_spatial_initializer(l, "recurrent_initializer", "inner_init");
   CN_TRY(cn_layer_add_weight(l, "recurrent_kernel", spatial + 2, shape, true, init, e));
-  return cn_spatial_bias(l, s, GATES * s->filters, e);
+  CN_TRY(cn_spatial_bias(l, s, GATES * s->filters, e));
+  const cn_value *forget = ((const settings *)l->settings)->unit_forget_bias;
+  const char *name = cn_value_str(forget);
+  const bool ones = name ? cn_word_in("one ones", name, NULL) : cn_value_is(forget, CORNU_BOOL) && forget->b;
+  if (!ones || !s->use_bias) return CORNU_OK;
+  return cn_cell_forget_bias(l, s->filters, cn_value_find(l->config, "bias_initializer"), GATES * s->filters, e);
 }
 
 /* Keras 1: kernel, recurrent kernel and bias of the gates i, c, f and o, each on its own. */
@@ -153,7 +167,30 @@ typedef struct steps {
   int spatial;
   cn_edge inputs, recurrent, mask; /* (batch, time, …, 4 filters); the recurrent kernel; (batch, time) or none */
   cn_edge h, c, output;            /* CN_NO_EDGE: zeros */
+  cn_rnn_drop drop;                /* of the state */
 } steps;
+
+/* ---- What is dropped ---- */
+
+static void draw(cn_layer *l, cn_trace *t, const cn_type *type, double rate, cn_rnn_drop *out) {
+  const settings *s = l->settings;
+  out->n = rate > 0 && t->training && cn_layer_draws(l, t) ? GATES : 0;
+  for (int i = 0; i < out->n; i++) out->by[i] = cn_emit_kept(t, type, rate < 1 ? rate : 1, s->seed);
+}
+
+/* A convolution whose input loses other values for each gate. */
+static cn_edge convolve(cn_trace *t, const cn_conv_attrs *conv, const cn_rnn_drop *drop, cn_edge x, cn_edge kernel,
+                        cn_edge bias) {
+  cn_edge parts[GATES];
+  if (!drop->n || t->status) return cn_emit3(t, &cn_op_conv, conv, x, kernel, bias);
+  const int rank = cn_edge_type(t, kernel)->rank;
+  const int64_t width = cn_edge_type(t, kernel)->shape[rank - 1] / GATES;
+  for (int i = 0; i < GATES; i++)
+    parts[i] = cn_emit3(t, &cn_op_conv, conv, cn_emit2(t, &cn_op_mul, NULL, x, drop->by[i]),
+                        cn_emit_range(t, kernel, -1, i * width, (i + 1) * width),
+                        bias == CN_NO_EDGE ? bias : cn_emit_range(t, bias, -1, i * width, (i + 1) * width));
+  return cn_emit(t, &cn_op_concat, &(cn_axis_attrs){-1}, parts, GATES);
+}
 
 /* Where the mask of this step is false the old value stays; none is zeros. */
 static cn_edge keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
@@ -178,7 +215,7 @@ static void one_step(cn_trace *t, steps *p, int64_t i) {
       cn_spatial_pad(p->l, CN_PADDING_SAME, false, cn_edge_type(t, p->h)->shape[d + 1], p->s->conv.kernel_size.v[d], 1,
                      &conv.pad_begin[d], &conv.pad_end[d]);
     }
-    gates = cn_emit2(t, &cn_op_add, NULL, gates, cn_emit3(t, &cn_op_conv, &conv, p->h, p->recurrent, CN_NO_EDGE));
+    gates = cn_emit2(t, &cn_op_add, NULL, gates, convolve(t, &conv, &p->drop, p->h, p->recurrent, CN_NO_EDGE));
   }
   if (cn_emit_many(t, &cn_op_split, &(cn_split_attrs){-1, GATES}, &gates, 1, &gate) != GATES) return;
   const cn_activation *squash = &p->s->recurrent_activation, *bend = &p->s->conv.activation;
@@ -217,13 +254,26 @@ static cn_edge shape_of_steps(cn_trace *t, steps *p) {
 
 /* ---- The call ---- */
 
+/* For all steps x (batch, time, …) as `all` (batch * time, …): the same factors for the steps of a sample. */
+static cn_rnn_drop draw_inputs(cn_layer *l, cn_trace *t, cn_edge x, cn_edge all) {
+  cn_rnn_drop drop;
+  cn_type type = *cn_edge_type(t, all);
+  const int64_t batch = cn_edge_type(t, x)->shape[0], time = cn_edge_type(t, x)->shape[1];
+  type.shape[0] = batch;
+  draw(l, t, &type, ((const settings *)l->settings)->dropout, &drop);
+  for (int i = 0; i < drop.n; i++)
+    drop.by[i] = cn_emit1(t, &cn_op_repeat, &(cn_repeat_attrs){.axis = 0, .count = time}, drop.by[i]);
+  return drop;
+}
+
 /* The convolution of all steps at once. */
 static cn_edge convolve_inputs(cn_layer *l, cn_trace *t, cn_edge x, int spatial, bool first) {
   const cn_conv_settings *s = &((const settings *)l->settings)->conv;
   const cn_weight *kernel = &l->weights[cn_layer_find_weight(l, "kernel")];
   cn_edge all = cn_spatial_enter(t, cn_emit1(t, &cn_op_fold, NULL, x), spatial, first, kernel->shape[spatial]);
   cn_conv_attrs conv = cn_spatial_conv(l, s, cn_edge_type(t, all), spatial);
-  all = cn_emit3(t, &cn_op_conv, &conv, all, cn_layer_weight_edge(l, t, "kernel"), cn_layer_weight_edge(l, t, "bias"));
+  cn_rnn_drop drop = draw_inputs(l, t, x, all);
+  all = convolve(t, &conv, &drop, all, cn_layer_weight_edge(l, t, "kernel"), cn_layer_weight_edge(l, t, "bias"));
   return cn_emit2(t, &cn_op_unfold, NULL, all, x);
 }
 
@@ -245,6 +295,7 @@ static void begin_states(cn_layer *l, cn_trace *t, cn_call *c, steps *p, bool fi
   for (int i = 0; i < 2 && n == 2; i++) given[i] = cn_spatial_enter(t, given[i], p->spatial, first, p->s->conv.filters);
   p->h = n ? given[0] : kept[0];
   p->c = n ? given[1] : kept[1];
+  draw(l, t, &type, p->s->recurrent_dropout, &p->drop);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
@@ -258,7 +309,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   if (!t->status && in.shape[1] == 0) cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has no steps");
   if (t->status) return;
   steps p = {s, l, spatial, convolve_inputs(l, t, x, spatial, first), cn_layer_weight_edge(l, t, "recurrent_kernel"),
-             c->in[0].mask, CN_NO_EDGE, CN_NO_EDGE, CN_NO_EDGE};
+             c->in[0].mask, CN_NO_EDGE, CN_NO_EDGE, CN_NO_EDGE, {.n = 0}};
   if (!t->status) begin_states(l, t, c, &p, first);
   cn_edge y = in.shape[1] < 0 ? shape_of_steps(t, &p) : run_steps(t, &p, in.shape[1]);
   if (t->status) return;

@@ -20,7 +20,10 @@ typedef struct options {
 
 static const cn_type *type_of(cn_operation_call *c, cn_edge x) { return cn_operation_type(c, x); }
 
-static void stop_gradient(cn_operation_call *c) { cn_operation_return(c, cn_argument_tensor(c, "variable")); }
+static void stop_gradient(cn_operation_call *c) {
+  const cn_edge x = cn_argument_tensor(c, "variable");
+  cn_operation_return(c, c->t->differentiable ? cn_emit1(c->t, &cn_op_stop_gradient, NULL, x) : x);
+}
 
 /* ---- Dtypes ---- */
 

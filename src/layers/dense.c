@@ -1,6 +1,7 @@
 /* Dense: act(x @ kernel + bias) over the last axis. */
 #include "base/text.h"
 #include "layers/lora.h"
+#include "layers/part.h"
 #include "layers/quantised.h"
 #include "ops/ops.h"
 
@@ -19,6 +20,7 @@ static const cn_field fields[] = {
      .help = "applied to the result"},
     {.name = "use_bias", .aliases = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias),
      .standard = "true", .help = "adds a bias"},
+    CN_KERNEL_ROWS,
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {

@@ -1,10 +1,13 @@
 /* DepthwiseConv2D: every channel has kernels of its own; output channel = channel * depth_multiplier + m. */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_CONV_FIELDS(2, NULL, NULL),
     CN_MULTIPLIER_FIELD,
     CN_NO_GROUPS_FIELD,
+    CN_INITIALIZER_ROW("depthwise", "depthwise_init"), CN_INITIALIZER_ROW("bias", NULL),
+    CN_WEIGHT_ROWS("depthwise", NULL, NULL), CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) { return cn_convolution_check(l, 2, e); }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "layers/einsum.h"
 #include "layers/lora.h"
+#include "layers/part.h"
 #include "layers/quantised.h"
 #include "ops/ops.h"
 
@@ -25,6 +26,7 @@ static const cn_field fields[] = {
     {.name = "bias_axes", .kind = CN_F_STRING, .offset = offsetof(settings, bias_axes), .standard = "null",
      .help = "the axes of the result along which a bias is added; null: none"},
     {.name = "gptq_unpacked_column_size", .kind = CN_F_IGNORED, .standard = "null", .help = "the sizes tell"},
+    CN_KERNEL_ROWS,
     {0}};
 
 /* The equation with a letter for every axis, and the sizes of the result (-1: unknown). */

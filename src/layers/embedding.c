@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "layers/emit.h"
 #include "layers/lora.h"
+#include "layers/part.h"
 #include "layers/quantised.h"
 #include "ops/ops.h"
 
@@ -14,6 +16,7 @@ typedef struct settings {
   int64_t input_dim, output_dim;
   bool mask_zero;
   const cn_value *initializer;
+  double dropout;
   cn_quantised quantised;
   /* ReversibleEmbedding */
   bool tie_weights;
@@ -31,12 +34,11 @@ typedef struct settings {
    .help = "number 0 is masked"},                                                                                      \
   {.name = "embeddings_initializer", .aliases = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, initializer), \
    .standard = "\"uniform\"", .help = "initial table"},                                                                \
-  IGNORED("embeddings_regularizer", "W_regularizer", "training alone"),                                                \
-  IGNORED("embeddings_constraint", "W_constraint", "training alone"),                                                  \
-  IGNORED("activity_regularizer", NULL, "training alone"),                                                             \
+  CN_WEIGHT_ROWS("embeddings", "W_regularizer", "W_constraint"), CN_ACTIVITY_ROW,                                      \
   IGNORED("input_length", NULL, "the input's steps: the shape tells"),                                                 \
-  IGNORED("dropout", NULL, "Keras 1: training alone"),                                                                 \
-  IGNORED("sparse", NULL, "sparse gradients: training alone")
+  {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,   \
+   .help = "Keras 1: share of the rows dropped in training"},                                                          \
+  IGNORED("sparse", NULL, "how others compute gradients")
 static const cn_field fields[] = {TABLE_FIELDS, {0}};
 static const cn_field reversible_fields[] = {
     TABLE_FIELDS,
@@ -130,10 +132,19 @@ static cn_edge dequantised_rows(cn_layer *l, cn_trace *t, cn_edge ids) {
   return cn_dequantise(t, rows, scale, zero, weight(l, t, "g_idx"), -1);
 }
 
+/* Keras 1 drops whole rows of the table. */
+static cn_edge table(cn_layer *l, cn_trace *t) {
+  const settings *s = l->settings;
+  const cn_edge all = cn_lora_weight(l, t, "embeddings");
+  const cn_type rows = {.dtype = cn_edge_type(t, all)->dtype, .rank = 2, .shape = {s->input_dim, 1}};
+  if (s->dropout <= 0 || l->origin.keras != 1 || !t->training || !cn_layer_draws(l, t)) return all;
+  return cn_emit2(t, &cn_op_mul, NULL, all, cn_emit_kept(t, &rows, s->dropout, CN_NULL_INT));
+}
+
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
   bool plain = s->quantised.mode == CN_QUANTISED_NONE;
-  cn_edge ids = c->in[0].data, y = plain ? rows_of(t, cn_lora_weight(l, t, "embeddings"), ids) : dequantised_rows(l, t, ids);
+  cn_edge ids = c->in[0].data, y = plain ? rows_of(t, table(l, t), ids) : dequantised_rows(l, t, ids);
   cn_edge delta = plain ? CN_NO_EDGE : cn_lora_delta(l, t, "embeddings"), mask = CN_NO_EDGE;
   if (delta != CN_NO_EDGE) y = cn_emit2(t, &cn_op_add, NULL, y, rows_of(t, delta, ids));
   if (s->mask_zero) mask = cn_emit2(t, &cn_op_not_equal, NULL, ids, cn_emit_scalar(t, cn_edge_type(t, ids)->dtype, 0));

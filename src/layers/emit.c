@@ -84,3 +84,10 @@ cn_edge cn_emit_counter(cn_trace *t, cornu_dtype dtype, int64_t n, double step, 
   cornu_tensor_release(values);
   return edge;
 }
+
+cn_edge cn_emit_kept(cn_trace *t, const cn_type *type, double rate, int64_t seed) {
+  cn_random_attrs a = {.shape = {.n = type->rank}, .kind = CN_RANDOM_KEPT, .low = 1 - rate,
+                       .high = rate < 1 ? 1 / (1 - rate) : 0, .dtype = type->dtype, .seed = seed == CN_NULL_INT ? 0 : seed};
+  for (int i = 0; i < type->rank; i++) a.shape.v[i] = type->shape[i];
+  return cn_trace_random(t, &a);
+}

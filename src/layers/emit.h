@@ -16,5 +16,7 @@ cn_edge cn_emit_permute(cn_trace *t, cn_edge x, const int *order); /* one entry 
 cn_edge cn_emit_counter(cn_trace *t, cornu_dtype dtype, int64_t n, double step, double start); /* start + step * i */
 /* The axes moved to the end, in their order, and joined into one; n = -1: all. */
 cn_edge cn_emit_axes_last(cn_trace *t, cn_edge x, const cn_ints *axes);
+/* Factors that drop a share of values: 0, or 1 / (1 - rate); seed: CN_NULL_INT for the model's. */
+cn_edge cn_emit_kept(cn_trace *t, const cn_type *type, double rate, int64_t seed);
 
 #endif

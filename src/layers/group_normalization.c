@@ -1,6 +1,6 @@
 /* GroupNormalization: the channels in groups, each normalised with all of a sample's positions (Wu and He 2018). */
 #include "base/text.h"
-#include "layers/layer.h"
+#include "layers/part.h"
 #include "ops/ops.h"
 
 typedef struct settings { int64_t groups, axis; double epsilon; bool center, scale; } settings;
@@ -15,6 +15,7 @@ static const cn_field fields[] = {
     {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true", .help = "adds beta"},
     {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
      .help = "multiplies by gamma"},
+    CN_GAMMA_ROWS,
     {0}};
 
 static cn_status find_groups(const settings *s, const cn_type *x, int *axis, int64_t *groups, cn_error *e) {

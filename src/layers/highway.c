@@ -1,6 +1,6 @@
 /* Highway of Keras 1: a dense layer and the identity, mixed by a gate (Srivastava et al. 2015). */
 #include "base/text.h"
-#include "layers/layer.h"
+#include "layers/part.h"
 #include "ops/ops.h"
 
 typedef struct settings {
@@ -17,11 +17,9 @@ static const cn_field fields[] = {
     {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true", .help = "adds biases"},
     {.name = "transform_bias", .kind = CN_F_IGNORED, .standard = "null",
      .help = "initial bias of the gate in older files"},
-    {.name = "W_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "b_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "activity_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "W_constraint", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "b_constraint", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
+    CN_WEIGHT_ROWS("W", NULL, NULL),
+    CN_WEIGHT_ROWS("b", NULL, NULL),
+    CN_ACTIVITY_ROW,
     {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's features"},
     {0}};
 

@@ -100,7 +100,8 @@ enum {
   CN_LAYER_UNCAST = 64, /* takes its inputs in whatever dtype they come */
   CN_LAYER_OWN_CONFIG = 128, /* reads its config itself: any key may be there */
   CN_LAYER_CONSTANTS = 256, /* may be called with numbers beside tensors */
-  CN_LAYER_INTEGERS = 512 /* a policy of integers makes those of what comes out */
+  CN_LAYER_INTEGERS = 512, /* a policy of integers makes those of what comes out */
+  CN_LAYER_INNER_ACTIVITY = 1024 /* in Keras 3 layers within have the regularizer of activity, not this one */
 };
 
 /* What a file keeps for a layer beside its weights. */
@@ -187,6 +188,9 @@ int cn_layer_find_weight(const cn_layer *l, const char *name); /* -1: none */
 cn_edge cn_layer_weight_edge(cn_layer *l, cn_trace *t, const char *name);
 /* What the weight is after a run of training: statistics. */
 void cn_layer_weight_keep(cn_layer *l, cn_trace *t, const char *name, cn_edge next);
+/* For lower(): whether the layer acts as in training, with random numbers; a call with training=true fails at
+ * inference. */
+bool cn_layer_draws(const cn_layer *l, cn_trace *t);
 /* Calls a layer: builds it when it is not built, lowers it, settles masks. Errors name the layer. */
 void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c);
 /* For wrappers: one tensor in, outputs into out (room: cap); returns their number. */

@@ -170,6 +170,13 @@ static bool training_of(const cn_layer *l, const cn_trace *t, const cn_call *c) 
   return given ? training != 0 : t->training;
 }
 
+bool cn_layer_draws(const cn_layer *l, cn_trace *t) {
+  if (t->training && !t->variables)
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
+                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+  return t->training && !t->status;
+}
+
 void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   if (t->status) return;
   const char *label = t->label;
@@ -185,7 +192,8 @@ void cn_layer_call(cn_layer *l, cn_trace *t, cn_call *c) {
   check_masks(l, t, c);
   build(l, t, c);
   if (!t->status) lower(l, t, c);
-  const cn_value *regularizer = c->unpenalised ? NULL : cn_value_find(l->config, "activity_regularizer");
+  const bool inner = l->type->flags & CN_LAYER_INNER_ACTIVITY && l->origin.keras >= 3;
+  const cn_value *regularizer = c->unpenalised || inner ? NULL : cn_value_find(l->config, "activity_regularizer");
   for (int i = 0; i < c->n_out && regularizer && !t->status; i++)
     cn_layer_penalise_result(l, t, regularizer, c->out[i].data);
   if (t->status) cn_at(t->error, t->status, "layer \"%s\" (%s)", l->name, l->class_name);

@@ -1,5 +1,6 @@
 /* LayerNormalization: every sample normalised over some of its axes. */
 #include "base/text.h"
+#include "layers/part.h"
 #include "layers/spatial.h"
 
 typedef struct settings { cn_ints axis; double epsilon; bool center, scale, rms_scaling; } settings;
@@ -15,6 +16,7 @@ static const cn_field fields[] = {
      .help = "multiplies by gamma"},
     {.name = "rms_scaling", .kind = CN_F_BOOL, .offset = offsetof(settings, rms_scaling), .standard = "false",
      .help = "divides by the deviation alone; beta is left out"},
+    CN_GAMMA_ROWS,
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {

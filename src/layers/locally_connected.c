@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "layers/part.h"
 #include "layers/spatial.h"
 
 typedef struct settings {
@@ -223,8 +224,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
   {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(settings, implementation), .standard = "1",          \
    .min = 1, .max = 3, .help = "how tf.keras keeps the kernels; the result is the same"}
 static const cn_field fields1[] = {CN_FILTERS_FIELD, CN_CONV_FIELDS(1, "filter_length", "subsample_length"),
-                                   IMPLEMENTATION_FIELD, {0}};
-static const cn_field fields2[] = {CN_FILTERS_FIELD, CN_CONV_FIELDS(2, NULL, "subsample"), IMPLEMENTATION_FIELD, {0}};
+                                   IMPLEMENTATION_FIELD, CN_KERNEL_ROWS, {0}};
+static const cn_field fields2[] = {CN_FILTERS_FIELD, CN_CONV_FIELDS(2, NULL, "subsample"), IMPLEMENTATION_FIELD, CN_KERNEL_ROWS, {0}};
 
 static cn_status upgrade2(cn_layer *l, cn_value *config, cn_error *e) {
   return cn_spatial_join(l, config, "kernel_size", 2, (const char *const[]){"nb_row", "nb_col"}, e);

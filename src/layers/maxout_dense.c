@@ -1,6 +1,6 @@
 /* MaxoutDense of Keras 1: the largest of several linear maps (Goodfellow et al. 2013). */
 #include "base/text.h"
-#include "layers/layer.h"
+#include "layers/part.h"
 #include "ops/ops.h"
 
 typedef struct settings {
@@ -18,11 +18,9 @@ static const cn_field fields[] = {
     {.name = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, init), .standard = "null",
      .help = "initial kernel"},
     {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true", .help = "adds a bias"},
-    {.name = "W_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "b_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "activity_regularizer", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "W_constraint", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
-    {.name = "b_constraint", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"},
+    CN_WEIGHT_ROWS("W", NULL, NULL),
+    CN_WEIGHT_ROWS("b", NULL, NULL),
+    CN_ACTIVITY_ROW,
     {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's features"},
     {0}};
 

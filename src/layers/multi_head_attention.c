@@ -7,11 +7,13 @@
 #include "base/text.h"
 #include "layers/attention.h"
 #include "layers/einsum.h"
+#include "layers/part.h"
 
 typedef struct settings {
   int64_t num_heads, key_heads, key_dim, value_dim, sliding_window; /* key_heads 0: num_heads */
   bool use_bias, use_gate, robust;
   double dropout;
+  int64_t seed;
   const cn_value *output_shape;
   cn_ints attention_axes;
 } settings;
@@ -24,7 +26,9 @@ static const cn_field fields[] = {
     {.name = "value_dim", .kind = CN_F_INT, .offset = offsetof(settings, value_dim), .standard = "null", .min = 1,
      .max = 1 << 24, .help = "size of a head's values; null: key_dim"},
     {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,
-     .help = "training alone"},
+     .help = "share of the weights dropped in training"},
+    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18,
+     .help = "of what is dropped; null: the model's"},
     {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias), .standard = "true",
      .help = "the projections have biases"},
     {.name = "use_gate", .kind = CN_F_BOOL, .offset = offsetof(settings, use_gate), .standard = "false",
@@ -40,6 +44,7 @@ static const cn_field fields[] = {
     {.name = "flash_attention", .kind = CN_F_IGNORED, .standard = "null", .help = "how it is computed"},
     {.name = "query_shape", .aliases = "key_shape value_shape", .kind = CN_F_IGNORED, .standard = "null",
      .help = "the inputs tell"},
+    CN_KERNEL_ROWS,
     {0}};
 
 /* ---- Projections: layers of their own, as Keras has them ---- */
@@ -70,16 +75,18 @@ static cn_status add_projection(cn_layer *l, int kind, const char *equation, con
   cn_value *config = cn_value_new(&l->arena, CORNU_DICT), *list = number_list(&l->arena, shape, n);
   cn_value *text = cn_value_text(&l->arena, equation), *axes = cn_value_text(&l->arena, bias_axes);
   cn_value *activation = cn_value_text(&l->arena, kind == GATE ? "sigmoid" : "linear");
-  const cn_value *kernel = cn_value_find(l->config, "kernel_initializer");
-  const cn_value *bias = cn_value_find(l->config, "bias_initializer"), *policy = cn_value_find(l->config, "dtype");
+  static const char *const handed[] = {"dtype", "kernel_initializer", "bias_initializer", "kernel_regularizer",
+                                       "bias_regularizer", "kernel_constraint", "bias_constraint", "activity_regularizer"};
+  const int n_handed = CN_COUNT(handed) - (l->origin.keras < 3); /* tf.keras's projections forget the last one */
   if (!config || !list || !text || !axes || !activation) return cn_no_memory(e);
   bool good = cn_value_put(&l->arena, config, "equation", text) &&
               cn_value_put(&l->arena, config, "output_shape", list) &&
               cn_value_put(&l->arena, config, "activation", activation) &&
-              (!s->use_bias || cn_value_put(&l->arena, config, "bias_axes", axes)) &&
-              (!policy || cn_value_put(&l->arena, config, "dtype", cn_value_copy(&l->arena, policy))) &&
-              (!kernel || cn_value_put(&l->arena, config, "kernel_initializer", cn_value_copy(&l->arena, kernel))) &&
-              (!bias || cn_value_put(&l->arena, config, "bias_initializer", cn_value_copy(&l->arena, bias)));
+              (!s->use_bias || cn_value_put(&l->arena, config, "bias_axes", axes));
+  for (int i = 0; i < n_handed && good; i++) {
+    const cn_value *v = cn_value_find(l->config, handed[i]);
+    good = !v || cn_value_put(&l->arena, config, handed[i], cn_value_copy(&l->arena, v));
+  }
   if (!good) return cn_no_memory(e);
   cn_layer *made;
   CN_TRY(cn_layer_new_typed(cn_layer_type_find("EinsumDense"), "EinsumDense", names[kind], config, &l->origin,
@@ -290,7 +297,8 @@ static cn_edge attend_steps(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge 
   cn_edge scores = cn_emit_einsum(t, axes->key, key, axes->query, query, axes->scores);
   mask = spread(t, seen_from(l, t, c, scores, mask), cn_edge_type(t, scores)->rank, axes->attended);
   *weights = weigh(l, t, scores, mask, axes->attended);
-  return cn_emit_einsum(t, axes->scores, *weights, axes->key, value, axes->query);
+  const cn_edge left = cn_attention_drop(l, t, *weights, s->dropout, s->seed);
+  return cn_emit_einsum(t, axes->scores, left, axes->key, value, axes->query);
 }
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -313,7 +321,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   if (l->origin.keras >= 3) scale = (float)scale; /* cast from Python's number by way of float32 */
   cn_edge mask = seen(t, c, &o);
   bool tell = cn_attention_flag(c, "return_attention_scores"), one = query_type.rank == 3 && axes.attended == 1;
-  cn_edge y = one && !tell ? attend(l, t, c, mask, projected, scale)
+  const bool drops = s->dropout > 0 && t->training;
+  cn_edge y = one && !tell && !drops ? attend(l, t, c, mask, projected, scale)
                            : attend_steps(l, t, c, mask, projected, scale, &axes, &weights);
   if (gate != CN_NO_EDGE) y = cn_emit2(t, &cn_op_mul, NULL, y, gate);
   cn_call_return(t, c, project(l, t, OUTPUT, y), o.query.mask);
@@ -325,7 +334,7 @@ const cn_layer_type cn_layer_multi_head_attention = {
     .weights = "inner",
     .versions = "2 3",
     .help = "attention of several heads: query (batch, Tq, dim), value, key (batch, Tv, dim) -> (batch, Tq, dim)",
-    .flags = CN_MASK_OWN,
+    .flags = CN_MASK_OWN | CN_LAYER_INNER_ACTIVITY,
     .min_in = 0,
     .max_in = 3,
     .settings_size = sizeof(settings),
@@ -342,7 +351,9 @@ static const cn_field grouped_fields[] = {
     {.name = "head_dim", .kind = CN_F_INT, .offset = offsetof(settings, key_dim), .min = 1, .max = 1 << 24,
      .help = "size of a head"},
     {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,
-     .help = "training alone"},
+     .help = "share of the weights dropped in training"},
+    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18,
+     .help = "of what is dropped; null: the model's"},
     {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias), .standard = "true",
      .help = "the projections have biases"},
     {.name = "use_gate", .kind = CN_F_BOOL, .offset = offsetof(settings, use_gate), .standard = "false",
@@ -350,6 +361,7 @@ static const cn_field grouped_fields[] = {
     {.name = "sliding_window", .kind = CN_F_INT, .offset = offsetof(settings, sliding_window), .standard = "null",
      .min = 1, .max = 1e12, .help = "a query sees values that are nearer than this; null: all"},
     {.name = "flash_attention", .kind = CN_F_IGNORED, .standard = "null", .help = "how it is computed"},
+    CN_KERNEL_ROWS,
     {0}};
 
 const cn_layer_type cn_layer_group_query_attention = {

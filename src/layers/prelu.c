@@ -1,6 +1,7 @@
 /* PReLU: a slope below 0 that is learned for each place. */
 #include "base/text.h"
 #include "layers/shared_axes.h"
+#include "layers/part.h"
 #include "layers/spatial.h"
 
 typedef struct settings { cn_ints shared_axes; } settings;
@@ -8,6 +9,7 @@ typedef struct settings { cn_ints shared_axes; } settings;
 static const cn_field fields[] = {
     {.name = "shared_axes", .kind = CN_F_INTS, .offset = offsetof(settings, shared_axes), .standard = "null",
      .help = "axes (from 1) along which the slope is the same"},
+    CN_INITIALIZER_ROW("alpha", "init"), CN_WEIGHT_ROWS("alpha", NULL, NULL),
     {0}};
 
 /* Axes from the end: as Keras finds them, which subtracts 1 and indexes the shape without the batch. */

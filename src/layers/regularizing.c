@@ -107,16 +107,9 @@ static cn_edge alpha_dropout(cn_layer *l, cn_trace *t, cn_edge x) {
   return cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, y, cn_emit_number(t, a)), cn_emit_number(t, b));
 }
 
-/* A call with training=true draws random numbers at inference, too. */
 static void lower_random(cn_layer *l, cn_trace *t, cn_call *c, cn_edge (*act)(cn_layer *, cn_trace *, cn_edge)) {
   cn_edge x = c->in[0].data;
-  if (t->training && ((const settings *)l->settings)->amount != 0) {
-    if (!t->variables)
-      cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
-                    "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }",
-                    l->name);
-    x = act(l, t, cn_emit_compute(t, x));
-  }
+  if (((const settings *)l->settings)->amount != 0 && cn_layer_draws(l, t)) x = act(l, t, cn_emit_compute(t, x));
   cn_call_return(t, c, x, c->in[0].mask);
 }
 

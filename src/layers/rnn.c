@@ -60,8 +60,41 @@ static cn_edge plain_bias(cn_trace *t, cn_edge bias, cn_rnn_kind kind) {
   return kind == CN_RNN_GRU ? pair : cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {0}}}, pair);
 }
 
+/* Whether each gate drops values of its own: Keras 1 unless the kernels are joined, later Keras by the implementation,
+ * which since tf.keras is 1 wherever the state loses values. */
+static bool drops_by_gate(const cn_layer *l, const cn_rnn *s) {
+  const cn_origin *o = &l->origin;
+  if (o->keras == 1) return !s->consume_less || strcmp(s->consume_less, "gpu") != 0;
+  if (o->keras == 2 && !o->tf) return s->implementation == CN_NULL_INT ? !cn_origin_at_least(o, 2, 3, 0) : s->implementation != 2;
+  return s->implementation == 1 || s->cell.recurrent_dropout > 0;
+}
+
+/* tf.keras's layers with the settings of cuDNN take the factors from the whole sequence. */
+static bool drops_by_step(const cn_layer *l, const cn_rnn *s, cn_rnn_kind kind) {
+  const cn_activation *a = &s->cell.activation, *r = &s->cell.recurrent_activation;
+  double unroll = 0;
+  cn_value_number(cn_value_find(l->config, "unroll"), &unroll);
+  return l->origin.tf && l->origin.keras == 2 && l->type->weights_path && kind != CN_RNN_SIMPLE && unroll == 0 &&
+         s->cell.use_bias && s->cell.recurrent_dropout <= 0 && a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_TANH &&
+         r->kind == CN_ACTIVATION_ELEMENT && r->act.kind == CN_ACT_SIGMOID && (kind == CN_RNN_LSTM || s->cell.reset_after);
+}
+
+static void set_drops(const cn_layer *l, cn_rnn_part *p) {
+  const cn_rnn *s = l->settings;
+  const bool by_gate = drops_by_gate(l, s), plain = l->origin.keras == 2 && !l->origin.tf;
+  p->dropout = s->cell.dropout;
+  p->recurrent_dropout = s->cell.recurrent_dropout;
+  p->factors = by_gate ? cn_rnn_gates(p->kind) : 1;
+  p->each_step = drops_by_step(l, s, p->kind);
+  if (p->each_step) p->factors = 1;
+  p->drops_kept = plain && !by_gate;
+  /* Keras 1's SimpleRNN forgets it unless it saves the CPU. */
+  if (l->origin.keras == 1 && p->kind == CN_RNN_SIMPLE && s->consume_less && strcmp(s->consume_less, "cpu") != 0) p->dropout = 0;
+}
+
 cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn) {
-  cn_rnn_part p = {.kind = kind, .cell = &((const cn_rnn *)l->settings)->cell};
+  cn_rnn_part p = {.kind = kind, .cell = &((const cn_rnn *)l->settings)->cell, .layer = l};
+  set_drops(l, &p);
   p.kernel = cn_layer_weight_edge(l, t, "kernel");
   p.recurrent = cn_layer_weight_edge(l, t, "recurrent_kernel");
   p.bias = p.cell->use_bias ? cn_layer_weight_edge(l, t, "bias") : CN_NO_EDGE;
@@ -146,8 +179,9 @@ cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask) {
 }
 
 /* One cell over a sequence; state: its initial states or NULL. */
-static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
+static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *part, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
     const cn_edge *state) {
+  cn_rnn_part drawn = *part, *p = &drawn;
   flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
   flags.keeps = t->differentiable;
   flags.act = cn_activation_epilogue(&p->cell->activation);
@@ -157,11 +191,13 @@ static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs fl
   cn_edge in[7] = {cn_emit_compute(t, x), p->kernel, p->recurrent, p->bias, mask,
                    state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE, CN_NO_EDGE};
   if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
+  if (!p->input.n && !p->state.n) cn_rnn_draw(t, p, in[0]);
   if (!t->status && cn_rnn_must_unroll(p) && cn_edge_type(t, x)->shape[1] > 0) {
     cn_rnn_result unrolled = cn_rnn_unroll(t, p, flags, in[0], mask, in[5], in[6]);
     t->compute = compute;
     return unrolled;
   }
+  in[0] = cn_rnn_left(t, p, in[0]);
   t->compute = compute;
   const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
   cn_edge first;
@@ -251,6 +287,10 @@ void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "a cell is called on one time step and its %d state%s, not on %d", expected,
                   expected > 1 ? "s" : "", initial.n);
   cn_edge x = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){1}, cn_emit_compute(t, c->in[0].data));
+  cn_rnn *s = l->settings;
+  if (s->drawn.serial == t->serial) part.input = s->drawn.input, part.state = s->drawn.state;
+  else cn_rnn_draw(t, &part, x);
+  s->drawn.serial = t->serial, s->drawn.input = part.input, s->drawn.state = part.state;
   cn_rnn_result one = run_part(t, &part, (cn_rnn_attrs){0}, x, CN_NO_EDGE, initial.edge);
   if (t->status) return;
   cn_call_return(t, c, one.y, CN_NO_EDGE);

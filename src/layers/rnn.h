@@ -3,7 +3,7 @@
 #ifndef CN_LAYERS_RNN_H
 #define CN_LAYERS_RNN_H
 
-#include "layers/layer.h"
+#include "layers/part.h"
 #include "ops/ops.h"
 
 typedef enum cn_rnn_kind { CN_RNN_SIMPLE, CN_RNN_LSTM, CN_RNN_GRU } cn_rnn_kind;
@@ -14,8 +14,15 @@ typedef struct cn_cell {
   int64_t units;
   cn_activation activation, recurrent_activation;
   bool use_bias, unit_forget_bias, reset_after;
+  double dropout, recurrent_dropout;
+  int64_t seed;                /* of what is dropped */
   const cn_value *kernel_initializer, *recurrent_initializer, *bias_initializer;
 } cn_cell;
+
+/* What is dropped from the input and from the state of a cell in training: factors (batch, …), one for all gates or one
+ * for each; n = 0: nothing. */
+enum { CN_RNN_MAX_GATES = 4 };
+typedef struct cn_rnn_drop { int n; cn_edge by[CN_RNN_MAX_GATES]; } cn_rnn_drop;
 
 typedef struct cn_rnn {
   cn_cell cell;
@@ -24,6 +31,8 @@ typedef struct cn_rnn {
   int64_t implementation;      /* Keras 2's number for the same choice */
   int64_t num_constants;       /* Keras 2, RNN alone */
   const cn_value *cell_config; /* RNN: the serialized cell */
+  /* A cell that runs for each step: what it drops from all steps of the sequence that this trace (serial) is in. */
+  struct { uint64_t serial; cn_rnn_drop input, state; } drawn;
 } cn_rnn;
 
 /* ---- Rows of field tables ---- */
@@ -41,19 +50,20 @@ typedef struct cn_rnn {
   CN_RNN_INITIALIZER(kernel_initializer, "init", "initial kernel"),                                                    \
   CN_RNN_INITIALIZER(recurrent_initializer, "inner_init", "initial recurrent kernel"),                                 \
   CN_RNN_INITIALIZER(bias_initializer, NULL, "initial bias"),                                                          \
-  CN_RNN_IGNORED("kernel_regularizer", "W_regularizer", "training alone"),                                             \
-  CN_RNN_IGNORED("recurrent_regularizer", "U_regularizer", "training alone"),                                          \
-  CN_RNN_IGNORED("bias_regularizer", "b_regularizer", "training alone"),                                               \
-  CN_RNN_IGNORED("activity_regularizer", NULL, "training alone"),                                                      \
-  CN_RNN_IGNORED("kernel_constraint", NULL, "training alone"),                                                         \
-  CN_RNN_IGNORED("recurrent_constraint", NULL, "training alone"),                                                      \
-  CN_RNN_IGNORED("bias_constraint", NULL, "training alone"),                                                           \
+  CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), CN_WEIGHT_ROWS("recurrent", "U_regularizer", "U_constraint"), \
+  CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,                                            \
   {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(cn_rnn, implementation), .standard = "null",         \
    .help = "how Keras 2 computed it; tells how Keras 1 files keep the kernels, without effect on the result"}
-#define CN_CELL_DROPOUT_ROWS                                                                                           \
-  CN_RNN_IGNORED("dropout", "dropout_W", "training alone"),                                                            \
-  CN_RNN_IGNORED("recurrent_dropout", "dropout_U", "training alone"),                                                  \
-  CN_RNN_IGNORED("seed", "rng_type", "training alone")
+#define CN_DROPOUT_ROWS(type, path)                                                                                           \
+  {.name = "dropout", .aliases = "dropout_W", .kind = CN_F_FLOAT, .offset = offsetof(type, path dropout),             \
+   .standard = "0", .help = "share of the input dropped in training, the same in all steps"},                          \
+  {.name = "recurrent_dropout", .aliases = "dropout_U", .kind = CN_F_FLOAT,                                            \
+   .offset = offsetof(type, path recurrent_dropout), .standard = "0",                                                \
+   .help = "share of the state dropped in training, the same in all steps"},                                           \
+  {.name = "seed", .kind = CN_F_INT, .offset = offsetof(type, path seed), .standard = "null", .min = -9e18,           \
+   .max = 9e18, .help = "of what is dropped; null: the model's"},                                                      \
+  CN_RNN_IGNORED("rng_type", NULL, "which generator: there is one")
+#define CN_CELL_DROPOUT_ROWS CN_DROPOUT_ROWS(cn_rnn, cell.)
 #define CN_CELL_ACTIVATION_ROWS                                                                                        \
   {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(cn_rnn, cell.activation),                         \
    .standard = "\"tanh\"", .help = "of the candidate and the output"},                                                 \
@@ -95,6 +105,8 @@ cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type
 cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e);
 /* A weight of a cuDNN class in the plain layout; releases what it replaces. */
 cn_status cn_cell_plain(cn_rnn_kind kind, int index, cn_tensor **array, cn_error *e);
+/* LSTM's forget gate begins with ones where the bias (of this size) begins with zeros. */
+cn_status cn_cell_forget_bias(cn_layer *l, int64_t units, const cn_value *initializer, int64_t size, cn_error *e);
 int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind);
 
 /* ---- Lowering ---- */
@@ -103,6 +115,12 @@ typedef struct cn_rnn_part {
   cn_rnn_kind kind;
   const cn_cell *cell;
   cn_edge kernel, recurrent, bias;
+  cn_layer *layer;             /* whose it is */
+  double dropout, recurrent_dropout;
+  int factors;                 /* 1, or one for each gate */
+  bool each_step;              /* other values of the input drop in each step */
+  bool drops_kept;             /* GRU: what is kept of the state is dropped from, too */
+  cn_rnn_drop input, state;    /* once drawn */
 } cn_rnn_part;
 
 /* Initial states of a call, flattened: further positional inputs but the last n_constants (Keras 2), or the argument
@@ -121,9 +139,12 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
 void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
 
 typedef struct cn_rnn_result { cn_edge y, states[2]; } cn_rnn_result; /* h, and LSTM's c */
-/* Whether an activation is one that the ops do not take; a cell over (batch, time, features) without them, where the
+/* Whether the ops do not take an activation, or what is dropped; a cell over (batch, time, features) without them, where the
  * time is known. h, c: CN_NO_EDGE for zeros. */
 bool cn_rnn_must_unroll(const cn_rnn_part *p);
+/* In training: draws what is dropped, for an input x (batch, …, features). */
+void cn_rnn_draw(cn_trace *t, cn_rnn_part *p, cn_edge x);
+cn_edge cn_rnn_left(cn_trace *t, const cn_rnn_part *p, cn_edge x); /* of the input, where one factor serves all gates */
 cn_rnn_result cn_rnn_unroll(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flags, cn_edge x, cn_edge mask, cn_edge h,
                             cn_edge c);
 

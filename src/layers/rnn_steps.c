@@ -132,9 +132,18 @@ static bool prepare(cn_layer *l, cn_trace *t, cn_call *c, run *r) {
   return !t->status;
 }
 
+/* Each sequence drops other values. */
+static void draw_anew(cn_layer *cell) {
+  const cn_layer_type *type = cell->type;
+  if (type == &cn_layer_simple_rnn_cell || type == &cn_layer_lstm_cell || type == &cn_layer_gru_cell)
+    ((cn_rnn *)cell->settings)->drawn.serial = 0;
+  for (int i = 0; i < cell->n_children; i++) draw_anew(cell->children[i].layer);
+}
+
 void cn_rnn_lower_steps(cn_layer *l, cn_layer *cell, cn_trace *t, cn_call *c) {
   run r = {.s = l->settings, .cell = cell, .x = cn_emit_compute(t, c->in[0].data), .output = CN_NO_EDGE};
   if (!prepare(l, t, c, &r)) return;
+  draw_anew(cell);
   int64_t time = cn_edge_type(t, r.x)->shape[1];
   cn_edge y = time < 0 ? some_steps(t, &r) : all_steps(t, &r, time);
   if (t->status) return;

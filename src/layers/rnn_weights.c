@@ -17,13 +17,13 @@ static bool is_zeros(const cn_value *initializer) {
   return cn_value_is_null(initializer) || (name && (cn_word_in("zeros Zeros zero", name, NULL)));
 }
 
-/* LSTM's unit_forget_bias: ones for the second gate (in cuDNN's layout: of the input half). */
-static cn_status set_forget_bias(cn_layer *l, const cn_cell *cell, int64_t size, cn_error *e) {
+/* Ones for the second gate (in cuDNN's layout: of the input half). */
+cn_status cn_cell_forget_bias(cn_layer *l, int64_t units, const cn_value *initializer, int64_t size, cn_error *e) {
   cn_weight *w = &l->weights[cn_layer_find_weight(l, "bias")];
-  if (w->value || !cell->unit_forget_bias || !is_zeros(cell->bias_initializer)) return CORNU_OK;
+  if (w->value || !is_zeros(initializer)) return CORNU_OK;
   cn_tensor *bias;
   CN_TRY(cornu_tensor_new(CORNU_FLOAT32, 1, &size, &bias, e));
-  for (int64_t i = cell->units; i < 2 * cell->units; i++) ((float *)bias->data)[i] = 1;
+  for (int64_t i = units; i < 2 * units; i++) ((float *)bias->data)[i] = 1;
   cn_status status = cn_layer_set_weight(l, cn_layer_find_weight(l, "bias"), bias, e);
   cornu_tensor_release(bias);
   return status;
@@ -53,7 +53,8 @@ cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type
       cell->recurrent_initializer, e));
   if (!cell->use_bias) return CORNU_OK;
   CN_TRY(cn_layer_add_weight(l, "bias", bias_rank, bias, true, cell->bias_initializer, e));
-  return kind == CN_RNN_LSTM ? set_forget_bias(l, cell, bias[0], e) : CORNU_OK;
+  if (kind != CN_RNN_LSTM || !cell->unit_forget_bias) return CORNU_OK;
+  return cn_cell_forget_bias(l, cell->units, cell->bias_initializer, bias[0], e);
 }
 
 /* ---- Keras 1: an array per gate ---- */

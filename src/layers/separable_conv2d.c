@@ -1,11 +1,15 @@
 /* SeparableConv2D: a depthwise convolution, then a convolution of width 1 that mixes the channels. */
 #include "layers/convolution.h"
+#include "layers/part.h"
 
 static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(2, NULL, "subsample"),
     CN_MULTIPLIER_FIELD,
     CN_NO_GROUPS_FIELD,
+    CN_INITIALIZER_ROW("depthwise", "depthwise_init"), CN_INITIALIZER_ROW("pointwise", "pointwise_init"),
+    CN_INITIALIZER_ROW("bias", NULL), CN_WEIGHT_ROWS("depthwise", NULL, NULL), CN_WEIGHT_ROWS("pointwise", NULL, NULL),
+    CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,
     {0}};
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {

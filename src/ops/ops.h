@@ -171,6 +171,7 @@ extern const cn_op cn_op_adaptive_pool_gradient; /* (x, dy) -> dx */
 #define CN_DIM_OPEN (-4)     /* not known in this trace: no plan is made with it */
 typedef struct cn_reshape_attrs { cn_ints shape; } cn_reshape_attrs;  /* at most one CN_DIM_INFER */
 extern const cn_op cn_op_reshape;
+extern const cn_op cn_op_stop_gradient;
 extern const cn_op cn_op_expand_dims; /* cn_axis_attrs: where the new axis will be */
 extern const cn_op cn_op_bitcast;     /* cn_cast_attrs: the bytes as they are */
 extern const cn_op cn_op_shape;       /* int32 vector; see also cn_trace_value */

@@ -62,6 +62,23 @@ const cn_op cn_op_reshape = {
     .gradient = cn_gradient_view,
 };
 
+static cn_status same_shape(cn_typing *t, cn_error *e) {
+  (void)e;
+  t->out[0] = t->in[0];
+  return CORNU_OK;
+}
+
+const cn_op cn_op_stop_gradient = {
+    .name = "stop_gradient",
+    .help = "the same, as a constant for what is learned: no gradient goes through it",
+    .flags = CN_OP_VIEW | CN_OP_TEXTS,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .shape = same_shape,
+    .gradient = cn_gradient_zero,
+};
+
 static cn_status expand_shape(cn_typing *t, cn_error *e) {
   const cn_type *x = &t->in[0];
   int axis;
