@@ -376,6 +376,7 @@ CORNU_API cornu_status cornu_model_save(cornu_model *m, const char *path, const 
 /* Weights alone: .weights.h5 (Keras 3), .h5 or .hdf5 (by layers: Keras 1 to 3), .npz (arrays "layer/kernel"). */
 CORNU_API cornu_status cornu_model_save_weights(cornu_model *m, const char *path, const cornu_save_options *options,
                                                 cornu_error *e);
+CORNU_API int cornu_model_keras(const cornu_model *m); /* 2 or 3: what `keras` 0 means where the file does not tell */
 /* The model without its weights, as to_json() of Keras 2 or 3 writes it (0: as for .h5). The caller frees with
  * cornu_free. */
 CORNU_API cornu_status cornu_model_to_json(cornu_model *m, int keras, int indent, char **out, cornu_error *e);

@@ -1,8 +1,10 @@
 -- Saving models: files by their endings, JSON.
 local core = require "cornu.core"
+local checkpoint = require "cornu.checkpoint"
 local options = require "cornu.options"
 
-local save_options = { "keras" }
+local save_options = { "include_optimizer", "keras" }
+local weight_options = { "keras" }
 local json_options = { "indent", "keras" }
 
 local function check_model(model, what)
@@ -22,14 +24,19 @@ return function(cornu)
     check_model(model, "save")
     check_path(path, "save")
     opts = options.check(opts, save_options, "save")
-    core.save_model(model, path, false, { keras = opts.keras })
+    local archive, parts = path:match "%.keras$" ~= nil, {}
+    if opts.include_optimizer ~= false and not path:match "%.json$" then
+      parts = checkpoint.parts(model, archive and 3 or opts.keras or core.model_keras(model), archive)
+    end
+    parts.keras = opts.keras
+    core.save_model(model, path, false, parts)
     return model
   end
 
   function methods.save_weights(model, path, opts)
     check_model(model, "save_weights")
     check_path(path, "save_weights")
-    opts = options.check(opts, save_options, "save_weights")
+    opts = options.check(opts, weight_options, "save_weights")
     core.save_model(model, path, true, { keras = opts.keras })
     return model
   end
@@ -47,7 +54,7 @@ return function(cornu)
     if weights == nil then return methods.save(model, path, opts) end
     check_path(path, "save")
     check_path(weights, "save")
-    opts = options.check(opts, save_options, "save")
+    opts = options.check(opts, weight_options, "save")
     local keras = opts.keras or (weights:match "%.weights%.h5$" and 3 or nil)
     methods.save(model, path, { keras = keras })
     methods.save_weights(model, weights, { keras = keras })

@@ -40,6 +40,7 @@ static cn_status read_options(const cornu_save_options *given, cornu_save_option
 }
 
 static int own_keras(const cn_model *m) { return m->origin.keras < 3 ? 2 : 3; }
+int cornu_model_keras(const cornu_model *m) { return own_keras(m); }
 
 static bool ends_in(const char *path, const char *with) {
   size_t length = strlen(path), n = strlen(with);
@@ -93,8 +94,7 @@ static cn_status say_json(job *j, const cn_value *v, int indent, const char **ou
   return status;
 }
 
-static cn_status say_config(job *j, bool modules, cn_value **out) {
-  j->s.modules = modules;
+static cn_status say_config(job *j, cn_value **out) {
   if (!j->m->built && !j->m->unknown_input)
     return cn_fail(j->e, CORNU_ERR_ARGUMENT, "\"%s\" is not built", j->m->name);
   return cn_say_model(&j->s, j->m, NULL, out);
@@ -103,7 +103,7 @@ static cn_status say_config(job *j, bool modules, cn_value **out) {
 /* The model alone, as to_json() writes it. */
 static cn_status say_model_json(job *j, int indent, const char **out) {
   cn_value *v;
-  CN_TRY(say_config(j, j->s.keras >= 3, &v));
+  CN_TRY(say_config(j, &v));
   if (j->s.keras < 3) {
     CN_TRY(cn_say(&j->s, v, "keras_version", cn_say_text(&j->s, version_of(j))));
     CN_TRY(cn_say(&j->s, v, "backend", cn_say_text(&j->s, backend_of(j))));
@@ -158,7 +158,9 @@ static cn_status put_optimizer(job *j, cn_h5_out *f, bool numbered) {
 static cn_status put_full(job *j, cn_h5_out *f) {
   cn_value *config;
   const char *text;
-  CN_TRY(say_config(j, false, &config));
+  CN_TRY(say_config(j, &config));
+  cn_value_remove(config, "module"); /* so Keras 3 takes it for an .h5 of its own; within it finds operations by theirs */
+  cn_value_remove(config, "registered_name");
   CN_TRY(say_json(j, config, 0, &text));
   CN_TRY(put_origin(j, f, ""));
   CN_TRY(cn_h5_put_text(f, "", "model_config", text, j->e));
@@ -203,7 +205,7 @@ static cn_status say_metadata(job *j, const char **out) {
 
 static cn_status say_archive_config(job *j, const char **out) {
   cn_value *config;
-  CN_TRY(say_config(j, true, &config));
+  CN_TRY(say_config(j, &config));
   if (j->options->training_config) CN_TRY(cn_say(&j->s, config, "compile_config", j->options->training_config));
   return say_json(j, config, 0, out);
 }

@@ -10,7 +10,6 @@
 
 typedef struct cn_saving {
   int keras;          /* in whose words: 2 or 3 */
-  bool modules;       /* envelopes of Keras 3 with modules: .keras and JSON; not in its .h5 */
   const cn_type *input; /* of the layer that is said, as it is called first; NULL: not known */
   cn_arena arena;     /* of all values made */
   cn_error *e;
@@ -39,6 +38,8 @@ bool cn_knows_key(const cn_saving *s, const char *class_name, const char *key);
 typedef struct cn_said { const char *class_name; cn_value *config; } cn_said;
 cn_status cn_say_layer(cn_saving *s, const cn_layer *l, cn_said *out);
 const char *cn_said_class(const cn_saving *s, const cn_layer *l);
+/* An operation of keras.ops in its envelope. */
+cn_status cn_say_operation(cn_saving *s, const char *class_name, const cn_value *config, cn_value **out);
 cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, cn_value **out);
 /* The same in its envelope, where other configs hold it. */
 cn_status cn_say_wrapped(cn_saving *s, const cn_layer *l, cn_value **out);

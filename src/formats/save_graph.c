@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "formats/save.h"
+#include "layers/tf_functions.h"
 
 typedef struct graph {
   cn_saving *s;
@@ -257,6 +258,33 @@ static cn_status say_calls(graph *g, int layer, cn_value **out) {
   }
 }
 
+/* ---- Functions of TensorFlow, which are operations in Keras 3 ---- */
+
+static bool is_function(const graph *g, const cn_layer *l) {
+  return g->s->keras >= 3 && l->type && cn_word_in("TFOpLambda SlicingOpLambda", l->type->name, NULL);
+}
+
+static cn_status say_function(graph *g, int layer, cn_value **entry, cn_value **calls) {
+  const cn_layer *l = g->m->layers[layer];
+  cn_saving *s = g->s;
+  int node = cn_model_call_node(g->m, layer, 0);
+  cn_tf_said said = {0};
+  const cn_model_node *n = node < 0 ? NULL : &g->m->nodes[node];
+  bool once = n && cn_model_call_node(g->m, layer, 1) < 0;
+  cn_call made = {.n_in = n ? n->n_in : 0, .n_positional = n ? n->n_positional : 0};
+  if (n) made.args = n->args, made.kwargs = n->kwargs;
+  if (!once || !cn_tf_as_operation(l, &made, &s->arena, &said))
+    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"function\" is %s, which Keras 3 cannot say so",
+                   l->name, l->class_name, cn_value_show(cn_value_find(l->config, "function"), (char[80]){0}, 80));
+  CN_TRY(cn_say(s, said.config, "name", cn_say_text(s, g->names[layer])));
+  CN_TRY(cn_say_operation(s, said.class_name, said.config, entry));
+  call c = {n, said.args, cn_value_new(&s->arena, CORNU_DICT)};
+  cn_value *v;
+  CN_TRY(say_call3(g, &c, &v));
+  *calls = cn_value_new(&s->arena, CORNU_LIST);
+  return *calls && cn_value_push(&s->arena, *calls, v) ? CORNU_OK : cn_no_memory(s->e);
+}
+
 /* ---- Layers ---- */
 
 static cn_status say_input(graph *g, const cn_model_node *n, const char *name, cn_said *out) {
@@ -307,7 +335,7 @@ static cn_status add_graph_entry(graph *g, cn_value *list, cn_value *entry, cons
 static cn_status say_layers(graph *g, cn_value **out) {
   cn_saving *s = g->s;
   const cn_model *m = g->m;
-  cn_value *entry, *calls;
+  cn_value *entry, *calls = NULL;
   *out = cn_value_new(&s->arena, CORNU_LIST);
   for (int i = 0; i < m->n_inputs; i++) {
     const cn_model_node *n = &m->nodes[m->inputs[i].node];
@@ -318,8 +346,12 @@ static cn_status say_layers(graph *g, cn_value **out) {
     CN_TRY(add_graph_entry(g, *out, entry, g->names[m->n_layers + i], cn_value_new(&s->arena, CORNU_LIST)));
   }
   for (int i = 0; i < m->n_layers; i++) {
-    CN_TRY(say_entry(g, i, g->names[i], &entry));
-    CN_TRY(say_calls(g, i, &calls));
+    if (is_function(g, m->layers[i])) {
+      CN_TRY(say_function(g, i, &entry, &calls));
+    } else {
+      CN_TRY(say_entry(g, i, g->names[i], &entry));
+      CN_TRY(say_calls(g, i, &calls));
+    }
     CN_TRY(add_graph_entry(g, *out, entry, g->names[i], calls));
   }
   return CORNU_OK;
@@ -397,7 +429,7 @@ static cn_status say_sequence(graph *g, cn_value *config) {
 /* ---- Models ---- */
 
 static cn_status wrap(cn_saving *s, const char *class_name, cn_value *config, cn_value **out) {
-  bool functional = strcmp(class_name, "Functional") == 0, modules = s->modules && s->keras >= 3;
+  bool functional = strcmp(class_name, "Functional") == 0, modules = s->keras >= 3;
   cn_value *v = *out = cn_value_new(&s->arena, CORNU_DICT);
   if (modules) CN_TRY(cn_say(s, v, "module", cn_say_text(s, functional ? "keras.src.models.functional" : "keras")));
   CN_TRY(cn_say(s, v, "class_name", cn_say_text(s, functional && s->keras < 3 ? "Model" : class_name)));

@@ -488,9 +488,17 @@ static const char *operation_module(cn_saving *s, const char *class_name) {
   return "keras.src.ops.numpy";
 }
 
+cn_status cn_say_operation(cn_saving *s, const char *class_name, const cn_value *config, cn_value **out) {
+  cn_value *v = *out = cn_value_new(&s->arena, CORNU_DICT);
+  CN_TRY(cn_say(s, v, "module", cn_say_text(s, operation_module(s, class_name))));
+  CN_TRY(cn_say(s, v, "class_name", cn_say_text(s, class_name)));
+  CN_TRY(cn_say(s, v, "config", config));
+  return cn_say(s, v, "registered_name", cn_say_text(s, class_name));
+}
+
 cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, cn_value **out) {
   cn_value *v = *out = cn_value_new(&s->arena, CORNU_DICT);
-  bool operation = l->type == &cn_layer_operation, modules = s->modules && s->keras >= 3;
+  bool operation = l->type == &cn_layer_operation, modules = s->keras >= 3;
   const cn_value *own = l->wrapping;
   if (modules && !cn_value_find(own, "module"))
     CN_TRY(cn_say(s, v, "module", cn_say_text(s, operation ? operation_module(s, said->class_name) : "keras.layers")));
@@ -505,14 +513,11 @@ cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, 
 }
 
 cn_status cn_say_wrapped(cn_saving *s, const cn_layer *l, cn_value **out) {
-  bool modules = s->modules;
   const cn_type *input = s->input;
   cn_said said;
-  s->modules = s->keras >= 3;
   s->input = NULL;
   cn_status status = l->model ? cn_say_model(s, l->model, l->name, out) : cn_say_layer(s, l, &said);
   if (!status && !l->model) status = cn_say_envelope(s, l, &said, out);
-  s->modules = modules;
   s->input = input;
   return status;
 }

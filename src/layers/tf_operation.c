@@ -191,6 +191,116 @@ static void call_function(cn_layer *l, cn_trace *t, cn_call *c, const char *func
   c->kwargs = kwargs;
 }
 
+/* ---- As operations of keras.ops ---- */
+
+/* What no operation of that name is in the table of functions, but Keras 3 has. */
+static const struct { const char *ours, *class_name, *arguments; } like[] = {
+    {"tf.reshape", "Reshape", "tensor shape=newshape"},
+    {"tf.clip", "Clip", "t clip_value_min=x_min clip_value_max=x_max"}};
+
+/* The row of keras.ops that computes an op, under its first name. */
+static const cn_operation *operation_of_op(const char *op) {
+  for (const cn_operation *const *table = cn_operation_tables; *table; table++)
+    for (const cn_operation *o = *table; o->name; o++)
+      if (o->op && strcmp(o->op, op) == 0) return o;
+  return NULL;
+}
+
+static const char *first_word(cn_arena *a, const char *words) { return cn_arena_copy(a, words, strcspn(words, " ")); }
+
+static bool holds_tensor(const cn_value *v) {
+  if (cn_call_ref(v, &(int){0})) return true;
+  for (int i = 0; v && (v->kind == CORNU_LIST || v->kind == CORNU_DICT) && i < v->count; i++)
+    if (holds_tensor(v->items[i])) return true;
+  return false;
+}
+
+/* What is bound goes to the arguments of the operation or into its config, where no tensor can be. */
+static bool part_bound(const binding *b, const char *arguments, cn_arena *a, cn_tf_said *out) {
+  parameter p;
+  out->args = cn_value_new(a, CORNU_LIST);
+  out->config = cn_value_new(a, CORNU_DICT);
+  bool good = out->args && out->config, ended = false;
+  for (const char *s = arguments; good && next_parameter(&s, &p);) {
+    const cn_value *v = cn_value_find(b->bound, p.theirs);
+    if (!v) ended = true;
+    else good = !ended && cn_value_push(a, out->args, cn_value_copy(a, v));
+  }
+  for (int i = 0; good && i < b->bound->count; i++) {
+    const char *key = b->bound->keys[i];
+    const cn_value *v = b->bound->items[i];
+    bool positional = false;
+    for (const char *s = arguments; next_parameter(&s, &p);) positional |= strcmp(p.theirs, key) == 0;
+    if (!positional) good = !holds_tensor(v) && cn_value_put(a, out->config, key, cn_value_copy(a, v));
+  }
+  return good;
+}
+
+static bool say_function(cn_trace *t, const cn_call *call, const char *function, cn_arena *a, cn_tf_said *out) {
+  cn_tf_function simple;
+  const cn_tf_function *f = find_function(without_version(function));
+  if (!f && elementwise(function, &simple)) f = &simple;
+  if (!f) return false;
+  cn_tf_function own = *f;
+  for (int i = 0; i < CN_COUNT(like); i++)
+    if (strcmp(like[i].ours, f->operation) == 0) own.operation = like[i].class_name, own.arguments = like[i].arguments;
+  const cn_operation *o = cn_operation_find(cn_operation_tables, own.operation);
+  bool by_op = !o;
+  if (!o) o = operation_of_op(own.operation);
+  binding b = {t, call, &own, cn_value_new(&t->graph->arena, CORNU_DICT)};
+  if (!o || !b.bound) return false;
+  bind(&b);
+  if (t->status) return false;
+  parameter first = {.refused = false};
+  const char *rest = own.arguments;
+  next_parameter(&rest, &first);
+  out->class_name = by_op ? first_word(a, o->name) : own.operation;
+  return out->class_name && part_bound(&b, by_op || own.arguments != f->arguments ? first.ours : o->arguments, a, out);
+}
+
+/* A key of slices as Keras 3 writes it. */
+static cn_value *slice_key(cn_arena *a, const cn_value *v) {
+  static const char *const parts[] = {"start", "stop", "step"};
+  if (!cn_value_is(v, CORNU_DICT) || !cn_value_find(v, "start")) return cn_value_copy(a, v);
+  cn_value *slice = cn_value_new(a, CORNU_DICT), *config = cn_value_new(a, CORNU_DICT);
+  bool made = slice && config;
+  for (int i = 0; i < 3 && made; i++) {
+    const cn_value *part = cn_value_find(v, parts[i]);
+    made = cn_value_put(a, config, parts[i], part ? cn_value_copy(a, part) : cn_value_new(a, CORNU_NULL));
+  }
+  made = made && cn_value_put(a, slice, "class_name", cn_value_text(a, "__slice__")) &&
+         cn_value_put(a, slice, "config", config);
+  return made ? slice : NULL;
+}
+
+static bool say_slice(const cn_call *call, cn_arena *a, cn_tf_said *out) {
+  const cn_value *spec = cn_call_kwarg(call, "slice_spec");
+  cn_value *keys = cn_value_new(a, CORNU_LIST), *ref = cn_value_new(a, CORNU_DICT), *zero = cn_value_new(a, CORNU_INT);
+  out->class_name = "GetItem";
+  out->config = cn_value_new(a, CORNU_DICT);
+  out->args = cn_value_new(a, CORNU_LIST);
+  bool made = cn_value_is(spec, CORNU_LIST) && !holds_tensor(spec) && keys && ref && zero && out->config && out->args;
+  for (int i = 0; made && i < spec->count; i++) /* a new axis is written as a null, "..." as text in some versions */
+    made = !cn_value_str(spec->items[i]) && cn_value_push(a, keys, slice_key(a, spec->items[i]));
+  return made && cn_value_put(a, ref, "@", zero) && cn_value_push(a, out->args, ref) &&
+         cn_value_push(a, out->args, keys);
+}
+
+bool cn_tf_as_operation(const cn_layer *l, const cn_call *call, cn_arena *a, cn_tf_said *out) {
+  cn_graph *g;
+  cn_trace t;
+  cn_error e;
+  *out = (cn_tf_said){0};
+  if (strcmp(l->type->name, "SlicingOpLambda") == 0) return say_slice(call, a, out);
+  const char *function = cn_value_str(cn_value_find(l->config, "function"));
+  if (strcmp(l->type->name, "TFOpLambda") != 0 || !function || cn_graph_new(&g, &e)) return false;
+  cn_trace_begin(&t, g, &e);
+  bool said = say_function(&t, call, function, a, out);
+  cn_trace_end(&t);
+  cn_graph_free(g);
+  return said;
+}
+
 /* ---- TFOpLambda ---- */
 
 typedef struct settings { const char *function; } settings;

@@ -74,6 +74,24 @@ int cn_lua_optimizer_weights(lua_State *L) {
   return push_bag(L, b);
 }
 
+/* core.optimizer_list(model) → {{name =, value =}, …} in the file's order */
+static int optimizer_list(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
+  cn_lua_check(L, cornu_model_optimizer_weights(m, collect, b, &e), &e);
+  lua_createtable(L, (int)b->count, 0);
+  for (size_t i = 0; i < b->count; i++) {
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, b->items[i].name);
+    lua_setfield(L, -2, "name");
+    cn_lua_push_tensor(L, b->items[i].t);
+    lua_setfield(L, -2, "value");
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
 /* core.save_npz(path, names, tensors, compress): the Lua part sorts the names */
 static int save_npz(lua_State *L) {
   cornu_error e;
@@ -136,6 +154,7 @@ static int image_save(lua_State *L) {
 }
 
 const luaL_Reg cn_lua_file_functions[] = {
+  {"optimizer_list", optimizer_list},
   {"load_npz", load_npz}, {"save_npz", save_npz}, {"load_npy", load_npy}, {"save_npy", save_npy},
   {"image_load", image_load}, {"image_save", image_save}, {NULL, NULL}};
 

@@ -64,4 +64,10 @@ static int model_json(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg cn_lua_save_functions[] = {{"save_model", save_model}, {"model_json", model_json}, {NULL, NULL}};
+static int model_keras(lua_State *L) {
+  lua_pushinteger(L, cornu_model_keras(cn_lua_check_model(L, 1)));
+  return 1;
+}
+
+const luaL_Reg cn_lua_save_functions[] = {
+    {"save_model", save_model}, {"model_json", model_json}, {"model_keras", model_keras}, {NULL, NULL}};

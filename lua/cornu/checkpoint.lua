@@ -1,0 +1,128 @@
+-- What files keep of training: compile's settings as Keras writes them, the optimizer's arrays; and back.
+local core = require "cornu.core"
+
+local checkpoint = {}
+
+-- What both Kerases call the parts of compile's settings.
+local parts = { "loss", "loss_weights", "metrics", "weighted_metrics" }
+
+-- ---- to files ----
+
+local modules = { loss = "keras.losses", metrics = "keras.metrics", weighted_metrics = "keras.metrics" }
+
+-- A name, an object {class_name =, config =}, or lists and tables of them by output. Functions of Lua are in no file.
+local function say(v, keras, part)
+  if v == nil then return core.null end
+  if type(v) == "function" then error("a function of Lua", 0) end
+  if type(v) ~= "table" or core.type(v) then return v end
+  if type(v.class_name) == "string" then
+    local config = v.config or {}
+    if keras < 3 then return { class_name = v.class_name, config = config } end
+    return { module = modules[part], class_name = v.class_name, config = config, registered_name = core.null }
+  end
+  local out = {}
+  for key, item in pairs(v) do out[key] = say(item, keras, part) end
+  return v[1] ~= nil and core.json.list(out) or out
+end
+
+-- Keras 3 keeps the optimizer within an archive's settings; .h5 files of all name it apart.
+local function say_settings(given, optimizer, keras, archive)
+  local out = { loss = core.null, loss_weights = core.null, metrics = core.null }
+  for _, part in ipairs(parts) do
+    local ok, v = pcall(say, given[part], keras, part)
+    if ok and (part ~= "weighted_metrics" or v ~= core.null or keras >= 3) then out[part] = v end
+  end
+  if archive then
+    out.optimizer = { module = "keras.optimizers", class_name = optimizer.class_name, config = optimizer.config,
+      registered_name = core.null }
+  else
+    out.optimizer_config = { class_name = optimizer.class_name, config = optimizer.config }
+  end
+  if keras >= 3 then
+    out.run_eagerly, out.steps_per_execution, out.jit_compile = false, 1, false
+  else
+    out.sample_weight_mode = core.null
+  end
+  return out
+end
+
+-- The settings of one kind of file as another has them.
+local function reword(config, archive)
+  local out = {}
+  for key, v in pairs(config) do out[key] = v end
+  local optimizer = config.optimizer or config.optimizer_config
+  out.optimizer, out.optimizer_config = nil, nil
+  if type(optimizer) == "table" then
+    local plain = { class_name = optimizer.class_name, config = optimizer.config }
+    if archive then
+      plain.module, plain.registered_name = "keras.optimizers", core.null
+      out.optimizer = plain
+    else
+      out.optimizer_config = plain
+    end
+  end
+  return out
+end
+
+-- What a save of the model writes beside the layers: of a compiled model its settings and the optimizer's state; of one
+-- that was loaded and not trained what its file has.
+function checkpoint.parts(model, keras, archive)
+  local given = model.compiled and model:compiled()
+  if given then
+    local trainer = model:trainer()
+    local out = { optimizer_names = {}, optimizer_arrays = {},
+      training_config = say_settings(given, trainer:optimizer(keras >= 3), keras, archive) }
+    for i, entry in ipairs(trainer:state(keras >= 3)) do
+      out.optimizer_names[i], out.optimizer_arrays[i] = entry.name, entry.value
+    end
+    return out
+  end
+  local config = model:training_config()
+  if not config or core.model_keras(model) ~= keras then return {} end
+  local out = { training_config = reword(config, archive) }
+  local list = core.optimizer_list(model)
+  if #list > 0 and (archive or not tonumber(list[1].name)) then
+    out.optimizer_names, out.optimizer_arrays = {}, {}
+    for i, entry in ipairs(list) do out.optimizer_names[i], out.optimizer_arrays[i] = entry.name, entry.value end
+  end
+  return out
+end
+
+-- ---- from files ----
+
+local function is_object(v) return type(v) == "table" and type(v.class_name) == "string" end
+
+-- tf.keras wraps functions: {class_name = "MeanMetricWrapper", config = {fn = "categorical_accuracy", name = "accuracy"}}.
+local function read(v)
+  if v == nil or v == core.null then return nil end
+  if type(v) ~= "table" then return v end
+  if is_object(v) then
+    local config = type(v.config) == "table" and v.config or {}
+    if v.class_name == "function" and type(v.config) == "string" then return v.config end
+    if type(config.fn) == "string" then return config.fn end
+    return { class_name = v.class_name, config = config }
+  end
+  local out = {}
+  for key, item in pairs(v) do out[key] = read(item) end
+  return out
+end
+
+-- The options of compile that a file's settings stand for; nil: there are none.
+function checkpoint.options(config)
+  local optimizer = config and read(config.optimizer or config.optimizer_config)
+  if not optimizer then return nil end
+  local out = { optimizer = optimizer }
+  for _, part in ipairs(parts) do out[part] = read(config[part]) end
+  return out
+end
+
+-- Gives the trainer the state that the model's file keeps of its optimizer; false: the file keeps none. A list that does
+-- not fit the optimizer is an error.
+function checkpoint.restore(model, trainer)
+  local list = core.optimizer_list(model)
+  if #list == 0 then return false end
+  trainer:set_state(list)
+  return true
+end
+
+return checkpoint
