@@ -207,7 +207,7 @@ define("ReduceLROnPlateau", {
 })
 
 define("LearningRateScheduler", {
-  { "schedule", nil, "a function of (epoch, rate) → rate" }, { "verbose", 0, "1: tells the rate of each epoch" },
+  { "schedule", nil, "a function of (epoch, rate) → rate", required = true }, { "verbose", 0, "1: tells the rate of each epoch" },
 }, {
   help = "sets the learning rate at the beginning of each epoch",
   init = function(self)
@@ -257,7 +257,7 @@ local function csv_field(v, separator)
 end
 
 define("CSVLogger", {
-  { "filename", nil, "the file" }, { "separator", ",", "between values" },
+  { "filename", nil, "the file", required = true }, { "separator", ",", "between values" },
   { "append", false, "goes on behind what the file holds" },
 }, {
   help = "writes the results of each epoch as a line of a file",
@@ -313,7 +313,7 @@ local function fill_in(pattern, values)
 end
 
 define("ModelCheckpoint", {
-  { "filepath", nil, "of the file; {epoch:02d}, {val_loss:.2f} become values" },
+  { "filepath", nil, "of the file; {epoch:02d}, {val_loss:.2f} become values", required = true },
   { "monitor", "val_loss", "what is watched" }, { "verbose", 0, "1: tells of each file" },
   { "save_best_only", false, "when the value became better alone" },
   { "save_weights_only", false, "without the model" }, { "mode", "auto", "min, max; auto goes by the name" },
@@ -352,6 +352,87 @@ define("ModelCheckpoint", {
   end,
   on_epoch_end = function(self, epoch, logs)
     if self.save_freq == "epoch" then self:save(epoch, 0, logs) end
+  end,
+})
+
+define("TensorBoard", {
+  { "log_dir", "logs", "the folder: train and validation below it" },
+  { "histogram_freq", 0, "epochs between histograms of the weights; 0: none" },
+  { "update_freq", "epoch", "or a number of batches after which the batch's results are written, too" },
+}, {
+  help = "writes event files that TensorBoard shows",
+  init = function(self)
+    if self.update_freq == "batch" then self.update_freq = 1 end
+    if self.update_freq ~= "epoch" and (type(self.update_freq) ~= "number" or self.update_freq < 1) then
+      core.fail 'TensorBoard: update_freq is "epoch" or a number of batches'
+    end
+    if self.update_freq ~= "epoch" then self.on_train_batch_end = self.after_batch end
+    self.writers, self.step = {}, 0
+  end,
+  writer = function(self, part)
+    if not self.writers[part] then
+      self.writers[part] = require "cornu.tensorboard".writer(self.log_dir .. "/" .. part)
+    end
+    return self.writers[part]
+  end,
+  after_batch = function(self, _, logs)
+    self.step = self.step + 1
+    if self.step % self.update_freq ~= 0 then return end
+    for name, v in pairs(logs) do
+      if type(v) == "number" then self:writer "train":scalar("batch_" .. name, self.step, v) end
+    end
+  end,
+  histograms = function(self, epoch)
+    local names = self.run.model:weight_names()
+    for i, w in ipairs(self.run.model:weights()) do self:writer "train":histogram(names[i], epoch - 1, w) end
+  end,
+  on_epoch_end = function(self, epoch, logs)
+    self:writer "train":scalar("epoch_learning_rate", epoch - 1, self.run.trainer:rate())
+    for name, v in pairs(logs) do
+      local tested = name:match "^val_(.*)"
+      if type(v) == "number" and name ~= "learning_rate" then
+        self:writer(tested and "validation" or "train"):scalar("epoch_" .. (tested or name), epoch - 1, v)
+      end
+    end
+    if self.histogram_freq > 0 and epoch % self.histogram_freq == 0 then self:histograms(epoch) end
+    for _, writer in pairs(self.writers) do writer:flush() end
+  end,
+  on_train_end = function(self)
+    for _, writer in pairs(self.writers) do writer:close() end
+    self.writers = {}
+  end,
+})
+
+define("BackupAndRestore", {
+  { "backup_dir", nil, "the folder of the backup", required = true },
+  { "save_freq", "epoch", "or a number of batches" },
+  { "delete_checkpoint", true, "when the training is done" },
+}, {
+  help = "goes on where an interrupted training was: weights, optimizer, random numbers and epoch of the last backup",
+  init = function(self)
+    if self.save_freq ~= "epoch" and (type(self.save_freq) ~= "number" or self.save_freq < 1) then
+      core.fail 'BackupAndRestore: save_freq is "epoch" or a number of batches'
+    end
+    self.path = self.backup_dir .. "/training.npz"
+    if self.save_freq ~= "epoch" then self.on_train_batch_end = self.after_batch end
+  end,
+  on_train_begin = function(self)
+    core.make_folder(self.backup_dir)
+    local file = io.open(self.path, "rb")
+    if not file then return end
+    file:close()
+    require "cornu.backup".restore(self.path, self.run)
+  end,
+  save = function(self, epoch, batch) require "cornu.backup".save(self.path, self.run, epoch, batch) end,
+  on_epoch_begin = function(self, epoch) self.epoch = epoch end,
+  after_batch = function(self, batch)
+    if batch % self.save_freq == 0 then self:save(self.epoch - 1, batch) end
+  end,
+  on_epoch_end = function(self, epoch)
+    if self.run.stopped ~= "interrupted" then self:save(epoch, 0) end -- else the epoch may not be whole
+  end,
+  on_train_end = function(self)
+    if self.delete_checkpoint and self.run.stopped ~= "interrupted" then os.remove(self.path) end
   end,
 })
 

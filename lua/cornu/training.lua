@@ -264,6 +264,11 @@ return function(cornu)
     local batch, run = 0, list.run
     local function results() return objective.logs(state.objective) end
     list.progress:begin(epoch)
+    for _ = 1, run.initial_batch or 0 do -- an interrupted epoch goes on
+      batch = batch + 1
+      step()
+    end
+    run.initial_batch = nil
     while not run.stopped do
       local x, y, w = step()
       if x == nil then break end

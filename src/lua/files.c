@@ -1,6 +1,8 @@
 /* npy, npz and images. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lua/binding.h"
 
@@ -153,10 +155,39 @@ static int image_save(lua_State *L) {
   return 0;
 }
 
+/* make_folder(path): the folder and those above it, where they are missing */
+static int make_folder(lua_State *L) {
+  const char *path = cn_lua_check_string(L, 1);
+  char copy[4096];
+  const size_t n = strlen(path);
+  if (!n || n >= sizeof copy) return cn_lua_error(L, "a folder's path of up to %d bytes expected", (int)sizeof copy - 1);
+  memcpy(copy, path, n + 1);
+  for (size_t i = 1; i <= n; i++) {
+    if (copy[i] && copy[i] != '/') continue;
+    copy[i] = 0;
+    if (mkdir(copy, 0777) && errno != EEXIST) return cn_lua_error(L, "%s: %s", copy, strerror(errno));
+    copy[i] = i < n ? '/' : 0;
+  }
+  return 0;
+}
+
+/* crc32c(text) → number: Castagnoli's polynomial, as TFRecord files have it */
+static int crc32c(lua_State *L) {
+  size_t n;
+  const unsigned char *text = (const unsigned char *)luaL_checklstring(L, 1, &n);
+  uint32_t crc = 0xffffffffu;
+  for (size_t i = 0; i < n; i++) {
+    crc ^= text[i];
+    for (int k = 0; k < 8; k++) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+  }
+  lua_pushnumber(L, (lua_Number)(crc ^ 0xffffffffu));
+  return 1;
+}
+
 const luaL_Reg cn_lua_file_functions[] = {
   {"optimizer_list", optimizer_list},
   {"load_npz", load_npz}, {"save_npz", save_npz}, {"load_npy", load_npy}, {"save_npy", save_npy},
-  {"image_load", image_load}, {"image_save", image_save}, {NULL, NULL}};
+  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c}, {NULL, NULL}};
 
 void cn_lua_open_files(lua_State *L) {
   lua_newtable(L);

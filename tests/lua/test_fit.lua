@@ -179,3 +179,62 @@ function TestFit:testErrors()
   lu.assertErrorMsgContains('no option "epoch"', fit, m, { epoch = 1 }, x, y)
   lu.assertErrorMsgContains("callback", fit, m, { callbacks = { 1 } }, x, labels - 1)
 end
+
+local function folder_name()
+  local path = os.tmpname()
+  os.remove(path)
+  return path
+end
+
+-- The records of an event file: their texts; the checksums are checked.
+local function records(path)
+  local file = assert(io.open(path, "rb"))
+  local data, at, list = file:read "*a", 1, {}
+  file:close()
+  local function number(from, dtype, size) return cornu.frombytes(data:sub(from, from + size - 1), dtype):item() end
+  local function checksum(text)
+    local crc = core.crc32c(text)
+    local low = crc % 2 ^ 15
+    return ((crc - low) / 2 ^ 15 + low * 2 ^ 17 + 0xa282ead8) % 2 ^ 32
+  end
+  while at <= #data do
+    local length = number(at, "uint64", 8)
+    lu.assertEquals(number(at + 8, "uint32", 4), checksum(data:sub(at, at + 7)))
+    local text = data:sub(at + 12, at + 11 + length)
+    lu.assertEquals(number(at + 12 + length, "uint32", 4), checksum(text))
+    list[#list + 1], at = text, at + 16 + length
+  end
+  return list
+end
+
+function TestFit:testTensorBoard()
+  lu.assertEquals(core.crc32c "123456789", 0xe3069283)
+  local folder_, m = folder_name(), small()
+  local board = cornu.callbacks.TensorBoard{ log_dir = folder_, histogram_freq = 1 }
+  local paths = {}
+  fit(m, { epochs = 2, validation_split = 0.25, callbacks = { board, { on_epoch_end = function()
+    for part, writer in pairs(board.writers) do paths[part] = writer.path end
+  end } } })
+  local train, test = records(paths.train), records(paths.validation)
+  lu.assertEquals(#train, 1 + 2 * (1 + 1 + 2)) -- the version; rate, loss, two weights
+  lu.assertEquals(#test, 1 + 2)
+  lu.assertTrue(train[1]:find("brain.Event:2", 1, true) ~= nil)
+  lu.assertTrue(table.concat(train):find("/kernel", 1, true) ~= nil)
+  lu.assertTrue(test[3]:find("epoch_loss", 1, true) ~= nil)
+  os.execute("rm -r " .. folder_)
+end
+
+function TestFit:testCheckpoints()
+  local folder_, m, values = folder_name(), small(), { 3, 1, 2 }
+  core.make_folder(folder_)
+  local feed = { on_epoch_end = function(_, epoch, logs) logs.watched = values[epoch] end }
+  local best = cornu.callbacks.ModelCheckpoint{ folder_ .. "/{epoch:02d}-{watched:.1f}.keras", monitor = "watched",
+    save_best_only = true }
+  fit(m, { epochs = 3, callbacks = { feed, best } })
+  lu.assertNotNil(io.open(folder_ .. "/01-3.0.keras"))
+  lu.assertNil(io.open(folder_ .. "/03-2.0.keras"))
+  local saved = cornu.load(folder_ .. "/02-1.0.keras")
+  local x = line()
+  lu.assertFalse(saved:predict(x):allclose(m:predict(x), 1e-6, 1e-6)) -- the last epoch came after
+  os.execute("rm -r " .. folder_)
+end
