@@ -296,6 +296,12 @@ CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
 typedef enum cornu_part { CORNU_INITIALIZER, CORNU_REGULARIZER, CORNU_CONSTRAINT } cornu_part;
 CORNU_API bool cornu_part_info(cornu_part kind, int i, cornu_type_info *out);
 CORNU_API bool cornu_part_field(cornu_part kind, int i, int field, cornu_field_info *out);
+CORNU_API int cornu_optimizer_count(void);
+CORNU_API bool cornu_optimizer_info(int i, cornu_type_info *out);
+CORNU_API bool cornu_optimizer_field(int i, int field, cornu_field_info *out);
+CORNU_API int cornu_schedule_count(void); /* of learning rates */
+CORNU_API bool cornu_schedule_info(int i, cornu_type_info *out);
+CORNU_API bool cornu_schedule_field(int i, int field, cornu_field_info *out);
 /* The operations of keras.ops that may be nodes of functional models, by class ("Matmul"; several classes that compute
  * the same share an entry, separated by spaces). Fields are config keys and arguments that are no tensors. */
 CORNU_API const char *cornu_operation_name(int i); /* NULL behind the last */
@@ -588,9 +594,29 @@ CORNU_API void cornu_trainer_free(cornu_trainer *t);
 CORNU_API cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *const *inputs, int n_inputs,
                                            cornu_tensor *const *given, int n_given, cornu_tensor **results,
                                            int *n_results, cornu_error *e);
-CORNU_API double cornu_trainer_rate(const cornu_trainer *t); /* of learning */
-CORNU_API void cornu_trainer_set_rate(cornu_trainer *t, double rate);
+CORNU_API double cornu_trainer_rate(const cornu_trainer *t); /* of learning, in the next step */
+CORNU_API cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *e); /* not of a schedule */
 CORNU_API int64_t cornu_trainer_steps(const cornu_trainer *t); /* taken so far */
+/* After the last batch: with use_ema the averages take the place of the variables. */
+CORNU_API void cornu_trainer_finish(cornu_trainer *t);
+
+/* The optimizer, for files. Its settings as {class_name, config}, with the learning rate of now, and its state: arrays by
+ * name, in the order in which Keras saves them (.keras: the numbers of optimizer/vars; .h5: names under
+ * optimizer_weights). keras3: as Keras 3 has both; else as the version of Keras that the given settings are of (older
+ * ones have "decay"), which is the same for those of Keras 3. */
+CORNU_API const cornu_value *cornu_trainer_optimizer(const cornu_trainer *t, bool keras3, cornu_tree *tree); /* NULL: no
+                                                                                                           memory */
+/* Called for each array, as by cornu_npz_load; tensors are borrowed, and change with the next batch. */
+CORNU_API cornu_status cornu_trainer_state(const cornu_trainer *t, bool keras3,
+                                           cornu_status (*visit)(void *user, const char *name, cornu_tensor *array,
+                                                                 cornu_error *e),
+                                           void *user, cornu_error *e);
+/* The same list, in either order; names do not count. Nothing is changed when the number of arrays or a shape is wrong. */
+CORNU_API cornu_status cornu_trainer_set_state(cornu_trainer *t, cornu_tensor *const *arrays, int n, cornu_error *e);
+/* Whether an optimizer can be made of it. */
+CORNU_API cornu_status cornu_optimizer_check(const cornu_value *optimizer, cornu_error *e);
+/* What a schedule {class_name, config} gives for a step, from 0. */
+CORNU_API cornu_status cornu_schedule_rate(const cornu_value *schedule, int64_t step, double *rate, cornu_error *e);
 
 /* ---- Files -------------------------------------------------------------------------------------------------- */
 

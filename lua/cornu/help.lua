@@ -247,6 +247,14 @@ if it fits, as in NumPy 2: 2 and 2.0 are the same here.]] },
     "Inside a traced custom layer tensors have a shape and a dtype, and no data." },
   { "t:ptr", "t:ptr() → light userdata", "The first element, for LuaJIT's ffi; keep t while it is in use." },
   { "t:close", "t:close()", "Frees the tensor now; closing twice is fine." },
+  -- training
+  { "optimizers", "cornu.optimizers.NAME{…} → optimizer", [[
+An optimizer of Keras with Keras's own arguments, for model:compile: cornu.optimizers.Adam{learning_rate = 0.01}. It is a
+table {class_name =, config =}, as Keras saves it. learning_rate is a number, one of cornu.optimizers.schedules, or a
+function of the number of steps so far. A config with "decay" or "schedule_decay" means what Keras 1 and 2 mean by it.]] },
+  { "optimizers.schedules", "cornu.optimizers.schedules.NAME{…} → schedule", [[
+A learning rate that changes with the steps: cornu.optimizers.schedules.ExponentialDecay{0.1, 1000, 0.9}. schedule(step)
+is the rate of a step, which count from 0.]] },
   -- files
   { "save", "cornu.save(model, path [, weights] [, {keras = 2 or 3}]) → model", [[
 model:save(path); or two files: the layers as JSON, and the weights, which cornu.load(path, weights) and real Keras read.]] },
@@ -439,6 +447,8 @@ return function(cornu)
     add_classes(require "cornu.losses".family.entries, "losses.", cornu.losses)
     add_classes(require "cornu.metrics".family.entries, "metrics.", cornu.metrics)
     add_classes(require "cornu.callbacks".family.entries, "callbacks.", cornu.callbacks)
+    add_classes(registry.optimizers(), "optimizers.", cornu.optimizers)
+    add_classes(registry.schedules(), "optimizers.schedules.", cornu.optimizers.schedules)
   end
 
   local function list_of(title, names)
@@ -514,6 +524,12 @@ return function(cornu)
     end
     if name == "layers" then
       return by_name.layers.full .. "\n" .. list_of("Layers:", names_in(registry.layers()))
+    end
+    if name == "optimizers" then
+      return by_name.optimizers.full .. "\n" .. list_of("Optimizers:", names_in(registry.optimizers()))
+    end
+    if name == "optimizers.schedules" or name == "schedules" then
+      return by_name["optimizers.schedules"].full .. "\n" .. list_of("Schedules:", names_in(registry.schedules()))
     end
     if name == "keras.ops" or name == "operations" then
       return list_of("Operations of keras.ops that may be nodes of a model:", names_in(registry.operations()))

@@ -22,6 +22,7 @@ require "cornu.profile"(cornu)
 local compose = require "cornu.compose"
 cornu.layers, cornu.Input = compose.layers(), compose.input
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
+cornu.optimizers = require "cornu.optimizers"
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
 cornu.callbacks = require "cornu.callbacks".constructors()
 require "cornu.training"(cornu)

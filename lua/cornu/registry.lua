@@ -38,6 +38,16 @@ end
 
 function registry.operations() return entries("operation", core.operation_types()) end
 
+-- Entries of a module of their own, as losses are.
+local function of_module(module, kind, types)
+  local list = entries(kind, types)
+  for _, entry in ipairs(list) do entry.module = module end
+  return list
+end
+
+function registry.optimizers() return of_module("optimizers", "optimizer", core.optimizer_types()) end
+function registry.schedules() return of_module("optimizers.schedules", "schedule", core.schedule_types()) end
+
 -- Why a class of Keras is refused on purpose; nil: it is not.
 function registry.refusal(name)
   for _, group in ipairs(core.refused_classes()) do

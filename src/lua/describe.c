@@ -74,6 +74,14 @@ static int operation_types(lua_State *L) {
   return push_types(L, n, cornu_operation_info, cornu_operation_field);
 }
 
+static int optimizer_types(lua_State *L) {
+  return push_types(L, cornu_optimizer_count(), cornu_optimizer_info, cornu_optimizer_field);
+}
+
+static int schedule_types(lua_State *L) {
+  return push_types(L, cornu_schedule_count(), cornu_schedule_info, cornu_schedule_field);
+}
+
 /* refused_classes() → {{names =, why =}, …} */
 static int refused_classes(lua_State *L) {
   const char *names, *why;
@@ -89,4 +97,5 @@ static int refused_classes(lua_State *L) {
 
 const luaL_Reg cn_lua_describe_functions[] = {
   {"op_types", op_types}, {"layer_types", layer_types}, {"layer_names", layer_names}, {"operation_types", operation_types},
+  {"optimizer_types", optimizer_types}, {"schedule_types", schedule_types},
   {"refused_classes", refused_classes}, {NULL, NULL}};

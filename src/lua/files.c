@@ -76,12 +76,8 @@ int cn_lua_optimizer_weights(lua_State *L) {
   return push_bag(L, b);
 }
 
-/* core.optimizer_list(model) → {{name =, value =}, …} in the file's order */
-static int optimizer_list(lua_State *L) {
-  cornu_error e;
-  cornu_model *m = cn_lua_check_model(L, 1);
-  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
-  cn_lua_check(L, cornu_model_optimizer_weights(m, collect, b, &e), &e);
+/* Pushes the bag's arrays as {{name =, value =}, …}. */
+static int push_list(lua_State *L, bag *b) {
   lua_createtable(L, (int)b->count, 0);
   for (size_t i = 0; i < b->count; i++) {
     lua_createtable(L, 0, 2);
@@ -92,6 +88,33 @@ static int optimizer_list(lua_State *L) {
     lua_rawseti(L, -2, (int)i + 1);
   }
   return 1;
+}
+
+/* core.optimizer_list(model) → {{name =, value =}, …} in the file's order */
+static int optimizer_list(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
+  cn_lua_check(L, cornu_model_optimizer_weights(m, collect, b, &e), &e);
+  return push_list(L, b);
+}
+
+/* A copy: the trainer goes on with its own. */
+static cornu_status collect_copy(void *user, const char *name, cornu_tensor *t, cornu_error *e) {
+  cornu_tensor *copy;
+  cornu_status status = cornu_tensor_new(cornu_tensor_dtype(t), cornu_tensor_rank(t), cornu_tensor_shape(t), &copy, e);
+  if (!status) status = cornu_tensor_copy(copy, t, e);
+  if (!status) status = collect(user, name, copy, e);
+  cornu_tensor_release(copy);
+  return status;
+}
+
+/* trainer:state([keras3]) → {{name =, value =}, …} */
+int cn_lua_trainer_state(lua_State *L, const cornu_trainer *t, bool keras3) {
+  cornu_error e;
+  bag *b = cn_lua_box(L, &bag_key, sizeof *b);
+  cn_lua_check(L, cornu_trainer_state(t, keras3, collect_copy, b, &e), &e);
+  return push_list(L, b);
 }
 
 /* core.save_npz(path, names, tensors, compress): the Lua part sorts the names */

@@ -10,6 +10,7 @@ typedef struct trainer_box {
   cornu_trainer *t;
   cn_lua_state *s;
   int objective;  /* registry reference */
+  int schedule;   /* the same: a function that gives the learning rate of a step, or LUA_NOREF */
   int results;    /* the most that a batch had; 0: there was none yet */
   bool running;
 } trainer_box;
@@ -28,7 +29,8 @@ static int close_trainer(lua_State *L) {
   b->t = NULL;
   cornu_trainer_free(t);
   luaL_unref(L, LUA_REGISTRYINDEX, b->objective);
-  b->objective = LUA_NOREF;
+  luaL_unref(L, LUA_REGISTRYINDEX, b->schedule);
+  b->objective = b->schedule = LUA_NOREF;
   return 0;
 }
 
@@ -86,7 +88,33 @@ static cornu_status build(void *user, const cornu_objective_call *call, cornu_te
 
 /* ---- methods ---- */
 
-/* new_trainer(model, optimizer, objective, seed): optimizer a name or {class_name =, config =}; objective(outputs,
+/* Puts a rate in the place of a function that gives it, in copies of the tables; returns its reference. */
+static int take_schedule(lua_State *L, int optimizer) {
+  if (!lua_istable(L, optimizer)) return LUA_NOREF;
+  lua_getfield(L, optimizer, "config");
+  if (lua_istable(L, -1)) lua_getfield(L, -1, "learning_rate");
+  else lua_pushnil(L);
+  if (!lua_isfunction(L, -1)) return lua_pop(L, 2), LUA_NOREF;
+  const int reference = luaL_ref(L, LUA_REGISTRYINDEX), config = lua_gettop(L);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, config); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, config + 1);
+  }
+  lua_pushnumber(L, 0);
+  lua_setfield(L, config + 1, "learning_rate");
+  lua_createtable(L, 0, 2);
+  lua_getfield(L, optimizer, "class_name");
+  lua_setfield(L, -2, "class_name");
+  lua_pushvalue(L, config + 1);
+  lua_setfield(L, -2, "config");
+  lua_replace(L, optimizer);
+  return lua_pop(L, 2), reference;
+}
+
+/* new_trainer(model, optimizer, objective, seed): optimizer a name or {class_name =, config =}, whose learning_rate may
+ * be a function of the number of steps; objective(outputs,
  * given, training, masks) → {loss, …}; masks[i] is false where output i has none */
 static int new_trainer(lua_State *L) {
   cornu_error e;
@@ -95,10 +123,11 @@ static int new_trainer(lua_State *L) {
   const int64_t seed = cn_lua_check_int(L, 4);
   cornu_tree *tree = cn_lua_tree(L);
   const int tree_at = lua_gettop(L);
-  const cornu_value *optimizer = cn_lua_to_value(L, 2, tree);
   trainer_box *b = cn_lua_box(L, &cn_lua_trainer_key, sizeof *b);
   b->s = cn_lua_state_of(L);
   b->objective = LUA_NOREF;
+  b->schedule = take_schedule(L, 2);
+  const cornu_value *optimizer = cn_lua_to_value(L, 2, tree);
   lua_pushvalue(L, 3);
   b->objective = luaL_ref(L, LUA_REGISTRYINDEX);
   const cornu_objective objective = {b, build};
@@ -122,6 +151,19 @@ static int read_list(lua_State *L, int arg, cornu_tensor **out) {
   return n;
 }
 
+/* The rate of the next step by the function that gives it. */
+static void set_scheduled(lua_State *L, trainer_box *b) {
+  cornu_error e;
+  if (b->schedule == LUA_NOREF) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, b->schedule);
+  cn_lua_push_int(L, cornu_trainer_steps(b->t));
+  lua_call(L, 1, 1);
+  if (!lua_isnumber(L, -1))
+    cn_lua_error(L, "the learning rate's function returned a %s, expected a number", luaL_typename(L, -1));
+  cn_lua_check(L, cornu_trainer_set_rate(b->t, lua_tonumber(L, -1), &e), &e);
+  lua_pop(L, 1);
+}
+
 /* trainer:batch(training, inputs, given) → results: lists of tensors */
 static int batch(lua_State *L) {
   cornu_error e;
@@ -130,6 +172,7 @@ static int batch(lua_State *L) {
   const bool training = lua_toboolean(L, 2);
   const int n_inputs = read_list(L, 3, inputs), n_given = read_list(L, 4, given);
   if (b->running) return cn_lua_error(L, "the trainer is at another batch");
+  if (training) set_scheduled(L, b);
   const int room = b->results ? b->results : MAX_GIVEN;
   cn_lua_tensor *boxes[MAX_GIVEN];
   lua_createtable(L, room, 0);
@@ -155,12 +198,56 @@ static int batch(lua_State *L) {
 }
 
 static int rate(lua_State *L) {
-  lua_pushnumber(L, cornu_trainer_rate(check_trainer(L, 1)->t));
+  trainer_box *b = check_trainer(L, 1);
+  set_scheduled(L, b);
+  lua_pushnumber(L, cornu_trainer_rate(b->t));
   return 1;
 }
 
 static int set_rate(lua_State *L) {
-  cornu_trainer_set_rate(check_trainer(L, 1)->t, cn_lua_check_number(L, 2));
+  cornu_error e;
+  trainer_box *b = check_trainer(L, 1);
+  if (b->schedule != LUA_NOREF) return cn_lua_error(L, "the learning rate follows a function: it cannot be set");
+  cn_lua_check(L, cornu_trainer_set_rate(b->t, cn_lua_check_number(L, 2), &e), &e);
+  return 0;
+}
+
+/* trainer:finish(): after the last batch */
+static int finish(lua_State *L) {
+  cornu_trainer_finish(check_trainer(L, 1)->t);
+  return 0;
+}
+
+/* trainer:optimizer([keras3]) → {class_name =, config =}: with the learning rate of now */
+static int optimizer(lua_State *L) {
+  trainer_box *b = check_trainer(L, 1);
+  const bool keras3 = lua_toboolean(L, 2);
+  cornu_tree *tree = cn_lua_tree(L);
+  const int tree_at = lua_gettop(L);
+  const cornu_value *v = cornu_trainer_optimizer(b->t, keras3, tree);
+  if (!v) return cn_lua_error(L, "out of memory");
+  cn_lua_push_value(L, v);
+  cn_lua_tree_done(L, tree_at);
+  return 1;
+}
+
+/* trainer:state([keras3]) → {{name =, value =}, …}, copies */
+static int state(lua_State *L) { return cn_lua_trainer_state(L, check_trainer(L, 1)->t, lua_toboolean(L, 2)); }
+
+/* trainer:set_state{tensor or {value =}, …}: in the order of state() */
+static int set_state(lua_State *L) {
+  cornu_error e;
+  trainer_box *b = check_trainer(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const int n = (int)cn_lua_rawlen(L, 2);
+  cornu_tensor **arrays = lua_newuserdata(L, ((size_t)n + 1) * sizeof *arrays);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    if (lua_istable(L, -1)) lua_getfield(L, -1, "value");
+    arrays[i] = cn_lua_check_data(L, lua_gettop(L)); /* the list keeps it */
+    lua_settop(L, 3);
+  }
+  cn_lua_check(L, cornu_trainer_set_state(b->t, arrays, n, &e), &e);
   return 0;
 }
 
@@ -186,12 +273,40 @@ static int logits(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"logits", logits}, {NULL, NULL}};
+/* check_optimizer(optimizer): raises when none can be made of it */
+static int check_optimizer(lua_State *L) {
+  cornu_error e;
+  cornu_tree *tree = cn_lua_tree(L);
+  const int tree_at = lua_gettop(L);
+  const cornu_status status = cornu_optimizer_check(cn_lua_to_value(L, 1, tree), &e);
+  cn_lua_tree_done(L, tree_at);
+  cn_lua_check(L, status, &e);
+  return 0;
+}
+
+/* schedule_rate(schedule, step) → number */
+static int schedule_rate(lua_State *L) {
+  cornu_error e;
+  double x = 0;
+  const int64_t step = cn_lua_check_int(L, 2);
+  cornu_tree *tree = cn_lua_tree(L);
+  const int tree_at = lua_gettop(L);
+  const cornu_status status = cornu_schedule_rate(cn_lua_to_value(L, 1, tree), step, &x, &e);
+  cn_lua_tree_done(L, tree_at);
+  cn_lua_check(L, status, &e);
+  lua_pushnumber(L, x);
+  return 1;
+}
+
+const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"logits", logits},
+                                             {"check_optimizer", check_optimizer}, {"schedule_rate", schedule_rate},
+                                             {NULL, NULL}};
 
 void cn_lua_open_trainer(lua_State *L) {
   static const luaL_Reg metamethods[] = {{NULL, NULL}};
   static const luaL_Reg methods[] = {{"batch", batch}, {"close", close_trainer}, {"rate", rate},
-                                     {"set_rate", set_rate}, {"steps", steps}, {NULL, NULL}};
+                                     {"set_rate", set_rate}, {"steps", steps}, {"finish", finish},
+                                     {"optimizer", optimizer}, {"state", state}, {"set_state", set_state}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.trainer", .key = &cn_lua_trainer_key,
                                      .methods_key = &cn_lua_trainer_methods, .metamethods = metamethods,
                                      .methods = methods, .index = index, .close = close_trainer};

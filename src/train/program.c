@@ -15,6 +15,8 @@ void cn_program_free(cn_program *p) {
   cn_free(p->types);
   cn_free(p->feeds);
   cn_free(p->trained);
+  cn_free(p->seconds);
+  cn_free(p->parts);
   cn_free(p->moved);
   cn_free(p);
 }
@@ -81,6 +83,49 @@ static void trace_penalties(const cornu_trainer *t, cn_trace *trace) {
   }
 }
 
+static const cn_graph_node *maker_of(const cn_trace *trace, cn_edge edge) {
+  const cn_graph *g = trace->graph;
+  for (int i = g->n_nodes - 1; i >= 0; i--)
+    if (edge >= g->nodes[i].out && edge < g->nodes[i].out + g->nodes[i].n_out) return &g->nodes[i];
+  return NULL;
+}
+
+/* Of a gradient that is a sum over rows, the sum of their squares or absolute values; no edge: it is none. */
+static cn_edge seconds_of(cn_trace *trace, cn_edge grad, const cn_op *op) {
+  const cn_graph_node *maker = maker_of(trace, grad);
+  if (!maker) return CN_NO_EDGE;
+  const cn_graph_node node = *maker;
+  if (node.op == &cn_op_segment && ((const cn_segment_attrs *)node.attrs)->reduction == CN_SCATTER_ADD)
+    return cn_emit2(trace, node.op, node.attrs, cn_emit1(trace, op, NULL, node.in[0]), node.in[1]);
+  if (node.op == &cn_op_reshape) {
+    const cn_edge inner = seconds_of(trace, node.in[0], op);
+    return inner == CN_NO_EDGE ? inner : cn_emit1(trace, node.op, node.attrs, inner);
+  }
+  if (node.op != &cn_op_add) return CN_NO_EDGE;
+  const cn_edge a = seconds_of(trace, node.in[0], op), b = seconds_of(trace, node.in[1], op);
+  return a == CN_NO_EDGE || b == CN_NO_EDGE ? CN_NO_EDGE : cn_emit2(trace, node.op, NULL, a, b);
+}
+
+/* What Keras 3 on TensorFlow squares in place of the gradients of embeddings. */
+static void trace_seconds(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, cn_program *p) {
+  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
+  const cn_seconds wanted = t->optimizer.type->seconds;
+  p->seconds = cn_calloc((size_t)p->n_trained + 1, sizeof *p->seconds);
+  if (!p->seconds) trace->status = cn_no_memory(trace->error);
+  if (s->lineage != CN_KERAS_3 || s->gradient_accumulation_steps > 0) return;
+  const bool clips = s->clipnorm > 0 || s->global_clipnorm > 0;
+  if (wanted == CN_SECONDS_NONE && !clips) return;
+  for (int i = 0; i < p->n_trained && !trace->status; i++) {
+    cn_variable *v = &t->variables[p->trained[i]];
+    const cn_tensor *g = v->gradient;
+    const cn_edge edge = seconds_of(trace, grads[i], wanted == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square);
+    if (edge == CN_NO_EDGE || trace->status) continue;
+    if (!v->seconds) trace->status = cornu_tensor_new(g->dtype, g->rank, g->shape, &v->seconds, trace->error);
+    if (!trace->status) trace->status = cn_graph_add_output(trace->graph, edge, trace->error);
+    p->seconds[p->n_seconds++] = p->trained[i];
+  }
+}
+
 /* The gradients of the variables that train, as outputs of the graph. */
 static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_program *p) {
   cn_edge *to = cn_arena_array(&trace->graph->arena, (size_t)trace->n_states + 1, sizeof *to);
@@ -100,6 +145,9 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
   cn_trace_gradients(trace, loss, to, p->n_trained, grads);
   for (int i = 0; i < p->n_trained && !trace->status; i++)
     trace->status = cn_graph_add_output(trace->graph, grads[i], trace->error);
+  if (!trace->status) trace_seconds(t, trace, grads, p);
+  p->parts = cn_parts_new(p->n_trained);
+  if (!p->parts && !trace->status) trace->status = cn_no_memory(trace->error);
 }
 
 /* What the states and statistics are after the run. */

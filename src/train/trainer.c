@@ -6,18 +6,19 @@
 
 /* ---- Variables ---- */
 
-typedef struct listing { cornu_trainer *t; int left; } listing; /* how many come that train */
+typedef struct listing { cornu_trainer *t; const char *layer; int left; } listing; /* how many come that train */
 
 static cn_status list_weight(void *user, cn_layer *owner, int index, const char *path, cn_error *e) {
   listing *l = user;
   cornu_trainer *t = l->t;
-  (void)path;
   const bool trains = l->left-- > 0;
   for (int i = 0; i < t->n_variables; i++)
     if (t->variables[i].layer == owner && t->variables[i].index == index) return CORNU_OK; /* of a shared layer */
   if (!cn_arena_grow(&t->arena, &t->variables, &t->cap_variables, t->n_variables, sizeof *t->variables))
     return cn_no_memory(e);
-  t->variables[t->n_variables++] = (cn_variable){.layer = owner, .index = index, .trains = trains};
+  const char *full = cn_arena_printf(&t->arena, "%s/%s", l->layer, path);
+  if (!full) return cn_no_memory(e);
+  t->variables[t->n_variables++] = (cn_variable){.layer = owner, .index = index, .path = full, .trains = trains};
   return CORNU_OK;
 }
 
@@ -34,26 +35,17 @@ static cn_status own(const cn_variable *v, cn_error *e) {
   return status;
 }
 
-static cn_status make_room(cornu_trainer *t, cn_variable *v, cn_error *e) {
-  const cn_tensor *value = cn_variable_value(v);
-  if (!v->trains) return CORNU_OK;
-  CN_TRY(cornu_tensor_new(value->dtype, value->rank, value->shape, &v->gradient, e));
-  for (int i = 0; i < t->optimizer.slots; i++)
-    if (!t->optimizer.type->keeps || t->optimizer.type->keeps(t->optimizer.settings, i))
-      CN_TRY(cornu_tensor_new(value->dtype, value->rank, value->shape, &v->slots[i], e));
-  return CORNU_OK;
-}
-
 static cn_status list_variables(cornu_trainer *t, uint64_t seed, cn_error *e) {
   CN_TRY(cn_model_build(t->model, e));
   CN_TRY(cn_model_init_weights(t->model, seed, e));
   for (int i = 0; i < t->model->n_layers; i++) {
-    listing l = {t, cornu_layer_trainable_weights(t->model->layers[i])}; /* which come first */
-    CN_TRY(cn_layer_each_weight(t->model->layers[i], list_weight, &l, e));
+    cn_layer *layer = t->model->layers[i];
+    listing l = {t, cornu_layer_name(layer), cornu_layer_trainable_weights(layer)}; /* which come first */
+    CN_TRY(cn_layer_each_weight(layer, list_weight, &l, e));
   }
   for (int i = 0; i < t->n_variables; i++) {
     CN_TRY(own(&t->variables[i], e));
-    CN_TRY(make_room(t, &t->variables[i], e));
+    CN_TRY(cn_variable_begin(t, &t->variables[i], e));
   }
   return CORNU_OK;
 }
@@ -85,7 +77,7 @@ typedef struct run {
 
 static cn_status prepare(cornu_trainer *t, const cn_program *p, run *r, cn_tensor *const *from, cn_tensor **results,
                          cn_error *e) {
-  const int states = p->states.count, n_out = p->n_results + p->n_trained + p->n_moved + states;
+  const int states = p->states.count, n_out = p->n_results + p->n_trained + p->n_seconds + p->n_moved + states;
   r->in = cn_arena_array(&r->arena, (size_t)p->n_feeds + 1, sizeof *r->in);
   r->out = cn_arena_array(&r->arena, (size_t)n_out + 1, sizeof *r->out);
   r->held = cn_arena_array(&r->arena, 2 * (size_t)states + 1, sizeof *r->held);
@@ -105,6 +97,7 @@ static cn_status prepare(cornu_trainer *t, const cn_program *p, run *r, cn_tenso
     r->out[at++] = results[i]->data;
   }
   for (int i = 0; i < p->n_trained; i++) r->out[at++] = t->variables[p->trained[i]].gradient->data;
+  for (int i = 0; i < p->n_seconds; i++) r->out[at++] = t->variables[p->seconds[i]].seconds->data;
   for (int i = 0; i < p->n_moved; i++) r->out[at++] = p->moved[i].next->data;
   for (int i = 0; i < states; i++) r->out[at++] = r->held[states + i]->data;
   return CORNU_OK;
@@ -118,8 +111,8 @@ static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *c
   if (!status) status = cn_plan_run(p->plan, r.in, r.out, e);
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
   if (!status && p->training) {
-    cn_trainer_step(t, p);
-    status = cn_constrain(t, &t->constraints, e);
+    status = cn_trainer_step(t, p, e);
+    if (!status) status = cn_constrain(t, &t->constraints, e);
     move(t, p);
   }
   cn_arena_free(&r.arena);
@@ -190,16 +183,21 @@ void cornu_trainer_free(cornu_trainer *t) {
     t->programs = p->next;
     cn_program_free(p);
   }
-  for (int i = 0; i < t->n_variables; i++) {
-    cornu_tensor_release(t->variables[i].gradient);
-    for (int k = 0; k < CN_MAX_SLOTS; k++) cornu_tensor_release(t->variables[i].slots[k]);
-  }
+  for (int i = 0; i < t->n_variables; i++) cn_variable_free(&t->variables[i]);
   cn_constraints_free(&t->constraints);
   cornu_model_release(t->model);
   cn_arena_free(&t->arena);
   cn_free(t);
 }
 
-double cornu_trainer_rate(const cornu_trainer *t) { return t->optimizer.rate; }
-void cornu_trainer_set_rate(cornu_trainer *t, double rate) { t->optimizer.rate = rate; }
+double cornu_trainer_rate(const cornu_trainer *t) { return cn_optimizer_rate(&t->optimizer, t->steps); }
+
+cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *e) {
+  if (t->optimizer.schedule)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "the learning rate follows a schedule: it cannot be set");
+  if (!(rate >= 0)) return cn_fail(e, CORNU_ERR_ARGUMENT, "a learning rate is a number >= 0, not %g", rate);
+  t->optimizer.rate = rate;
+  return CORNU_OK;
+}
+
 int64_t cornu_trainer_steps(const cornu_trainer *t) { return t->steps; }

@@ -11,8 +11,11 @@
 typedef struct cn_variable {
   cn_layer *layer;
   int index;
+  const char *path;           /* "conv1/kernel" */
   bool trains;
-  cn_tensor *gradient, *slots[CN_MAX_SLOTS]; /* of those that train */
+  /* Of those that train; without need for them: NULL. */
+  cn_tensor *gradient, *seconds, *slots[CN_MAX_SLOTS], *average, *accumulator;
+  double decay;               /* of the weight; NaN: none */
 } cn_variable;
 
 typedef enum cn_source { CN_FROM_CALLER, CN_FROM_VARIABLE, CN_FROM_STATE, CN_FROM_RUN } cn_source;
@@ -20,14 +23,17 @@ typedef struct cn_feed { cn_source source; int index; } cn_feed; /* of an input 
 /* A variable that the plan itself gives its next value: statistics. */
 typedef struct cn_moved { int variable; cn_tensor *next; } cn_moved;
 
-/* The plan for one set of shapes. Its outputs: results, gradients of `trained`, `moved`, states. */
+typedef struct cn_part cn_part; /* step.c */
+
+/* The plan for one set of shapes. Its outputs: results, gradients of `trained`, seconds, `moved`, states. */
 typedef struct cn_program {
   cn_plan *plan;
   bool training;
-  int n_types, n_feeds, n_results, n_trained, n_moved;
+  int n_types, n_feeds, n_results, n_trained, n_seconds, n_moved;
   cn_type *types;
   cn_feed *feeds;
-  int *trained;
+  int *trained, *seconds;     /* variables */
+  cn_part *parts;             /* one for each that is trained */
   cn_moved *moved;
   cn_state_list states;
   struct cn_program *next;
@@ -60,7 +66,11 @@ cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types,
 void cn_program_free(cn_program *p);
 
 /* step.c: one step of the optimizer against the gradients. */
-void cn_trainer_step(cornu_trainer *t, const cn_program *p);
+cn_part *cn_parts_new(int n);
+cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e);
+/* What the optimizer keeps of a variable, as it is before the first step. */
+cn_status cn_variable_begin(cornu_trainer *t, cn_variable *v, cn_error *e);
+void cn_variable_free(cn_variable *v);
 
 /* constrain.c: what constraints make of weights, after a step. */
 cn_status cn_constraints_new(const cornu_trainer *t, cn_constrained *c, cn_error *e);

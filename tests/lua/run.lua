@@ -28,6 +28,7 @@ local files = {
   "model",
   "operations",
   "ops",
+  "optimizers",
   "parts",
   "save",
   "stateful",
