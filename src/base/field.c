@@ -160,7 +160,7 @@ static void set_null(const cn_field *f, char *m) {
 
 static bool allows_null(const cn_field *f) {
   if (f->kind == CN_F_ENUM && cn_word_in(f->choices, "null", NULL)) return true;
-  if (f->kind == CN_F_INTS && f->null_items) return true;
+  if (f->null_items) return true;
   return f->kind == CN_F_VALUE || f->kind == CN_F_ACTIVATION || (f->standard && strcmp(f->standard, "null") == 0);
 }
 

@@ -34,7 +34,7 @@ typedef struct cn_field {
   int count;             /* CN_F_INTS: exactly so many (an int is repeated); 0: any */
   const char *choices;   /* CN_F_ENUM: separated by spaces */
   const char *help;
-  bool null_items;       /* CN_F_INTS: items may be null: CN_NULL_INT; so may all of it */
+  bool null_items;       /* CN_F_INTS: items may be null: CN_NULL_INT; so may all of it; CN_F_FLOAT: it may be null */
 } cn_field;
 
 /* Parses the kinds that belong to higher rooms. */

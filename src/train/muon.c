@@ -20,10 +20,11 @@ static const cn_field fields[] = {
     CN_RATE_FIELD("0.001"),
     CN_NUMBER_FIELD(settings, adam_beta_1, "0.9", 0, 1, "beta_1 of AdamW"),
     CN_NUMBER_FIELD(settings, adam_beta_2, "0.999", 0, 1, "beta_2 of AdamW"),
-    CN_NUMBER_FIELD(settings, adam_weight_decay, "0.004", 0, 1e30, "weight_decay of AdamW"),
+    {.name = "adam_weight_decay", .kind = CN_F_FLOAT, .offset = offsetof(settings, adam_weight_decay), .standard = "0.004",
+     .min = 0, .max = 1e30, .null_items = true, .help = "weight_decay of AdamW"},
     CN_EPSILON_FIELD(settings, "1e-7"),
     {.name = "weight_decay", .kind = CN_F_FLOAT, .offset = offsetof(cn_optimizer_settings, weight_decay),
-     .standard = "0.004", .min = 0, .max = 1e30, .help = "of the matrices"},
+     .standard = "0.004", .min = 0, .max = 1e30, .null_items = true, .help = "of the matrices"},
     {.name = "exclude_layers", .kind = CN_F_VALUE, .offset = offsetof(settings, exclude_layers), .standard = "null",
      .help = "regular expressions: variables with such names are left to AdamW"},
     CN_FLAG_FIELD(settings, exclude_embeddings, "true", "so are those whose names hold \"embedding\""),
@@ -35,7 +36,8 @@ static const cn_field fields[] = {
     {.name = "ns_steps", .kind = CN_F_INT, .offset = offsetof(settings, ns_steps), .standard = "5", .min = 0, .max = 100,
      .help = "how often the polynomial is applied"},
     CN_FLAG_FIELD(settings, nesterov, "true", "looks ahead along the momentum"),
-    CN_NUMBER_FIELD(settings, rms_rate, "0.2", 0, 1e30, "scales steps by the size of the matrix; null: does not"),
+    {.name = "rms_rate", .kind = CN_F_FLOAT, .offset = offsetof(settings, rms_rate), .standard = "0.2", .min = 0,
+     .max = 1e30, .null_items = true, .help = "scales steps by the size of the matrix; null: does not"},
     {0}};
 
 static const cn_slot slots[] = {{.name = "momentum"}, {.name = "velocity"}, {0}};

@@ -187,6 +187,13 @@ double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations) {
   return (float)rate;
 }
 
+cn_seconds cn_optimizer_seconds(const cn_optimizer *o) {
+  const cn_optimizer_settings *s = cn_optimizer_common(o);
+  const bool by_norm = (s->clipnorm > 0 || s->global_clipnorm > 0) && s->lineage < CN_KERAS_2;
+  if (s->lineage == CN_KERAS_3 && o->type->seconds) return o->type->seconds;
+  return by_norm ? CN_SECONDS_SQUARES : CN_SECONDS_NONE;
+}
+
 /* ---- configs ---- */
 
 static cn_value *dict_put(cn_arena *a, cn_value *dict, const char *key, cn_value *v) {

@@ -118,6 +118,9 @@ cn_value *cn_optimizer_config(const cn_optimizer *o, bool keras3, cn_arena *aren
 /* A class name without what is in front of ">" and "." in older files. */
 const char *cn_plain_class(const char *name);
 
+/* What is wanted of gradients that are sums over rows. */
+cn_seconds cn_optimizer_seconds(const cn_optimizer *o);
+
 /* The rate before step `iterations` + 1, as a float32 that Keras computes with. */
 double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations);
 

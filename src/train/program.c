@@ -90,35 +90,46 @@ static const cn_graph_node *maker_of(const cn_trace *trace, cn_edge edge) {
   return NULL;
 }
 
-/* Of a gradient that is a sum over rows, the sum of their squares or absolute values; no edge: it is none. */
-static cn_edge seconds_of(cn_trace *trace, cn_edge grad, const cn_op *op) {
+/* A gradient that is a sum over rows, with an operation on each of them; no edge: it is none. */
+static cn_edge on_rows(cn_trace *trace, cn_edge grad, const cn_op *op, const void *attrs) {
   const cn_graph_node *maker = maker_of(trace, grad);
   if (!maker) return CN_NO_EDGE;
   const cn_graph_node node = *maker;
   if (node.op == &cn_op_segment && ((const cn_segment_attrs *)node.attrs)->reduction == CN_SCATTER_ADD)
-    return cn_emit2(trace, node.op, node.attrs, cn_emit1(trace, op, NULL, node.in[0]), node.in[1]);
+    return cn_emit2(trace, node.op, node.attrs, cn_emit1(trace, op, attrs, node.in[0]), node.in[1]);
   if (node.op == &cn_op_reshape) {
-    const cn_edge inner = seconds_of(trace, node.in[0], op);
+    const cn_edge inner = on_rows(trace, node.in[0], op, attrs);
     return inner == CN_NO_EDGE ? inner : cn_emit1(trace, node.op, node.attrs, inner);
   }
   if (node.op != &cn_op_add) return CN_NO_EDGE;
-  const cn_edge a = seconds_of(trace, node.in[0], op), b = seconds_of(trace, node.in[1], op);
+  const cn_edge a = on_rows(trace, node.in[0], op, attrs), b = on_rows(trace, node.in[1], op, attrs);
   return a == CN_NO_EDGE || b == CN_NO_EDGE ? CN_NO_EDGE : cn_emit2(trace, node.op, NULL, a, b);
 }
 
-/* What Keras 3 on TensorFlow squares in place of the gradients of embeddings. */
+/* TensorFlow hands the rows of embeddings' gradients to optimizers as they are: values are clipped row by row. */
+static void clip_rows(cornu_trainer *t, cn_trace *trace, cn_edge *grads, const cn_program *p) {
+  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
+  const cn_clip_attrs limits = {.min = -s->clipvalue, .max = s->clipvalue};
+  if (!(s->clipvalue > 0) || s->lineage >= CN_KERAS_2 || s->gradient_accumulation_steps > 0) return;
+  for (int i = 0; i < p->n_trained && !trace->status; i++) {
+    const cn_edge clipped = on_rows(trace, grads[i], &cn_op_clip, &limits);
+    if (clipped == CN_NO_EDGE) continue;
+    grads[i] = clipped;
+    t->variables[p->trained[i]].clipped = true;
+  }
+}
+
+/* What is squared in place of those gradients: in Keras 3 by rules, in tf.keras by norms alone. */
 static void trace_seconds(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, cn_program *p) {
   const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
-  const cn_seconds wanted = t->optimizer.type->seconds;
+  const cn_seconds kind = cn_optimizer_seconds(&t->optimizer);
   p->seconds = cn_calloc((size_t)p->n_trained + 1, sizeof *p->seconds);
   if (!p->seconds) trace->status = cn_no_memory(trace->error);
-  if (s->lineage != CN_KERAS_3 || s->gradient_accumulation_steps > 0) return;
-  const bool clips = s->clipnorm > 0 || s->global_clipnorm > 0;
-  if (wanted == CN_SECONDS_NONE && !clips) return;
+  if (kind == CN_SECONDS_NONE || s->gradient_accumulation_steps > 0) return;
   for (int i = 0; i < p->n_trained && !trace->status; i++) {
     cn_variable *v = &t->variables[p->trained[i]];
     const cn_tensor *g = v->gradient;
-    const cn_edge edge = seconds_of(trace, grads[i], wanted == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square);
+    const cn_edge edge = on_rows(trace, grads[i], kind == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square, NULL);
     if (edge == CN_NO_EDGE || trace->status) continue;
     if (!v->seconds) trace->status = cornu_tensor_new(g->dtype, g->rank, g->shape, &v->seconds, trace->error);
     if (!trace->status) trace->status = cn_graph_add_output(trace->graph, edge, trace->error);
@@ -143,6 +154,7 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
     p->trained[p->n_trained++] = v;
   }
   cn_trace_gradients(trace, loss, to, p->n_trained, grads);
+  clip_rows(t, trace, grads, p);
   for (int i = 0; i < p->n_trained && !trace->status; i++)
     trace->status = cn_graph_add_output(trace->graph, grads[i], trace->error);
   if (!trace->status) trace_seconds(t, trace, grads, p);

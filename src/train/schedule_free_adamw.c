@@ -34,8 +34,8 @@ static void begin_at(const cn_update *u) {
     real *restrict w = u->value, *restrict z = u->slots[0], *restrict v = u->slots[1];                           \
     for (int64_t i = begin; i < end; i++) {                                                                      \
       v[i] += (CN_SQUARE(i) - v[i]) * b;                                                                         \
-      const real mean = (w[i] - far * z[i]) / near;                                                              \
       z[i] -= rate * g[i] / (CN_ROOT(real, v[i] / left) + epsilon);                                              \
+      const real mean = (w[i] - far * z[i]) / near; /* the paper has z before its step; Keras on TensorFlow not */ \
       w[i] = far * z[i] + near * ((1 - part) * mean + part * z[i]);                                              \
     }                                                                                                            \
   }

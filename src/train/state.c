@@ -20,6 +20,7 @@ typedef struct entry {
 
 typedef struct listing {
   const cornu_trainer *t;
+  int *order, n;             /* variables that train */
   cn_lineage lineage;
   const char *prefix;        /* the optimizer's name */
   cn_arena arena;
@@ -126,21 +127,51 @@ static void add_slots(listing *l) {
   for (int first = 0, next; first < o->slots; first = next) {
     next = first + 1;
     while (!alone && next < o->slots && o->type->slots[next].group == o->type->slots[first].group) next++;
-    for (int i = 0, number = 0; i < l->t->n_variables; i++) {
-      if (!l->t->variables[i].trains) continue;
-      for (int k = first; k < next; k++) add_slot(l, number, &l->t->variables[i], k);
-      number++;
-    }
+    for (int i = 0; i < l->n; i++)
+      for (int k = first; k < next; k++) add_slot(l, i, &l->t->variables[l->order[i]], k);
   }
+}
+
+/* ---- the order of variables ---- */
+
+/* Keras 1 sorts its variables by name: "conv_W:0". */
+static const char *first_name(listing *l, const cn_variable *v) {
+  static const char *const names[][2] = {{"kernel", "W"}, {"embeddings", "W"}, {"bias", "b"}};
+  const char *name = strrchr(v->path, '/'), *short_name = name + 1;
+  for (int i = 0; i < CN_COUNT(names); i++)
+    if (strcmp(name + 1, names[i][0]) == 0) short_name = names[i][1];
+  char *layer = cn_arena_copy(&l->arena, v->path, (size_t)(name - v->path));
+  return join(l, "%s_%s:0", layer ? layer : "", short_name, "");
+}
+
+static bool is_first(const listing *l) {
+  return l->lineage == CN_KERAS_1 && l->n && l->t->variables[l->order[0]].layer->origin.keras == 1;
+}
+
+static void order_variables(listing *l) {
+  const cornu_trainer *t = l->t;
+  l->order = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *l->order);
+  const char **names = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *names);
+  if (!l->order || !names) l->failed = true;
+  for (int i = 0; i < t->n_variables && !l->failed; i++)
+    if (t->variables[i].trains) l->order[l->n++] = i;
+  if (l->failed || !is_first(l)) return;
+  for (int i = 0; i < l->n; i++) names[l->order[i]] = first_name(l, &t->variables[l->order[i]]);
+  for (int i = 1; i < l->n; i++)
+    for (int k = i; k > 0 && strcmp(names[l->order[k]], names[l->order[k - 1]]) < 0; k--) {
+      const int other = l->order[k];
+      l->order[k] = l->order[k - 1];
+      l->order[k - 1] = other;
+    }
 }
 
 /* ---- all of it ---- */
 
 static void add_each(listing *l, const char *name, size_t member) {
-  for (int i = 0, number = 0; i < l->t->n_variables; i++) {
-    const cn_variable *v = &l->t->variables[i];
+  for (int i = 0; i < l->n; i++) {
+    const cn_variable *v = &l->t->variables[l->order[i]];
     cn_tensor *tensor = *(cn_tensor *const *)((const char *)v + member);
-    if (v->trains && tensor) add_tensor(l, number++, v, tensor, name, NULL);
+    if (tensor) add_tensor(l, i, v, tensor, name, NULL);
   }
 }
 
@@ -152,6 +183,7 @@ static void add_steps(listing *l) {
   entry *item = l->lineage == CN_KERAS_1 && lacks ? NULL : add(l, STEPS, join(l, formats[l->lineage], l->prefix, "", ""));
   if (item) item->dtype = l->lineage == CN_KERAS_1 ? CORNU_FLOAT32 : CORNU_INT64;
   if (item) item->may_lack = l->lineage >= CN_KERAS_2 && lacks;
+  if (item) item->is_zero = is_first(l) && strcmp(type, "SGD") == 0 && !(cn_optimizer_common(o)->decay > 0);
   if (l->lineage == CN_KERAS_3 && !o->schedule) add(l, RATE, join(l, "%s/learning_rate", l->prefix, "", ""));
 }
 
@@ -182,6 +214,7 @@ static cn_status list_state(const cornu_trainer *t, bool keras3, listing *l, cn_
   cn_snake_case(o->type->name, snake, sizeof snake);
   if (!l->prefix) l->prefix = l->lineage == CN_KERAS_3 ? cn_arena_string(&l->arena, snake) : o->type->name;
   if (!l->prefix) l->failed = true;
+  order_variables(l);
   if (!l->failed) {
     add_scale(l);
     add_steps(l);

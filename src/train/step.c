@@ -15,6 +15,8 @@ typedef enum work { ADD_UP = 1, TAKE_MEAN = 2, PREPARE = 4, UPDATE = 8, AVERAGE 
 struct cn_part {
   cn_update update;
   void *average, *accumulator;
+  bool clipped;              /* by value already */
+  const void *squares;       /* NULL, or what the norm is taken of in place of the gradient's */
   double factor, limit;      /* of the gradient: it is multiplied, then cut; NaN: not */
   double decay;              /* of the weight, times the rate; 0: none */
   int64_t first;             /* number of its first block */
@@ -87,10 +89,9 @@ static void work_through(job *j, int what) {
 
 /* ---- the gradients ---- */
 
-static double norm_squared(const job *j, const cn_part *p) {
+static double norm_squared(const cn_part *p) {
   const cn_update *u = &p->update;
-  if (u->seconds && j->type->seconds == CN_SECONDS_SQUARES) return cn_sum_of(u->seconds, u->dtype, u->size);
-  return cn_sum_of_squares(u->gradient, u->dtype, u->size);
+  return p->squares ? cn_sum_of(p->squares, u->dtype, u->size) : cn_sum_of_squares(u->gradient, u->dtype, u->size);
 }
 
 static double largest(const job *j) {
@@ -112,8 +113,8 @@ static void clip(job *j, const cn_optimizer_settings *s) {
   for (int i = 0; i < j->n; i++) {
     cn_part *p = &j->parts[i];
     p->factor = 1;
-    p->limit = by_value ? s->clipvalue : NAN;
-    const double square = most > 0 ? norm_squared(j, p) : 0;
+    p->limit = by_value && !p->clipped ? s->clipvalue : NAN;
+    const double square = most > 0 ? norm_squared(p) : 0;
     total += square;
     if (most > 0 && !all) p->factor = most / fmax(sqrt(square), most);
   }
@@ -125,18 +126,21 @@ static void clip(job *j, const cn_optimizer_settings *s) {
 
 static void list_parts(cornu_trainer *t, const cn_program *p, job *j, double rate) {
   const cn_optimizer *o = &t->optimizer;
+  const bool rows = cn_optimizer_common(o)->lineage == CN_KERAS_3 && o->type->seconds != CN_SECONDS_NONE;
   int64_t blocks = 0;
   for (int i = 0; i < p->n_trained; i++) {
     const cn_variable *v = &t->variables[p->trained[i]];
     const cn_tensor *value = cn_variable_value(v);
     cn_part *part = &j->parts[i];
     const double decay = isnan(v->decay) ? 0 : (float)(v->decay * rate);
-    *part = (cn_part){.first = blocks, .factor = 1, .limit = NAN, .decay = decay};
+    void *seconds = v->seconds ? v->seconds->data : NULL, *by_rule = rows ? seconds : NULL;
+    *part = (cn_part){.first = blocks, .factor = 1, .limit = NAN, .decay = decay, .clipped = v->clipped};
+    part->squares = cn_optimizer_seconds(o) == CN_SECONDS_SQUARES ? seconds : NULL;
     part->average = v->average ? v->average->data : NULL;
     part->accumulator = v->accumulator ? v->accumulator->data : NULL;
     part->update = (cn_update){.settings = o->settings, .rate = rate, .dtype = value->dtype, .rank = value->rank,
                                .shape = value->shape, .size = cornu_tensor_size(value), .value = value->data,
-                               .gradient = v->gradient->data, .seconds = v->seconds ? v->seconds->data : NULL};
+                               .gradient = v->gradient->data, .seconds = by_rule};
     for (int k = 0; k < CN_MAX_SLOTS; k++) part->update.slots[k] = v->slots[k] ? v->slots[k]->data : NULL;
     blocks += (part->update.size + BLOCK - 1) / BLOCK;
   }

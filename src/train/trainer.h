@@ -16,6 +16,7 @@ typedef struct cn_variable {
   /* Of those that train; without need for them: NULL. */
   cn_tensor *gradient, *seconds, *slots[CN_MAX_SLOTS], *average, *accumulator;
   double decay;               /* of the weight; NaN: none */
+  bool clipped;               /* by value, row by row, in the plan */
 } cn_variable;
 
 typedef enum cn_source { CN_FROM_CALLER, CN_FROM_VARIABLE, CN_FROM_STATE, CN_FROM_RUN } cn_source;

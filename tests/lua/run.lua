@@ -28,6 +28,7 @@ local files = {
   "model",
   "operations",
   "ops",
+  "optimizer_parity",
   "optimizers",
   "parts",
   "save",
