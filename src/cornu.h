@@ -613,6 +613,13 @@ CORNU_API cornu_status cornu_trainer_state(const cornu_trainer *t, bool keras3,
                                            void *user, cornu_error *e);
 /* The same list, in either order; names do not count. Nothing is changed when the number of arrays or a shape is wrong. */
 CORNU_API cornu_status cornu_trainer_set_state(cornu_trainer *t, cornu_tensor *const *arrays, int n, cornu_error *e);
+/* Takes a step of training as cornu_trainer_batch does, and tells each step of its plan and the seconds that it took; the
+ * last one is the optimizer's, with op "optimizer". */
+CORNU_API cornu_status cornu_trainer_profile(cornu_trainer *t, cornu_tensor *const *inputs, int n_inputs,
+                                             cornu_tensor *const *given, int n_given,
+                                             cornu_status (*visit)(void *user, const cornu_step *step, double seconds,
+                                                                   cornu_error *e),
+                                             void *user, cornu_error *e);
 /* Whether an optimizer can be made of it. */
 CORNU_API cornu_status cornu_optimizer_check(const cornu_value *optimizer, cornu_error *e);
 /* What a schedule {class_name, config} gives for a step, from 0. */

@@ -1,7 +1,8 @@
 -- The entries of help on training: as `text` of cornu.help.
 return {
   { "model:compile", "model:compile{optimizer =, loss = [, metrics =, …]} → model", [[
-Says what the model is trained for and judged by. optimizer: a name ("adam"), {class_name =, config =}; default "rmsprop".
+Says what the model is trained for and judged by. optimizer: a name ("adam"), an
+object of cornu.optimizers, {class_name =, config =}; default "rmsprop".
 loss: a name ("mse", "sparse_categorical_crossentropy"; "crossentropy" is the one that fits the shapes), one of
 cornu.losses, or a function (y_true, y_pred) → values of symbolic tensors; of several outputs a list in their order (false:
 none) or a table by name, as are loss_weights = and metrics =.
@@ -30,7 +31,16 @@ Loss and metrics by name. x may be a dataset. options: batch_size = 32, sample_w
   { "model:test_on_batch", "model:test_on_batch(x, y [, {sample_weight =, class_weight =}]) → {loss =, …}",
     "Loss and metrics of one batch." },
   { "model:learning_rate", "model:learning_rate([rate]) → rate", "Of the optimizer of a compiled model; sets it when given." },
-  { "model:trainer", "model:trainer() → trainer", "What trains a compiled model: steps(), rate(), set_rate(rate)." },
+  { "model:trainer", "model:trainer() → trainer", [[
+What trains a compiled model: steps(), rate(), set_rate(rate); optimizer([keras3]), its settings with the rate of now;
+state([keras3]), a list of {name =, value =} of all that the optimizer keeps, in the order in which Keras saves it, and
+set_state(list); profile(inputs, targets), which takes a step and lists the operations of its plan with their seconds.]] },
+  { "plot", "cornu.plot", "Pictures: lines." },
+  { "plot.lines", "cornu.plot.lines{line, …; path =, title =, x =, y =} → tensor", [[
+Draws lines over axes and gives the picture, uint8 (height, width, 3); path: a PNG file that it is written to. A line is a
+list of numbers or a tensor, or {y = numbers, x = numbers, name =, dash = true, colour = {red, green, blue}}; without x the
+places count from 1. options: title, x and y (texts at the axes), log = true (powers of ten along y), width = 640,
+height = 400. cornu.plot.lines{{name = "loss", y = history.history.loss}, path = "loss.png"}.]] },
   { "losses", "cornu.losses", [[
 Keras's losses. cornu.losses.Huber{delta = 0.5} is an object for model:compile; loss(y_true, y_pred [, weight, mask])
 gives its value as a tensor. All take name = and reduction = "sum_over_batch_size" (the mean), "sum",

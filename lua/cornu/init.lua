@@ -27,6 +27,7 @@ cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "co
 cornu.callbacks = require "cornu.callbacks".constructors()
 require "cornu.training"(cornu)
 cornu.image = require "cornu.image"(cornu)
+cornu.plot = require "cornu.plot"
 cornu.data = require "cornu.data"(cornu)
 require "cornu.sequences"(cornu)
 local help

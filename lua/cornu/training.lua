@@ -2,6 +2,7 @@
 local core = require "cornu.core"
 local callbacks = require "cornu.callbacks"
 local objective = require "cornu.objective"
+local optimizers = require "cornu.optimizers"
 local options = require "cornu.options"
 local ports = require "cornu.ports"
 
@@ -185,7 +186,7 @@ return function(cornu)
 
   function methods.compile(model, given)
     given = options.check(given, compile_options, "compile")
-    local state = { objective = objective.new(output_list(model), given), optimizer = given.optimizer or "rmsprop",
+    local state = { objective = objective.new(output_list(model), given), optimizer = optimizers.get(given.optimizer or "rmsprop"),
       given = given, seed = given.seed or math.floor(cornu.rand({}):item() * 2 ^ 31) }
     if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
     compiled[model] = state
@@ -305,6 +306,7 @@ return function(cornu)
       list:call("on_epoch_end", epoch, logs)
       list.progress:finish(epoch, logs, names)
     end
+    if opts.epochs > 0 then run.trainer:finish() end
     list:call("on_train_end", logs or {})
   end
 

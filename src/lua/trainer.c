@@ -1,4 +1,6 @@
 /* The class cornu.trainer: steps of training. What is trained for is a Lua function of symbolic tensors. */
+#include <stdlib.h>
+
 #include "lua/binding.h"
 
 const char cn_lua_trainer_key = 0, cn_lua_trainer_methods = 0;
@@ -197,6 +199,60 @@ static int batch(lua_State *L) {
   return 1;
 }
 
+typedef struct told { cornu_step *steps; double *seconds; int count, room; } told;
+
+static cornu_status tell(void *user, const cornu_step *step, double seconds, cornu_error *e) {
+  told *all = user;
+  if (all->count == all->room) {
+    const int room = all->room ? 2 * all->room : 64;
+    cornu_step *steps = realloc(all->steps, (size_t)room * sizeof *steps);
+    if (steps) all->steps = steps;
+    double *times = realloc(all->seconds, (size_t)room * sizeof *times);
+    if (times) all->seconds = times;
+    if (!steps || !times) return *e = (cornu_error){CORNU_ERR_MEMORY, "out of memory"}, CORNU_ERR_MEMORY;
+    all->room = room;
+  }
+  all->steps[all->count] = *step;
+  all->seconds[all->count++] = seconds;
+  return CORNU_OK;
+}
+
+static void push_told(lua_State *L, const told *all) {
+  lua_createtable(L, all->count, 0);
+  for (int i = 0; i < all->count; i++) {
+    const cornu_step *s = &all->steps[i];
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, s->op), lua_setfield(L, -2, "op");
+    lua_pushstring(L, s->layer ? s->layer : ""), lua_setfield(L, -2, "layer");
+    lua_pushstring(L, s->variant), lua_setfield(L, -2, "variant");
+    cn_lua_push_shape(L, s->rank, s->shape), lua_setfield(L, -2, "shape");
+    lua_pushnumber(L, s->flops), lua_setfield(L, -2, "flops");
+    lua_pushnumber(L, all->seconds[i]), lua_setfield(L, -2, "seconds");
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* trainer:profile(inputs, given): one step of training → {{op =, layer =, variant =, shape =, flops =, seconds =}, …} */
+static int profile(lua_State *L) {
+  cornu_error e;
+  trainer_box *b = check_trainer(L, 1);
+  cornu_tensor *inputs[MAX_GIVEN], *given[MAX_GIVEN];
+  const int n_inputs = read_list(L, 2, inputs), n_given = read_list(L, 3, given);
+  if (b->running) return cn_lua_error(L, "the trainer is at another batch");
+  set_scheduled(L, b);
+  told all = {0};
+  cn_lua_frame before = cn_lua_enter(b->s, L);
+  b->running = true;
+  cornu_status status = cornu_trainer_profile(b->t, inputs, n_inputs, given, n_given, tell, &all, &e);
+  b->running = false;
+  cn_lua_leave(b->s, before);
+  if (!status) push_told(L, &all);
+  free(all.steps);
+  free(all.seconds);
+  cn_lua_check(L, status, &e);
+  return 1;
+}
+
 static int rate(lua_State *L) {
   trainer_box *b = check_trainer(L, 1);
   set_scheduled(L, b);
@@ -305,7 +361,7 @@ const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"log
 void cn_lua_open_trainer(lua_State *L) {
   static const luaL_Reg metamethods[] = {{NULL, NULL}};
   static const luaL_Reg methods[] = {{"batch", batch}, {"close", close_trainer}, {"rate", rate},
-                                     {"set_rate", set_rate}, {"steps", steps}, {"finish", finish},
+                                     {"set_rate", set_rate}, {"steps", steps}, {"finish", finish}, {"profile", profile},
                                      {"optimizer", optimizer}, {"state", state}, {"set_state", set_state}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.trainer", .key = &cn_lua_trainer_key,
                                      .methods_key = &cn_lua_trainer_methods, .metamethods = metamethods,

@@ -479,16 +479,20 @@ static double bytes_of(cn_operand *const *operands, int n, int64_t times) {
   return bytes;
 }
 
-bool cornu_plan_step(const cornu_plan *p, int i, cornu_step *out) {
-  if (i < 0 || i >= cn_plan_steps(p->plan)) return false;
-  const cn_step *s = cn_plan_step(p->plan, i);
-  const int64_t times = cn_plan_step_times(p->plan, i);
+void cn_plan_tell(const cn_plan *p, int i, cornu_step *out) {
+  const cn_step *s = cn_plan_step(p, i);
+  const int64_t times = cn_plan_step_times(p, i);
   const cn_operand *o = s->out[0];
   *out = (cornu_step){.op = s->op->name, .layer = s->label, .variant = s->variant ? s->variant : "",
                       .dtype = o->dtype, .rank = o->rank, .n_inputs = s->n_in, .flops = s->flops * (double)times,
                       .bytes = bytes_of(s->in, s->n_in, times) + bytes_of(s->out, s->n_out, times)};
   memcpy(out->shape, o->shape, sizeof out->shape);
   if (times > 1) out->shape[0] *= times;
+}
+
+bool cornu_plan_step(const cornu_plan *p, int i, cornu_step *out) {
+  if (i < 0 || i >= cn_plan_steps(p->plan)) return false;
+  cn_plan_tell(p->plan, i, out);
   return true;
 }
 

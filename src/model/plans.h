@@ -6,6 +6,7 @@
 #include "model/model.h"
 #include "model/states.h"
 
+void cn_plan_tell(const cn_plan *p, int i, cornu_step *out); /* of a step */
 void cn_plan_cache_free(struct cn_plan_cache *c);
 /* Lowers m for concrete input types into a new plan, whose last inputs and outputs are the states before and after.
  * sizes: those known so far that the data decides. *measures: the plan has one output, the next of these sizes; NULL: that

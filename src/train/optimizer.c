@@ -184,7 +184,7 @@ double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations) {
   double rate = o->schedule ? o->schedule->type->rate(o->schedule->settings, (double)iterations) : o->rate;
   const bool decays = !o->type->own_decay && s->lineage >= CN_TF_LEGACY && s->decay > 0;
   if (decays) rate = (float)rate / (1 + (float)s->decay * (float)iterations);
-  return (float)rate;
+  return rate;
 }
 
 cn_seconds cn_optimizer_seconds(const cn_optimizer *o) {

@@ -121,7 +121,7 @@ const char *cn_plain_class(const char *name);
 /* What is wanted of gradients that are sums over rows. */
 cn_seconds cn_optimizer_seconds(const cn_optimizer *o);
 
-/* The rate before step `iterations` + 1, as a float32 that Keras computes with. */
+/* The rate of step `iterations` + 1; Keras computes with it as a float32. */
 double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations);
 
 #endif

@@ -182,7 +182,7 @@ cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e) {
   cn_loss_scale *scale = &t->optimizer.loss_scale;
   job j = {.type = t->optimizer.type, .parts = p->parts, .n = p->n_trained};
   if (!j.n) return t->steps++, CORNU_OK;
-  list_parts(t, p, &j, cn_optimizer_rate(&t->optimizer, t->steps));
+  list_parts(t, p, &j, (float)cn_optimizer_rate(&t->optimizer, t->steps));
   if (scale->on && !(largest(&j) * scale->scale <= FLT_MAX)) {
     scale->scale /= 2;
     scale->count = 0;

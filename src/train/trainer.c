@@ -2,6 +2,7 @@
  * inputs of that plan and change in place. */
 #include <string.h>
 
+#include "model/plans.h"
 #include "train/trainer.h"
 
 /* ---- Variables ---- */
@@ -103,15 +104,25 @@ static cn_status prepare(cornu_trainer *t, const cn_program *p, run *r, cn_tenso
   return CORNU_OK;
 }
 
+static cn_status run_plan(cornu_trainer *t, const cn_program *p, const run *r, cn_error *e) {
+  if (!t->seconds) return cn_plan_run(p->plan, r->in, r->out, e);
+  double *room = cn_realloc(t->seconds, ((size_t)cn_plan_steps(p->plan) + 1) * sizeof *room);
+  if (!room) return cn_no_memory(e);
+  t->seconds = room;
+  return cn_plan_profile(p->plan, r->in, r->out, t->seconds, e);
+}
+
 static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *const *from, cn_tensor **results,
                              cn_error *e) {
   run r = {0};
   cn_status status = prepare(t, p, &r, from, results, e);
   t->runs += p->training;
-  if (!status) status = cn_plan_run(p->plan, r.in, r.out, e);
+  if (!status) status = run_plan(t, p, &r, e);
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
   if (!status && p->training) {
+    const double before = cornu_clock();
     status = cn_trainer_step(t, p, e);
+    if (t->seconds) t->seconds[cn_plan_steps(p->plan)] = cornu_clock() - before;
     if (!status) status = cn_constrain(t, &t->constraints, e);
     move(t, p);
   }
@@ -154,6 +165,27 @@ cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *
   if (!status) *n_results = p->n_results;
   for (int i = 0; i < n && from; i++) cornu_tensor_release(from[i]);
   cn_arena_free(&arena);
+  return status;
+}
+
+cornu_status cornu_trainer_profile(cornu_trainer *t, cornu_tensor *const *inputs, int n_inputs,
+                                   cornu_tensor *const *given, int n_given,
+                                   cornu_status (*visit)(void *user, const cornu_step *step, double seconds,
+                                                         cornu_error *e),
+                                   void *user, cornu_error *e) {
+  cornu_tensor *results[64];
+  int n_results = CN_COUNT(results);
+  if (!(t->seconds = cn_calloc(1, sizeof *t->seconds))) return cn_no_memory(e);
+  cn_status status = cornu_trainer_batch(t, true, inputs, n_inputs, given, n_given, results, &n_results, e);
+  const cn_plan *plan = t->programs ? t->programs->plan : NULL; /* used last */
+  for (int i = 0; !status && i <= cn_plan_steps(plan); i++) {
+    cornu_step step = {.op = "optimizer", .layer = t->optimizer.type->name, .variant = ""};
+    if (i < cn_plan_steps(plan)) cn_plan_tell(plan, i, &step);
+    status = visit(user, &step, t->seconds[i], e);
+  }
+  for (int i = 0; i < n_results; i++) cornu_tensor_release(results[i]);
+  cn_free(t->seconds);
+  t->seconds = NULL;
   return status;
 }
 

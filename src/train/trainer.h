@@ -56,6 +56,7 @@ struct cornu_trainer {
   int n_variables, cap_variables;
   int64_t steps, runs;
   cn_program *programs; /* those used last first */
+  double *seconds;      /* NULL, or room for those of each step of the plan that runs, and of the optimizer */
   cn_constrained constraints;
 };
 

@@ -11,6 +11,7 @@ local files = {
   "bad_input",
   "cells",
   "compose",
+  "curves",
   "custom",
   "data",
   "dtype",
