@@ -597,6 +597,9 @@ CORNU_API cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, corn
 CORNU_API double cornu_trainer_rate(const cornu_trainer *t); /* of learning, in the next step */
 CORNU_API cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *e); /* not of a schedule */
 CORNU_API int64_t cornu_trainer_steps(const cornu_trainer *t); /* taken so far */
+/* The number from which the random numbers of the next batch follow, for trainings that are to go on. */
+CORNU_API int64_t cornu_trainer_runs(const cornu_trainer *t);
+CORNU_API void cornu_trainer_set_runs(cornu_trainer *t, int64_t runs);
 /* After the last batch: with use_ema the averages take the place of the variables. */
 CORNU_API void cornu_trainer_finish(cornu_trainer *t);
 

@@ -1,5 +1,6 @@
 -- What tests/kills.sh runs. save DIR N: N times all kinds of files, with another number in all weights each time;
--- check DIR: each file is whole, its weights are one number, and nothing else lies there; full DIR KIND: a save fails.
+-- check DIR: each file is whole, its weights are one number, and nothing else lies there; full DIR KIND: a save fails;
+-- same A B: two files hold the same arrays.
 local cornu = require "cornu"
 local host = require "cornu.host"
 local L = cornu.layers
@@ -50,6 +51,9 @@ elseif what == "check" then
   for _, name in ipairs(host.list(dir)) do
     assert(name:match "^m%." and not name:match "tmp" or name == "log" or name == "full", "left behind: " .. name)
   end
+elseif what == "same" then
+  local a, b = cornu.load_npz(dir), cornu.load_npz(third)
+  for name, t in pairs(a) do assert(t:allclose(b[name], 0, 0), name .. " differs") end
 else
   local model = new_model()
   fill(model, 7)

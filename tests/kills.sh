@@ -1,5 +1,6 @@
 #!/bin/sh
-# Kills processes while they save, and lets the disk be full: the old file or the new one is there whole.
+# Kills processes while they save, and lets the disk be full: the old file or the new one is there whole. Kills trainings
+# that are backed up: begun again, they end with the numbers of one that was left alone.
 # usage: tests/kills.sh BUILD [COUNT]; ends with `N passed, N failed`
 set -u
 build=$1 count=${2:-40}
@@ -33,5 +34,31 @@ for kind in keras h5 weights.h5 npz; do
     echo "FAILED full disk ($kind): $(cat "$dir/full")"
   }
 done
+
+# A training is killed again and again, each time a little later, until one comes to its end.
+resume() { # SAVE_FREQ
+  SAVE_FREQ=$1
+  export SAVE_FREQ
+  rm -rf "$dir/backup"
+  "$build/cornu" tests/backup.lua "$dir/backup" "$dir/whole.npz" || return 1
+  i=0
+  while [ $i -lt 200 ]; do
+    "$build/cornu" tests/backup.lua "$dir/backup" "$dir/parts.npz" &
+    pid=$!
+    sleep "0.$(printf %03d $((40 + i * 4)))"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null && break
+    killed=$((killed + 1)) i=$((i + 1))
+  done
+  "$build/cornu" tests/kills.lua same "$dir/whole.npz" "$dir/parts.npz"
+}
+killed=0
+for frequency in epoch 3; do
+  if resume $frequency >"$dir/log" 2>&1; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "FAILED backup ($frequency): $(cat "$dir/log")"
+  fi
+done
+echo "$killed kills of trainings"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,6 +1,7 @@
 -- Training: model:compile, fit, evaluate, train_on_batch, test_on_batch.
 local core = require "cornu.core"
 local callbacks = require "cornu.callbacks"
+local checkpoint = require "cornu.checkpoint"
 local objective = require "cornu.objective"
 local optimizers = require "cornu.optimizers"
 local options = require "cornu.options"
@@ -18,9 +19,28 @@ local fit_options = {
 -- What compile said, by model. Nothing in it may hold the model itself: where Lua has no ephemerons it would never go.
 local compiled = setmetatable({}, { __mode = "k" })
 
+local function compile(model, given)
+  local outputs = {}
+  for i, port in ipairs(model.outputs) do
+    local size = port.shape[#port.shape]
+    outputs[i] = { name = port.name, key = port.key or port.name, classes = size and size > 0 and size or nil }
+  end
+  local state = { objective = objective.new(outputs, given), optimizer = optimizers.get(given.optimizer or "rmsprop"),
+    given = given,
+    seed = given.seed or math.floor(core.rand({}):item() * 2 ^ 31) }
+  if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
+  compiled[model] = state
+  return state
+end
+
+-- A model that was not compiled here goes on as its file says, with the optimizer's state that the file keeps.
 local function state_of(model, what)
   local state = compiled[model]
-  if not state then core.fail(('%s: model "%s" has no loss yet: call model:compile{…} first'):format(what, model.name)) end
+  if state then return state end
+  local given = checkpoint.options(model:training_config())
+  if not given then core.fail(('%s: model "%s" has no loss yet: call model:compile{…} first'):format(what, model.name)) end
+  state = compile(model, given)
+  state.resumes = true
   return state
 end
 
@@ -109,6 +129,7 @@ end
 local function trainer_of(model, state)
   if not state.trainer then
     state.trainer = core.new_trainer(model, state.optimizer, objective.build(state.objective), state.seed)
+    if state.resumes then checkpoint.restore(model, state.trainer) end
   end
   return state.trainer
 end
@@ -175,21 +196,8 @@ return function(cornu)
 
   local function dataset(x, y, w) return is_dataset(x) and x or cornu.data.tensors(x, y, w) end
 
-  local function output_list(model)
-    local list = {}
-    for i, port in ipairs(model.outputs) do
-      local size = port.shape[#port.shape]
-      list[i] = { name = port.name, key = port.key or port.name, classes = size and size > 0 and size or nil }
-    end
-    return list
-  end
-
   function methods.compile(model, given)
-    given = options.check(given, compile_options, "compile")
-    local state = { objective = objective.new(output_list(model), given), optimizer = optimizers.get(given.optimizer or "rmsprop"),
-      given = given, seed = given.seed or math.floor(cornu.rand({}):item() * 2 ^ 31) }
-    if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
-    compiled[model] = state
+    compile(model, options.check(given, compile_options, "compile"))
     return model
   end
 

@@ -307,6 +307,16 @@ static int set_state(lua_State *L) {
   return 0;
 }
 
+static int runs(lua_State *L) {
+  cn_lua_push_int(L, cornu_trainer_runs(check_trainer(L, 1)->t));
+  return 1;
+}
+
+static int set_runs(lua_State *L) {
+  cornu_trainer_set_runs(check_trainer(L, 1)->t, cn_lua_check_int(L, 2));
+  return 0;
+}
+
 static int steps(lua_State *L) {
   cn_lua_push_int(L, cornu_trainer_steps(check_trainer(L, 1)->t));
   return 1;
@@ -362,7 +372,8 @@ void cn_lua_open_trainer(lua_State *L) {
   static const luaL_Reg metamethods[] = {{NULL, NULL}};
   static const luaL_Reg methods[] = {{"batch", batch}, {"close", close_trainer}, {"rate", rate},
                                      {"set_rate", set_rate}, {"steps", steps}, {"finish", finish}, {"profile", profile},
-                                     {"optimizer", optimizer}, {"state", state}, {"set_state", set_state}, {NULL, NULL}};
+                                     {"optimizer", optimizer}, {"runs", runs}, {"set_runs", set_runs}, {"state", state},
+                                     {"set_state", set_state}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.trainer", .key = &cn_lua_trainer_key,
                                      .methods_key = &cn_lua_trainer_methods, .metamethods = metamethods,
                                      .methods = methods, .index = index, .close = close_trainer};

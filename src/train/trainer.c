@@ -23,7 +23,8 @@ static cn_status list_weight(void *user, cn_layer *owner, int index, const char 
   return CORNU_OK;
 }
 
-/* Weights that a file holds, or somebody else, are copied: the trainer writes into its own. */
+/* Weights that a file holds, or somebody else, are copied: the trainer writes into its own. Others may come with
+ * cornu_layer_set_weight. */
 static cn_status own(const cn_variable *v, cn_error *e) {
   cn_tensor *value = cn_variable_value(v), *copy;
   const bool alone = atomic_load(&value->references) == 1 && atomic_load(&value->buffer->references) == 1;
@@ -115,7 +116,9 @@ static cn_status run_plan(cornu_trainer *t, const cn_program *p, const run *r, c
 static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *const *from, cn_tensor **results,
                              cn_error *e) {
   run r = {0};
-  cn_status status = prepare(t, p, &r, from, results, e);
+  cn_status status = CORNU_OK;
+  for (int i = 0; i < t->n_variables && p->training && !status; i++) status = own(&t->variables[i], e);
+  if (!status) status = prepare(t, p, &r, from, results, e);
   t->runs += p->training;
   if (!status) status = run_plan(t, p, &r, e);
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
@@ -233,3 +236,5 @@ cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *
 }
 
 int64_t cornu_trainer_steps(const cornu_trainer *t) { return t->steps; }
+int64_t cornu_trainer_runs(const cornu_trainer *t) { return t->runs; }
+void cornu_trainer_set_runs(cornu_trainer *t, int64_t runs) { t->runs = runs; }

@@ -238,3 +238,28 @@ function TestFit:testCheckpoints()
   lu.assertFalse(saved:predict(x):allclose(m:predict(x), 1e-6, 1e-6)) -- the last epoch came after
   os.execute("rm -r " .. folder_)
 end
+
+-- A training that goes on from a file has the same numbers as one that was not interrupted.
+function TestFit:testGoesOnFromAFile()
+  local x, y = line()
+  for _, ending in ipairs { ".keras", ".h5" } do
+    local path = os.tmpname() .. ending
+    local options = { epochs = 4, batch_size = 8, shuffle = false }
+    local function new()
+      cornu.manual_seed(4)
+      local m = cornu.Sequential{ cornu.Input{ shape = { 1 } }, L.Dense{ 4, "tanh" }, L.Dense{ 1 } }
+      return m:compile{ optimizer = "adam", loss = "mse", metrics = { "mae" } }
+    end
+    local whole, part = new(), new()
+    local history = fit(whole, { epochs = 4, batch_size = 8, shuffle = false }, x, y)
+    fit(part, { epochs = 2, batch_size = 8, shuffle = false }, x, y)
+    part:save(path)
+    local loaded = cornu.load(path)
+    options.initial_epoch = 2
+    local rest = fit(loaded, options, x, y)
+    os.remove(path)
+    lu.assertEquals(rest.epoch, { 3, 4 })
+    lu.assertEquals(rest.mae, { history.mae[3], history.mae[4] }, ending)
+    for i, w in ipairs(loaded:weights()) do lu.assertTrue(w:allclose(whole:weights()[i], 0, 0), ending) end
+  end
+end
