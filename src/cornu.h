@@ -628,6 +628,24 @@ CORNU_API cornu_status cornu_optimizer_check(const cornu_value *optimizer, cornu
 /* What a schedule {class_name, config} gives for a step, from 0. */
 CORNU_API cornu_status cornu_schedule_rate(const cornu_value *schedule, int64_t step, double *rate, cornu_error *e);
 
+/* Gradients of the objective's first result, once: to the inputs of the model and to its trainable weights, which stay as
+ * they are; without a model (NULL) the objective's outputs are the inputs themselves. results: as above. to_inputs: of
+ * those that are not floats NULL; the caller releases them. visit: called for each trainable weight in the order of the
+ * layers, with its layer's name and path; may be NULL. */
+typedef cornu_status (*cornu_gradient_visit)(void *user, const char *name, cornu_tensor *gradient, cornu_error *e);
+typedef struct cornu_gradients_call {
+  cornu_model *model;
+  const cornu_objective *objective;
+  bool training;
+  uint64_t seed;                       /* of random numbers in training, and of weights without a value */
+  cornu_tensor *const *inputs, *const *given;
+  int n_inputs, n_given;
+  cornu_gradient_visit visit;
+  void *user;
+} cornu_gradients_call;
+CORNU_API cornu_status cornu_gradients(const cornu_gradients_call *call, cornu_tensor **results, int *n_results,
+                                       cornu_tensor **to_inputs, cornu_error *e);
+
 /* ---- Files -------------------------------------------------------------------------------------------------- */
 
 CORNU_API cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e);

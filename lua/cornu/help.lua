@@ -39,6 +39,10 @@ Fields: name type keras_version backend path inputs outputs config. #model is th
 model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
   { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
 As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
+  { "model:gradients", "model:gradients(x, loss [, {targets =, training = false, seed = 0}]) → table", [[
+Gradients of loss(y, targets), one number, to the inputs and the trainable weights, which stay as they are; y: the output or
+the list of outputs. Fields: loss; inputs[i], false where those are integers; weights, in the order of the layers, their names
+and by_name["dense/kernel"].]] },
   { "model:slice", "model:slice(from, to) → model", [[
 The part of the model from what goes into `from` to what comes out of `to`, both included; weights are shared. Each is:
   a layer's name, number or layer; nil: the model's own inputs or outputs
@@ -330,6 +334,10 @@ longest), dtype = "int32", padding = "pre" | "post", truncating = "pre" | "post"
 Windows of rows, as Keras's timeseries_dataset_from_array: sequence_length = n rows, each sampling_rate = 1 after the other;
 windows begin sequence_stride = 1 rows apart, between the rows start_index and end_index, which count from 1 and belong to
 it. targets: nil, or rows of which a window gets the one at the number of its first row. Also batch_size = 128, shuffle, seed.]] },
+  { "grad", "cornu.grad(f) → function", [[
+A function of tensors that returns the gradients of f(x, …), one number such as y:sum(), with respect to each of them (nil:
+of integers). f is called once with symbolic tensors at each call: it may refer to other tensors, but not look at values.]] },
+  { "value_and_grad", "cornu.value_and_grad(f) → function", "The same, with the value of f before the gradients." },
   -- the process
   { "help", "cornu.help([x | word]) → text",
     "This. x: a function, method, layer type, tensor, model; a word searches." },

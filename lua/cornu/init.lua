@@ -18,6 +18,7 @@ end
 require "cornu.tensor"(cornu)
 require "cornu.model"(cornu)
 require "cornu.save"(cornu)
+require "cornu.grad"(cornu)
 require "cornu.profile"(cornu)
 local compose = require "cornu.compose"
 cornu.layers, cornu.Input = compose.layers(), compose.input

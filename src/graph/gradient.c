@@ -97,7 +97,8 @@ static void back(builder *b, int index) {
   if (node.op->gradient) node.op->gradient(&g);
   else cn_gradient_refuse(&g, "");
   for (int i = 0; i < node.n_in; i++) take(b, node.op, node.in[i], dx[i]);
-  if (b->t->status) cn_at(b->t->error, b->t->status, "%s: operation %s", node.label ? node.label : "", node.op->name);
+  const char *label = node.label && *node.label ? node.label : NULL;
+  if (b->t->status) cn_at(b->t->error, b->t->status, "%s%soperation %s", label ? label : "", label ? ": " : "", node.op->name);
 }
 
 static cn_edge zeros(cn_trace *t, cn_edge like) {

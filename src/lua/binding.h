@@ -212,6 +212,9 @@ extern const char cn_lua_trainer_key, cn_lua_trainer_methods;
 extern const luaL_Reg cn_lua_trainer_functions[];
 void cn_lua_open_trainer(lua_State *L);
 
+/* ---- gradients.c ---- */
+extern const luaL_Reg cn_lua_gradient_functions[];
+
 /* ---- reader.c ---- */
 extern const luaL_Reg cn_lua_reader_functions[];
 void cn_lua_open_reader(lua_State *L);

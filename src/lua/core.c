@@ -143,6 +143,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_setfuncs(L, cn_lua_describe_functions);
   cn_lua_setfuncs(L, cn_lua_compose_functions);
   cn_lua_setfuncs(L, cn_lua_trainer_functions);
+  cn_lua_setfuncs(L, cn_lua_gradient_functions);
   cn_lua_setfuncs(L, cn_lua_reader_functions);
   cn_lua_open_value(L);
   cn_lua_open_files(L);

@@ -5,7 +5,7 @@
 #include "layers/part.h"
 #include "train/trainer.h"
 
-enum { MOST_RESULTS = 64, MOST_PROGRAMS = 8 };
+enum { MOST_PROGRAMS = 8 };
 
 void cn_program_free(cn_program *p) {
   if (!p) return;
@@ -19,58 +19,6 @@ void cn_program_free(cn_program *p) {
   cn_free(p->parts);
   cn_free(p->moved);
   cn_free(p);
-}
-
-typedef struct ends {
-  cn_tensor *out[MOST_RESULTS], *masks[MOST_RESULTS], *given[MOST_RESULTS], *made[MOST_RESULTS];
-} ends;
-
-static cn_status trace_ends(const cornu_trainer *t, cn_trace *trace, const cn_sym *outputs, const cn_edge *given,
-                            int n_given, ends *s) {
-  const int n_out = t->model->n_outputs;
-  cn_status status = trace->status;
-  for (int i = 0; i < n_out && !status; i++) {
-    status = cn_trace_symbol(trace, outputs[i].data, &s->out[i], trace->error);
-    if (!status && outputs[i].mask != CN_NO_EDGE)
-      status = cn_trace_symbol(trace, outputs[i].mask, &s->masks[i], trace->error);
-  }
-  for (int i = 0; i < n_given && !status; i++) status = cn_trace_symbol(trace, given[i], &s->given[i], trace->error);
-  return status;
-}
-
-/* The objective on symbols; edges of its results. What layers add to the loss comes on top. */
-static cn_status build_objective(const cornu_trainer *t, cn_trace *trace, ends *s, int n_given, bool training,
-                                 cn_edge *results, int *n_results) {
-  const cornu_objective_call call = {.training = training, .outputs = s->out, .masks = s->masks,
-                                     .n_outputs = t->model->n_outputs, .given = s->given, .n_given = n_given};
-  int n = MOST_RESULTS;
-  cn_status status = t->objective.build(t->objective.user, &call, s->made, &n, trace->error);
-  for (int i = 0; i < n && !status; i++) status = cn_trace_edge(trace, s->made[i], &results[i], trace->error);
-  if (!status && n < 1) status = cn_fail(trace->error, CORNU_ERR_CALLBACK, "the objective returned no loss");
-  if (status) return status;
-  *n_results = n;
-  if (trace->loss == CN_NO_EDGE) return CORNU_OK;
-  const cn_cast_attrs as = {cn_edge_type(trace, results[0])->dtype};
-  results[0] = cn_emit2(trace, &cn_op_add, NULL, results[0], cn_emit1(trace, &cn_op_cast, &as, trace->loss));
-  return trace->status;
-}
-
-static void trace_objective(cornu_trainer *t, cn_trace *trace, bool training, const cn_sym *outputs,
-                            const cn_edge *given, int n_given, cn_edge *results, int *n_results) {
-  ends s = {0};
-  if (t->model->n_outputs > MOST_RESULTS || n_given > MOST_RESULTS) {
-    cn_trace_fail(trace, CORNU_ERR_LIMIT, "more than %d outputs or targets", MOST_RESULTS);
-    return;
-  }
-  cn_status status = trace_ends(t, trace, outputs, given, n_given, &s);
-  if (!status) status = build_objective(t, trace, &s, n_given, training, results, n_results);
-  if (status && !trace->status) trace->status = status;
-  for (int i = 0; i < MOST_RESULTS; i++) {
-    cornu_tensor_release(s.out[i]);
-    cornu_tensor_release(s.masks[i]);
-    cornu_tensor_release(s.given[i]);
-    cornu_tensor_release(s.made[i]);
-  }
 }
 
 /* What regularizers of weights add to the loss. Keras 3 leaves out those of weights that do not train. */
@@ -210,7 +158,7 @@ static void trace_all(cornu_trainer *t, cn_trace *trace, cn_program *p) {
   cn_graph *g = trace->graph;
   cn_sym *in = cn_arena_array(&g->arena, (size_t)n_in + 1, sizeof *in);
   cn_sym *out = cn_arena_array(&g->arena, (size_t)t->model->n_outputs + 1, sizeof *out);
-  cn_edge *given = cn_arena_array(&g->arena, (size_t)(p->n_types - n_in) + 1, sizeof *given), results[MOST_RESULTS];
+  cn_edge *given = cn_arena_array(&g->arena, (size_t)(p->n_types - n_in) + 1, sizeof *given), results[CN_MAX_RESULTS];
   if (!in || !out || !given) trace->status = cn_no_memory(trace->error);
   for (int i = 0; i < p->n_types && !trace->status; i++) {
     cn_edge edge;
@@ -221,7 +169,8 @@ static void trace_all(cornu_trainer *t, cn_trace *trace, cn_program *p) {
   if (!trace->status) cn_model_lower(t->model, trace, in, out);
   trace_penalties(t, trace);
   if (!trace->status)
-    trace_objective(t, trace, p->training, out, given, p->n_types - n_in, results, &p->n_results);
+    cn_objective_trace(&t->objective, trace, p->training, out, t->model->n_outputs, given, p->n_types - n_in, results,
+                       &p->n_results);
   for (int i = 0; i < p->n_results && !trace->status; i++)
     trace->status = cn_graph_add_output(g, results[i], trace->error);
   if (p->training && !trace->status) trace_gradients(t, trace, results[0], p);

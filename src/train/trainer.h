@@ -63,6 +63,11 @@ struct cornu_trainer {
 static inline cn_tensor *cn_variable_value(const cn_variable *v) { return v->layer->weights[v->index].value; }
 int cn_variable_find(const cornu_trainer *t, const void *layer, int index); /* -1: none */
 
+/* objective.c: the objective on symbols of outputs and of what is given, and edges of its results. */
+enum { CN_MAX_RESULTS = 64 };
+void cn_objective_trace(const cornu_objective *o, cn_trace *trace, bool training, const cn_sym *outputs, int n_outputs,
+                        const cn_edge *given, int n_given, cn_edge *results, int *n_results);
+
 /* program.c: the one for these inputs and given tensors, made when there is none yet. */
 cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types, int n, cn_program **out, cn_error *e);
 void cn_program_free(cn_program *p);

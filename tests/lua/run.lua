@@ -17,6 +17,7 @@ local files = {
   "dtype",
   "files",
   "fit",
+  "gradients",
   "help",
   "image",
   "index",

@@ -1,0 +1,101 @@
+-- Gradients of models against real Keras (tests/gradients, which scripts/make_gradients.py makes), and of functions.
+-- GRADIENTS=1 in the environment prints the largest relative error of each layer.
+local lu = require "luaunit"
+local cornu = require "cornu"
+local L = cornu.layers
+
+TestGradients = {}
+
+-- Relative to the largest element of what is expected.
+local MOST = 5e-5
+local largest = {}
+
+local function numbered(arrays, prefix)
+  local list = {}
+  while arrays[prefix .. #list] do list[#list + 1] = arrays[prefix .. #list] end
+  return list
+end
+
+local function check(name, what, layer, got, want)
+  lu.assertEquals(got:shape(), want:shape(), name .. ": " .. what)
+  if #want:reshape{ -1 } == 0 then return end
+  local scale = want:abs():max():item()
+  local off = (got - want):abs():max():item() / (scale > 1e-6 and scale or 1)
+  largest[layer] = math.max(largest[layer] or 0, off)
+  lu.assertTrue(off <= MOST, ("%s: %s is off by %g of its largest element"):format(name, what, off))
+end
+
+local function check_case(name, text, arrays)
+  local model = cornu.load(cornu.json.encode(text.model))
+  for _, layer in ipairs(model.layers) do
+    local values = numbered(arrays, name .. "/w/" .. layer.name .. "/")
+    if #values > 0 then layer:set_weights(values) end
+  end
+  local shares = numbered(arrays, name .. "/r")
+  local function loss(outputs, r)
+    if #shares == 1 then return (outputs * r):sum() end
+    local sum = (outputs[1] * r[1]):sum()
+    for i = 2, #r do sum = sum + (outputs[i] * r[i]):sum() end
+    return sum
+  end
+  local g = model:gradients(numbered(arrays, name .. "/x"), loss, { targets = shares, training = text.training })
+  local want = arrays[name .. "/loss"]
+  lu.assertTrue(math.abs(g.loss:item() - want:item()) <= 1e-4 * (1 + math.abs(want:item())), name .. ": the loss")
+  for i, dx in ipairs(g.inputs) do
+    local expected = arrays[name .. "/dx" .. i - 1]
+    lu.assertEquals(not dx, not expected, name)
+    if dx then check(name, "input " .. i, text.layer, dx, expected) end
+  end
+  local weights = numbered(arrays, name .. "/dw")
+  lu.assertEquals(#g.weights, #weights, name)
+  for i, dw in ipairs(g.weights) do check(name, g.names[i], text.layer, dw, weights[i]) end
+end
+
+local texts = cornu.json.decode(io.open("tests/gradients/gradients.json"):read "*a")
+local arrays = cornu.load_npz "tests/gradients/gradients.npz"
+local names = {}
+for name in pairs(texts) do names[#names + 1] = name end
+table.sort(names)
+for _, name in ipairs(names) do
+  TestGradients["testKeras_" .. name] = function() check_case(name, texts[name], arrays) end
+end
+
+function TestGradients:testZ_largest()
+  local layers = {}
+  for layer in pairs(largest) do layers[#layers + 1] = layer end
+  table.sort(layers)
+  for _, layer in ipairs(os.getenv "GRADIENTS" and layers or {}) do print(("%-28s %.1e"):format(layer, largest[layer])) end
+end
+
+-- ---- Functions ----
+
+function TestGradients:testFunction()
+  local x, y = cornu.tensor{ 1, 2, 3 }, cornu.tensor{ 4, 5, 6 }
+  local function f(a, b) return (a * a * b):sum() end
+  local dx, dy = cornu.grad(f)(x, y)
+  lu.assertEquals(dx:totable(), { 8, 20, 36 })
+  lu.assertEquals(dy:totable(), { 1, 4, 9 })
+  local value, again = cornu.value_and_grad(f)(x, y)
+  lu.assertEquals({ value:item(), again:totable() }, { 78, { 8, 20, 36 } })
+  local factor = 2
+  local scaled = cornu.grad(function(a) return (a * factor):sum() end)
+  lu.assertEquals(scaled(x):totable(), { 2, 2, 2 })
+  factor = 3 -- what the function refers to is what it is now
+  lu.assertEquals(scaled(x):totable(), { 3, 3, 3 })
+  local _, none = cornu.grad(function(a, i) return a:gather(i):sum() end)(x, cornu.tensor({ 1, 1 }, "int32"))
+  lu.assertNil(none)
+end
+
+function TestGradients:testRefusals()
+  local x = cornu.tensor{ 1, 2 }
+  local function fails(text, f, ...) lu.assertErrorMsgContains(text, f, ...) end
+  fails("one number", cornu.grad(function(a) return a * 2 end), x)
+  fails("must give one number as a tensor", cornu.grad(function() return 3 end), x)
+  fails("nextafter", cornu.grad(function(a) return a:nextafter(a):sum() end), x)
+  fails("a function expected", cornu.grad, 3)
+  fails("today", cornu.grad(function() error "not today" end), x)
+  local m = cornu.Sequential{ cornu.Input{ shape = { 2 } }, L.Dense{ 1 } }
+  fails("a function expected", m.gradients, m, cornu.ones(1, 2), 3)
+  fails("trainig", m.gradients, m, cornu.ones(1, 2), function(y) return y:sum() end, { trainig = true })
+  fails("takes 1 inputs", m.gradients, m, { x, x }, function(y) return y:sum() end)
+end
