@@ -222,15 +222,19 @@ static cn_status add_calls(functional *f, const cn_value *entries) {
   return CORNU_OK;
 }
 
-/* The raw node that a history names. Nested models count their calls from 1 in old notation (their own graph is node
- * 0). */
+/* Nested models count their calls from 1 in old notation (their own graph is node 0), but not Keras 3's Sequential. */
+static bool counts_from_one(const functional *f, const cn_layer *l) {
+  return l->model && (f->m->origin.keras < 3 || !l->model->sequential);
+}
+
+/* The raw node that a history names. */
 static cn_status find_call(functional *f, const cn_history *h, bool from_one, int *out) {
   const struct calls *c = cn_map_get(&f->names, h->layer);
   if (!c)
     return cn_fail(f->e, CORNU_ERR_FORMAT, "the config names the layer \"%s\", which the model does not have",
                    h->layer);
   int64_t index = h->node;
-  if (from_one && f->m->layers[c->layer]->model && index > 0) index--;
+  if (from_one && index > 0 && counts_from_one(f, f->m->layers[c->layer])) index--;
   if (c->count == 1) index = 0; /* calls in other models may have been counted, too */
   if (index < 0 || index >= c->count || h->tensor < 0 || h->tensor >= CN_MAX_OUT * 64)
     return cn_fail(f->e, CORNU_ERR_FORMAT,
