@@ -640,6 +640,47 @@ static void test_uses_add_up(void **state) {
   cn_plan_free(plan);
 }
 
+/* Parts of a value: steps that make it up, some of them, and parts that overlap or lie along other axes. */
+static void test_parts_of_values(void **state) {
+  (void)state;
+  static const struct { int n, axis[4]; int64_t begin[4], end[4]; } of[] = {
+      {3, {1, 1, 1}, {2, 0, 1}, {3, 1, 2}}, {2, {1, 1}, {3, 1}, {4, 2}}, {2, {0, 0}, {0, 1}, {2, 3}}, {2, {0, 1}, {0, 1}, {1, 3}},
+      {1, {1}, {1}, {3}}};
+  for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+    cn_error e = {0};
+    cn_graph *g;
+    cn_trace t;
+    const cn_type type = {CORNU_FLOAT64, 2, {3, 5}};
+    const cn_reduce_attrs all = {.axes = {.n = -1}};
+    cn_edge x, loss = CN_NO_EDGE, grad;
+    double want[15] = {0}, at[15], found[15];
+    assert_int_equal(cn_graph_new(&g, &e), 0);
+    cn_trace_begin(&t, g, &e);
+    assert_int_equal(cn_graph_add_input(g, &type, &x, &e), 0);
+    for (int i = 0; i < of[k].n; i++) { /* the sum of (i + 2) * squares of a part */
+      const cn_slice_attrs cut = {.axes = {1, {of[k].axis[i]}}, .begin = {1, {of[k].begin[i]}},
+                                  .end = {1, {of[k].end[i]}}, .step = {1, {1}}};
+      const cn_edge part = cn_emit1(&t, &cn_op_square, NULL, cn_emit1(&t, &cn_op_slice, &cut, x));
+      const cn_edge sum = cn_emit2(&t, &cn_op_mul, NULL, cn_emit1(&t, &cn_op_sum, &all, part),
+                                   cn_emit_scalar(&t, CORNU_FLOAT64, i + 2));
+      loss = i ? cn_emit2(&t, &cn_op_add, NULL, loss, sum) : sum;
+      for (int j = 0; j < 15; j++) {
+        const int64_t place = of[k].axis[i] ? j % 5 : j / 5;
+        if (place >= of[k].begin[i] && place < of[k].end[i]) want[j] += 2 * (i + 2) * (j + 1);
+      }
+    }
+    for (int j = 0; j < 15; j++) at[j] = j + 1;
+    assert_int_equal(cn_trace_gradients(&t, loss, &x, 1, &grad), 0);
+    cn_graph_add_output(g, grad, &e);
+    assert_int_equal(cn_trace_end(&t), 0);
+    cn_plan *plan;
+    assert_int_equal(cn_plan_compile(g, &plan, &e), 0);
+    assert_int_equal(cn_plan_run(plan, (const void *[]){at}, (void *[]){found}, &e), 0);
+    for (int j = 0; j < 15; j++) assert_float_equal(found[j], want[j], 1e-12);
+    cn_plan_free(plan);
+  }
+}
+
 static void test_refusals(void **state) {
   (void)state;
   cn_error e = {0};
@@ -668,6 +709,6 @@ int main(void) {
       cmocka_unit_test(test_signals), cmocka_unit_test(test_images), cmocka_unit_test(test_matrices),
       cmocka_unit_test(test_attention), cmocka_unit_test(test_ctc),
       cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_norms), cmocka_unit_test(test_rnns),
-      cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_refusals)};
+      cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_parts_of_values), cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
