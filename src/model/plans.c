@@ -198,7 +198,7 @@ static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_ty
   if (!x)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" (%d of %d) is missing", where(m), n->input_name, i + 1,
                    m->n_inputs);
-  if (cornu_tensor_is_symbolic(x))
+  if (cornu_tensor_is_symbolic(x) && !cn_trace_current())
     return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: input \"%s\" is symbolic", where(m), n->input_name);
   *type = (cn_type){.dtype = want->dtype, .rank = x->rank};
   memcpy(type->shape, x->shape, sizeof type->shape);
@@ -304,12 +304,55 @@ static cn_status find_plan(cn_model *m, run *r, cached **out, cn_error *e) {
   }
 }
 
+/* ---- Calls on symbols, as functions that are traced make them: the model joins the trace, its weights as constants ---- */
+
+static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_tensor *const *inputs, cornu_tensor **outputs,
+                       cn_error *e) {
+  const bool variables = t->variables, training = t->training;
+  const char *label = t->label;
+  cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)m->n_inputs + 1, sizeof *in);
+  cn_sym *out = cn_arena_array(&t->graph->arena, (size_t)m->n_outputs + 1, sizeof *out);
+  if (!in || !out) return cn_no_memory(e);
+  for (int i = 0; i < m->n_inputs; i++) {
+    cn_reshape_attrs shape = {.shape = {.n = types[i].rank}};
+    for (int d = 0; d < types[i].rank; d++) shape.shape.v[d] = types[i].shape[d];
+    CN_TRY(cn_trace_edge(t, inputs[i], &in[i].data, e));
+    in[i] = (cn_sym){cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){types[i].dtype}, in[i].data), CN_NO_EDGE};
+    if (types[i].rank != inputs[i]->rank) in[i].data = cn_emit1(t, &cn_op_reshape, &shape, in[i].data);
+  }
+  t->variables = t->training = false;
+  cn_model_lower(m, t, in, out);
+  t->variables = variables, t->training = training, t->label = label;
+  if (t->status) return *e = *t->error, t->status;
+  cn_status status = CORNU_OK;
+  for (int i = 0; i < m->n_outputs && !status; i++) status = cn_trace_symbol(t, out[i].data, &outputs[i], e);
+  return status;
+}
+
+static bool any_symbol(cornu_tensor *const *inputs, int n) {
+  for (int i = 0; i < n; i++)
+    if (inputs[i] && cornu_tensor_is_symbolic(inputs[i])) return true;
+  return false;
+}
+
+static cn_status join_trace(cn_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cn_error *e) {
+  cn_type *types = cn_calloc((size_t)n_inputs + 1, sizeof *types);
+  cn_status status = types ? CORNU_OK : cn_no_memory(e);
+  for (int i = 0; i < n_inputs && !status; i++) status = check_input(m, i, inputs[i], &types[i], e);
+  if (!status && !m->built) status = build_first(m, types, e);
+  if (!status) status = lower(m, cn_trace_current(), types, inputs, outputs, e);
+  for (int i = 0; i < m->n_outputs && status; i++) cornu_tensor_release(outputs[i]), outputs[i] = NULL;
+  cn_free(types);
+  return status;
+}
+
 cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs,
                                  cornu_error *e) {
   CN_TRY(check_count(m, n_inputs, e));
   run r;
   r.arena = (cn_arena){0};
   for (int i = 0; i < m->n_outputs; i++) outputs[i] = NULL;
+  if (cn_trace_current() && any_symbol(inputs, n_inputs)) return join_trace(m, inputs, n_inputs, outputs, e);
   cn_status status = prepare(&r, n_inputs, e);
   if (status) return cn_arena_free(&r.arena), status;
   for (int i = 0; i < n_inputs && !status; i++) {

@@ -99,3 +99,21 @@ function TestGradients:testRefusals()
   fails("trainig", m.gradients, m, cornu.ones(1, 2), function(y) return y:sum() end, { trainig = true })
   fails("takes 1 inputs", m.gradients, m, { x, x }, function(y) return y:sum() end)
 end
+
+-- A model that f calls joins the trace; a loss may call another model, too.
+function TestGradients:testModelInFunction()
+  local m = cornu.Sequential{ cornu.Input{ shape = { 3 } }, L.Dense{ 4, "tanh" }, L.BatchNormalization{}, L.Dense{ 2 } }
+  local x = cornu.rand(2, 3)
+  local dx = cornu.grad(function(a) return m(a):square():sum() end)(x)
+  local g = m:gradients(x, function(y) return (y * y):sum() end)
+  lu.assertTrue(dx:allclose(g.inputs[1], 1e-6, 1e-6))
+  local judge = cornu.Sequential{ cornu.Input{ shape = { 2 } }, L.Dense{ 1, "sigmoid" } }
+  local through = m:gradients(x, function(y) return judge(y):sum() end)
+  local step, values = 1e-2, x:totable()
+  values[1][2] = values[1][2] + step
+  local above = judge(m(cornu.tensor(values))):sum():item()
+  values[1][2] = values[1][2] - 2 * step
+  local slope = (above - judge(m(cornu.tensor(values))):sum():item()) / (2 * step)
+  lu.assertAlmostEquals(through.inputs[1][{ 1, 2 }], slope, 1e-3 * (1 + math.abs(slope)))
+  lu.assertEquals(#through.weights, 6) -- the judge stays as it is
+end
