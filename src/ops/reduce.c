@@ -308,18 +308,34 @@ static cn_edge to_variance(cn_gradient *g, cn_edge dy) { /* 2 / n * (x - mean) *
   return cn_g_mul(g, spread(g, cn_g_scale(g, dy, 2 / (double)count_of(g))), centred);
 }
 
+/* The order in which the axes that are reduced come last; how many stay. */
+static int reduced_last(const cn_ints *axes, int rank, int *order) {
+  bool reduced[CN_MAX_RANK] = {false};
+  for (int i = 0; i < axes->n; i++) reduced[axes->v[i] < 0 ? axes->v[i] + rank : axes->v[i]] = true;
+  int n = 0, kept;
+  for (int i = 0; i < rank && axes->n >= 0; i++)
+    if (!reduced[i]) order[n++] = i;
+  kept = n;
+  for (int i = 0; i < rank; i++)
+    if (axes->n < 0 || reduced[i]) order[n++] = i;
+  return kept;
+}
+
 /* The product of the others, by products from both sides: also where one of them is 0. */
 static cn_edge to_factors(cn_gradient *g) {
-  const cn_ints *axes = &((const cn_reduce_attrs *)g->attrs)->axes;
-  const int rank = cn_gradient_type(g, g->in[0])->rank;
-  if (axes->n != 1 && !(axes->n < 0 && rank == 1)) {
-    cn_gradient_refuse(g, "over several axes: reduce one at a time");
-    return CN_NO_EDGE;
-  }
-  cn_cumulate_attrs a = {.axis = axes->n < 0 ? 0 : axes->v[0], .exclusive = true};
-  const cn_edge before = cn_g1(g, &cn_op_cumprod, &a, g->in[0]);
+  const cn_type x = *cn_gradient_type(g, g->in[0]);
+  int order[CN_MAX_RANK], back[CN_MAX_RANK];
+  int64_t sizes[CN_MAX_RANK];
+  const int kept = reduced_last(&((const cn_reduce_attrs *)g->attrs)->axes, x.rank, order);
+  for (int i = 0; i < x.rank; i++) back[order[i]] = i, sizes[i] = x.shape[order[i]];
+  const cn_edge turned = cn_g_transpose(g, g->in[0], order);
+  const int64_t rows[] = {cn_shape_size(kept, sizes), cn_shape_size(x.rank - kept, sizes + kept)};
+  const cn_edge lines = cn_g_reshape(g, turned, 2, rows);
+  cn_cumulate_attrs a = {.axis = 1, .exclusive = true};
+  const cn_edge before = cn_g1(g, &cn_op_cumprod, &a, lines);
   a.reverse = true;
-  return cn_g_mul(g, spread(g, g->dy[0]), cn_g_mul(g, before, cn_g1(g, &cn_op_cumprod, &a, g->in[0])));
+  const cn_edge others = cn_g_mul(g, before, cn_g1(g, &cn_op_cumprod, &a, lines));
+  return cn_g_mul(g, spread(g, g->dy[0]), cn_g_transpose(g, cn_g_reshape(g, others, x.rank, sizes), back));
 }
 
 static cn_edge gradient_of(cn_gradient *g) {
