@@ -205,6 +205,22 @@ typedef struct cn_window_kernels {
 CN_KERNELS_DECLARE(cn_window_kernels, cn_window);
 const cn_window_kernels *cn_window_of(size_t item);
 
+/* ---- What comes back through pools: to the windows of a row of outputs, float32 ---- */
+typedef struct cn_pool_back {
+  const float *x, *y, *dy;      /* of the first pixel of the windows' first line, and of the first output */
+  float *dx;
+  int64_t planes, lines, plane, line; /* of the windows inside of the image; elements from one to the next */
+  int64_t outputs, kernel, stride, pad, width; /* along the row */
+  int64_t channels, pitch;      /* channels of this call; elements from one pixel, and output, to the next */
+  bool fresh;                   /* no windows overlap: dx is what comes, else it grows */
+  double full;                  /* average: places that count, 0: those inside of the image */
+} cn_pool_back;
+typedef struct cn_pool_back_kernels {
+  void (*maximum)(const cn_pool_back *b); /* of equal ones the first place gets all */
+  void (*average)(const cn_pool_back *b);
+} cn_pool_back_kernels;
+CN_KERNELS_DECLARE(cn_pool_back_kernels, cn_pool_backward);
+
 /* ---- Steps of recurrent layers, float32 ----
  * States are rows of `pitch` elements, units rounded up to whole vectors: what lies behind the units is written, and
  * means nothing. The recurrent kernel is packed: blocks of units (the last one perhaps of one vector), each row after

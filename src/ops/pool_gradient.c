@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "kernels/kernels.h"
 #include "ops/spatial.h"
 
 enum { COLUMNS = 64 };
@@ -33,35 +34,57 @@ static double share_of(const cn_spatial *g, const cn_pool_attrs *a, const window
   return n > 0 ? 1 / (double)n : 0;
 }
 
-#define BACK(name, type)                                                                                            \
-  static void name(const cn_step *s, int64_t image, const int64_t o[3], int64_t first, int64_t count) {             \
-    const cn_spatial *g = s->state;                                                                                  \
-    const cn_pool_attrs *a = s->attrs;                                                                               \
-    const int64_t c = g->channels, in = g->in[0] * g->in[1] * g->in[2], out = g->out[0] * g->out[1] * g->out[2];     \
-    const int64_t at = (image * out + (o[0] * g->out[1] + o[1]) * g->out[2] + o[2]) * c + first;                     \
-    const type *y = (const type *)s->in[1]->data + at, *dy = (const type *)s->in[2]->data + at;                      \
-    const window w = window_at(g, o);                                                                                \
-    const type share = (type)share_of(g, a, &w);                                                                     \
-    bool given[COLUMNS] = {false};                                                                                   \
-    for (int64_t z = w.low[0]; z < w.high[0]; z++)                                                                   \
-      for (int64_t v = w.low[1]; v < w.high[1]; v++)                                                                 \
-        for (int64_t u = w.low[2]; u < w.high[2]; u++) {                                                             \
-          const int64_t pixel = (image * in + (z * g->in[1] + v) * g->in[2] + u) * c + first;                        \
-          const type *x = (const type *)s->in[0]->data + pixel;                                                      \
-          type *dx = (type *)s->out[0]->data + pixel;                                                                \
-          if (a->average) {                                                                                          \
-            for (int64_t k = 0; k < count; k++) dx[k] += dy[k] * share;                                              \
-            continue;                                                                                                \
-          }                                                                                                          \
-          for (int64_t k = 0; k < count; k++) {                                                                      \
-            const bool takes = x[k] == y[k] && !given[k];                                                            \
-            dx[k] += takes ? dy[k] : 0;                                                                              \
-            given[k] |= takes;                                                                                       \
-          }                                                                                                          \
-        }                                                                                                            \
-  }
-BACK(back_floats, float)
-BACK(back_doubles, double)
+/* Whether no pixel is in two windows, or outside of all. */
+static bool apart(const cn_spatial *g) {
+  bool is = true;
+  for (int i = 0; i < 3; i++) is &= g->kernel[i] <= g->stride[i];
+  return is;
+}
+static bool covered(const cn_spatial *g) {
+  bool is = true;
+  for (int i = 0; i < 3; i++) is &= g->kernel[i] >= g->stride[i] && g->out[i] * g->stride[i] - g->pad[i] >= g->in[i];
+  return is;
+}
+
+/* One window in double precision. */
+static void back_doubles(const cn_step *s, int64_t image, const int64_t o[3], int64_t first, int64_t count) {
+  const cn_spatial *g = s->state;
+  const bool average = ((const cn_pool_attrs *)s->attrs)->average;
+  const int64_t c = g->channels, in = g->in[0] * g->in[1] * g->in[2], out = g->out[0] * g->out[1] * g->out[2];
+  const int64_t at = (image * out + (o[0] * g->out[1] + o[1]) * g->out[2] + o[2]) * c + first;
+  const double *y = (const double *)s->in[1]->data + at, *dy = (const double *)s->in[2]->data + at;
+  const window w = window_at(g, o);
+  const double share = share_of(g, s->attrs, &w);
+  bool given[COLUMNS] = {false};
+  for (int64_t z = w.low[0]; z < w.high[0]; z++)
+    for (int64_t v = w.low[1]; v < w.high[1]; v++)
+      for (int64_t u = w.low[2]; u < w.high[2]; u++) {
+        const int64_t pixel = (image * in + (z * g->in[1] + v) * g->in[2] + u) * c + first;
+        const double *x = (const double *)s->in[0]->data + pixel;
+        double *dx = (double *)s->out[0]->data + pixel;
+        for (int64_t k = 0; k < count; k++) {
+          const bool takes = average || (x[k] == y[k] && !given[k]);
+          dx[k] += takes ? dy[k] * (average ? share : 1) : 0;
+          given[k] |= takes;
+        }
+      }
+}
+
+/* All windows of a row of outputs. */
+static void back_row(const cn_step *s, int64_t image, const int64_t o[3], int64_t first, int64_t count) {
+  const cn_spatial *g = s->state;
+  const cn_pool_attrs *a = s->attrs;
+  const int64_t c = g->channels, in = g->in[0] * g->in[1] * g->in[2], out = g->out[0] * g->out[1] * g->out[2];
+  const int64_t at = (image * out + (o[0] * g->out[1] + o[1]) * g->out[2]) * c + first, pixel = image * in * c + first;
+  const window w = window_at(g, o);
+  const int64_t line = g->in[2] * c, plane = g->in[1] * line, corner = pixel + w.low[0] * plane + w.low[1] * line;
+  const cn_pool_back b = {.x = (const float *)s->in[0]->data + corner, .y = (const float *)s->in[1]->data + at,
+                          .dy = (const float *)s->in[2]->data + at, .dx = (float *)s->out[0]->data + corner,
+                          .plane = plane, .line = line, .planes = w.high[0] - w.low[0], .lines = w.high[1] - w.low[1],
+                          .outputs = g->out[2], .kernel = g->kernel[2], .stride = g->stride[2], .pad = g->pad[2], .width = g->in[2], .channels = count, .pitch = c, .fresh = apart(g),
+                          .full = a->count_padding ? (double)(g->kernel[0] * g->kernel[1] * g->kernel[2]) : 0};
+  (a->average ? cn_pool_backward()->average : cn_pool_backward()->maximum)(&b);
+}
 
 static void clear(const cn_step *s, int64_t image, int64_t first, int64_t count) {
   const cn_spatial *g = s->state;
@@ -74,17 +97,19 @@ static void clear(const cn_step *s, int64_t image, int64_t first, int64_t count)
 static void blocks(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const cn_spatial *g = s->state;
+  const bool doubles = s->out[0]->dtype == CORNU_FLOAT64, fresh = apart(g) && covered(g) && !doubles;
   const int64_t groups = (g->channels + COLUMNS - 1) / COLUMNS;
-  void (*const back)(const cn_step *, int64_t, const int64_t *, int64_t, int64_t) =
-      s->out[0]->dtype == CORNU_FLOAT64 ? back_doubles : back_floats;
   for (int64_t i = begin; i < end; i++) {
     const int64_t image = i / groups, first = i % groups * COLUMNS, left = g->channels - first;
     const int64_t count = left < COLUMNS ? left : COLUMNS;
     int64_t o[3];
-    clear(s, image, first, count);
+    if (!fresh) clear(s, image, first, count);
     for (o[0] = 0; o[0] < g->out[0]; o[0]++)
-      for (o[1] = 0; o[1] < g->out[1]; o[1]++)
-        for (o[2] = 0; o[2] < g->out[2]; o[2]++) back(s, image, o, first, count);
+      for (o[1] = 0; o[1] < g->out[1]; o[1]++) {
+        o[2] = 0;
+        if (!doubles) back_row(s, image, o, first, count);
+        for (; doubles && o[2] < g->out[2]; o[2]++) back_doubles(s, image, o, first, count);
+      }
   }
 }
 

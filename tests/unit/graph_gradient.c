@@ -404,6 +404,13 @@ static void test_pools(void **state) {
                                       .average = true, .count_padding = true};
   CHECK({&cn_op_pool, &largest, -1, 1, 1, {D(4, 2, 4, 5, 3)}}, {&cn_op_pool, &mean, -1, 1, 1, {D(4, 2, 4, 6, 3)}},
         {&cn_op_pool, &whole, -1, 1, 1, {D(3, 2, 7, 70)}});
+  static const cn_pool_attrs apart = {.spatial = 2, .size = {2, 2}, .stride = {2, 2}},
+                             few = {.spatial = 3, .size = {2, 1, 2}, .stride = {2, 3, 2}, .average = true};
+  static const op_case floats[] = {
+      {&cn_op_pool, &largest, -1, 1, 1, {D(4, 3, 9, 8, 19)}}, {&cn_op_pool, &mean, -1, 1, 1, {D(4, 3, 8, 9, 37)}},
+      {&cn_op_pool, &whole, -1, 1, 1, {D(3, 5, 9, 70)}}, {&cn_op_pool, &apart, -1, 1, 1, {D(4, 3, 8, 6, 5)}},
+      {&cn_op_pool, &apart, -1, 1, 1, {D(4, 3, 9, 7, 33)}}, {&cn_op_pool, &few, -1, 1, 1, {D(5, 2, 4, 7, 5, 16)}}};
+  for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) check_floats(&floats[i], CN_MAX_OUT);
   static const cn_adaptive_pool_attrs most = {.spatial = 2, .size = {3, 2}}, means = {.spatial = 2, .size = {3, 4}, .average = true};
   CHECK({&cn_op_adaptive_pool, &most, -1, 1, 1, {D(4, 2, 5, 5, 3)}},
         {&cn_op_adaptive_pool, &means, -1, 1, 1, {D(4, 2, 5, 7, 3)}});
