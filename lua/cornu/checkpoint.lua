@@ -1,5 +1,7 @@
 -- What files keep of training: compile's settings as Keras writes them, the optimizer's arrays; and back.
 local core = require "cornu.core"
+local losses = require "cornu.losses"
+local metrics = require "cornu.metrics"
 
 local checkpoint = {}
 
@@ -10,9 +12,19 @@ local parts = { "loss", "loss_weights", "metrics", "weighted_metrics" }
 
 local modules = { loss = "keras.losses", metrics = "keras.metrics", weighted_metrics = "keras.metrics" }
 
+local families = { loss = losses.family, metrics = metrics.family, weighted_metrics = metrics.family }
+
+-- Keras 3 does not find functions again that its own .h5 files name, but for these: classes say the same.
+local found = { accuracy = true, acc = true, crossentropy = true, ce = true }
+local function class_of(name, part)
+  local entry = families[part] and not found[name] and families[part].by_name[name]
+  return entry and { class_name = entry.name, config = { name = name } } or name
+end
+
 -- A name, an object {class_name =, config =}, or lists and tables of them by output. Functions of Lua are in no file.
-local function say(v, keras, part)
+local function say(v, keras, part, archive)
   if v == nil then return core.null end
+  if type(v) == "string" and keras >= 3 and not archive then v = class_of(v, part) end
   if type(v) == "function" then error("a function of Lua", 0) end
   if type(v) ~= "table" or core.type(v) then return v end
   if type(v.class_name) == "string" then
@@ -21,7 +33,7 @@ local function say(v, keras, part)
     return { module = modules[part], class_name = v.class_name, config = config, registered_name = core.null }
   end
   local out = {}
-  for key, item in pairs(v) do out[key] = say(item, keras, part) end
+  for key, item in pairs(v) do out[key] = say(item, keras, part, archive) end
   return v[1] ~= nil and core.json.list(out) or out
 end
 
@@ -29,7 +41,7 @@ end
 local function say_settings(given, optimizer, keras, archive)
   local out = { loss = core.null, loss_weights = core.null, metrics = core.null }
   for _, part in ipairs(parts) do
-    local ok, v = pcall(say, given[part], keras, part)
+    local ok, v = pcall(say, given[part], keras, part, archive)
     if ok and (part ~= "weighted_metrics" or v ~= core.null or keras >= 3) then out[part] = v end
   end
   if archive then
@@ -99,8 +111,12 @@ local function read(v)
   if is_object(v) then
     local config = type(v.config) == "table" and v.config or {}
     if v.class_name == "function" and type(v.config) == "string" then return v.config end
-    if type(config.fn) == "string" then return config.fn end
-    return { class_name = v.class_name, config = config }
+    if v.class_name:match "Wrapper$" and type(config.fn) == "string" then return config.fn end
+    local own = {}
+    for key, item in pairs(config) do
+      if key ~= "fn" and not (key == "reduction" and item == "auto") then own[key] = item end
+    end
+    return { class_name = v.class_name, config = own }
   end
   local out = {}
   for key, item in pairs(v) do out[key] = read(item) end
@@ -112,17 +128,24 @@ function checkpoint.options(config)
   local optimizer = config and read(config.optimizer or config.optimizer_config)
   if not optimizer then return nil end
   local out = { optimizer = optimizer }
-  for _, part in ipairs(parts) do out[part] = read(config[part]) end
+  for _, part in ipairs(parts) do
+    local v = read(config[part])
+    local nested = type(v) == "table" and #v == 1 and type(v[1]) == "table" and not is_object(v[1])
+    out[part] = nested and v[1] or v -- the list of the only output
+  end
   return out
 end
 
--- Gives the trainer the state that the model's file keeps of its optimizer; false: the file keeps none. A list that does
--- not fit the optimizer is an error.
+-- Gives the trainer the state that the model's file keeps of its optimizer, if it keeps any.
 function checkpoint.restore(model, trainer)
   local list = core.optimizer_list(model)
-  if #list == 0 then return false end
-  trainer:set_state(list)
-  return true
+  if #list == 0 then return end
+  local ok, message = pcall(trainer.set_state, trainer, list)
+  if not ok then
+    local why = tostring(message):gsub("^[^:]*:%d+: ", "")
+    core.fail(("%s: the optimizer's state does not fit: %s (model:compile{…} begins without it)"):format(
+      model.path ~= "" and model.path or "the file", why))
+  end
 end
 
 return checkpoint

@@ -274,7 +274,7 @@ static cn_status say_function(graph *g, int layer, cn_value **entry, cn_value **
   cn_call made = {.n_in = n ? n->n_in : 0, .n_positional = n ? n->n_positional : 0};
   if (n) made.args = n->args, made.kwargs = n->kwargs;
   if (!once || !cn_tf_as_operation(l, &made, &s->arena, &said))
-    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"function\" is %s, which Keras 3 cannot say so",
+    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"function\" is %s, which Keras 3 cannot say",
                    l->name, l->class_name, cn_value_show(cn_value_find(l->config, "function"), (char[80]){0}, 80));
   CN_TRY(cn_say(s, said.config, "name", cn_say_text(s, g->names[layer])));
   CN_TRY(cn_say_operation(s, said.class_name, said.config, entry));

@@ -342,6 +342,17 @@ static cn_status say_lambda(cn_saving *s, const cn_layer *l, cn_said *out) {
   return cn_say(s, out->config, "function", function);
 }
 
+/* The backward layer of a forward one that goes backwards goes forward, which Keras 3 does not find out by itself. */
+static cn_status say_bidirectional(cn_saving *s, const cn_layer *l, cn_said *out) {
+  cn_value *forward = cn_value_find(out->config, "layer"), *config = cn_value_find(forward, "config");
+  bool turned = cornu_value_as_bool(cn_value_find(config, "go_backwards"));
+  if (s->keras < 3 || !turned || !cn_value_is_null(cn_value_find(out->config, "backward_layer"))) return CORNU_OK;
+  cn_value *backward = cn_value_copy(&s->arena, forward), *own = cn_value_find(backward, "config");
+  CN_TRY(cn_say(s, own, "go_backwards", cn_say_bool(s, false)));
+  CN_TRY(cn_say(s, own, "name", cn_say_text(s, cn_arena_printf(&s->arena, "backward_%s", l->name))));
+  return cn_say(s, out->config, "backward_layer", backward);
+}
+
 /* Keras 1's Merge by its mode. */
 static cn_status say_merge(cn_saving *s, const cn_layer *l, cn_said *out) {
   static const char *const classes[][2] = {{"sum", "Add"}, {"mul", "Multiply"}, {"concat", "Concatenate"},
@@ -394,6 +405,7 @@ static const struct { const char *types; cn_status (*say)(cn_saving *s, const cn
     {"PReLU", say_prelu},
     {"Lambda", say_lambda},
     {"Merge", say_merge},
+    {"Bidirectional", say_bidirectional},
     {"Conv1DTranspose Conv2DTranspose Conv3DTranspose", say_transposed},
 };
 

@@ -1,6 +1,7 @@
 -- Saving: files load again and predict the same, a failure leaves the old file, what cannot be said is told.
 local lu = require "luaunit"
 local cornu = require "cornu"
+local core = require "cornu.core"
 local support = require "support"
 local L = cornu.layers
 
@@ -133,6 +134,32 @@ function TestSave:testCustom()
     lu.assertEquals(again:layer "scale".config.deep, { 1, 2 })
   end
   lu.assertStrContains(model:to_json(), '"registered_name": "mine>Scale"')
+end
+
+-- Training goes on with the same bits; a state that does not fit the optimizer is refused.
+function TestSave:testTrained()
+  cornu.manual_seed(5)
+  local model = cornu.Sequential{ cornu.Input{ shape = { 4 } }, L.Dense{ 6, "tanh" }, L.BatchNormalization{}, L.Dense{ 2 } }
+  model:compile{ optimizer = { class_name = "Adam", config = { learning_rate = 0.01 } }, loss = "mse", metrics = { "mae" } }
+  local x, y = cornu.randn(24, 4), cornu.randn(24, 2)
+  local function step(m, i) m:train_on_batch(x[{ { 8 * i + 1, 8 * i + 8 } }], y[{ { 8 * i + 1, 8 * i + 8 } }]) end
+  step(model, 0)
+  local paths = { support.file(nil, ".keras"), support.file(nil, ".h5"), support.file(nil, ".keras") }
+  model:save(paths[1])
+  model:save(paths[2])
+  cornu.load(paths[1]):save(paths[3]) -- not trained in between
+  step(model, 1)
+  step(model, 2)
+  for _, path in ipairs(paths) do
+    local again = cornu.load(path)
+    step(again, 1)
+    step(again, 2)
+    for i, w in ipairs(again:weights()) do lu.assertTrue(w:allclose(model:weights()[i], 0, 0), path) end
+  end
+  local settings = cornu.load(paths[1]):training_config()
+  core.save_model(model, paths[1], false, { training_config = settings, optimizer_names = { "a" },
+                                            optimizer_arrays = { cornu.ones(3) } })
+  support.fails("the optimizer's state does not fit", step, cornu.load(paths[1]), 0)
 end
 
 function TestSave:testRefused()
