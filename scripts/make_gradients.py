@@ -2,9 +2,9 @@
 
     python scripts/make_gradients.py [CASE…]    default: all
 
-tests/gradients/gradients.json is {case: {layer, model, training}}; gradients.npz has case/x0 (x1 …), case/r0 (one of each
-output: the loss is the sum of outputs times these), case/w/LAYER/N (the layer's weights), case/loss, case/dx0 … of the inputs
-that are floats, and case/dw0 … of the trainable weights in the order of model.trainable_weights.
+tests/gradients/gradients.json is {case: {layer, model, training}}; gradients.npz has case/x0 (x1 …), case/r0 (one of
+each output: the loss is the sum of outputs times these), case/w/LAYER/N (the layer's weights), case/loss, case/dx0 …
+of the inputs that are floats, and case/dw0 … of the trainable weights in the order of model.trainable_weights.
 """
 import json
 import os
@@ -64,9 +64,9 @@ one("Dense", (2, 3, 4), v(units=3, activation="gelu"))
 one("EinsumDense", (3, 4), v(equation="abc,cd->abd", output_shape=(None, 5), bias_axes="d", activation="relu"),
     v(equation="abc,bcd->abd", output_shape=(3, 2)))
 one("Embedding", (5,), v(input_dim=7, output_dim=3), dtype="int32")
-for act in ("relu", "relu6", "elu", "selu", "celu", "sigmoid", "hard_sigmoid", "log_sigmoid", "tanh", "hard_tanh", "tanh_shrink",
-            "softplus", "softsign", "exponential", "silu", "hard_silu", "gelu", "mish", "soft_shrink", "hard_shrink",
-            "squareplus", "sparse_plus", "sparse_sigmoid", "softmax", "log_softmax", "sparsemax", "glu", "linear", "leaky_relu"):
+for act in ("relu relu6 elu selu celu sigmoid hard_sigmoid log_sigmoid tanh hard_tanh tanh_shrink softplus "
+            "softsign exponential silu hard_silu gelu mish soft_shrink hard_shrink squareplus sparse_plus "
+            "sparse_sigmoid softmax log_softmax sparsemax glu linear leaky_relu").split():
     def make(act=act):
         x = keras.Input((6,))
         return keras.Model(x, L.Activation(act)(x))
@@ -83,7 +83,8 @@ one("Conv1D", (9, 3), v(filters=4, kernel_size=3), v(filters=4, kernel_size=3, s
     v(filters=2, kernel_size=3, dilation_rate=2, padding="causal", activation="relu"))
 one("Conv1D", (9, 4), v(filters=6, kernel_size=3, groups=2))
 one("Conv2D", (6, 7, 3), v(filters=4, kernel_size=3), v(filters=4, kernel_size=(3, 2), strides=(2, 1), padding="same"),
-    v(filters=2, kernel_size=3, dilation_rate=2, use_bias=False), v(filters=3, kernel_size=3, padding="same", activation="tanh"))
+    v(filters=2, kernel_size=3, dilation_rate=2, use_bias=False),
+    v(filters=3, kernel_size=3, padding="same", activation="tanh"))
 one("Conv2D", (6, 6, 4), v(filters=6, kernel_size=3, groups=2, padding="same"), v(filters=4, kernel_size=1, strides=2))
 one("Conv2D", (3, 6, 7), v(filters=4, kernel_size=3, data_format="channels_first", padding="same"))
 one("Conv3D", (4, 5, 4, 2), v(filters=3, kernel_size=2), v(filters=2, kernel_size=3, strides=2, padding="same"))
@@ -93,7 +94,8 @@ one("DepthwiseConv1D", (9, 3), v(kernel_size=3, padding="same"))
 one("DepthwiseConv2D", (6, 7, 3), v(kernel_size=3, padding="same"), v(kernel_size=3, strides=2, depth_multiplier=2),
     v(kernel_size=2, dilation_rate=2))
 one("Conv1DTranspose", (5, 3), v(filters=4, kernel_size=3, strides=2, padding="same"))
-one("Conv2DTranspose", (4, 5, 3), v(filters=4, kernel_size=3, strides=2), v(filters=2, kernel_size=3, padding="same", strides=2))
+one("Conv2DTranspose", (4, 5, 3), v(filters=4, kernel_size=3, strides=2),
+    v(filters=2, kernel_size=3, padding="same", strides=2))
 one("Conv3DTranspose", (3, 3, 3, 2), v(filters=2, kernel_size=2, strides=2))
 
 # ---- Pooling ----
@@ -107,10 +109,12 @@ for d, shape in ((1, (9, 3)), (2, (6, 7, 3)), (3, (4, 5, 4, 2))):
 # ---- Recurrent ----
 
 for rnn in ("SimpleRNN", "LSTM", "GRU"):
-    one(rnn, (5, 3), v(units=4), v(units=4, return_sequences=True, go_backwards=True), v(units=4, activation="relu", use_bias=False),
-        v(units=4, unroll=True, return_sequences=True))
-one("LSTM", (5, 3), v(units=4, recurrent_activation="hard_sigmoid", activation="softsign"), v(units=3, activation="softmax"))
-one("GRU", (5, 3), v(units=4, reset_after=False), v(units=4, reset_after=False, return_sequences=True, recurrent_activation="hard_sigmoid"),
+    one(rnn, (5, 3), v(units=4), v(units=4, return_sequences=True, go_backwards=True),
+        v(units=4, activation="relu", use_bias=False), v(units=4, unroll=True, return_sequences=True))
+one("LSTM", (5, 3), v(units=4, recurrent_activation="hard_sigmoid", activation="softsign"),
+    v(units=3, activation="softmax"))
+one("GRU", (5, 3), v(units=4, reset_after=False),
+    v(units=4, reset_after=False, return_sequences=True, recurrent_activation="hard_sigmoid"),
     v(units=3, activation="softmax", reset_after=False))
 
 
@@ -123,7 +127,8 @@ def masked(rnn, **args):
     return make
 
 
-for i, args in enumerate((v(), v(return_sequences=True), v(return_sequences=True, zero_output_for_mask=True), v(go_backwards=True))):
+for i, args in enumerate((v(), v(return_sequences=True), v(return_sequences=True, zero_output_for_mask=True),
+                          v(go_backwards=True))):
     for rnn in (L.SimpleRNN, L.LSTM, L.GRU):
         add("%s_masked_%d" % (rnn.__name__, i), rnn.__name__, masked(rnn, units=4, **args))
 add("GRU_masked_before", "GRU", masked(L.GRU, units=4, reset_after=False, return_sequences=True))
@@ -131,6 +136,20 @@ for mode in ("concat", "sum", "mul", "ave"):
     add("Bidirectional_" + mode, "Bidirectional",
         masked(lambda mode=mode: L.Bidirectional(L.LSTM(3, return_sequences=True), merge_mode=mode)))
 one("Bidirectional", (5, 3), v(layer=L.GRU(3)), v(layer=L.SimpleRNN(3, return_sequences=True), merge_mode="concat"))
+
+
+def masking():
+    x = keras.Input((4, 3))
+    data = np.array([[[0.5, -1, 2], [0, 0, 0], [1, 0, 0], [0, 0, 0]],
+                     [[0, 0, 0], [1, 2, 3], [-1, 1, 0], [0.3, 0.2, 0.1]]])
+    return keras.Model(x, L.GRU(3, return_sequences=True)(L.Masking()(x))), [data.astype("float32")]
+
+
+add("Masking_0", "Masking", masking)
+add("GlobalAveragePooling1D_masked", "GlobalAveragePooling1D", masked(L.GlobalAveragePooling1D))
+add("BatchNormalization_masked", "BatchNormalization", masked(L.BatchNormalization), training=True)
+add("TimeDistributed_masked", "TimeDistributed", masked(lambda: L.TimeDistributed(L.Dense(2))))
+add("LSTM_stateful", "LSTM", lambda: keras.Sequential([keras.Input(batch_shape=(2, 4, 3)), L.LSTM(3, stateful=True)]))
 
 
 @functional("LSTM_states", "LSTM", (5, 3), (4,), (4,))
@@ -154,7 +173,8 @@ one("RNN", (5, 3), v(cell=[L.LSTMCell(4), L.GRUCell(3)], return_sequences=True),
 one("TimeDistributed", (4, 3), v(layer=L.Dense(2, activation="tanh")))
 one("TimeDistributed", (3, 5, 5, 2), v(layer=L.Conv2D(2, 3)))
 one("ConvLSTM1D", (3, 5, 2), v(filters=2, kernel_size=3, padding="same", return_sequences=True))
-one("ConvLSTM2D", (3, 4, 4, 2), v(filters=2, kernel_size=2), v(filters=2, kernel_size=3, padding="same", return_sequences=True))
+one("ConvLSTM2D", (3, 4, 4, 2), v(filters=2, kernel_size=2),
+    v(filters=2, kernel_size=3, padding="same", return_sequences=True))
 one("ConvLSTM3D", (2, 3, 3, 3, 1), v(filters=1, kernel_size=2))
 
 # ---- Normalisation ----
@@ -230,16 +250,22 @@ one("UpSampling1D", (4, 2), v(size=3))
 one("UpSampling2D", (3, 4, 2), v(size=(2, 3)), v(size=2, interpolation="bilinear"), v(size=2, interpolation="bicubic"))
 one("UpSampling3D", (2, 2, 3, 1), v(size=2))
 one("Flatten", (2, 3), v())
+one("Identity", (3,), v())
+one("ReversibleEmbedding", (4,), v(input_dim=5, output_dim=3), dtype="int32")
+one("SpatialDropout1D", (4, 2), v(rate=0.4))
 one("Reshape", (2, 6), v(target_shape=(3, 4)))
 one("Permute", (2, 3, 4), v(dims=(3, 1, 2)))
 one("RepeatVector", (3,), v(n=4))
 one("Rescaling", (3,), v(scale=2.5, offset=-1.0))
-one("Resizing", (5, 6, 2), v(height=3, width=9), v(height=7, width=4, interpolation="nearest"), v(height=8, width=8, interpolation="bicubic"))
+one("Resizing", (5, 6, 2), v(height=3, width=9), v(height=7, width=4, interpolation="nearest"),
+    v(height=8, width=8, interpolation="bicubic"))
 one("CenterCrop", (6, 6, 2), v(height=3, width=4))
 one("GaussianNoise", (3,), v(stddev=0.3))
 one("Dropout", (3,), v(rate=0.3))
-one("STFTSpectrogram", (40, 1), v(mode="magnitude", frame_length=16, frame_step=8, fft_length=16), v(mode="real", frame_length=8, frame_step=4, fft_length=8))
-one("MelSpectrogram", (64,), v(fft_length=32, sequence_stride=16, num_mel_bins=4, sampling_rate=100, min_freq=5, max_freq=50))
+one("STFTSpectrogram", (40, 1), v(mode="magnitude", frame_length=16, frame_step=8, fft_length=16),
+    v(mode="real", frame_length=8, frame_step=4, fft_length=8))
+one("MelSpectrogram", (64,), v(fft_length=32, sequence_stride=16, num_mel_bins=4, sampling_rate=100,
+                                min_freq=5, max_freq=50))
 
 # ---- Merging ----
 
@@ -292,7 +318,8 @@ operation("norm", lambda x: ops.norm(x, axis=-1), (4, 3))
 operation("inv", lambda x: ops.inv(x), (3, 3))
 operation("det", lambda x: ops.det(x), (3, 3))
 operation("solve", lambda a, b: ops.solve(a, b), (3, 3), (3, 2))
-operation("cholesky", lambda x: ops.cholesky(ops.add(ops.matmul(x, ops.transpose(x, (0, 2, 1))), np.eye(3, dtype="float32"))), (3, 3))
+operation("cholesky", lambda x: ops.cholesky(ops.matmul(x, ops.transpose(x, (0, 2, 1))) + np.eye(3, dtype="float32")),
+          (3, 3))
 operation("qr", lambda x: ops.qr(x), (4, 3))
 operation("svd", lambda x: ops.svd(x, full_matrices=False, compute_uv=False), (4, 3))
 operation("eigh", lambda x: ops.eigh(ops.matmul(x, ops.transpose(x, (0, 2, 1))))[0], (3, 3))
@@ -332,7 +359,8 @@ def run(name):
     x = x or [numbers(t, rng, case) for t in model.inputs]
     for w in model.weights:
         if "float" in str(w.dtype):
-            w.assign(rng.uniform(0.5, 1.5, w.shape) if "variance" in w.path or "gamma" in w.path else rng.uniform(-0.7, 0.7, w.shape))
+            near_one = "variance" in w.path or "gamma" in w.path
+            w.assign(rng.uniform(0.5, 1.5, w.shape) if near_one else rng.uniform(-0.7, 0.7, w.shape))
     arrays = {"x%d" % i: v for i, v in enumerate(x)}
     arrays.update({"w/%s/%d" % (layer.name, i): w.numpy() for layer in model.layers for i, w in enumerate(kept(layer))})
     given = [tf.constant(v) for v in x]

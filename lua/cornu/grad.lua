@@ -46,7 +46,9 @@ return function(cornu)
 
   function core.model_methods.gradients(model, x, loss, opts)
     local o = options.check(opts, model_options, "model:gradients")
-    if type(loss) ~= "function" then core.fail(("model:gradients: the loss is a %s, a function expected"):format(type(loss))) end
+    if type(loss) ~= "function" then
+      core.fail(("model:gradients: the loss is a %s, a function expected"):format(type(loss)))
+    end
     local inputs = core.type(x) == "tensor" and { x } or x
     local given = o.targets == nil and {} or core.type(o.targets) == "tensor" and { o.targets } or o.targets
     local function objective(outputs, targets)
@@ -55,8 +57,8 @@ return function(cornu)
       if #t == 1 then t = t[1] elseif #t == 0 then t = nil end
       return { scalar(loss(y, t), "the loss") }
     end
-    local results, to_inputs, weights, names = core.gradients(model, objective, o.training and true or false, o.seed or 0,
-                                                              inputs, given)
+    local results, to_inputs, weights, names =
+      core.gradients(model, objective, o.training and true or false, o.seed or 0, inputs, given)
     local by_name = {}
     for i, name in ipairs(names) do by_name[name] = weights[i] end
     return { loss = results[1], inputs = to_inputs, weights = weights, names = names, by_name = by_name }

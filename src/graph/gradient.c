@@ -80,14 +80,15 @@ static bool keep_piece(builder *b, const cn_graph_node *node, cn_edge grad) {
   const cn_slice_attrs *a = node->attrs;
   const cn_type *x = cn_edge_type(b->t, node->in[0]), *y = cn_edge_type(b->t, node->out);
   const int axis = a->axes.n == 1 ? (int)(a->axes.v[0] < 0 ? a->axes.v[0] + x->rank : a->axes.v[0]) : -1;
-  const int64_t given = axis < 0 ? 0 : a->begin.v[0], begin = given == CN_NULL_INT ? 0 : given < 0 ? given + x->shape[axis] : given;
+  int64_t begin = axis < 0 || a->begin.v[0] == CN_NULL_INT ? 0 : a->begin.v[0];
+  if (axis >= 0 && begin < 0) begin += x->shape[axis];
   if (axis < 0 || a->step.v[0] != 1 || begin < 0 || begin + y->shape[axis] > x->shape[axis]) return false;
   piece *p = cn_arena_array(&b->t->graph->arena, 1, sizeof *p), **at = &b->pieces[node->in[0]];
   if (!p) {
     b->t->status = cn_no_memory(b->t->error);
     return true;
   }
-  while (*at && (*at)->axis == axis && (*at)->begin < begin) at = &(*at)->next; /* in their order, where it is one axis */
+  while (*at && (*at)->axis == axis && (*at)->begin < begin) at = &(*at)->next; /* in their order */
   *p = (piece){*node, axis, begin, y->shape[axis], grad, *at};
   *at = p;
   return true;
@@ -162,13 +163,14 @@ static void back(builder *b, int index) {
   }
   if (!reached || !any || keep_piece(b, &b->t->graph->nodes[index], dy[0])) return;
   b->t->label = node.label;
-  cn_gradient g = {.trace = b->t, .op = node.op, .attrs = node.attrs, .n_in = node.n_in, .n_out = node.n_out, .in = node.in,
-                   .out = out, .dy = dy, .wanted = wanted, .dx = dx};
+  cn_gradient g = {.trace = b->t, .op = node.op, .attrs = node.attrs, .n_in = node.n_in, .n_out = node.n_out,
+                   .in = node.in, .out = out, .dy = dy, .wanted = wanted, .dx = dx};
   if (node.op->gradient) node.op->gradient(&g);
   else cn_gradient_refuse(&g, "");
   for (int i = 0; i < node.n_in; i++) take(b, node.op, node.in[i], dx[i]);
   const char *label = node.label && *node.label ? node.label : NULL;
-  if (b->t->status) cn_at(b->t->error, b->t->status, "%s%soperation %s", label ? label : "", label ? ": " : "", node.op->name);
+  if (b->t->status)
+    cn_at(b->t->error, b->t->status, "%s%soperation %s", label ? label : "", label ? ": " : "", node.op->name);
 }
 
 static cn_edge zeros(cn_trace *t, cn_edge like) {

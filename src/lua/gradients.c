@@ -43,7 +43,8 @@ static int call_function(lua_State *L) {
   push_masks(L, j->call);
   lua_call(L, 4, 1);
   const int n = (int)cn_lua_rawlen(L, -1);
-  if (n < 1 || n > *j->n_results) return luaL_error(L, "the function returned %d results: 1 to %d expected", n, *j->n_results);
+  if (n < 1 || n > *j->n_results)
+    return luaL_error(L, "the function returned %d results: 1 to %d expected", n, *j->n_results);
   for (int i = 1; i <= n; i++) result_at(L, i);
   for (int i = 1; i <= n; i++) j->results[i - 1] = cornu_tensor_retain(result_at(L, i));
   *j->n_results = n;
@@ -108,6 +109,25 @@ static void hold(lua_State *L, int *reference) { /* the value at the top */
   *reference = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* Pushes lists of what comes back to the weights and of their names. */
+static cornu_status differentiate(lua_State *L, job *j, const cornu_gradients_call *call, cornu_tensor **results, int *n,
+                                  cornu_tensor **to_inputs, cornu_error *e) {
+  lua_newtable(L);
+  hold(L, &j->weights);
+  lua_newtable(L);
+  hold(L, &j->names);
+  lua_pushvalue(L, 2);
+  hold(L, &j->f);
+  lua_pop(L, 1);
+  cn_lua_frame before = cn_lua_enter(j->s, L);
+  cornu_status status = cornu_gradients(call, results, n, to_inputs, e);
+  cn_lua_leave(j->s, before);
+  luaL_unref(L, LUA_REGISTRYINDEX, j->weights);
+  luaL_unref(L, LUA_REGISTRYINDEX, j->names);
+  luaL_unref(L, LUA_REGISTRYINDEX, j->f);
+  return status;
+}
+
 /* → results, gradients of the inputs (false: of no floats), gradients of the weights, their names */
 static int gradients(lua_State *L) {
   cornu_error e;
@@ -118,26 +138,14 @@ static int gradients(lua_State *L) {
   job j = {.s = cn_lua_state_of(L)};
   const cornu_objective objective = {&j, build};
   cornu_gradients_call call = {.model = lua_isnil(L, 1) ? NULL : cn_lua_check_model(L, 1), .objective = &objective,
-                               .training = lua_toboolean(L, 3), .seed = (uint64_t)cn_lua_check_int(L, 4), .inputs = inputs,
-                               .given = given, .visit = visit, .user = &j};
+                               .training = lua_toboolean(L, 3), .seed = (uint64_t)cn_lua_check_int(L, 4),
+                               .inputs = inputs, .given = given, .visit = visit, .user = &j};
   call.n_inputs = read_list(L, 5, inputs);
   call.n_given = read_list(L, 6, given);
   push_boxes(L, result_boxes, MOST); /* 7 */
   push_boxes(L, input_boxes, call.n_inputs);
-  lua_newtable(L);
-  hold(L, &j.weights);
-  lua_newtable(L);
-  hold(L, &j.names);
-  lua_pushvalue(L, 2);
-  hold(L, &j.f);
-  lua_pop(L, 1);
   int n = MOST;
-  cn_lua_frame before = cn_lua_enter(j.s, L);
-  cornu_status status = cornu_gradients(&call, results, &n, to_inputs, &e);
-  cn_lua_leave(j.s, before);
-  luaL_unref(L, LUA_REGISTRYINDEX, j.weights);
-  luaL_unref(L, LUA_REGISTRYINDEX, j.names);
-  luaL_unref(L, LUA_REGISTRYINDEX, j.f);
+  cornu_status status = differentiate(L, &j, &call, results, &n, to_inputs, &e);
   for (int i = 0; i < n && !status; i++) result_boxes[i]->t = results[i];
   for (int i = 0; i < call.n_inputs && !status; i++) input_boxes[i]->t = to_inputs[i];
   cn_lua_check(L, status, &e);

@@ -304,10 +304,10 @@ static cn_status find_plan(cn_model *m, run *r, cached **out, cn_error *e) {
   }
 }
 
-/* ---- Calls on symbols, as functions that are traced make them: the model joins the trace, its weights as constants ---- */
+/* ---- Calls on symbols, as traced functions make them: the model joins the trace, its weights as constants ---- */
 
-static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_tensor *const *inputs, cornu_tensor **outputs,
-                       cn_error *e) {
+static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_tensor *const *inputs,
+                       cornu_tensor **outputs, cn_error *e) {
   const bool variables = t->variables, training = t->training;
   const char *label = t->label;
   cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)m->n_inputs + 1, sizeof *in);
@@ -335,7 +335,8 @@ static bool any_symbol(cornu_tensor *const *inputs, int n) {
   return false;
 }
 
-static cn_status join_trace(cn_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs, cn_error *e) {
+static cn_status join_trace(cn_model *m, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs,
+                            cn_error *e) {
   cn_type *types = cn_calloc((size_t)n_inputs + 1, sizeof *types);
   cn_status status = types ? CORNU_OK : cn_no_memory(e);
   for (int i = 0; i < n_inputs && !status; i++) status = check_input(m, i, inputs[i], &types[i], e);

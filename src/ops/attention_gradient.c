@@ -11,7 +11,8 @@ static sizes sizes_of(const cn_gradient *g) {
   return (sizes){q[0], q[1], q[2], q[3], v[1], v[2], v[3]};
 }
 
-/* (batch, time, heads, n) as (batch, groups, heads of a group * time, n): heads that share keys are rows of one product. */
+/* (batch, time, heads, n) as (batch, groups, heads of a group * time, n): heads that share keys are rows of one
+ * product. */
 static cn_edge enter(cn_gradient *g, cn_edge a, int64_t groups) {
   const int64_t *t = cn_gradient_type(g, a)->shape, shape[] = {t[0], groups, t[2] / groups * t[1], t[3]};
   return cn_g_reshape(g, cn_g_transpose(g, a, (const int[]){0, 2, 1, 3}), 4, shape);
@@ -30,7 +31,8 @@ static cn_edge seen_of(cn_gradient *g, const sizes *n) {
   if (!v) return CN_NO_EDGE;
   for (int64_t i = 0; i < n->queries; i++)
     for (int64_t k = 0; k < n->keys; k++)
-      v[i * n->keys + k] = (!a->causal || k <= i) && (!a->window || (k > i - a->window && (a->causal || k < i + a->window)));
+      v[i * n->keys + k] = (!a->causal || k <= i) &&
+                           (!a->window || (k > i - a->window && (a->causal || k < i + a->window)));
   const cn_edge near = cn_g_reshape(g, cn_gradient_vector(g, CORNU_BOOL8, v, n->queries * n->keys), 2,
                                     (const int64_t[]){n->queries, n->keys});
   return mask == CN_NO_EDGE ? near : cn_g2(g, &cn_op_logical_and, NULL, near, mask);
@@ -42,9 +44,9 @@ static cn_edge weights_of(cn_gradient *g, const sizes *n, cn_edge q, cn_edge k, 
   const int64_t shape[] = {n->batch, n->heads, n->queries, n->keys};
   cn_edge s = cn_g_reshape(g, cn_g_scale(g, cn_g_matmul(g, q, false, k, true), a->scale), 4, shape);
   if (g->n_in > BIAS && g->in[BIAS] != CN_NO_EDGE) s = cn_g_add(g, s, g->in[BIAS]);
-  const cn_edge masked = cn_gradient_number(g, s, a->masked);
-  if (seen != CN_NO_EDGE)
-    s = cn_gradient_emit(g, &cn_op_where, NULL, (const cn_edge[]){seen, s, a->lower ? cn_g_add(g, s, masked) : masked}, 3);
+  cn_edge masked = cn_gradient_number(g, s, a->masked);
+  if (seen != CN_NO_EDGE && a->lower) masked = cn_g_add(g, s, masked);
+  if (seen != CN_NO_EDGE) s = cn_gradient_emit(g, &cn_op_where, NULL, (const cn_edge[]){seen, s, masked}, 3);
   return cn_g1(g, &cn_op_softmax, &(cn_axis_attrs){-1}, s);
 }
 

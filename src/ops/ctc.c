@@ -178,7 +178,8 @@ static int tasks_of(const cn_step *s) { return s->in[0]->shape[0] < MOST_TASKS ?
 
 static void some_back(void *context, int task) {
   const cn_step *s = context;
-  const int64_t batch = s->in[0]->shape[0], *logits = s->in[1]->shape, most = s->in[0]->shape[1], states = 2 * (most + 1);
+  const int64_t batch = s->in[0]->shape[0], most = s->in[0]->shape[1], states = 2 * (most + 1);
+  const int64_t *logits = s->in[1]->shape;
   const int64_t blank = ((const cn_ctc_attrs *)s->attrs)->blank, frame = logits[1] * states;
   double *own = (double *)s->scratch + task * (2 * frame + 4 * states);
   const room r = {own, own + frame, own + 2 * frame, own + 2 * frame + states};

@@ -76,7 +76,8 @@ static cn_status space_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static void gradient(cn_gradient *g) {
-  g->dx[0] = cn_g1(g, g->op == &cn_op_depth_to_space ? &cn_op_space_to_depth : &cn_op_depth_to_space, g->attrs, g->dy[0]);
+  const cn_op *back = g->op == &cn_op_depth_to_space ? &cn_op_space_to_depth : &cn_op_depth_to_space;
+  g->dx[0] = cn_g1(g, back, g->attrs, g->dy[0]);
 }
 
 static const cn_field fields[] = {

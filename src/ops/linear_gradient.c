@@ -1,5 +1,5 @@
-/* Gradients of the ops over matrices: Giles (2008), "An extended collection of matrix derivative results", and for singular
- * values Townsend (2016); where TensorFlow has one of several that are possible, its. */
+/* Gradients of the ops over matrices: Giles (2008), "An extended collection of matrix derivative results", and for
+ * singular values Townsend (2016); where TensorFlow has one of several that are possible, its. */
 #include "ops/gradient.h"
 #include "ops/matrix.h"
 #include "ops/ops.h"
@@ -144,7 +144,8 @@ void cn_svd_gradient(cn_gradient *g) {
     cn_gradient_refuse(g, "for complete matrices of an x that is not square, as in TensorFlow");
     return;
   }
-  const cn_edge u = g->out[0], s = g->out[1], v = cn_g_swap(g, g->out[2]), du = dy_of(g, 0), dv = cn_g_swap(g, dy_of(g, 2));
+  const cn_edge u = g->out[0], s = g->out[1], v = cn_g_swap(g, g->out[2]);
+  const cn_edge du = dy_of(g, 0), dv = cn_g_swap(g, dy_of(g, 2));
   const cn_edge f = reciprocal_differences(g, cn_g_square(g, s)), row = expand(g, s, -2), column = expand(g, s, -1);
   cn_edge inner = cn_g_add(g, cn_g_mul(g, cn_g_mul(g, f, skew(g, u, du)), row),
                            cn_g_mul(g, cn_g_mul(g, f, skew(g, v, dv)), column));

@@ -81,7 +81,8 @@ static void back_row(const cn_step *s, int64_t image, const int64_t o[3], int64_
   const cn_pool_back b = {.x = (const float *)s->in[0]->data + corner, .y = (const float *)s->in[1]->data + at,
                           .dy = (const float *)s->in[2]->data + at, .dx = (float *)s->out[0]->data + corner,
                           .plane = plane, .line = line, .planes = w.high[0] - w.low[0], .lines = w.high[1] - w.low[1],
-                          .outputs = g->out[2], .kernel = g->kernel[2], .stride = g->stride[2], .pad = g->pad[2], .width = g->in[2], .channels = count, .pitch = c, .fresh = apart(g),
+                          .outputs = g->out[2], .kernel = g->kernel[2], .stride = g->stride[2],
+                          .pad = g->pad[2], .width = g->in[2], .channels = count, .pitch = c, .fresh = apart(g),
                           .full = a->count_padding ? (double)(g->kernel[0] * g->kernel[1] * g->kernel[2]) : 0};
   (a->average ? cn_pool_backward()->average : cn_pool_backward()->maximum)(&b);
 }

@@ -112,7 +112,8 @@ static cn_status shape(cn_typing *t, cn_error *e) {
 
 static cn_status weights_shape(cn_typing *t, cn_error *e) {
   t->out[0] = t->in[0];
-  if (t->in[0].rank >= CN_MAX_RANK) return cn_fail(e, CORNU_ERR_SHAPE, "quantile_weights: more than %d dimensions", CN_MAX_RANK);
+  if (t->in[0].rank >= CN_MAX_RANK)
+    return cn_fail(e, CORNU_ERR_SHAPE, "quantile_weights: more than %d dimensions", CN_MAX_RANK);
   t->out[0].shape[t->out[0].rank++] = ((const cn_quantile_weights_attrs *)t->attrs)->n;
   return CORNU_OK;
 }
@@ -159,7 +160,8 @@ const cn_op cn_op_quantile_weights = {
 
 static void gradient(cn_gradient *g) {
   const cn_type x = *cn_gradient_type(g, g->in[0]), q = *cn_gradient_type(g, g->in[1]);
-  const int64_t n = x.shape[x.rank - 1], lines = cn_shape_size(x.rank - 1, x.shape), count = cn_shape_size(q.rank, q.shape);
+  const int64_t n = x.shape[x.rank - 1], lines = cn_shape_size(x.rank - 1, x.shape);
+  const int64_t count = cn_shape_size(q.rank, q.shape);
   const cn_quantile_weights_attrs a = {*(const cn_quantile_attrs *)g->attrs, n};
   if (a.quantile.skip_nan || g->wanted[1]) {
     cn_gradient_refuse(g, g->wanted[1] ? "with respect to the places" : "where NaN are left out");

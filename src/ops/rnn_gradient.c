@@ -44,8 +44,8 @@ typedef struct state {
   int64_t turned_pitch;
   cn_pack recurrent, candidate, kernel; /* turned: gates by units, gates by inputs */
   cn_pack_part recurrent_part, candidate_part, kernel_part;
-  /* offsets in the scratch: what comes back to the states, to outputs that masked steps repeat, to the projected inputs, to
-   * the products with the state, to reset * h; factors of the products of a chunk; sums for the bias */
+  /* offsets in the scratch: what comes back to the states, to outputs that masked steps repeat, to the projected
+   * inputs, to the products with the state, to reset * h; factors of the products of a chunk; sums for the bias */
   size_t dh, dc, repeated, dx, dz, reset, turned, packed, sums, more_sums, recurrent_room, candidate_room, kernel_room;
 } state;
 
@@ -190,8 +190,8 @@ static void back_rows(const chunk *c, cn_rnn_kind kind, int64_t place, int64_t b
 static void multiply_back(const cn_step *s, const void *gates, int64_t k, const void *packed, void *to, int64_t rows,
                           bool more) {
   const state *st = s->state;
-  cn_grid g = {.call = {.a = gates, .lda = st->gu, .segments = 1, .kc = k, .b = packed, .c = to, .ldc = st->u, .m = rows,
-                        .n = st->u, .epilogue = {.add = more ? to : NULL, .add_pitch = st->u}},
+  cn_grid g = {.call = {.a = gates, .lda = st->gu, .segments = 1, .kc = k, .b = packed, .c = to, .ldc = st->u,
+                        .m = rows, .n = st->u, .epilogue = {.add = more ? to : NULL, .add_pitch = st->u}},
                .outer = {1, 1, 1}, .groups = 1};
   cn_grid_run(st->gemm, &g);
 }
@@ -349,7 +349,8 @@ static void put_bias(const cn_step *s) {
 static void run_chunk(const chunk *c) {
   const state *st = c->s->state;
   const int64_t threads = cn_threads(), grain = st->b / threads < MOST_ROWS ? st->b / threads : MOST_ROWS;
-  if (threads == 1 || grain < FEW_ROWS || c->steps * st->gu * st->u * grain < ROWS_TASK) back_steps((void *)c, 0, st->b);
+  if (threads == 1 || grain < FEW_ROWS || c->steps * st->gu * st->u * grain < ROWS_TASK)
+    back_steps((void *)c, 0, st->b);
   else cn_parallel_range(st->b, grain, back_steps, (void *)c);
   kernel_gradients(c);
   input_gradient(c);
@@ -394,7 +395,8 @@ static size_t reserve(cn_step *s, int64_t count, size_t item) {
 static cn_status pack_turned(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part *part, int input, int64_t width,
                              int64_t column, int64_t k, int64_t n, size_t *at, cn_error *e) {
   *part = (cn_pack_part){.from = column, .slices = 1, .kc = k};
-  *w = (cn_pack){.kernels = ((const state *)s->state)->gemm, .row = 1, .column = width, .n = n, .parts = 1, .part = part};
+  *w = (cn_pack){.kernels = ((const state *)s->state)->gemm, .row = 1, .column = width, .n = n, .parts = 1,
+                 .part = part};
   w->bytes = cn_gemm_packed_bytes(w->kernels, k, n);
   *at = reserve(s, 0, 1);
   char kind[64];
@@ -457,8 +459,8 @@ void cn_recurrent_gradient(cn_gradient *g) {
   }
   cn_rnn_gradient_attrs attrs = {.rnn = *a};
   for (int i = 0; i < CN_RNN_GRADIENTS; i++) attrs.wanted[i] = inputs[i] < g->n_in && g->wanted[inputs[i]];
-  const cn_edge in[] = {g->in[0], g->in[1], g->in[2], g->n_in > 4 ? g->in[4] : CN_NO_EDGE, g->out[g->n_out - 1], g->dy[0],
-                        g->dy[1], g->n_out > 3 ? g->dy[2] : CN_NO_EDGE};
+  const cn_edge in[] = {g->in[0], g->in[1], g->in[2], g->n_in > 4 ? g->in[4] : CN_NO_EDGE, g->out[g->n_out - 1],
+                        g->dy[0], g->dy[1], g->n_out > 3 ? g->dy[2] : CN_NO_EDGE};
   cn_edge first;
   if (!cn_gradient_emit_many(g, op, &attrs, in, 8, &first)) return;
   for (int i = 0; i < CN_RNN_GRADIENTS; i++)

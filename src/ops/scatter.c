@@ -141,8 +141,8 @@ static void scatter_gradient(cn_gradient *g) {
   if (!g->wanted[0]) return;
   g->dx[0] = g->dy[0];
   if (reduction == CN_SCATTER_SET)
-    g->dx[0] = cn_gradient_emit(g, &cn_op_scatter, g->attrs, (const cn_edge[]){g->dy[0], g->in[1], cn_g_zeros(g, g->in[2])},
-                                3);
+    g->dx[0] = cn_gradient_emit(g, &cn_op_scatter, g->attrs,
+                                (const cn_edge[]){g->dy[0], g->in[1], cn_g_zeros(g, g->in[2])}, 3);
 }
 
 static const cn_field scatter_fields[] = {

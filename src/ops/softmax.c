@@ -93,7 +93,8 @@ static void sparse_back(const cn_step *s, int64_t at) {
   for (int64_t i = at; i < at + st->n * st->inner; i += st->inner)
     if (get(s->in[1], i) > 0) sum += get(s->in[2], i);
   for (int64_t i = at; i < at + st->n * st->inner; i += st->inner) {
-    const double v = get(s->in[0], i), taken = v > limit ? sum * rank_of(st, s->in[0], at, limit, v) / (double)count : 0;
+    const double v = get(s->in[0], i), rank = v > limit ? rank_of(st, s->in[0], at, limit, v) : 0;
+    const double taken = sum * rank / (double)count;
     put(s->out[0], i, (get(s->in[1], i) > 0 ? get(s->in[2], i) : 0) - taken);
   }
 }
@@ -178,7 +179,8 @@ static void gradient_log(cn_gradient *g) { /* dy - exp(y) sum(dy) */
 }
 
 static void gradient_sparse(cn_gradient *g) {
-  g->dx[0] = cn_gradient_emit(g, &cn_op_sparsemax_gradient, g->attrs, (const cn_edge[]){g->in[0], g->out[0], g->dy[0]}, 3);
+  const cn_edge in[] = {g->in[0], g->out[0], g->dy[0]};
+  g->dx[0] = cn_gradient_emit(g, &cn_op_sparsemax_gradient, g->attrs, in, 3);
 }
 
 static const cn_field fields[] = {

@@ -137,6 +137,7 @@ static const cn_field fields[] = {
       .name = #ident, .help = text, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_offset_attrs), \
       .fields = fields, .shape = rule, .plan = planner, .gradient = back}
 MATRIX(diagonal, diagonal_shape, diagonal_plan, diagonal_gradient, "a diagonal of each matrix\n(…, m, n) -> (…, k)");
-MATRIX(diag, diag_shape, diag_plan, diag_gradient, "matrices with the vectors on a diagonal\n(…, n) -> (…, m, m), m = n + |offset|");
+MATRIX(diag, diag_shape, diag_plan, diag_gradient,
+       "matrices with the vectors on a diagonal\n(…, n) -> (…, m, m), m = n + |offset|");
 MATRIX(tril, triangle_shape, triangle_plan, triangle_gradient, "zeros above a diagonal\n(…, m, n) -> (…, m, n)");
 MATRIX(triu, triangle_shape, triangle_plan, triangle_gradient, "zeros below a diagonal\n(…, m, n) -> (…, m, n)");

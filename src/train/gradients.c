@@ -1,5 +1,5 @@
-/* Gradients for their own sake: of a function of tensors, or of a model to its inputs and weights. Traced, planned and run
- * once: what a function refers to may change between two calls. */
+/* Gradients for their own sake: of a function of tensors, or of a model to its inputs and weights. Traced, planned and
+ * run once: what a function refers to may change between two calls. */
 #include <string.h>
 
 #include "base/text.h"
@@ -137,7 +137,8 @@ static void trace_all(job *j, cn_trace *t) {
   if (c->model) cn_model_lower(c->model, t, in, out);
   else memcpy(out, in, sizeof *out * (size_t)n_out);
   if (!t->status)
-    cn_objective_trace(c->objective, t, c->training, out, n_out, given + c->n_inputs, c->n_given, results, &j->n_results);
+    cn_objective_trace(c->objective, t, c->training, out, n_out, given + c->n_inputs, c->n_given, results,
+                       &j->n_results);
   for (int i = 0; i < j->n_results && !t->status; i++) t->status = cn_graph_add_output(t->graph, results[i], t->error);
   if (!t->status) trace_gradients(j, t, results[0]);
   if (!t->status) trace_states(j, t);

@@ -5,7 +5,8 @@ typedef struct ends {
   cn_tensor *out[CN_MAX_RESULTS], *masks[CN_MAX_RESULTS], *given[CN_MAX_RESULTS], *made[CN_MAX_RESULTS];
 } ends;
 
-static cn_status trace_ends(cn_trace *trace, const cn_sym *outputs, int n_out, const cn_edge *given, int n_given, ends *s) {
+static cn_status trace_ends(cn_trace *trace, const cn_sym *outputs, int n_out, const cn_edge *given, int n_given,
+                            ends *s) {
   cn_status status = trace->status;
   for (int i = 0; i < n_out && !status; i++) {
     status = cn_trace_symbol(trace, outputs[i].data, &s->out[i], trace->error);

@@ -64,7 +64,8 @@ function TestGradients:testZ_largest()
   local layers = {}
   for layer in pairs(largest) do layers[#layers + 1] = layer end
   table.sort(layers)
-  for _, layer in ipairs(os.getenv "GRADIENTS" and layers or {}) do print(("%-28s %.1e"):format(layer, largest[layer])) end
+  if not os.getenv "GRADIENTS" then return end
+  for _, layer in ipairs(layers) do print(("%-28s %.1e"):format(layer, largest[layer])) end
 end
 
 -- ---- Functions ----

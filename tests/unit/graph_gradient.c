@@ -116,7 +116,8 @@ static void fill(const op_case *c, function *f) {
     if (cn_dtype_is_float(v->type.dtype)) fill_value(v, (uint32_t)i + 1);
     for (int64_t k = 0; k < v->operand.size; k++)
       if (cn_dtype_is_float(v->type.dtype)) {
-        const double x = v->type.dtype == CORNU_FLOAT64 ? ((double *)v->operand.data)[k] : ((float *)v->operand.data)[k];
+        const double x = v->type.dtype == CORNU_FLOAT64 ? ((double *)v->operand.data)[k]
+                                                        : (double)((float *)v->operand.data)[k];
         put(v->type.dtype, v->operand.data, k, (double)(float)(c->low + (c->high - c->low) * (x + 1) / 2));
       } else if (v->type.dtype == CORNU_BOOL8) ((uint8_t *)v->operand.data)[k] = (uint8_t)(k * 7 % 3 == 1);
       else ((int32_t *)v->operand.data)[k] = (int32_t)(k * 7 % 4);
@@ -195,7 +196,8 @@ static void check_floats(const op_case *c, int results) {
     cornu_set_threads(threads);
     float *before[MOST_IN];
     for (int i = 0; i < f.n_grads; i++) before[i] = f.grads[i].operand.data, f.grads[i].operand.data = NULL;
-    for (int i = 0; i < f.n_grads; i++) f.grads[i].operand.data = calloc((size_t)f.grads[i].operand.size, sizeof(float));
+    for (int i = 0; i < f.n_grads; i++)
+      f.grads[i].operand.data = calloc((size_t)f.grads[i].operand.size, sizeof(float));
     evaluate(&f);
     for (int i = 0; i < f.n_grads; i++) {
       const float *found = f.grads[i].operand.data;
@@ -204,8 +206,8 @@ static void check_floats(const op_case *c, int results) {
       for (int64_t k = 0; k < f.grads[i].operand.size; k++) most = fmax(most, fabs(want[k]));
       for (int64_t k = 0; k < f.grads[i].operand.size; k++)
         if (!(fabs(found[k] - want[k]) <= 2e-5 * most + 1e-30))
-          fail_msg("%s, gradient %d, element %d: %.8g, expected %.8g of at most %g", c->op->name, i + 1, (int)k, found[k],
-                   want[k], most);
+          fail_msg("%s, gradient %d, element %d: %.8g, expected %.8g of at most %g", c->op->name, i + 1, (int)k,
+                   found[k], want[k], most);
       if (threads > 1) assert_memory_equal(before[i], found, (size_t)f.grads[i].operand.size * sizeof(float));
       free(before[i]);
     }
@@ -238,7 +240,8 @@ static void test_unary(void **state) {
         U(reciprocal, 0.2, 2), U(exp, -1, 1), U(exp2, -1, 1), U(expm1, -1, 1), U(log, 0.2, 2), U(log2, 0.2, 2),
         U(log10, 0.2, 2), U(log1p, -0.5, 2), U(sin, -3, 3), U(cos, -3, 3), U(tan, -1, 1), U(asin, -0.9, 0.9),
         U(acos, -0.9, 0.9), U(atan, -2, 2), U(sinh, -2, 2), U(cosh, -2, 2), U(asinh, -2, 2), U(acosh, 1.2, 3),
-        U(atanh, -0.9, 0.9), U(erf, -2, 2), U(erfc, -2, 2), U(erfinv, -0.9, 0.9), U(cbrt, 0.2, 2), U(sinc, -2, 2), U(i0, -2, 2), U(i1, -2, 2),
+        U(atanh, -0.9, 0.9), U(erf, -2, 2), U(erfc, -2, 2), U(erfinv, -0.9, 0.9), U(cbrt, 0.2, 2), U(sinc, -2, 2),
+        U(i0, -2, 2), U(i1, -2, 2),
         U(floor, -2, 2), U(ceil, -2, 2), U(round, -2, 2), U(trunc, -2, 2));
 }
 
@@ -411,7 +414,8 @@ static void test_pools(void **state) {
       {&cn_op_pool, &whole, -1, 1, 1, {D(3, 5, 9, 70)}}, {&cn_op_pool, &apart, -1, 1, 1, {D(4, 3, 8, 6, 5)}},
       {&cn_op_pool, &apart, -1, 1, 1, {D(4, 3, 9, 7, 33)}}, {&cn_op_pool, &few, -1, 1, 1, {D(5, 2, 4, 7, 5, 16)}}};
   for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) check_floats(&floats[i], CN_MAX_OUT);
-  static const cn_adaptive_pool_attrs most = {.spatial = 2, .size = {3, 2}}, means = {.spatial = 2, .size = {3, 4}, .average = true};
+  static const cn_adaptive_pool_attrs most = {.spatial = 2, .size = {3, 2}},
+                                      means = {.spatial = 2, .size = {3, 4}, .average = true};
   CHECK({&cn_op_adaptive_pool, &most, -1, 1, 1, {D(4, 2, 5, 5, 3)}},
         {&cn_op_adaptive_pool, &means, -1, 1, 1, {D(4, 2, 5, 7, 3)}});
 }
@@ -451,7 +455,8 @@ static void test_signals(void **state) {
   CHECK({&cn_op_fft, &plain, -1, 1, 2, {D(2, 2, 6), D(2, 2, 6)}}, {&cn_op_fft, &back, -1, 1, 2, {D(1, 7), D(1, 7)}},
         {&cn_op_fft, &more, -1, 1, 2, {D(1, 7), D(1, 7)}}, {&cn_op_fft, &less, -1, 1, 2, {D(1, 7), D(1, 7)}},
         {&cn_op_rfft, &plain, -1, 1, 1, {D(2, 2, 8)}}, {&cn_op_rfft, &more, -1, 1, 1, {D(1, 8)}},
-        {&cn_op_irfft, &plain, -1, 1, 2, {D(2, 2, 5), D(2, 2, 5)}}, {&cn_op_irfft, &more, -1, 1, 2, {D(1, 4), D(1, 4)}});
+        {&cn_op_irfft, &plain, -1, 1, 2, {D(2, 2, 5), D(2, 2, 5)}},
+        {&cn_op_irfft, &more, -1, 1, 2, {D(1, 4), D(1, 4)}});
 }
 
 static void test_images(void **state) {
@@ -467,7 +472,8 @@ static void test_images(void **state) {
                             around = {.fill = CN_FILL_NEAREST, .order = 1};
   CHECK({&cn_op_map_coordinates, &outside, -0.9, 1.9, 2, {D(2, 3, 2), D(2, 2, 9)}},
         {&cn_op_map_coordinates, &around, 0.1, 1.9, 2, {D(2, 3, 4), D(3, 2, 2, 4)}});
-  static const int methods[] = {CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC, CN_RESIZE_AREA, CN_RESIZE_LANCZOS3};
+  static const int methods[] = {CN_RESIZE_NEAREST, CN_RESIZE_BILINEAR, CN_RESIZE_BICUBIC, CN_RESIZE_AREA,
+                                CN_RESIZE_LANCZOS3};
   for (int i = 0; i < 10; i++) {
     const cn_resize_attrs a = {.size = {3, 9}, .method = methods[i % 5], .antialias = i > 5};
     const op_case c = {&cn_op_resize, &a, -1, 1, 1, {D(4, 2, 5, 4, 2)}};
@@ -487,11 +493,13 @@ static void test_matrices(void **state) {
   static const op_case definites[] = {
       {&cn_op_inverse, NULL, -1, 1, 1, {D(3, 2, 3, 3)}}, {&cn_op_determinant, NULL, -1, 1, 1, {D(3, 2, 3, 3)}},
       {&cn_op_log_determinant, NULL, -1, 1, 1, {D(3, 2, 3, 3)}}, {&cn_op_slogdet, NULL, -1, 1, 1, {D(3, 2, 3, 3)}},
-      {&cn_op_solve, NULL, -1, 1, 2, {D(3, 2, 3, 3), D(3, 2, 3, 2)}}, {&cn_op_solve, NULL, -1, 1, 2, {D(2, 3, 3), D(1, 3)}},
+      {&cn_op_solve, NULL, -1, 1, 2, {D(3, 2, 3, 3), D(3, 2, 3, 2)}},
+      {&cn_op_solve, NULL, -1, 1, 2, {D(2, 3, 3), D(1, 3)}},
       {&cn_op_solve_triangular, &lower, -1, 1, 2, {D(2, 3, 3), D(2, 3, 2)}},
       {&cn_op_solve_triangular, &upper, -1, 1, 2, {D(3, 2, 3, 3), D(2, 2, 3)}},
       {&cn_op_cholesky, &lower, -1, 1, 1, {D(3, 2, 3, 3)}}, {&cn_op_cholesky, &upper, -1, 1, 1, {D(3, 2, 3, 3)}},
-      {&cn_op_cholesky_inverse, &lower, -1, 1, 1, {D(2, 3, 3)}}, {&cn_op_cholesky_inverse, &upper, -1, 1, 1, {D(2, 3, 3)}},
+      {&cn_op_cholesky_inverse, &lower, -1, 1, 1, {D(2, 3, 3)}},
+      {&cn_op_cholesky_inverse, &upper, -1, 1, 1, {D(2, 3, 3)}},
       {&cn_op_lu, NULL, -1, 1, 1, {D(3, 2, 3, 3)}}, {&cn_op_eigh, NULL, -1, 1, 1, {D(3, 2, 3, 3)}},
       {&cn_op_qr, &thin, -1, 1, 1, {D(3, 2, 3, 3)}}, {&cn_op_svd, &full, -1, 1, 1, {D(3, 2, 3, 3)}}};
   for (size_t i = 0; i < sizeof definites / sizeof *definites; i++)
@@ -506,7 +514,8 @@ static void test_matrices(void **state) {
 
 static void test_attention(void **state) {
   (void)state;
-  static const cn_attention_attrs of[] = {{.scale = 0.7, .masked = -1e9}, {.scale = 1.2, .masked = -1e9, .causal = true},
+  static const cn_attention_attrs of[] = {{.scale = 0.7, .masked = -1e9},
+                                          {.scale = 1.2, .masked = -1e9, .causal = true},
                                           {.scale = 0.5, .masked = -3, .lower = true},
                                           {.scale = 0.5, .masked = -2, .clear = true},
                                           {.scale = 0.5, .masked = -1e9, .window = 2},
@@ -515,7 +524,8 @@ static void test_attention(void **state) {
     CHECK_EACH(
         {&cn_op_attention, &of[i], -1, 1, 3, {D(4, 2, 4, 4, 3), D(4, 2, 5, 2, 3), D(4, 2, 5, 2, 2)}},
         {&cn_op_attention, &of[i], -1, 1, 4, {D(4, 2, 3, 2, 3), D(4, 2, 4, 2, 3), D(4, 2, 4, 2, 2), B(4, 2, 1, 3, 4)}},
-        {&cn_op_attention, &of[i], -1, 1, 5, {D(4, 2, 3, 2, 3), D(4, 2, 4, 1, 3), D(4, 2, 4, 1, 2), ABSENT, D(3, 2, 1, 4)}});
+        {&cn_op_attention, &of[i], -1, 1, 5,
+         {D(4, 2, 3, 2, 3), D(4, 2, 4, 1, 3), D(4, 2, 4, 1, 2), ABSENT, D(3, 2, 1, 4)}});
   }
 }
 
@@ -582,7 +592,8 @@ static void check_rnn(const cn_op *op, int gates, bool reset_after, const rnn_ca
                           .zero_masked = r->zeros, .keeps = true, .act = r->act, .recurrent_act = r->recurrent};
   const cn_type state = D(2, rows, units);
   const int n_in = op == &cn_op_lstm ? 7 : 6;
-  op_case c = {op, &a, -1, 1, n_in, {D(3, rows, time, in), D(2, in, gu), D(2, units, gu), ABSENT, ABSENT, ABSENT, ABSENT}};
+  op_case c = {op, &a, -1, 1, n_in,
+               {D(3, rows, time, in), D(2, in, gu), D(2, units, gu), ABSENT, ABSENT, ABSENT, ABSENT}};
   if (r->bias && reset_after) c.in[3] = (cn_type)D(2, 2, gu);
   else if (r->bias) c.in[3] = (cn_type)D(1, gu);
   if (r->mask) c.in[4] = (cn_type)B(2, rows, time);
@@ -651,7 +662,8 @@ static void test_uses_add_up(void **state) {
 static void test_parts_of_values(void **state) {
   (void)state;
   static const struct { int n, axis[4]; int64_t begin[4], end[4]; } of[] = {
-      {3, {1, 1, 1}, {2, 0, 1}, {3, 1, 2}}, {2, {1, 1}, {3, 1}, {4, 2}}, {2, {0, 0}, {0, 1}, {2, 3}}, {2, {0, 1}, {0, 1}, {1, 3}},
+      {3, {1, 1, 1}, {2, 0, 1}, {3, 1, 2}}, {2, {1, 1}, {3, 1}, {4, 2}}, {2, {0, 0}, {0, 1}, {2, 3}},
+      {2, {0, 1}, {0, 1}, {1, 3}},
       {1, {1}, {1}, {3}}};
   for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
     cn_error e = {0};

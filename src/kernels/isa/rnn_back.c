@@ -1,4 +1,5 @@
-/* Steps of recurrent layers backwards: from what comes back to the states after a step to what comes back to its gates. */
+/* Steps of recurrent layers backwards: from what comes back to the states after a step to
+ * what comes back to its gates. */
 #include "kernels/kernels.h"
 #include "kernels/slope_vector.h"
 
