@@ -76,8 +76,8 @@ $(O)/%.o: src/%.c
 $(O)/formats/%.o: override CFLAGS += $(LIB_CFLAGS)
 $(O)/formats/h5_calls.o: override CFLAGS += -DCORNU_HDF5='"$(HDF5_SO)"'
 $(O)/kernels/%.o: override CFLAGS += $(LIB_CFLAGS)
-# The rules of optimizers are loops for the compiler's vectors.
-$(O)/train/%.o: override CFLAGS += -O3 -fno-math-errno
+# These are loops for the compiler's vectors.
+$(O)/train/%.o $(O)/ops/random.o: override CFLAGS += -O3 -fno-math-errno
 $(O)/lua/%.o $(O)/cli/%.o: override CFLAGS += $(LUA_CFLAGS)
 $(O)/cli/%.o: override CFLAGS += $(shell $(PKG) --cflags libedit) -DCORNU_LUA_DIR='"$(PREFIX)/share/cornu/lua"'
 

@@ -1,7 +1,9 @@
 /* random: numbers by Philox 4x32-10 (Salmon et al. 2011): a function of the key (seed, stream) and of the counter (run,
  * element), so that the same run gives the same numbers for any number of threads. */
 #include <math.h>
+#include <string.h>
 
+#include "base/cpu.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/gradient.h"
@@ -17,54 +19,80 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-enum { ROUNDS = 10, AT_ONCE = 4 };
+enum { ROUNDS = 10, AT_ONCE = 4, QUADS = 32 };
 
-static void philox(const uint32_t counter[AT_ONCE], const uint32_t key[2], uint32_t out[AT_ONCE]) {
-  uint32_t x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3], k0 = key[0], k1 = key[1];
-  for (int i = 0; i < ROUNDS; i++) {
-    const uint64_t p0 = (uint64_t)0xD2511F53u * x0, p1 = (uint64_t)0xCD9E8D57u * x2;
-    const uint32_t y0 = (uint32_t)(p1 >> 32) ^ x1 ^ k0, y2 = (uint32_t)(p0 >> 32) ^ x3 ^ k1;
-    x1 = (uint32_t)p1, x3 = (uint32_t)p0, x0 = y0, x2 = y2;
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+/* Words of one block of quads: bits[i][j] is the i-th of quad first + j. */
+typedef struct words { uint32_t bits[AT_ONCE][QUADS]; } words;
+
+#define PHILOX(name, attributes)                                                                                    \
+  attributes static void name(uint64_t first, int64_t run, uint32_t k0, uint32_t k1, words *out) {                  \
+    uint32_t(*x)[QUADS] = out->bits;                                                                                \
+    for (int j = 0; j < QUADS; j++) {                                                                               \
+      const uint64_t counter = first + (uint64_t)j;                                                                 \
+      x[0][j] = (uint32_t)counter, x[1][j] = (uint32_t)(counter >> 32);                                             \
+      x[2][j] = (uint32_t)run, x[3][j] = (uint32_t)(run >> 32);                                                     \
+    }                                                                                                               \
+    for (int i = 0; i < ROUNDS; i++) {                                                                              \
+      for (int j = 0; j < QUADS; j++) {                                                                             \
+        const uint64_t p0 = (uint64_t)0xD2511F53u * x[0][j], p1 = (uint64_t)0xCD9E8D57u * x[2][j];                  \
+        x[0][j] = (uint32_t)(p1 >> 32) ^ x[1][j] ^ k0, x[2][j] = (uint32_t)(p0 >> 32) ^ x[3][j] ^ k1;               \
+        x[1][j] = (uint32_t)p1, x[3][j] = (uint32_t)p0;                                                             \
+      }                                                                                                             \
+      k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;                                                                         \
+    }                                                                                                               \
   }
-  out[0] = x0, out[1] = x1, out[2] = x2, out[3] = x3;
-}
+PHILOX(philox_sse2, )
+PHILOX(philox_avx2, __attribute__((target("avx2"))))
+PHILOX(philox_avx512, __attribute__((target("avx512f,avx512vl,avx512dq"))))
 
 static double unit(uint32_t bits) { return ((double)bits + 0.5) * 0x1p-32; } /* above 0, below 1 */
 
-/* Four numbers from four words; normal ones by Box and Muller's pairs. */
-static void four(const cn_random_attrs *a, const uint32_t bits[AT_ONCE], double *v) {
-  for (int i = 0; i < AT_ONCE; i++) {
-    if (a->kind == CN_RANDOM_UNIFORM) v[i] = a->low + (a->high - a->low) * ((bits[i] >> 8) * 0x1p-24);
-    else if (a->kind == CN_RANDOM_KEPT) v[i] = (bits[i] >> 8) * 0x1p-24 < a->low ? a->high : 0;
-    else if (i % 2 == 0) {
-      const double radius = a->high * sqrt(-2 * log(unit(bits[i]))), angle = 2 * M_PI * unit(bits[i + 1]);
-      v[i] = a->low + radius * cos(angle);
-      v[i + 1] = a->low + radius * sin(angle);
-    }
+/* The numbers of a block from its words; normal ones by Box and Muller's pairs. */
+#define NUMBERS(name, real)                                                                    \
+  static void name(const cn_random_attrs *a, const words *w, real *v) {                        \
+    const uint32_t limit = (uint32_t)ceil(fmax(0, fmin(a->low, 1)) * 0x1p24);                  \
+    const double low = a->low, wide = a->high - a->low;                                        \
+    for (int i = 0; i < AT_ONCE; i++)                                                          \
+      for (int j = 0; j < QUADS; j++) {                                                        \
+        const uint32_t bits = w->bits[i][j];                                                   \
+        real *to = &v[j * AT_ONCE + i];                                                        \
+        if (a->kind == CN_RANDOM_UNIFORM) *to = (real)(low + wide * ((bits >> 8) * 0x1p-24));  \
+        else if (a->kind == CN_RANDOM_KEPT) *to = bits >> 8 < limit ? (real)a->high : 0;       \
+        else if (i % 2 == 0) {                                                                 \
+          const double radius = a->high * sqrt(-2 * log(unit(bits)));                          \
+          const double angle = 2 * M_PI * unit(w->bits[i + 1][j]);                             \
+          to[0] = (real)(low + radius * cos(angle));                                           \
+          to[1] = (real)(low + radius * sin(angle));                                           \
+        }                                                                                      \
+      }                                                                                        \
   }
-}
+NUMBERS(floats, float)
+NUMBERS(doubles, double)
 
-static void quads(void *context, int64_t begin, int64_t end) {
+static void blocks(void *context, int64_t begin, int64_t end) {
+  static void (*const philox[])(uint64_t, int64_t, uint32_t, uint32_t, words *) = {philox_sse2, philox_avx2,
+                                                                                   philox_avx512};
   const cn_step *s = context;
   const cn_random_attrs *a = s->attrs;
   const int64_t n = s->out[0]->size, run = *(const int64_t *)s->in[0]->data;
   const uint64_t mixed = (uint64_t)a->seed * 0x9E3779B97F4A7C15u + (uint64_t)a->stream;
-  const uint32_t key[2] = {(uint32_t)mixed, (uint32_t)(mixed >> 32)};
-  for (int64_t q = begin; q < end; q++) {
-    const uint32_t counter[AT_ONCE] = {(uint32_t)q, (uint32_t)(q >> 32), (uint32_t)run, (uint32_t)(run >> 32)};
-    uint32_t bits[AT_ONCE];
-    double v[AT_ONCE];
-    philox(counter, key, bits);
-    four(a, bits, v);
-    for (int64_t i = q * AT_ONCE; i < n && i < (q + 1) * AT_ONCE; i++)
-      if (s->out[0]->dtype == CORNU_FLOAT64) ((double *)s->out[0]->data)[i] = v[i % AT_ONCE];
-      else ((float *)s->out[0]->data)[i] = (float)v[i % AT_ONCE];
+  const bool wide = s->out[0]->dtype == CORNU_FLOAT64;
+  const size_t item = wide ? sizeof(double) : sizeof(float);
+  for (int64_t b = begin; b < end; b++) {
+    const int64_t at = b * QUADS * AT_ONCE, left = n - at, count = left < QUADS * AT_ONCE ? left : QUADS * AT_ONCE;
+    words w;
+    double last[QUADS * AT_ONCE]; /* of a block that does not fit */
+    void *to = count == QUADS * AT_ONCE ? (char *)s->out[0]->data + (size_t)at * item : (void *)last;
+    philox[cn_cpu_isa()]((uint64_t)(b * QUADS), run, (uint32_t)mixed, (uint32_t)(mixed >> 32), &w);
+    if (wide) doubles(a, &w, to);
+    else floats(a, &w, to);
+    if (to == (void *)last) memcpy((char *)s->out[0]->data + (size_t)at * item, last, (size_t)count * item);
   }
 }
 
 static void run(const cn_step *s) {
-  cn_parallel_range((s->out[0]->size + AT_ONCE - 1) / AT_ONCE, 512, quads, (void *)s);
+  const int64_t block = QUADS * AT_ONCE;
+  cn_parallel_range((s->out[0]->size + block - 1) / block, 32, blocks, (void *)s);
 }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
