@@ -52,12 +52,13 @@ static double unit(uint32_t bits) { return ((double)bits + 0.5) * 0x1p-32; } /* 
   static void name(const cn_random_attrs *a, const words *w, real *v) {                        \
     const uint32_t limit = (uint32_t)ceil(fmax(0, fmin(a->low, 1)) * 0x1p24);                  \
     const double low = a->low, wide = a->high - a->low;                                        \
+    const real kept[2] = {0, (real)a->high};                                                   \
     for (int i = 0; i < AT_ONCE; i++)                                                          \
       for (int j = 0; j < QUADS; j++) {                                                        \
         const uint32_t bits = w->bits[i][j];                                                   \
         real *to = &v[j * AT_ONCE + i];                                                        \
         if (a->kind == CN_RANDOM_UNIFORM) *to = (real)(low + wide * ((bits >> 8) * 0x1p-24));  \
-        else if (a->kind == CN_RANDOM_KEPT) *to = bits >> 8 < limit ? (real)a->high : 0;       \
+        else if (a->kind == CN_RANDOM_KEPT) *to = kept[bits >> 8 < limit];                     \
         else if (i % 2 == 0) {                                                                 \
           const double radius = a->high * sqrt(-2 * log(unit(bits)));                          \
           const double angle = 2 * M_PI * unit(w->bits[i + 1][j]);                             \
