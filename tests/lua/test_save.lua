@@ -136,6 +136,18 @@ function TestSave:testCustom()
   lu.assertStrContains(model:to_json(), '"registered_name": "mine>Scale"')
 end
 
+-- More names than an attribute of HDF5 holds.
+function TestSave:testManyNames()
+  local list = { cornu.Input{ shape = { 2 } } }
+  for i = 1, 800 do list[#list + 1] = L.Rescaling{ 1, name = ("scale_%d_"):format(i) .. ("x"):rep(80) } end
+  list[#list + 1] = L.Dense{ 2, name = "last" }
+  local model, path = cornu.Sequential(list), support.file(nil, ".h5")
+  model:save(path)
+  local again = cornu.load(path)
+  lu.assertEquals(#again.layers, 801)
+  support.same(again:layer "last":weights()[1], model:layer "last":weights()[1]:totable())
+end
+
 -- Training goes on with the same bits; a state that does not fit the optimizer is refused.
 function TestSave:testTrained()
   cornu.manual_seed(5)
