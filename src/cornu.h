@@ -650,6 +650,8 @@ CORNU_API cornu_status cornu_gradients(const cornu_gradients_call *call, cornu_t
 
 CORNU_API cornu_status cornu_npy_load(const char *path, cornu_tensor **out, cornu_error *e);
 CORNU_API cornu_status cornu_npy_save(const char *path, cornu_tensor *t, cornu_error *e);
+/* The files of MNIST (idx), plain or gzipped. */
+CORNU_API cornu_status cornu_idx_load(const char *path, cornu_tensor **out, cornu_error *e);
 /* Called for each array in the file's order; name and tensor are borrowed for the call. A status other than CORNU_OK
  * stops. */
 typedef cornu_status (*cornu_npz_visit)(void *user, const char *name, cornu_tensor *t, cornu_error *e);
@@ -672,10 +674,35 @@ CORNU_API int64_t cornu_rows_stretch(const cornu_rows *r, bool *in_order);
 CORNU_API cornu_status cornu_rows_read(cornu_rows *r, int64_t first, int64_t n, cornu_tensor **out, cornu_error *e);
 CORNU_API cornu_status cornu_rows_pick(cornu_rows *r, const int64_t *rows, int64_t n, cornu_tensor **out,
                                        cornu_error *e);
+/* The rows of a tensor, which is retained. */
+CORNU_API cornu_status cornu_rows_of_tensor(cornu_tensor *t, cornu_rows **out, cornu_error *e);
+/* PNG and JPEG files as float32 (n, height, width, channels): each picture is resized when its row is read, and its
+ * numbers, 0 to 255, become number * scale + shift of their channel. Texts are copied. */
+typedef struct cornu_picture_options {
+  size_t struct_size;         /* sizeof(cornu_picture_options) */
+  int height, width;
+  int channels;               /* 1 grey, 3 RGB, 4 RGBA */
+  const char *interpolation;  /* a method of the operation resize; NULL: "bilinear" */
+  bool crop_to_aspect_ratio;  /* the middle alone, so that nothing is stretched */
+  bool skip_errors;           /* a loader leaves out what cannot be read; else it is an error, which names the file */
+  float scale[4], shift[4];
+} cornu_picture_options;
+CORNU_API cornu_status cornu_rows_of_pictures(const char *const *paths, int64_t n, const cornu_picture_options *options,
+                                              cornu_rows **out, cornu_error *e);
 /* The arrays of a .npy, .npz or HDF5 file, without their data; the port is borrowed for the call. */
 typedef cornu_status (*cornu_rows_visit)(void *user, const cornu_port *array, cornu_error *e);
 CORNU_API cornu_status cornu_rows_list(const char *path, bool trusted, cornu_rows_visit visit, void *user,
                                        cornu_error *e);
+/* Batches of rows that are read in the background, by at most so many threads: batch i has the rows order[i * batch],
+ * order[i * batch + 1], … of every source; order (copied) NULL: the rows from `first` on. At most `ahead` of them wait.
+ * The host's allocator is then called by these threads, too. */
+typedef struct cornu_loader cornu_loader;
+CORNU_API cornu_status cornu_loader_new(cornu_rows *const *sources, int n_sources, const int64_t *order, int64_t first,
+                                        int64_t rows, int64_t batch, int ahead, int threads, cornu_loader **out,
+                                        cornu_error *e);
+/* The next batch: a new tensor of each source. *more: there was one. After an error there is none. */
+CORNU_API cornu_status cornu_loader_next(cornu_loader *l, cornu_tensor **out, bool *more, cornu_error *e);
+CORNU_API void cornu_loader_free(cornu_loader *l); /* at any time; waits for what is just being read */
 /* The arrays that the file of the weights (the last of several that has any) keeps of the optimizer, read now and with the
  * trust it was loaded with: by the names of weight_names in .h5 (Keras 1 to 3, "Adam/iter:0"), by number in .keras and
  * .weights.h5 ("0", "1", … in the order of optimizer.variables). None: visit is not called. */

@@ -26,7 +26,7 @@ return function(cornu)
     if is_leaf(v) then return f(v, name) end
     local out = {}
     for key, leaf in pairs(v) do
-      out[key] = f(leaf, type(key) == "number" and ("%s[%d]"):format(name, key) or ("%s.%s"):format(name, key))
+      out[key] = f(leaf, name and (type(key) == "number" and "%s[%d]" or "%s.%s"):format(name, key))
     end
     return out
   end
@@ -65,7 +65,7 @@ return function(cornu)
   -- ---- datasets of rows ----
 
   -- source: read(first, last) → x, y, w and pick(positions) → x, y, w; block, in_order: how it likes to be shuffled
-  -- (see core.order).
+  -- (see core.order); load(positions or nil, first, rows, size, ahead) → iterator, loader: the same in the background.
   local function of_rows(source, rows, defaults)
     local ds = { source = source, first = 1, rows = rows, maps = {} }
     for key, value in pairs(defaults or {}) do ds[key] = value end
@@ -89,6 +89,7 @@ return function(cornu)
   local function row_batches(ds, opts)
     local order, source, at, size = order_of(ds, opts), ds.source, 0, opts.batch_size
     local rows = opts.drop_remainder and ds.rows - ds.rows % size or ds.rows
+    if source.load and ds.ahead > 0 then return source.load(order, ds.first, rows, size, ds.ahead) end
     return function()
       if at >= rows then return nil end
       local from, to = at + 1, math.min(at + size, rows)
@@ -142,14 +143,17 @@ return function(cornu)
       return standard
     end
     return { batch_size = whole(choose("batch_size", 32), 1, "batches: batch_size"),
-             epoch = whole(choose("epoch", 1), 0, "batches: epoch"), seed = whole(choose("seed", 0), 0, "batches: seed"),
-             shuffle = choose("shuffle", false), drop_remainder = choose("drop_remainder", false) }
+             epoch = whole(choose("epoch", 1), 0, "batches: epoch"),
+             seed = whole(choose("seed", 0), 0, "batches: seed"),
+             -- a dataset that was made not to be shuffled stays so: fit asks for it unless told otherwise
+             shuffle = rawget(ds, "shuffle") ~= false and choose("shuffle", false),
+             drop_remainder = choose("drop_remainder", false) }
   end
 
   -- ds:batches{batch_size = 32, shuffle = false, seed = 0, epoch = 1, drop_remainder = false} → iterator over x, y, w
   function dataset.batches(ds, opts)
     local passing = pass_options(ds, opts)
-    local step = (ds.f and function_batches or row_batches)(ds, passing)
+    local step, loader = (ds.f and function_batches or row_batches)(ds, passing)
     for _, f in ipairs(ds.maps) do
       local before = step
       step = function()
@@ -160,7 +164,7 @@ return function(cornu)
         return x, y, w
       end
     end
-    return step
+    return step, nil, nil, loader -- which Lua 5.4 closes when a loop breaks off
   end
 
   -- ds:map(f) → dataset of f(x, y, w), batch by batch
@@ -201,7 +205,9 @@ return function(cornu)
   end
 
   -- ds:prefetch(n): n batches are read ahead in the background (0: none), where they come from files
-  function dataset.prefetch(ds, n) return derived(ds, { ahead = whole(n, 0, "prefetch: the number") }) end
+  function dataset.prefetch(ds, n)
+    return derived(ds, { ahead = math.max(whole(n, 0, "prefetch: the number"), ds.least_ahead or 0) })
+  end
 
   -- ---- makers ----
 
@@ -225,6 +231,13 @@ return function(cornu)
   -- blocks of the smallest stretch, which lie within the larger ones.
   local function of_files(columns, what)
     local block, in_order
+    local leaves, places = {}, {}
+    for i, name in ipairs { "x", "y", "w" } do
+      places[i] = each(columns[i], function(leaf)
+        leaves[#leaves + 1] = leaf
+        return #leaves
+      end, name)
+    end
     local function all(f) return each(columns[1], f, "x"), each(columns[2], f, "y"), each(columns[3], f, "w") end
     local rows = common_rows(columns, function(leaf)
       local port, stretch, ordered = leaf:port()
@@ -234,8 +247,17 @@ return function(cornu)
     return of_rows({
       read = function(first, last) return all(function(leaf) return leaf:read(first, last) end) end,
       pick = function(order) return all(function(leaf) return leaf:pick(order) end) end,
+      load = function(order, first, n, size, ahead)
+        local loader = core.new_loader(leaves, order, first, n, size, ahead)
+        return function()
+          local tensors = loader:next()
+          if not tensors then return nil end
+          local function of(place) return tensors[place] end
+          return each(places[1], of), each(places[2], of), each(places[3], of)
+        end, loader
+      end,
       block = block, in_order = in_order,
-    }, rows)
+    }, rows, { ahead = 2 })
   end
 
   -- A name, a list of them, or a table by name, to rows.
@@ -261,8 +283,8 @@ return function(cornu)
     end
   end
 
-  -- data.npz(path, {x = name, y = name, w = name}), data.hdf5(path, {x = path within, …, trusted =}): rows are read batch
-  -- by batch; a name, a list of names, or a table by name
+  -- data.npz(path, {x = name, y = name, w = name}), data.hdf5(path, {x = path within, …, trusted =}): rows are read
+  -- batch by batch; a name, a list of names, or a table by name
   data.npz, data.hdf5 = of_archive "data.npz", of_archive "data.hdf5"
 
   -- data.npy(x [, y [, w]]): paths of .npy files
@@ -273,6 +295,226 @@ return function(cornu)
   -- data.arrays(path [, {trusted =}]) → {{name =, shape =, dtype =}, …}: what a .npy, .npz or HDF5 file holds
   function data.arrays(path, opts)
     return core.list_rows(path, options.check(opts, { "trusted" }, "data.arrays").trusted)
+  end
+
+  -- data.idx(images, labels [, {mode = "unit", data_format =}]): MNIST's files, plain or gzipped. mode: see
+  -- image.preprocess; data_format: "channels_first" or "channels_last" adds an axis
+  function data.idx(images, labels, opts)
+    opts = options.check(opts, { "data_format", "mode" }, "data.idx")
+    local axis = ({ channels_first = 2, channels_last = -1 })[opts.data_format]
+    if opts.data_format and not axis then core.fail 'data.idx: data_format is "channels_first" or "channels_last"' end
+    return data.tensors(core.load_idx(images), labels and core.load_idx(labels)):map(function(x, y)
+      x = cornu.image.preprocess(x, opts.mode)
+      return axis and x:expand_dims(axis) or x, y
+    end)
+  end
+
+  -- ---- text ----
+
+  local csv_options = { "columns", "dtype", "header", "separator", "target" }
+
+  local function fields_of(line, separator)
+    local out = {}
+    for field in (line:gsub("\r$", "") .. separator):gmatch("([^" .. separator .. "]*)" .. separator) do
+      out[#out + 1] = field:match '^%s*"?(.-)"?%s*$'
+    end
+    return out
+  end
+
+  local function numbers_of(fields, path, line, count)
+    if #fields ~= count then
+      core.fail(("%s, line %d: %d columns, the first line has %d"):format(path, line, #fields, count))
+    end
+    local out = {}
+    for i, field in ipairs(fields) do
+      out[i] = tonumber(field)
+      if not out[i] then core.fail(("%s, line %d: column %d is no number: %s"):format(path, line, i, field)) end
+    end
+    return out
+  end
+
+  local function read_csv(path, opts)
+    local separator, file, message = opts.separator or ",", io.open(path)
+    if not file then core.fail(message) end
+    if not separator:match "^[^%w%%%^%]]$" then core.fail "data.csv: the separator is one character" end
+    local rows, names, count, at = {}, nil, nil, 0
+    for line in file:lines() do
+      at = at + 1
+      local fields = fields_of(line, separator)
+      local first = count == nil
+      count = count or #fields
+      local is_header = first and (opts.header or (opts.header == nil and tonumber(fields[1]) == nil))
+      if is_header then names = fields
+      elseif line:find "%S" then rows[#rows + 1] = numbers_of(fields, path, at, count) end
+    end
+    file:close()
+    if #rows == 0 then core.fail(path .. " holds no rows") end
+    return rows, names, count
+  end
+
+  -- Columns by name or number.
+  local function numbers_in(list, names, count, path)
+    local out = {}
+    for i, column in ipairs(type(list) == "table" and list or { list }) do
+      local found = type(column) == "number" and column or nil
+      for k, name in ipairs(names or {}) do found = found or (name == column and k or nil) end
+      if not found or found < 1 or found > count then
+        core.fail(('data.csv: %s has no column "%s"'):format(path, tostring(column)))
+      end
+      out[i] = found
+    end
+    return out
+  end
+
+  -- data.csv(path [, {target =, columns =, header =, separator = ",", dtype = "float32"}])
+  function data.csv(path, opts)
+    opts = options.check(opts, csv_options, "data.csv")
+    local rows, names, count = read_csv(path, opts)
+    local all, targets, is_target, rest = cornu.tensor(rows, opts.dtype), nil, {}, {}
+    if opts.target ~= nil then targets = numbers_in(opts.target, names, count, path) end
+    for _, i in ipairs(targets or {}) do is_target[i] = true end
+    for i = 1, count do
+      if not is_target[i] then rest[#rest + 1] = i end
+    end
+    local columns = opts.columns and numbers_in(opts.columns, names, count, path) or rest
+    local function of(list) return cornu.take(all, cornu.tensor(list, "int64"), 2) end
+    local y = targets and of(targets)
+    if y and type(opts.target) ~= "table" then y = y:squeeze(2) end
+    return derived(data.tensors(of(columns), y), { column_names = names })
+  end
+
+  -- ---- folders of pictures ----
+
+  local kinds = { png = true, jpg = true, jpeg = true }
+
+  local function entries(folder)
+    local list = core.folder(folder)
+    table.sort(list, function(a, b) return a.name < b.name end)
+    return list
+  end
+
+  -- Paths of pictures in a folder and in those within, folder by folder in their order.
+  local function pictures_in(folder, into)
+    local within = {}
+    for _, entry in ipairs(entries(folder)) do
+      local path = folder .. "/" .. entry.name
+      if entry.folder then within[#within + 1] = path
+      elseif kinds[(entry.name:match "%.(%w+)$" or ""):lower()] then into[#into + 1] = path end
+    end
+    for _, path in ipairs(within) do pictures_in(path, into) end
+    return into
+  end
+
+  local function class_names(folder, given)
+    local names, known = {}, {}
+    for _, entry in ipairs(entries(folder)) do
+      if entry.folder and entry.name:sub(1, 1) ~= "." then
+        names[#names + 1] = entry.name
+        known[entry.name] = true
+      end
+    end
+    for _, name in ipairs(given or {}) do
+      if not known[name] then
+        core.fail(('data.images: %s has no folder "%s" (it has: %s)'):format(folder, name, table.concat(names, ", ")))
+      end
+    end
+    return given or names
+  end
+
+  -- The last part, or what is before it, after Keras's shuffle.
+  local function part_of(paths, labels, opts)
+    local order, out_paths, out_labels = nil, {}, {}
+    if opts.shuffle ~= false then order = core.numpy_order(#paths, opts.seed or 0) end
+    local first, last = 1, #paths
+    if opts.validation_split then
+      local n = math.floor(opts.validation_split * #paths)
+      if opts.subset == "training" then last = last - n
+      elseif opts.subset == "validation" then first = last - n + 1
+      else core.fail 'data.images: validation_split needs subset = "training" or "validation"' end
+    end
+    for i = first, last do
+      out_paths[#out_paths + 1] = paths[order and order[i] or i]
+      out_labels[#out_labels + 1] = labels[order and order[i] or i]
+    end
+    return out_paths, out_labels
+  end
+
+  local function label_tensor(labels, mode, classes)
+    if mode == "int" then return cornu.tensor(labels, "int32") end
+    if mode == "categorical" then return cornu.to_categorical(labels, #classes) end
+    if #classes ~= 2 then
+      core.fail(('data.images: label_mode "binary" needs 2 classes, there are %d'):format(#classes))
+    end
+    return cornu.tensor(labels, "float32"):reshape(-1, 1)
+  end
+
+  -- 0 … 255 to what a mode of image.preprocess makes of it: number * scale + shift.
+  local function scaling(mode)
+    local mean, deviation = { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }
+    if mode == nil or mode == "none" then return nil, nil end
+    if mode == "unit" then return { 1 / 255, 1 / 255, 1 / 255, 1 / 255 } end
+    if mode == "tf" then return { 1 / 127.5, 1 / 127.5, 1 / 127.5, 1 / 127.5 }, { -1, -1, -1, -1 } end
+    if mode ~= "torch" then
+      core.fail(('data.images: no mode "%s" (there are: none unit tf torch)'):format(tostring(mode)))
+    end
+    local scale, shift = {}, {}
+    for i = 1, 3 do scale[i], shift[i] = 1 / 255 / deviation[i], -mean[i] / deviation[i] end
+    return scale, shift
+  end
+
+  local picture_options = {
+    "augment", "batch_size", "channels", "classes", "crop_to_aspect_ratio", "interpolation", "label_mode", "mode",
+    "seed", "shuffle", "size", "skip_errors", "subset", "validation_split",
+  }
+
+  local function picture_rows(paths, opts)
+    local size, scale, shift = opts.size or 256, scaling(opts.mode)
+    if type(size) == "number" then size = { size, size } end
+    if opts.mode == "torch" and (opts.channels or 3) ~= 3 then
+      core.fail 'data.images: mode "torch" needs 3 channels'
+    end
+    return core.rows_of_pictures(paths, {
+      height = size[1], width = size[2], channels = opts.channels, interpolation = opts.interpolation, scale = scale,
+      shift = shift, crop = opts.crop_to_aspect_ratio, skip = opts.skip_errors,
+    })
+  end
+
+  -- Runs a model as in training, so that its random layers are at work.
+  local function augmenter(model, seed)
+    local trainer
+    return function(x)
+      trainer = trainer or
+        core.new_trainer(model, "sgd", function(out) return { (out[1] * 0):mean(), out[1] } end, seed)
+      return trainer:batch(true, { x }, {})[2]
+    end
+  end
+
+  -- data.images(folder [, options]): as keras.utils.image_dataset_from_directory; see help
+  function data.images(folder, opts)
+    opts = options.check(opts, picture_options, "data.images")
+    local mode = opts.label_mode
+    if mode == nil then mode = "int" end
+    if mode and mode ~= "int" and mode ~= "categorical" and mode ~= "binary" then
+      core.fail(('data.images: label_mode is "int", "categorical", "binary" or false, not %s'):format(tostring(mode)))
+    end
+    local classes, paths, labels = mode and class_names(folder, opts.classes), {}, {}
+    for i, name in ipairs(classes or {}) do
+      pictures_in(folder .. "/" .. name, paths)
+      for k = #labels + 1, #paths do labels[k] = i - 1 end
+    end
+    if not mode then pictures_in(folder, paths) end
+    paths, labels = part_of(paths, labels, opts)
+    if #paths == 0 then core.fail(("data.images: %s holds no PNG or JPEG files for this"):format(folder)) end
+    local y = mode and core.rows_of_tensor(label_tensor(labels, mode, classes)) or nil
+    local ds = derived(of_files({ picture_rows(paths, opts), y }, "data.images"), {
+      class_names = classes or nil, file_paths = paths, batch_size = opts.batch_size, seed = opts.seed,
+      shuffle = opts.shuffle ~= false, ahead = core.get_threads() + 1,
+      least_ahead = 1, -- the loader leaves out what cannot be read
+    })
+    local augment = opts.augment
+    if not augment then return ds end
+    if core.type(augment) == "model" then augment = augmenter(augment, opts.seed or 0) end
+    return ds:map(function(x, y, w) return augment(x), y, w end)
   end
 
   -- data.generator(f): f(options of the pass) → iterator over x, y, w; or f is called for each batch: x, y, w, nil at

@@ -32,6 +32,9 @@ weights: a second file (.h5, .weights.h5, a full model). options:
 cornu.load(json, weights, input [, options]) runs the model at once and gives its output.]] },
   { "check_modeltype", 'cornu.check_modeltype(path) → "Sequential" or "Functional"',
     "Looks at the file without loading weights." },
+  { "load_keras", "cornu.load_keras(json [, h5] [, {by_name = true}]) → model", [[
+What BigDL calls loading: a definition, and weights of it. Also load_keras{json_path =, hdf5_path =, by_name =}; without a
+definition the .h5 file holds it. The model can be trained, see model:compile.]] },
   { "model", "model(x) → y", [[
 Runs the model. x: a tensor (or nested tables of numbers); a list in the order of model.inputs; a table by input name.
 y: a tensor, a list in the order of model.outputs, or a table by name for models whose outputs are a dict.
@@ -265,6 +268,7 @@ model:save(path); or two files: the layers as JSON, and the weights, which cornu
   { "load_npz", "cornu.load_npz(path) → {name = tensor}", "NumPy's archive of arrays." },
   { "save_npz", "cornu.save_npz(path, {name = tensor} [, {compress = true}])", "NumPy's archive of arrays." },
   { "load_npy", "cornu.load_npy(path) → tensor", "One NumPy array." },
+  { "load_idx", "cornu.load_idx(path) → tensor", "An array of MNIST's kind of file, plain or gzipped." },
   { "save_npy", "cornu.save_npy(path, tensor)", "One NumPy array." },
   { "json", "cornu.json",
     "decode, encode, list, array: JSON. null is cornu.null; lists carry the metatable cornu.json.array." },
@@ -296,7 +300,7 @@ invert = true (dark on light becomes light on dark), interpolation =, batch = fa
   -- datasets
   { "data", "cornu.data", [[
 Datasets, for fit and for loops: for x, y, w in ds:batches{batch_size = 32, shuffle = true} do … end. x, y and w are tensors,
-lists of tensors or tables by name. Makers: tensors, npy, npz, hdf5, generator. Methods: batches, map, take, skip, split, prefetch. ds.rows is the
+lists of tensors or tables by name. Makers: tensors, npy, npz, hdf5, images, idx, csv, generator. Methods: batches, map, take, skip, split, prefetch. ds.rows is the
 number of rows, nil where nobody knows. Any table with a method batches serves as a dataset.]] },
   { "data.tensors", "cornu.data.tensors(x [, y [, w]]) → dataset", [[
 Rows of tensors: each a tensor, a list of tensors or a table by name, all with the same number of rows. Batches are views,
@@ -311,6 +315,24 @@ trusted = true: libhdf5 may read what Cornu's own reader does not know, as in co
   { "data.npy", "cornu.data.npy(x [, y [, w]]) → dataset", "The same of .npy files, by their paths." },
   { "data.arrays", "cornu.data.arrays(path [, {trusted =}]) → {{name =, shape =, dtype =}, …}",
     "What a .npy, .npz or HDF5 file holds, without reading it." },
+  { "data.images", "cornu.data.images(folder [, options]) → dataset", [[
+PNG and JPEG files of a folder, as Keras's image_dataset_from_directory: each folder within is a class, in the order of
+their names (ds.class_names). Pictures are decoded and resized by threads in the background. options:
+  size = 256 or {height, width}, channels = 3 (1 grey, 4 with alpha), interpolation = "bilinear", crop_to_aspect_ratio =
+  mode = "none"           0 … 255 as in Keras; "unit", "tf", "torch": see image.preprocess
+  label_mode = "int"      int32 from 0; "categorical": one-hot; "binary": (n, 1) of 0 and 1; false: no labels
+  classes = {name, …}     other folders are left out; labels follow this order
+  shuffle = true, seed = 0, validation_split = fraction, subset = "training" | "validation"
+                          the files of each subset are those that Keras chooses for the same seed
+  augment = f or model    f(x) of each batch; a model runs as in training: RandomFlip, RandomRotation …
+  batch_size = 32, skip_errors = true: leaves damaged pictures out]] },
+  { "data.idx", "cornu.data.idx(images [, labels [, options]]) → dataset", [[
+The files of MNIST, plain or gzipped. options: mode = "unit" (see image.preprocess), data_format = "channels_first" or
+"channels_last" gives the pictures an axis for their one channel.]] },
+  { "data.csv", "cornu.data.csv(path [, options]) → dataset", [[
+Numbers of a text file, a row in each line. options: target = a column's name or number: what becomes y (a list of them: y
+has several columns); columns = {…}: those that become x (all others); header = true | false (else: is the first line
+numbers?), separator = ",", dtype = "float32". ds.column_names tells the header.]] },
   { "data.generator", "cornu.data.generator(f) → dataset", [[
 Batches that a function makes. f(options) is called at the beginning of each pass (options: batch_size, epoch, seed …) and
 returns an iterator over x, y, w; or f itself is called for each batch, and returns nil at the end.]] },

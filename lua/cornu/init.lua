@@ -6,7 +6,7 @@ core.own() -- errors in this folder are told at the caller's line
 local cornu = {}
 for _, name in ipairs {
   "arange", "check_modeltype", "clock", "empty", "eye", "frombytes", "full", "get_threads", "isa", "json",
-  "layer_types", "linspace", "load_npy", "load_npz", "manual_seed", "memory", "null", "ones", "op_types",
+  "layer_types", "linspace", "load_idx", "load_npy", "load_npz", "manual_seed", "memory", "null", "ones", "op_types",
   "operation_types", "ops", "printoptions", "rand", "randn", "save_npy", "set_threads", "tensor", "type", "version", "zeros",
 } do
   cornu[name] = core[name]

@@ -108,6 +108,16 @@ return function(cornu)
     return y
   end
 
+  -- load_keras(json [, h5] [, options]), load_keras{json_path =, hdf5_path =, by_name =}: BigDL's name for it
+  function cornu.load_keras(json, weights, opts)
+    if type(json) == "table" then
+      opts = options.check(json, { "by_name", "hdf5_path", "json_path" }, "load_keras")
+      json, weights, opts = opts.json_path, opts.hdf5_path, { by_name = opts.by_name }
+    end
+    if json == nil then json, weights = weights, nil end
+    return cornu.load(json, weights, opts)
+  end
+
   function methods.load_weights(model, path, opts)
     options.check(opts, weight_options, "load_weights")
     return load_weights(model, path, opts)

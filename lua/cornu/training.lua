@@ -318,10 +318,11 @@ return function(cornu)
     list:call("on_train_end", logs or {})
   end
 
-  local function fit_settings(opts, state)
+  local function fit_settings(opts, state, x)
     local o = {}
     for k, v in pairs(options.check(opts, fit_options, "fit")) do o[k] = v end
-    o.batch_size = whole(o.batch_size or 32, "fit: batch_size", 1)
+    local own = type(x) == "table" and is_dataset(x) and rawget(x, "batch_size")
+    o.batch_size = whole(o.batch_size or own or 32, "fit: batch_size", 1)
     o.epochs = whole(o.epochs or 1, "fit: epochs", 0)
     o.initial_epoch = whole(o.initial_epoch or 0, "fit: initial_epoch", 0)
     if o.shuffle == nil then o.shuffle = true end
@@ -332,7 +333,7 @@ return function(cornu)
   function methods.fit(model, x, y, opts)
     if is_dataset(x) and opts == nil then y, opts = nil, y end
     local state = state_of(model, "fit")
-    opts = fit_settings(opts, state)
+    opts = fit_settings(opts, state, x)
     local data, validation = split(x, y, opts)
     local _, steps = pass({ rows = type(data) == "table" and data.rows or nil, batches = function() end },
       opts.batch_size, opts.steps_per_epoch)

@@ -11,7 +11,7 @@ enum { STRETCH_BYTES = 32 << 20 };
 
 static cn_status at(const cornu_rows *r, cn_status status, cn_error *e) {
   if (r->name) cn_at(e, status, "array \"%s\"", r->name);
-  return cn_at(e, status, "%s", r->path);
+  return r->path ? cn_at(e, status, "%s", r->path) : status;
 }
 
 cn_status cn_rows_check(const cn_npy *a, cn_error *e) {
@@ -73,12 +73,28 @@ static cn_status open_by_content(cornu_rows *r, bool trusted, cn_error *e) {
   return CORNU_OK;
 }
 
-cornu_status cornu_rows_open(const char *path, const char *name, bool trusted, cornu_rows **out, cornu_error *e) {
-  *out = NULL;
+static cornu_rows *create(void) {
   cornu_rows *r = cn_calloc(1, sizeof *r);
-  if (!r) return cn_no_memory(e);
+  if (!r) return NULL;
   pthread_mutex_init(&r->lock, NULL);
   atomic_init(&r->references, 1);
+  return r;
+}
+
+cn_status cn_rows_new(const cn_rows_kind *kind, void *state, const cn_npy *form, cornu_rows **out, cn_error *e) {
+  cornu_rows *r = *out = create();
+  if (!r) return kind->close(state), cn_no_memory(e);
+  r->kind = kind;
+  r->state = state;
+  r->form = *form;
+  r->row_bytes = form->shape[0] ? form->bytes / (size_t)form->shape[0] : 0;
+  return CORNU_OK;
+}
+
+cornu_status cornu_rows_open(const char *path, const char *name, bool trusted, cornu_rows **out, cornu_error *e) {
+  *out = NULL;
+  cornu_rows *r = create();
+  if (!r) return cn_no_memory(e);
   r->path = copy(path);
   r->name = name ? copy(name) : NULL;
   cn_status status = r->path && (r->name || !name) ? open_by_content(r, trusted, e) : cn_no_memory(e);

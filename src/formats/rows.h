@@ -16,7 +16,7 @@ typedef struct cn_rows_kind {
 
 struct cornu_rows {
   atomic_int references;
-  char *path, *name;      /* of the file; of the array, NULL: it has none */
+  char *path, *name;      /* of the file; of the array; NULL: it has none */
   const cn_rows_kind *kind;
   void *state;
   cn_npy form;            /* of all rows: dtype, shape, byte order */
@@ -26,7 +26,14 @@ struct cornu_rows {
   char *window;           /* the stretch that was read last */
   int64_t window_first, window_rows;
   pthread_mutex_t lock;
+  atomic_uchar *left_out; /* for each row: it could not be read; NULL: that would be an error */
 };
+
+/* A source without a file. The state is taken over, on failure, too. */
+cn_status cn_rows_new(const cn_rows_kind *kind, void *state, const cn_npy *form, cornu_rows **out, cn_error *e);
+static inline bool cn_rows_left_out(const cornu_rows *r, int64_t row) {
+  return r->left_out && atomic_load_explicit(&r->left_out[row], memory_order_relaxed);
+}
 
 /* The three that cornu_rows_open tries; r->path and r->name are set. They set kind, state, form and, where rows are packed
  * together, stretch: how many at least. */

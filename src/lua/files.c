@@ -149,6 +149,15 @@ static int load_npy(lua_State *L) {
   return 1;
 }
 
+static int load_idx(lua_State *L) {
+  cornu_error e;
+  const char *path = cn_lua_check_string(L, 1);
+  cn_lua_tensor *b = cn_lua_new_tensor(L);
+  cn_lua_check(L, cornu_idx_load(path, &b->t, &e), &e);
+  cn_lua_count(L, b);
+  return 1;
+}
+
 static int save_npy(lua_State *L) {
   cornu_error e;
   const char *path = cn_lua_check_string(L, 1);
@@ -210,7 +219,8 @@ static int crc32c(lua_State *L) {
 const luaL_Reg cn_lua_file_functions[] = {
   {"optimizer_list", optimizer_list},
   {"load_npz", load_npz}, {"save_npz", save_npz}, {"load_npy", load_npy}, {"save_npy", save_npy},
-  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c}, {NULL, NULL}};
+  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c}, {"load_idx", load_idx},
+  {NULL, NULL}};
 
 void cn_lua_open_files(lua_State *L) {
   lua_newtable(L);

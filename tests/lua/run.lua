@@ -14,6 +14,7 @@ local files = {
   "curves",
   "custom",
   "data",
+  "lenet",
   "dtype",
   "files",
   "fit",

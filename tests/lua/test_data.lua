@@ -152,6 +152,146 @@ function TestData:testHdf5()
   lu.assertEquals(cornu.data.hdf5("tests/formats/kinds.h5", { x = "packed", trusted = true }).rows, 50)
 end
 
+function TestData:testBackground()
+  local path = support.file(nil, ".npz")
+  local x = cornu.arange(3000):reshape(1000, 3)
+  cornu.save_npz(path, { x = x })
+  local ds = cornu.data.npz(path, { x = "x" }):prefetch(3)
+  local direct = ds:prefetch(0)
+  for _, opts in ipairs{ { batch_size = 64 }, { batch_size = 100, shuffle = true, seed = 4 } } do
+    lu.assertEquals(pass(ds, opts), pass(direct, opts))
+  end
+  for i = 1, 30 do -- loops that break off, and iterators that nobody calls
+    for part in ds:batches{ batch_size = 10 } do
+      if #part == 10 then break end
+    end
+    ds:batches{ batch_size = i }
+    if i % 10 == 0 then collectgarbage() end
+  end
+  local iterator = ds:batches{ batch_size = 400, drop_remainder = true }
+  ds, direct = nil, nil
+  collectgarbage()
+  lu.assertEquals(#iterator(), 400)
+  lu.assertEquals(#iterator(), 400)
+  lu.assertNil(iterator())
+  support.clean()
+end
+
+-- A folder with the pictures {["a/1.png"] = grey value}.
+local function folder_of(pictures)
+  local folder = support.file()
+  for name, value in pairs(pictures) do
+    os.execute(("mkdir -p '%s/%s'"):format(folder, name:match "^(.*)/" or "."))
+    if value then cornu.image.save(folder .. "/" .. name, cornu.full({ 4, 6, 3 }, value, "uint8")) end
+  end
+  return folder
+end
+
+local function remove(folder) os.execute(("rm -r '%s'"):format(folder)) end
+
+function TestData:testImages()
+  local folder = folder_of{ ["b/1.png"] = 10, ["b/in/2.PNG"] = 20, ["a/3.png"] = 30, ["a/4.png"] = 40,
+                            [".no/5.png"] = 50, ["6.png"] = 60 }
+  local ds = cornu.data.images(folder, { size = { 2, 3 }, shuffle = false })
+  lu.assertEquals({ ds.rows, ds.class_names }, { 4, { "a", "b" } })
+  lu.assertStrContains(ds.file_paths[4], "b/in/2.PNG")
+  local x, y = ds:batches{ shuffle = true }() -- shuffle = false stays
+  lu.assertEquals({ x:shape(), x:dtype(), y:dtype() }, { { 4, 2, 3, 3 }, "float32", "int32" })
+  same(x[{ {}, 1, 1, 1 }], { 30, 40, 10, 20 })
+  same(y, { 0, 0, 1, 1 })
+  for x1, y1 in cornu.data.images(folder, { size = 3, batch_size = 3, mode = "unit", label_mode = "binary",
+                                            channels = 1 }):batches() do
+    lu.assertEquals(x1:shape(), { #x1, 3, 3, 1 })
+    for i = 1, #x1 do lu.assertEquals(x1[i]:min():item() * 255 < 25, y1[i]:item() == 1) end
+  end
+  local classes = cornu.data.images(folder, { classes = { "b" }, label_mode = "categorical", shuffle = false,
+                                              augment = function(t) return -t end })
+  x, y = classes:batches()()
+  same(x[{ {}, 1, 1, 1 }], { -10, -20 })
+  same(y, { { 1 }, { 1 } })
+  local noise = cornu.Sequential{ cornu.Input{ shape = { 4, 6, 3 } }, cornu.layers.GaussianNoise{ 5 } }
+  local noisy = cornu.data.images(folder, { size = { 4, 6 }, shuffle = false, augment = noise })
+  local once, twice = noisy:batches()()[1], noisy:batches()()[1]
+  lu.assertTrue((once - 30):abs():max():item() > 1 and (once - 30):abs():mean():item() < 10)
+  lu.assertFalse(once:allclose(twice))
+  lu.assertEquals(cornu.data.images(folder, { label_mode = false }).rows, 6)
+  fails('has no folder "c"', cornu.data.images, folder, { classes = { "c" } })
+  fails("needs subset", cornu.data.images, folder, { validation_split = 0.5 })
+  fails("holds no PNG", cornu.data.images, folder .. "/a", {})
+  fails("nowhere", cornu.data.images, "/nowhere")
+  remove(folder)
+end
+
+-- The files that keras.utils.image_dataset_from_directory(seed=7, validation_split=0.3) chooses of these.
+function TestData:testSubsetsAsKeras()
+  local pictures = {}
+  for i = 0, 9 do pictures[("%s/%d.png"):format(i < 5 and "a" or "b", i)] = i end
+  local folder = folder_of(pictures)
+  local function numbers(subset)
+    local out = {}
+    local ds = cornu.data.images(folder, { seed = 7, validation_split = 0.3, subset = subset })
+    for i, path in ipairs(ds.file_paths) do out[i] = tonumber(path:match "(%d)%.png$") end
+    return out
+  end
+  lu.assertEquals(numbers "training", { 8, 5, 0, 2, 1, 9, 7 })
+  lu.assertEquals(numbers "validation", { 3, 6, 4 })
+  remove(folder)
+end
+
+function TestData:testDamagedImages()
+  local folder = folder_of{ ["a/1.png"] = 1, ["a/2.png"] = 2, ["b/3.png"] = 3, ["b/4.png"] = false }
+  local f = io.open(folder .. "/b/4.png", "w")
+  f:write "no picture"
+  f:close()
+  fails("b/4.png: neither PNG nor JPEG", pass, cornu.data.images(folder, { size = 4 }))
+  local ds = cornu.data.images(folder, { size = 4, skip_errors = true, batch_size = 1 })
+  for _, n in ipairs{ 0, 2 } do
+    local xs, ys = pass(ds:prefetch(n):map(function(x, y) return x:max{ 2, 3, 4 }, y end))
+    table.sort(xs)
+    table.sort(ys)
+    lu.assertEquals({ xs, ys }, { { 1, 2, 3 }, { 0, 0, 1 } })
+  end
+  remove(folder)
+end
+
+local function big_endian(n) return string.char(0, 0, math.floor(n / 256), n % 256) end
+
+function TestData:testIdx()
+  local function idx(...) return support.file(table.concat{ ... }) end
+  local images = idx("\0\0\8\3", big_endian(2), big_endian(1), big_endian(3), string.char(0, 51, 102, 153, 204, 255))
+  local labels = idx("\0\0\8\1", big_endian(2), "\7\9")
+  same(cornu.load_idx(images), { { { 0, 51, 102 } }, { { 153, 204, 255 } } }, "uint8")
+  local x, y = cornu.data.idx(images, labels, { data_format = "channels_first" }):batches()()
+  same(x, { { { { 0, 0.2, 0.4 } } }, { { { 0.6, 0.8, 1 } } } }, "float32")
+  same(y, { 7, 9 })
+  same(cornu.load_idx(idx("\0\0\11\1", big_endian(2), "\1\2\255\254")), { 258, -2 }, "int16")
+  fails("ends too early", cornu.load_idx, idx("\0\0\8\1", big_endian(2), "\1"))
+  fails("goes on behind", cornu.load_idx, idx("\0\0\8\1", big_endian(1), "\1\1"))
+  fails("not an idx file", cornu.load_idx, idx "something else")
+  fails("larger than the limit", cornu.load_idx, idx("\0\0\8\2", ("\255"):rep(8)))
+  fails("more than the file can hold", cornu.load_idx, idx("\0\0\8\1", "\127\255\255\255ab"))
+  local digits = cornu.load_idx "tests/digits/t10k-labels-idx1-ubyte.gz" -- packed
+  lu.assertEquals({ digits:shape(), digits:max():item() }, { { 2000 }, 9 })
+  support.clean()
+end
+
+function TestData:testCsv()
+  local path = support.file 'a,b,"label"\n1,2,0\n3,4.5,1\n'
+  local ds = cornu.data.csv(path, { target = "label" })
+  local x, y = ds:batches()()
+  same(x, { { 1, 2 }, { 3, 4.5 } })
+  same(y, { 0, 1 })
+  lu.assertEquals(ds.column_names, { "a", "b", "label" })
+  x, y = cornu.data.csv(support.file "1;2;3\r\n4;5;6\r\n", { separator = ";", target = { 1, 2 } }):batches()()
+  same(x, { { 3 }, { 6 } })
+  same(y, { { 1, 2 }, { 4, 5 } })
+  same(cornu.data.csv(path, { columns = { "b" } }):batches()(), { { 2 }, { 4.5 } })
+  fails('has no column "c"', cornu.data.csv, path, { target = "c" })
+  fails("line 2: column 2 is no number: x", cornu.data.csv, support.file "1,2\n3,x\n")
+  fails("line 2: 1 columns", cornu.data.csv, support.file "1,2\n3\n")
+  support.clean()
+end
+
 -- What Keras 3 gives for the same.
 function TestData:testSequences()
   same(cornu.to_categorical{ 1, 0, 2 }, { { 0, 1, 0 }, { 1, 0, 0 }, { 0, 0, 1 } }, "float32")
