@@ -200,6 +200,35 @@ def norm_masked():
     return Model(x, L.GlobalAveragePooling1D()(y)), 3, [ids]
 
 
+# ---- Augmentation: amounts that leave nothing to chance ----
+
+def changed(name, size=(5, 7, 3), **config):
+    """One layer; what it makes of images."""
+    def make():
+        x = Input(size)
+        return Model(x, getattr(L, name)(**config)(x))
+    make.__name__ = "image_%s_%d" % (name, sum(k.startswith("image_" + name + "_") for k in cases))
+    make.changes = True
+    if hasattr(L, name):
+        cases[make.__name__] = make
+
+
+if SUITE in ("keras3", "tfkeras2"):
+    changed("RandomBrightness", factor=[0.2, 0.2], value_range=[0, 4])
+    changed("RandomRotation", factor=[0.1, 0.1], fill_mode="reflect")
+    changed("RandomRotation", factor=[-0.2, -0.2], fill_mode="constant", fill_value=1.5, interpolation="nearest")
+    changed("RandomTranslation", height_factor=[0.2, 0.2], width_factor=[-0.3, -0.3], fill_mode="wrap")
+    changed("RandomZoom", height_factor=[0.3, 0.3], fill_mode="nearest")
+    changed("RandomZoom", height_factor=[0.3, 0.3], width_factor=[-0.2, -0.2])
+if SUITE == "keras3":
+    changed("RandomSaturation", factor=[0.4, 0.4], value_range=[0, 1])
+    changed("RandomInvert", factor=[1, 1], value_range=[0, 2])
+    changed("RandomPosterization", factor=[3, 3], value_range=[0, 1])
+    changed("RandomSharpness", factor=[0.8, 0.8], value_range=[-3, 3])
+    changed("RandomGrayscale", factor=1.0)
+    changed("RandomErasing", factor=[1, 1], scale=[1, 1], fill_value=0.5, value_range=[0, 1])
+
+
 # ---- Running ----
 
 def numbers(t, rng, batch=3):
@@ -251,6 +280,9 @@ def run(name):
     arrays.update({"x%d" % i: v for i, v in enumerate(x)})
     out = model.outputs[0]
     arrays["y"] = numbers(out, rng, batch)
+    if getattr(cases[name], "changes", False):
+        arrays["x0"] = np.abs(x[0]) % 1 if "Saturation" in name or "Poster" in name else x[0]
+        return {"model": json.loads(model.to_json()), "changes": True}, dict(arrays, y=np.array(model(arrays["x0"], training=True)))
     model.compile(optimizer(), "mse", **({"run_eagerly": True} if TF else {}))
     arrays["losses"] = np.array([train(model, x, arrays["y"]) for _ in range(steps)], "float32")
     keep(model, name, "after", arrays)
@@ -268,7 +300,7 @@ def main():
         texts[name], made = run(name)
         arrays = {k: v for k, v in arrays.items() if k.split("/")[0] != name}
         arrays.update({name + "/" + k: np.asarray(v) for k, v in made.items()})
-        print(SUITE, name, made["losses"])
+        print(SUITE, name, made.get("losses", ""))
     texts = {k: texts[k] for k in sorted(texts)}
     with open(path + ".json", "w") as f:
         json.dump(texts, f, indent=None, sort_keys=True)

@@ -296,6 +296,8 @@ CORNU_API bool cornu_layer_type_field(int i, int field, cornu_field_info *out);
 typedef enum cornu_part { CORNU_INITIALIZER, CORNU_REGULARIZER, CORNU_CONSTRAINT } cornu_part;
 CORNU_API bool cornu_part_info(cornu_part kind, int i, cornu_type_info *out);
 CORNU_API bool cornu_part_field(cornu_part kind, int i, int field, cornu_field_info *out);
+/* Whether a layer could be made with it: a name or {class_name, config}. */
+CORNU_API cornu_status cornu_part_check(cornu_part kind, const cornu_value *v, cornu_error *e);
 CORNU_API int cornu_optimizer_count(void);
 CORNU_API bool cornu_optimizer_info(int i, cornu_type_info *out);
 CORNU_API bool cornu_optimizer_field(int i, int field, cornu_field_info *out);

@@ -373,6 +373,15 @@ of integers). f is called once with symbolic tensors at each call: it may refer 
   { "printoptions", "cornu.printoptions{precision =, threshold =, edge_items =, line_width =} → table",
     "How tensors print; 0 restores the standard (4, 1000, 3, 80)." },
   { "ops", "cornu.ops", 'All operations by name; each is cornu.NAME and t:NAME too. help "ops" lists them.' },
+  { "initializers", "cornu.initializers.NAME{…}", [[
+How a weight begins: L.Dense{10, kernel_initializer = cornu.initializers.HeNormal{seed = 1}}; a name alone does, too:
+"he_normal". Names and arguments are Keras's.]] },
+  { "regularizers", "cornu.regularizers.NAME{…}", [[
+What the size of a weight, or of what a layer gives, adds to the loss: L.Dense{10, kernel_regularizer =
+cornu.regularizers.L2(0.01)}. Layers have kernel_regularizer, bias_regularizer, activity_regularizer, …]] },
+  { "constraints", "cornu.constraints.NAME{…}", [[
+What becomes of a weight after each step of training: L.Dense{10, kernel_constraint = cornu.constraints.MaxNorm{2}}. The
+axes over which norms are taken count from 0, as in Keras's configs.]] },
   { "op_types", "cornu.op_types() → list", "The registry of operations: name, help, fields." },
   { "layer_types", "cornu.layer_types() → list",
     "The registry of layers: name, aliases, versions, weights, help, fields. Shell: cornu layers." },
@@ -479,6 +488,9 @@ return function(cornu)
     add_classes(require "cornu.callbacks".family.entries, "callbacks.", cornu.callbacks)
     add_classes(registry.optimizers(), "optimizers.", cornu.optimizers)
     add_classes(registry.schedules(), "optimizers.schedules.", cornu.optimizers.schedules)
+    for _, kind in ipairs { "initializer", "regularizer", "constraint" } do
+      add_classes(registry.parts(kind), kind .. "s.", cornu[kind .. "s"])
+    end
   end
 
   local function list_of(title, names)
@@ -551,6 +563,10 @@ return function(cornu)
     end)
     if name == "ops" then
       return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))
+    end
+    local kind = name:match "^(%a+)s$"
+    if kind == "initializer" or kind == "regularizer" or kind == "constraint" then
+      return by_name[name].full .. "\n" .. list_of("There are:", names_in(registry.parts(kind)))
     end
     if name == "layers" then
       return by_name.layers.full .. "\n" .. list_of("Layers:", names_in(registry.layers()))

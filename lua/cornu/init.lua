@@ -27,6 +27,8 @@ cornu.optimizers = require "cornu.optimizers"
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
 cornu.callbacks = require "cornu.callbacks".constructors()
 require "cornu.training"(cornu)
+local parts = require "cornu.parts"
+for _, kind in ipairs { "initializer", "regularizer", "constraint" } do cornu[kind .. "s"] = parts.constructors(kind) end
 cornu.image = require "cornu.image"(cornu)
 cornu.plot = require "cornu.plot"
 cornu.data = require "cornu.data"(cornu)

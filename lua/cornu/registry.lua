@@ -36,6 +36,22 @@ function registry.layers()
   return list
 end
 
+-- Initializers, regularizers, constraints. Of names that mean something else in each Keras the latest counts.
+function registry.parts(kind)
+  local list, kept = entries(kind, core.part_types(kind)), {}
+  local function latest(entry) return entry.versions[#entry.versions] end
+  table.sort(list, function(a, b) return latest(a) > latest(b) end)
+  local taken = {}
+  for _, entry in ipairs(list) do
+    entry.module = kind .. "s"
+    if not taken[entry.name] then kept[#kept + 1] = entry end
+    taken[entry.name] = true
+    for _, alias in ipairs(entry.aliases) do taken[alias] = true end
+  end
+  table.sort(kept, by_name)
+  return kept
+end
+
 function registry.operations() return entries("operation", core.operation_types()) end
 
 -- Entries of a module of their own, as losses are.
@@ -103,7 +119,8 @@ function registry.describe(entry)
     lines[1] = ("%s{…}   a layer of Keras %s, %s"):format(entry.name, table.concat(entry.versions, ", "),
       registry.weights_text(entry))
   elseif entry.kind ~= "operation" then
-    lines[1] = ("cornu.%s.%s{…}   a %s of Keras"):format(entry.module, entry.name, entry.kind)
+    local an = entry.kind:find "^[aeiou]" and "an" or "a"
+    lines[1] = ("cornu.%s.%s{…}   %s %s of Keras"):format(entry.module, entry.name, an, entry.kind)
   else
     lines[1] = ("%s(%s)   an operation of keras.ops, a node of functional models"):format(entry.name,
       table.concat(entry.arguments, ", "))

@@ -1,12 +1,11 @@
 /* Layers that change images in training alone and leave them as they are at inference. */
+#include "layers/augmentation.h"
+
 #include <math.h>
 
 #include "base/text.h"
-#include "layers/image.h"
 
-/* Amounts are numbers or pairs of them, and have no effect here beyond having to be that. */
-enum { MOST_AMOUNTS = 6 };
-typedef struct settings { const cn_value *amount[MOST_AMOUNTS]; int choice[2]; int64_t count[2]; bool flag; } settings;
+typedef cn_augmentation settings;
 
 #define AMOUNT(i, text, standard_text, words) \
   {.name = text, .kind = CN_F_VALUE, .offset = offsetof(settings, amount[i]), .standard = standard_text, .help = words}
@@ -17,15 +16,18 @@ typedef struct settings { const cn_value *amount[MOST_AMOUNTS]; int choice[2]; i
   {.name = text, .kind = CN_F_INT, .offset = offsetof(settings, count[i]), .standard = standard_text, .help = words}
 #define IGNORED(text, words) {.name = text, .kind = CN_F_IGNORED, .standard = "null", .help = words}
 #define ENDS \
-  IGNORED("data_format", "where the channels are; no effect at inference"), \
-  IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "training alone"), {0}
+  {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), .standard = "null", \
+   .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
+  {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18, \
+   .help = "of its random numbers; null: the model's"}, \
+  IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "which generator: there is one"), {0}
 #define FACTOR(standard_text) AMOUNT(0, "factor", standard_text, "how much, in training")
 #define RANGE AMOUNT(1, "value_range", "null", "of the images' values")
 #define HEIGHT AMOUNT(0, "height_factor", "0", "share of the height, in training")
 #define WIDTH AMOUNT(1, "width_factor", "null", "share of the width, in training")
 #define METHOD CHOICE(0, "interpolation", "\"bilinear\"", CN_RESIZE_CHOICES, "between pixels, in training")
 #define FILL(standard_text) \
-  CHOICE(1, "fill_mode", standard_text, "reflect wrap constant nearest mirror", "what comes in at the border"), \
+  CHOICE(1, "fill_mode", standard_text, CN_AUGMENT_FILLS, "what comes in at the border"), \
   AMOUNT(5, "fill_value", "null", "what comes in where that is constant")
 
 static const cn_field factor_fields[] = {FACTOR("null"), RANGE, ENDS};
@@ -86,18 +88,28 @@ static cn_status check(cn_layer *l, cn_error *e) {
 
 static void refuse_training(cn_layer *l, cn_trace *t) {
   if (t->training)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
-                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is not supported in training; to leave it out give custom_objects = { [\"%s\"] = "
+                  "function(x) return x end }", l->name);
+}
+
+static cn_edge change(cn_layer *l, cn_trace *t, cn_edge x, cn_augment *act) {
+  const cn_image_batch b = cn_image_enter(t, cn_emit_compute(t, x), cn_channels_first(l, ((const settings *)l->settings)->data_format, 2));
+  return t->status ? CN_NO_EDGE : cn_image_leave(t, &b, act(l, t, b.x));
 }
 
 /* Keras 3's graphs, and tf.keras from 2.8 on, make of integers what the layer computes in; called on arrays outside of a
  * graph, some classes of Keras 3 leave them. */
-static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
+static void lower_as(cn_layer *l, cn_trace *t, cn_call *c, cn_augment *act) {
   cn_edge x = c->in[0].data;
+  const bool casts = l->origin.keras > 2 || cn_origin_at_least(&l->origin, 2, 8, 0);
+  if (t->training && act && cn_layer_draws(l, t)) {
+    cn_call_return(t, c, change(l, t, x, act), c->in[0].mask);
+    return;
+  }
   refuse_training(l, t);
-  bool casts = l->origin.keras > 2 || cn_origin_at_least(&l->origin, 2, 8, 0);
   cn_call_return(t, c, casts ? cn_emit_compute(t, x) : x, c->in[0].mask);
 }
+static void lower(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, NULL); }
 
 /* tf.keras's RandomHeight and RandomWidth never do. */
 static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -117,31 +129,34 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
       .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
       .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"};
 #define LAYER(id, class_name, in_versions, table) LAYER_AS(id, class_name, in_versions, table, lower)
+#define TRAINED(id, class_name, in_versions, table, act) \
+  static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, act); } \
+  LAYER_AS(id, class_name, in_versions, table, lower_##id)
 
-LAYER(random_brightness, "RandomBrightness", "2 3", factor_fields)
-LAYER(random_contrast, "RandomContrast", "2 3", factor_fields)
-LAYER(random_grayscale, "RandomGrayscale", "3", factor_fields)
-LAYER(random_hue, "RandomHue", "3", factor_fields)
-LAYER(random_saturation, "RandomSaturation", "3", factor_fields)
-LAYER(random_posterization, "RandomPosterization", "3", factor_fields)
-LAYER(random_invert, "RandomInvert", "3", factor_fields)
+TRAINED(random_brightness, "RandomBrightness", "2 3", factor_fields, cn_augment_brightness)
+TRAINED(random_contrast, "RandomContrast", "2 3", factor_fields, cn_augment_contrast)
+TRAINED(random_grayscale, "RandomGrayscale", "3", factor_fields, cn_augment_grayscale)
+TRAINED(random_hue, "RandomHue", "3", factor_fields, cn_augment_hue)
+TRAINED(random_saturation, "RandomSaturation", "3", factor_fields, cn_augment_saturation)
+TRAINED(random_posterization, "RandomPosterization", "3", factor_fields, cn_augment_posterize)
+TRAINED(random_invert, "RandomInvert", "3", factor_fields, cn_augment_invert)
 LAYER(random_color_jitter, "RandomColorJitter", "3", jitter_fields)
 LAYER(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields)
 LAYER(mix_up, "MixUp", "3", mix_fields)
 LAYER(equalization, "Equalization", "3", equalization_fields)
 LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes)
-LAYER(random_flip, "RandomFlip", "2 3", flip_fields)
+TRAINED(random_flip, "RandomFlip", "2 3", flip_fields, cn_augment_flip)
 LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_size)
 LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_size)
-LAYER(random_rotation, "RandomRotation", "2 3", rotation_fields)
-LAYER(random_translation, "RandomTranslation", "2 3", move_fields)
-LAYER(random_zoom, "RandomZoom", "2 3", move_fields)
-LAYER(random_shear, "RandomShear", "3", shear_fields)
+TRAINED(random_rotation, "RandomRotation", "2 3", rotation_fields, cn_augment_rotate)
+TRAINED(random_translation, "RandomTranslation", "2 3", move_fields, cn_augment_translate)
+TRAINED(random_zoom, "RandomZoom", "2 3", move_fields, cn_augment_zoom)
+TRAINED(random_shear, "RandomShear", "3", shear_fields, cn_augment_shear)
 LAYER(random_perspective, "RandomPerspective", "3", perspective_fields)
 LAYER(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields)
-LAYER(random_erasing, "RandomErasing", "3", erasing_fields)
+TRAINED(random_erasing, "RandomErasing", "3", erasing_fields, cn_augment_erase)
 LAYER(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields)
-LAYER(random_sharpness, "RandomSharpness", "3", factor_fields)
+TRAINED(random_sharpness, "RandomSharpness", "3", factor_fields, cn_augment_sharpen)
 LAYER(rand_augment, "RandAugment", "3", rand_augment_fields)
 LAYER(aug_mix, "AugMix", "3", aug_mix_fields)
 LAYER(cut_mix, "CutMix", "3", mix_fields)

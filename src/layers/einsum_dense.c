@@ -161,7 +161,13 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   plan p;
   CN_TRY(make_plan(s, in, &p, e));
   CN_TRY(make_form(s, &p, &s->form, e));
-  return cn_quantised_build(l, &s->quantised, &s->form, e);
+  CN_TRY(cn_quantised_build(l, &s->quantised, &s->form, e));
+  const int kernel = cn_layer_find_weight(l, "kernel");
+  for (int i = 0; p.kernel[i] && kernel >= 0 && cn_origin_at_least(&l->origin, 3, 15, 0); i++) {
+    cn_ints *axes = strchr(p.out, p.kernel[i]) ? &l->weights[kernel].fan_out : &l->weights[kernel].fan_in;
+    axes->v[axes->n++] = i;
+  }
+  return CORNU_OK;
 }
 
 /* Keras does not write down that it quantised the projections of an attention layer: their arrays tell. */

@@ -8,9 +8,9 @@
 #include "layers/emit.h"
 
 static const struct { const cn_part_type *table; const char *what, *advice; } kinds[] = {
-    [CORNU_INITIALIZER] = {cn_initializers, "initializer", "load the model with its weights"},
-    [CORNU_REGULARIZER] = {cn_regularizers, "regularizer", "Python code is never run"},
-    [CORNU_CONSTRAINT] = {cn_constraints, "constraint", "Python code is never run"},
+    [CORNU_INITIALIZER] = {cn_initializers, "initializer", "a model that comes with its weights needs none"},
+    [CORNU_REGULARIZER] = {cn_regularizers, "regularizer", "Python code is never run: cornu.regularizers has those that there are"},
+    [CORNU_CONSTRAINT] = {cn_constraints, "constraint", "Python code is never run: cornu.constraints has those that there are"},
 };
 
 /* ---- By name ---- */
@@ -34,8 +34,8 @@ static cn_status unknown(cornu_part kind, const char *name, cn_error *e) {
   char nearest[80];
   const bool near = all.data && cn_nearest_name(name, all.data, nearest, sizeof nearest);
   cn_text_free(&all);
-  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "no %s \"%s\": %s%s%s", kinds[kind].what, name,
-                 near ? "did you mean \"" : kinds[kind].advice, near ? nearest : "", near ? "\"?" : "");
+  return cn_fail(e, CORNU_ERR_UNSUPPORTED, "no %s \"%s\"%s%s%s; %s", kinds[kind].what, name,
+                 near ? ": did you mean \"" : "", near ? nearest : "", near ? "\"?" : "", kinds[kind].advice);
 }
 
 cn_status cn_part_parse(cornu_part kind, const cn_value *v, const cn_origin *origin, cn_arena *arena, cn_part *out,
@@ -203,4 +203,30 @@ bool cornu_part_info(cornu_part kind, int i, cornu_type_info *out) {
 bool cornu_part_field(cornu_part kind, int i, int field, cornu_field_info *out) {
   cornu_type_info info;
   return cornu_part_info(kind, i, &info) && cn_field_info(kinds[kind].table[i].fields, field, out);
+}
+
+static cn_status check(cornu_part kind, const cn_value *v, const cn_origin *origin, cn_error *e) {
+  cn_arena arena = {0};
+  cn_part part;
+  const cn_status status = cn_part_parse(kind, v, origin, &arena, &part, e);
+  cn_arena_free(&arena);
+  return status;
+}
+
+cornu_status cornu_part_check(cornu_part kind, const cornu_value *v, cornu_error *e) {
+  static const cn_origin today = {.keras = 3, .minor = 15};
+  return check(kind, v, &today, e);
+}
+
+cn_status cn_layer_check_parts(const cn_layer *l, cn_error *e) {
+  for (int i = 0; i < l->config->count && l->type->fields; i++) {
+    const char *key = cornu_value_key(l->config, i), *end = strrchr(key, '_');
+    const cn_field *field = cn_field_find(l->type->fields, key);
+    for (int kind = 0; kind < CN_COUNT(kinds); kind++)
+      if (end && strcmp(end + 1, kinds[kind].what) == 0 && !(field && field->kind == CN_F_IGNORED)) {
+        cn_status status = check((cornu_part)kind, l->config->items[i], &l->origin, e);
+        if (status) return cn_at(e, status, "layer \"%s\" (%s): \"%s\"", l->name, l->class_name, key);
+      }
+  }
+  return CORNU_OK;
 }

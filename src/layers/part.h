@@ -49,6 +49,9 @@ extern const cn_part_type cn_initializers[], cn_regularizers[], cn_constraints[]
 cn_status cn_part_parse(cornu_part kind, const cn_value *v, const cn_origin *origin, cn_arena *arena, cn_part *out,
                         cn_error *e);
 
+/* That all parts which the config names are there: a layer that somebody makes tells at once. */
+cn_status cn_layer_check_parts(const cn_layer *l, cn_error *e);
+
 /* Adds what the regularizer of a weight makes of it to the loss. */
 void cn_layer_penalise_weight(cn_layer *l, cn_trace *t, int index);
 /* The same of a result, where a model is trained; null: nothing. */

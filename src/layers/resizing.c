@@ -2,13 +2,14 @@
 #include <math.h>
 
 #include "base/text.h"
-#include "layers/image.h"
+#include "layers/augmentation.h"
 
 typedef struct settings {
   int64_t height, width;
   int interpolation, fill_mode, data_format;
   bool crop_to_aspect_ratio, pad_to_aspect_ratio, antialias;
   double fill_value;
+  int64_t seed;
 } settings;
 
 #define MEMBER(m) .offset = offsetof(settings, m)
@@ -35,7 +36,10 @@ static const cn_field resizing_fields[] = {
     {0}};
 static const cn_field center_crop_fields[] = {SIZE_FIELDS, {0}};
 static const cn_field random_crop_fields[] = {
-    SIZE_FIELDS, {.name = "rng_type", .kind = CN_F_IGNORED, .standard = "null", .help = "training alone"}, {0}};
+    SIZE_FIELDS,
+    {.name = "seed", .kind = CN_F_INT, MEMBER(seed), .standard = "null", .min = -9e18, .max = 9e18,
+     .help = "of its random numbers; null: the model's"},
+    {.name = "rng_type", .kind = CN_F_IGNORED, .standard = "null", .help = "which generator: there is one"}, {0}};
 
 /* tf.keras takes the name of an interpolation in any case. */
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
@@ -143,13 +147,35 @@ static cn_edge resized_first(cn_layer *l, cn_trace *t, cn_edge x) {
                           s->height, s->width);
 }
 
+/* Training takes a part of that size, the same of all images; of images that are not larger, as at inference in tf.keras. */
+static cn_edge part(cn_layer *l, cn_trace *t, cn_edge x) {
+  const settings *s = l->settings;
+  const int axis = cn_image_axis(t, x, channels_first(l));
+  if (axis < 0) return CN_NO_EDGE;
+  const cn_type type = *cn_edge_type(t, x);
+  const int64_t height = type.shape[axis], width = type.shape[axis + 1];
+  if (height <= s->height || width <= s->width) return smart(l, t, x);
+  const cn_edge zero = cn_emit_scalar(t, CORNU_INT64, 0);
+  cn_edge at[CN_MAX_RANK];
+  cn_ints_attrs size = {.v = {.n = type.rank}};
+  for (int i = 0; i < type.rank; i++) {
+    const double room = i == axis ? (double)(height - s->height) : (double)(width - s->width);
+    const cn_edge drawn = cn_augment_draw(l, t, 1, 0, room + 1, s->seed);
+    size.v.v[i] = i == axis ? s->height : i == axis + 1 ? s->width : type.shape[i];
+    at[i] = i == axis || i == axis + 1
+                ? cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{0, {0}}}, cast(t, cn_emit1(t, &cn_op_floor, NULL, drawn), CORNU_INT64))
+                : zero;
+  }
+  return cn_emit2(t, &cn_op_slice_at, &size, x, cn_emit(t, &cn_op_stack, &(cn_axis_attrs){0}, at, type.rank));
+}
+
 /* Keras 3 leaves images as they are at inference, whatever shape it says they will have. */
 static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_edge x = c->in[0].data;
-  if (t->training)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is called with training=true, which makes its outputs random: not "
-                  "supported; to leave it out give custom_objects = { [\"%s\"] = function(x) return x end }", l->name);
-  x = entered(l, t, x);
+  cn_edge x = entered(l, t, c->in[0].data);
+  if (t->training && cn_layer_draws(l, t)) {
+    cn_call_return(t, c, part(l, t, x), CN_NO_EDGE);
+    return;
+  }
   if (l->origin.keras < 3) {
     cornu_dtype dtype = cn_edge_type(t, x)->dtype;
     bool old = !cn_origin_at_least(&l->origin, 2, 7, 0);

@@ -52,6 +52,38 @@ static int layer_types(lua_State *L) {
   return push_types(L, cornu_layer_type_count(), cornu_layer_type_info, cornu_layer_type_field);
 }
 
+static cornu_part check_kind(lua_State *L, int arg) {
+  static const char *const names[] = {"initializer", "regularizer", "constraint", NULL};
+  return (cornu_part)luaL_checkoption(L, arg, NULL, names);
+}
+
+#define PART(id, kind)                                                                                    \
+  static bool id##_info(int i, cornu_type_info *out) { return cornu_part_info(kind, i, out); }            \
+  static bool id##_field(int i, int field, cornu_field_info *out) { return cornu_part_field(kind, i, field, out); }
+PART(initializer, CORNU_INITIALIZER)
+PART(regularizer, CORNU_REGULARIZER)
+PART(constraint, CORNU_CONSTRAINT)
+
+/* part_types("regularizer") → as layer_types */
+static int part_types(lua_State *L) {
+  const cornu_part kind = check_kind(L, 1);
+  cornu_type_info t;
+  int n = 0;
+  while (cornu_part_info(kind, n, &t)) n++;
+  if (kind == CORNU_INITIALIZER) return push_types(L, n, initializer_info, initializer_field);
+  if (kind == CORNU_REGULARIZER) return push_types(L, n, regularizer_info, regularizer_field);
+  return push_types(L, n, constraint_info, constraint_field);
+}
+
+/* check_part("regularizer", config): raises for one that there is not */
+static int check_part(lua_State *L) {
+  cornu_error e;
+  const cornu_part kind = check_kind(L, 1);
+  cornu_tree *tree = cn_lua_tree(L);
+  cn_lua_check(L, cornu_part_check(kind, cn_lua_to_value(L, 2, tree), &e), &e);
+  return 0;
+}
+
 /* layer_names() → "Activation Dense Densely …": the names of Keras's layers, other ones too. */
 static int layer_names(lua_State *L) {
   luaL_Buffer names;
@@ -98,4 +130,5 @@ static int refused_classes(lua_State *L) {
 const luaL_Reg cn_lua_describe_functions[] = {
   {"op_types", op_types}, {"layer_types", layer_types}, {"layer_names", layer_names}, {"operation_types", operation_types},
   {"optimizer_types", optimizer_types}, {"schedule_types", schedule_types},
+  {"part_types", part_types}, {"check_part", check_part},
   {"refused_classes", refused_classes}, {NULL, NULL}};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "layers/part.h"
 #include "model/build.h"
 #include "model/symbols.h"
 
@@ -47,7 +48,9 @@ cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, 
       !cn_value_put(&arena, serialized, "config", own))
     status = cn_no_memory(e);
   if (!status) status = cn_layer_new(serialized, &origin, NULL, out, e);
+  if (!status) status = cn_layer_check_parts(*out, e);
   if (!status) (*out)->auto_named = !named;
+  if (status && *out) cn_layer_drop(*out), *out = NULL;
   cn_arena_free(&arena);
   return status;
 }

@@ -5,6 +5,8 @@ local core = require "cornu.core"
 
 TestLayersTrain = {}
 
+local L = cornu.layers
+
 local function squares(outputs, given)
   local d = outputs[1] - given[1]
   return { (d * d):mean() }
@@ -38,8 +40,20 @@ local function load_models(suite, name, text, arrays)
   return models[1], models[2]
 end
 
+-- What a model makes of x in training.
+local function in_training(model, x)
+  local function outputs(out) return { out[1]:sum() * 0, out[1] } end
+  return core.new_trainer(model, "sgd", outputs, 1):batch(true, { x }, {})[2]
+end
+
 local function check(suite, name, text, arrays)
   local model, trained = load_models(suite, name, text, arrays)
+  if text.changes then
+    local got, want = in_training(model, arrays[name .. "/x0"]), arrays[name .. "/y"]
+    local error = (got - want):abs():max():item()
+    lu.assertTrue(error < 1e-4, ("%s is off by %g"):format(name, error))
+    return
+  end
   for _, layer in ipairs(text.frozen) do model:layer(layer).trainable = false end
   local x, losses = {}, arrays[name .. "/losses"]
   while arrays[name .. "/x" .. #x] do x[#x + 1] = arrays[name .. "/x" .. #x] end
@@ -55,6 +69,138 @@ local function check(suite, name, text, arrays)
       lu.assertTrue(error < 2e-5, ("%s: weight %d of %s is off by %g"):format(name, i, layer.name, error))
     end
   end
+end
+
+-- ---- What is left to chance ----
+
+local function model_of(layer, shape, weights)
+  local m = cornu.Sequential{ cornu.Input{ shape = shape }, layer }
+  if weights then layer:set_weights(weights) end
+  return m
+end
+
+-- Dropping (almost) nothing changes nothing: the steps that draw compute the same as those that do not.
+function TestLayersTrain.test_nothing_dropped()
+  local x, tiny = cornu.randn(2, 5, 3), 1e-12
+  local made = {
+    function(rate) return L.LSTM{ 4, dropout = rate, recurrent_dropout = rate, return_sequences = true } end,
+    function(rate) return L.GRU{ 4, recurrent_dropout = rate } end,
+    function(rate) return L.GRU{ 4, dropout = rate, recurrent_dropout = rate, reset_after = false, go_backwards = true } end,
+    function(rate) return L.SimpleRNN{ 4, recurrent_dropout = rate } end,
+    function(rate) return L.RNN{ cell = L.StackedRNNCells{ cells = { L.LSTMCell{ 4, dropout = rate }, L.GRUCell{ 3, recurrent_dropout = rate } } } } end,
+  }
+  for i, make in ipairs(made) do
+    local plain, drops = make(0), make(tiny)
+    local want, m = model_of(plain, { 5, 3 })(x), model_of(drops, { 5, 3 })
+    drops:set_weights(plain:weights())
+    lu.assertTrue(in_training(m, x):allclose(want, 1e-5, 1e-5), "kind " .. i)
+  end
+  local images = cornu.randn(2, 3, 6, 2)
+  local plain, drops = L.ConvLSTM1D{ 2, 3, padding = "same" }, L.ConvLSTM1D{ 2, 3, padding = "same", dropout = tiny, recurrent_dropout = tiny }
+  local want, m = model_of(plain, { 3, 6, 2 })(images), model_of(drops, { 3, 6, 2 })
+  drops:set_weights(plain:weights())
+  lu.assertTrue(in_training(m, images):allclose(want, 1e-5, 1e-5))
+end
+
+function TestLayersTrain.test_attention_dropout()
+  local x = cornu.randn(2, 5, 4)
+  local function attends(rate)
+    local input, layer = cornu.Input{ shape = { 5, 4 } }, L.MultiHeadAttention{ num_heads = 2, key_dim = 3, dropout = rate }
+    return cornu.Model{ inputs = input, outputs = layer{ input, input } }, layer
+  end
+  local plain, from = attends(0)
+  local drops, to = attends(1e-12)
+  to:set_weights(from:weights())
+  lu.assertTrue(in_training(drops, x):allclose(plain(x), 1e-5, 1e-5))
+  local half, with = attends(0.5)
+  with:set_weights(from:weights())
+  lu.assertFalse(in_training(half, x):allclose(plain(x), 1e-3, 1e-3))
+end
+
+-- A cell that hands its input on shows what is dropped: the same values in all steps.
+function TestLayersTrain.test_recurrent_dropout()
+  local eye, none = cornu.eye(8), cornu.zeros(8, 8)
+  local layer = L.SimpleRNN{ 8, activation = "linear", use_bias = false, dropout = 0.5, return_sequences = true }
+  local y = in_training(model_of(layer, { 6, 8 }, { eye, none }), cornu.ones(40, 6, 8))
+  lu.assertEquals((y * (y - 2)):abs():max():item(), 0) -- 0 or 2
+  lu.assertEquals((y - y[{ {}, { 1, 1 } }]):abs():max():item(), 0)
+  lu.assertTrue(math.abs(y:mean():item() - 1) < 0.2)
+  -- h grows by 1 where the state is dropped, else 1 + 2 h
+  layer = L.SimpleRNN{ 8, activation = "linear", use_bias = false, recurrent_dropout = 0.5 }
+  y = in_training(model_of(layer, { 3, 8 }, { eye, eye }), cornu.ones(40, 3, 8))
+  lu.assertEquals(((y - 1) * (y - 7)):abs():max():item(), 0)
+  lu.assertTrue(math.abs(y:mean():item() - 4) < 0.6)
+end
+
+function TestLayersTrain.test_images_by_chance()
+  local x = cornu.rand(200, 4, 6, 3)
+  local y = in_training(model_of(L.RandomFlip "horizontal", { 4, 6, 3 }), x)
+  local turned, same = 0, 0
+  for i = 1, 200 do
+    if y[i]:allclose(x[i], 0, 0) then same = same + 1
+    elseif y[i]:allclose(x[i]:reverse(2), 0, 0) then turned = turned + 1 end
+  end
+  lu.assertEquals(turned + same, 200)
+  lu.assertTrue(math.abs(turned - 100) < 45)
+  local cut = in_training(model_of(L.RandomCrop{ 2, 3 }, { 4, 6, 3 }), x)
+  lu.assertEquals(cut:shape(), { 200, 2, 3, 3 })
+  local found = false
+  for row = 1, 3 do
+    for column = 1, 4 do found = found or cut:allclose(x[{ {}, { row, row + 1 }, { column, column + 2 } }], 0, 0) end
+  end
+  lu.assertTrue(found, "no part of the images")
+  local bright = in_training(model_of(L.RandomBrightness{ 0.1, value_range = { -40, 40 } }, { 4, 6, 3 }), x) - x
+  lu.assertTrue((bright - bright[{ {}, { 1, 1 }, { 1, 1 }, { 1, 1 } }]):abs():max():item() < 1e-5) -- one number for each image
+  lu.assertTrue(bright:abs():max():item() <= 8 and math.abs(bright:mean():item()) < 2)
+  -- a seed makes a run repeatable
+  local function once() return in_training(model_of(L.RandomRotation{ 0.3, seed = 4 }, { 4, 6, 3 }), x) end
+  lu.assertTrue(once():allclose(once(), 0, 0))
+  lu.assertErrorMsgContains("not supported in training", in_training, model_of(L.RandomPerspective{ 0.1 }, { 4, 6, 3 }), x)
+end
+
+-- ---- Parts of configs ----
+
+function TestLayersTrain.test_initializers()
+  local I, inputs, outputs = cornu.initializers, 300, 200
+  local function kernel(init)
+    local layer = L.Dense{ outputs, kernel_initializer = init }
+    model_of(layer, { inputs })
+    return layer:weights()[1]
+  end
+  local both = (inputs + outputs) / 2
+  local deviations = {
+    GlorotUniform = both, GlorotNormal = both, HeUniform = inputs / 2, HeNormal = inputs / 2, LecunUniform = inputs, LecunNormal = inputs,
+  }
+  for name, n in pairs(deviations) do
+    local w = kernel(I[name]{ seed = 3 })
+    lu.assertAlmostEquals(w:std():item(), math.sqrt(1 / n), 0.01 * math.sqrt(1 / n) + 1e-4, name)
+    lu.assertTrue(w:allclose(kernel(I[name]{ seed = 3 }), 0, 0))
+    lu.assertFalse(w:allclose(kernel(I[name]{ seed = 4 }), 1e-3, 1e-3))
+  end
+  lu.assertAlmostEquals(kernel(I.VarianceScaling{ scale = 3, mode = "fan_out", distribution = "uniform" }):std():item(), math.sqrt(3 / outputs), 2e-3)
+  lu.assertAlmostEquals(kernel(I.RandomNormal{ mean = 2, stddev = 0.5 }):mean():item(), 2, 0.01)
+  lu.assertTrue(kernel(I.TruncatedNormal{ stddev = 1 }):abs():max():item() <= 2)
+  lu.assertEquals(kernel(I.Constant(0.25)):max():item(), 0.25)
+  local w = kernel(I.Orthogonal{ gain = 2 })
+  lu.assertTrue((w:transpose(2, 1):matmul(w)):allclose(cornu.eye(outputs) * 4, 1e-4, 1e-4))
+end
+
+function TestLayersTrain.test_parts()
+  local R, C = cornu.regularizers, cornu.constraints
+  lu.assertEquals(R.L2(0.5).config.l2, 0.5)
+  lu.assertIs(R.l2, R.L2)
+  lu.assertStrContains(cornu.help(C.MaxNorm), "max_value = 2")
+  lu.assertStrContains(cornu.help "regularizers", "OrthogonalRegularizer")
+  lu.assertErrorMsgContains('did you mean "l2"', R.L2, { l3 = 1 })
+  lu.assertErrorMsgContains('expected a number >= 0', R.L2, { -1 })
+  lu.assertErrorMsgContains('did you mean "MaxNorm"', function() return C.MaxNorn end)
+  lu.assertErrorMsgContains('"kernel_regularizer" > no regularizer "l7"', L.Dense, { 2, kernel_regularizer = "l7" })
+  lu.assertErrorMsgContains('"kernel_initializer" > no initializer "he_norma": did you mean "he_normal"', L.Dense,
+    { 2, kernel_initializer = "he_norma" })
+  local layer = L.Dense{ 2, kernel_regularizer = R.L1(0.5), use_bias = false }
+  local m = model_of(layer, { 2 }, { { { 1, -2 }, { 3, 0 } } })
+  local t = core.new_trainer(m, "sgd", function(out) return { out[1]:sum() * 0 } end, 1)
+  lu.assertAlmostEquals(t:batch(false, { cornu.ones(1, 2) }, {})[1]:item(), 3, 1e-6)
 end
 
 for _, suite in ipairs { "keras1", "keras2", "tfkeras2", "keras3" } do
