@@ -461,6 +461,9 @@ CORNU_API cornu_status cornu_model_range(cornu_model *m, int first, int last, co
  * releases what these make. */
 CORNU_API cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, cornu_layer **out,
                                        cornu_error *e);
+/* A layer of the host; the class is custom->name. custom is copied, its `user` must outlive the layer. */
+CORNU_API cornu_status cornu_layer_new_custom(const cornu_custom *custom, const cornu_value *config, cornu_layer **out,
+                                              cornu_error *e);
 CORNU_API cornu_status cornu_model_as_layer(cornu_model *m, cornu_layer **out, cornu_error *e); /* shares m */
 /* shape: with the batch; -1: unknown. name: NULL for one by its number. */
 CORNU_API cornu_status cornu_input_new(const char *name, cornu_dtype dtype, int rank, const int64_t *shape,
@@ -513,9 +516,16 @@ CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "
 CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
 /* copied */
 CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e);
-/* in custom build */
+/* In a custom layer's build; parts: {initializer =, regularizer =, constraint =}, names or {class_name, config}, or NULL:
+ * zeros at first. */
 CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape,
-                                              bool trainable, cornu_error *e);
+                                              bool trainable, const cornu_value *parts, cornu_error *e);
+/* In a custom layer's call. While a model is traced for training, a weight as what is trained: symbolic, the caller
+ * releases; else NULL, and cornu_layer_weight has the value. */
+CORNU_API cornu_status cornu_layer_weight_symbol(cornu_layer *l, int i, cornu_tensor **out, cornu_error *e);
+CORNU_API bool cornu_layer_in_training(const cornu_layer *l); /* whether its call is to act as in training */
+/* Adds a float scalar to the loss of a model that is trained; else it does nothing. */
+CORNU_API cornu_status cornu_layer_add_loss(cornu_layer *l, cornu_tensor *loss, cornu_error *e);
 /* What a stateful recurrent layer carries from run to run: (batch, units) each, in Keras's order; none before the first
  * run. Wrappers tell those of the layers they wrap. */
 CORNU_API int cornu_layer_states(const cornu_layer *l);

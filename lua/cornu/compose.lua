@@ -96,6 +96,19 @@ function compose.layers()
   end })
 end
 
+-- A layer of one's own: cornu.Layer{class_name = "Scale", call = function(x, layer) … end, …}
+local handler_fields = { "build", "call", "eager", "output_shape", "state_size" }
+local layer_options = { "build", "call", "class_name", "config", "eager", "name", "output_shape", "state_size" }
+
+function compose.layer(given)
+  options.check(given, layer_options, "Layer")
+  if not given or not given.call then core.fail "Layer: call = function(x, layer) … end expected" end
+  local handler, config = {}, serialized(given.config or {})
+  for _, key in ipairs(handler_fields) do handler[key] = given[key] end
+  config.name = given.name
+  return core.new_custom_layer({ [given.class_name or "CustomLayer"] = handler }, config)
+end
+
 -- ---- models ----
 
 local input_options = { "batch_shape", "batch_size", "dtype", "name", "shape" }

@@ -21,7 +21,7 @@ require "cornu.save"(cornu)
 require "cornu.grad"(cornu)
 require "cornu.profile"(cornu)
 local compose = require "cornu.compose"
-cornu.layers, cornu.Input = compose.layers(), compose.input
+cornu.layers, cornu.Input, cornu.Layer = compose.layers(), compose.input, compose.layer
 cornu.Sequential, cornu.Model = compose.sequential, compose.model
 cornu.optimizers = require "cornu.optimizers"
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()

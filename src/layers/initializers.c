@@ -318,7 +318,7 @@ static cn_status fill(cn_layer *l, int index, cornu_random *r, cn_arena *arena, 
 }
 
 static cn_status init_weight(void *user, cn_layer *owner, int index, const char *path, cn_error *e) {
-  if (owner->weights[index].value) return CORNU_OK;
+  if (owner->weights[index].value && !owner->weights[index].provisional) return CORNU_OK;
   cn_arena arena = {0};
   cn_tensor *t = NULL;
   cn_status status = fill(owner, index, user, &arena, &t, e);

@@ -34,6 +34,7 @@ typedef struct cn_weight {
   cn_ints fan_in, fan_out;      /* axes that count as inputs and outputs for initializers; n = 0: as usual */
   const cn_value *regularizer, *constraint; /* those of a layer of the host; of others the config tells */
   cn_tensor *value;             /* NULL until loaded or initialised */
+  bool provisional;             /* the value only stands in for what the initializer gives */
 } cn_weight;
 
 typedef struct cn_child { const char *attribute; cn_layer *layer; } cn_child; /* "layer", "forward_layer", "cell" */

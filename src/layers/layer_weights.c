@@ -67,6 +67,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
                                   : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);
   w->value = own;
+  w->provisional = false;
   raise(l);
   return CORNU_OK;
 }
@@ -188,11 +189,49 @@ cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weight
   return CORNU_OK;
 }
 
+static cn_status copy_part(cn_layer *l, const cn_value *parts, const char *key, const cn_value **out, cn_error *e) {
+  const cn_value *v = cn_value_find(parts, key);
+  if (cn_value_is_null(v)) return CORNU_OK;
+  *out = cn_value_copy(&l->arena, v);
+  return *out ? CORNU_OK : cn_no_memory(e);
+}
+
 cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape, bool trainable,
-                                    cornu_error *e) {
+                                    const cornu_value *parts, cornu_error *e) {
   if (cn_layer_find_weight(l, name) >= 0)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has a weight \"%s\" already", l->name, name);
   CN_TRY(cn_layer_add_weight(l, name, rank, shape, trainable, NULL, e));
+  cn_weight *w = &l->weights[l->n_weights - 1];
+  CN_TRY(copy_part(l, parts, "initializer", &w->initializer, e));
+  CN_TRY(copy_part(l, parts, "regularizer", &w->regularizer, e));
+  CN_TRY(copy_part(l, parts, "constraint", &w->constraint, e));
+  w->provisional = w->initializer != NULL;
   /* zeros until the file's array comes: a handler may look at its weights while the model is built */
-  return cornu_tensor_new(l->compute, rank, shape, &l->weights[l->n_weights - 1].value, e);
+  return cornu_tensor_new(l->compute, rank, shape, &w->value, e);
+}
+
+cornu_status cornu_layer_weight_symbol(cornu_layer *l, int i, cornu_tensor **out, cornu_error *e) {
+  cn_trace *t = cn_trace_current();
+  finder f = {.wanted = i};
+  *out = NULL;
+  if (!t || !t->variables) return CORNU_OK;
+  cn_layer_each_weight(l, find, &f, NULL);
+  if (!f.owner) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" has no weight %d", l->name, i);
+  const cn_edge edge = cn_layer_weight_edge(f.owner, t, f.owner->weights[f.index].name);
+  return t->status ? t->status : cn_trace_symbol(t, edge, out, e);
+}
+
+bool cornu_layer_in_training(const cornu_layer *l) {
+  const cn_trace *t = cn_trace_current();
+  (void)l;
+  return t && t->variables && t->training;
+}
+
+cornu_status cornu_layer_add_loss(cornu_layer *l, cornu_tensor *loss, cornu_error *e) {
+  cn_trace *t = cn_trace_current();
+  cn_edge edge;
+  if (!t || !t->variables) return CORNU_OK;
+  CN_TRY(cn_trace_edge(t, loss, &edge, e));
+  cn_trace_add_loss(t, edge);
+  return t->status ? cn_at(t->error, t->status, "layer \"%s\"", l->name) : CORNU_OK;
 }

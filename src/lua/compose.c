@@ -25,6 +25,22 @@ static int new_layer(lua_State *L) {
   return 1;
 }
 
+/* new_custom_layer({[class] = handler}, config) */
+static int new_custom_layer(lua_State *L) {
+  cornu_error e;
+  int n;
+  lua_settop(L, 2);
+  const cornu_custom *custom = cn_lua_customs(L, 1, &n); /* at 3 */
+  cornu_tree *tree = cn_lua_tree(L);
+  const cornu_value *config = cn_lua_to_value(L, 2, tree);
+  if (cornu_value_kind(config) != CORNU_DICT || cornu_value_count(config) == 0) config = NULL;
+  cn_lua_layer *b = cn_lua_new_layer(L);
+  cn_lua_check(L, cornu_layer_new_custom(custom, config, &b->l, &e), &e);
+  cn_lua_customs_taken(L, 3);
+  b->made = true;
+  return 1;
+}
+
 /* new_input(name or nil, dtype, shape) */
 static int new_input(lua_State *L) {
   cornu_error e;
@@ -237,6 +253,6 @@ void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg) {
 }
 
 const luaL_Reg cn_lua_compose_functions[] = {
-  {"new_layer", new_layer}, {"new_input", new_input}, {"new_model", new_model}, {"new_sequential", sequential},
+  {"new_layer", new_layer}, {"new_custom_layer", new_custom_layer}, {"new_input", new_input}, {"new_model", new_model}, {"new_sequential", sequential},
   {"rewire", rewire}, {"become", become}, {NULL, NULL}};
 const luaL_Reg cn_lua_compose_methods[] = {{"as_layer", as_layer}, {"clone", clone}, {NULL, NULL}};

@@ -44,12 +44,14 @@ static int close_layer(lua_State *L) {
 /* ---- weights ---- */
 
 static int weights(lua_State *L) {
+  cornu_error e;
   cornu_layer *l = check_layer(L, 1)->l;
   int n = cornu_layer_weights(l);
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
     cn_lua_tensor *b = cn_lua_new_tensor(L);
-    b->t = cornu_tensor_retain(cornu_layer_weight(l, i)); /* the model's memory: not counted as this state's */
+    cn_lua_check(L, cornu_layer_weight_symbol(l, i, &b->t, &e), &e);
+    if (!b->t) b->t = cornu_tensor_retain(cornu_layer_weight(l, i)); /* the model's memory: not counted as this state's */
     b->read_only = true;
     if (!b->t)
       return cn_lua_error(L, "weight \"%s\" of layer \"%s\" has no value yet", cornu_layer_weight_name(l, i),
@@ -126,18 +128,43 @@ static int reset_states(lua_State *L) {
   return 1;
 }
 
-/* layer:add_weight(name, shape [, trainable]): in a handler's build */
+/* layer:add_weight(name, shape [, trainable or {trainable =, initializer =, regularizer =, constraint =}]): in a handler's
+ * build */
 static int add_weight(lua_State *L) {
   cornu_error e;
   int rank;
   int64_t shape[CORNU_MAX_RANK];
+  bool trainable = true;
+  const cornu_value *parts = NULL;
   cornu_layer *l = check_layer(L, 1)->l;
   const char *name = cn_lua_check_string(L, 2);
   if (!lua_istable(L, 3)) cn_lua_type_error(L, 3, "table of sizes");
   cn_lua_check_shape(L, 3, &rank, shape);
-  bool trainable = cn_lua_opt_bool(L, 4, true);
-  cn_lua_check(L, cornu_layer_add_weight(l, name, rank, shape, trainable, &e), &e);
+  lua_settop(L, 4);
+  if (lua_istable(L, 4)) {
+    lua_getfield(L, 4, "trainable");
+    trainable = lua_isnil(L, -1) || lua_toboolean(L, -1);
+    parts = cn_lua_to_value(L, 4, cn_lua_tree(L));
+  } else {
+    trainable = cn_lua_opt_bool(L, 4, true);
+  }
+  cn_lua_check(L, cornu_layer_add_weight(l, name, rank, shape, trainable, parts, &e), &e);
   lua_settop(L, 1);
+  return 1;
+}
+
+/* layer:add_loss(t): in a handler's call */
+static int add_loss(lua_State *L) {
+  cornu_error e;
+  cornu_layer *l = check_layer(L, 1)->l;
+  cornu_tensor *t = cn_lua_to_tensor(L, 2, NULL);
+  cn_lua_check(L, cornu_layer_add_loss(l, t, &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int in_training(lua_State *L) {
+  lua_pushboolean(L, cornu_layer_in_training(check_layer(L, 1)->l));
   return 1;
 }
 
@@ -302,7 +329,7 @@ static int same(lua_State *L) {
 
 void cn_lua_open_layer(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight},
+    {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight}, {"add_loss", add_loss}, {"in_training", in_training},
     {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls},
     {"states", states}, {"reset_states", reset_states}, {"rename", rename_layer}, {"count_trainable", count_trainable},
     {NULL, NULL}};

@@ -33,7 +33,8 @@ static void name_by_class(const char *class_name, char *out, size_t size) {
   else snprintf(out, size, "%s", base);
 }
 
-cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, cornu_layer **out, cornu_error *e) {
+static cn_status make_layer(const char *class_name, const cn_value *config, cn_custom_set *customs, cn_layer **out,
+                            cn_error *e) {
   *out = NULL;
   cn_arena arena = {0};
   char name[200];
@@ -47,11 +48,24 @@ cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, 
       !cn_value_put(&arena, serialized, "class_name", cn_value_text(&arena, class_name)) ||
       !cn_value_put(&arena, serialized, "config", own))
     status = cn_no_memory(e);
-  if (!status) status = cn_layer_new(serialized, &origin, NULL, out, e);
+  if (!status) status = cn_layer_new(serialized, &origin, customs, out, e);
   if (!status) status = cn_layer_check_parts(*out, e);
   if (!status) (*out)->auto_named = !named;
   if (status && *out) cn_layer_drop(*out), *out = NULL;
   cn_arena_free(&arena);
+  return status;
+}
+
+cornu_status cornu_layer_new(const char *class_name, const cornu_value *config, cornu_layer **out, cornu_error *e) {
+  return make_layer(class_name, config, NULL, out, e);
+}
+
+cornu_status cornu_layer_new_custom(const cornu_custom *custom, const cornu_value *config, cornu_layer **out,
+                                    cornu_error *e) {
+  cn_custom_set *set;
+  CN_TRY(cn_custom_set_new(custom, 1, &set, e));
+  const cn_status status = make_layer(custom->name, config, set, out, e);
+  cn_custom_set_drop(set);
   return status;
 }
 

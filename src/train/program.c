@@ -150,6 +150,9 @@ static void trace_feeds(const cornu_trainer *t, cn_trace *trace, cn_program *p) 
     if (!s) *f = (cn_feed){CN_FROM_RUN, 0};
     else if (s->weight) *f = (cn_feed){CN_FROM_VARIABLE, cn_variable_find(t, s->owner, s->index)};
     else *f = (cn_feed){CN_FROM_STATE, states++};
+    if (f->source == CN_FROM_VARIABLE && f->index < 0)
+      cn_trace_fail(trace, CORNU_ERR_ARGUMENT, "a weight of layer \"%s\" is used, which is no part of the model",
+                    ((const cn_layer *)s->owner)->name);
   }
 }
 

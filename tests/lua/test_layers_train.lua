@@ -158,6 +158,53 @@ function TestLayersTrain.test_images_by_chance()
   lu.assertErrorMsgContains("not supported in training", in_training, model_of(L.RandomPerspective{ 0.1 }, { 4, 6, 3 }), x)
 end
 
+-- ---- Layers in Lua ----
+
+local function scale_layer(extra)
+  return cornu.Layer{
+    class_name = "Scale", config = { power = 2 },
+    build = function(layer, shape)
+      layer:add_weight("factor", { shape[#shape] }, { initializer = "ones", regularizer = cornu.regularizers.L2(0.5) })
+      layer:add_weight("offset", { shape[#shape] }, { constraint = "non_neg" })
+      layer:add_weight("fixed", { 1 }, { trainable = false, initializer = cornu.initializers.Constant(3) })
+    end,
+    call = function(x, layer)
+      local w = layer:weights()
+      if extra then layer:add_loss((x * x):mean()) end
+      return x * w[1] ^ layer.config.power + w[2] + w[3] * 0
+    end,
+  }
+end
+
+function TestLayersTrain.test_layer_in_lua()
+  local layer = scale_layer(true)
+  local m = model_of(layer, { 2 })
+  lu.assertEquals(layer:weights()[1]:totable(), { 1, 1 })
+  lu.assertEquals(layer:weights()[3]:totable(), { 3 })
+  lu.assertEquals(m:count_params(true), 4)
+  local x, y = cornu.tensor{ { 1, 2 } }, cornu.tensor{ { 0, 3 } }
+  local t = core.new_trainer(m, { class_name = "SGD", config = { learning_rate = 0.1 } }, squares, 1)
+  -- errors 1 and -1: loss 1, of the weights 0.5 * 2, of the layer 2.5
+  lu.assertAlmostEquals(t:batch(true, { x }, { y })[1]:item(), 1 + 1 + 2.5, 1e-6)
+  -- d factor = 2 x error, and 2 * 0.5 * factor of the regularizer; d offset = error: below 0 the constraint takes it
+  local w = layer:weights()
+  lu.assertTrue(w[1]:allclose({ 1 - 0.1 * (2 * 1 * 1 + 1), 1 - 0.1 * (2 * 2 * -1 + 1) }, 1e-5, 1e-6))
+  lu.assertTrue(w[2]:allclose({ 0, 0.1 }, 1e-5, 1e-6))
+  lu.assertEquals(w[3]:totable(), { 3 })
+end
+
+function TestLayersTrain.test_layer_tells_training()
+  local layer = cornu.Layer{ call = function(x, l) return l:in_training() and x * 2 or x end }
+  local m, x = model_of(layer, { 2 }), cornu.ones(1, 2)
+  lu.assertEquals(m(x):totable(), { { 1, 1 } })
+  lu.assertEquals(in_training(m, x):totable(), { { 2, 2 } })
+  lu.assertErrorMsgContains("call = function", cornu.Layer, {})
+  local other = L.Dense{ 2 }
+  model_of(other, { 2 })
+  local strange = model_of(cornu.Layer{ call = function(v) return v * other:weights()[2] end }, { 2 })
+  lu.assertErrorMsgContains("no part of the model", in_training, strange, x)
+end
+
 -- ---- Parts of configs ----
 
 function TestLayersTrain.test_initializers()
