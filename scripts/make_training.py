@@ -200,6 +200,21 @@ def norm_masked():
     return Model(x, L.GlobalAveragePooling1D()(y)), 3, [ids]
 
 
+@case("keras3")
+def norm_spectral():
+    x = Input((4,))
+    return Model(x, L.SpectralNormalization(L.Dense(3, kernel_regularizer=R.l2(0.02)), power_iterations=2)(x))
+
+
+@case("tfkeras2")
+def added_loss():
+    x = Input((4,))
+    y = L.Dense(3)(x)
+    model = Model(x, y)
+    model.add_loss(0.1 * keras.backend.mean(y))
+    return model
+
+
 # ---- Augmentation: amounts that leave nothing to chance ----
 
 def changed(name, size=(5, 7, 3), **config):
@@ -247,7 +262,12 @@ def keep(model, name, when, arrays):
 
 
 def weights(model):
-    return {"%s/%d" % (layer.name, i): w for layer in model.layers for i, w in enumerate(layer.get_weights())}
+    """Those that train first, as Cornu lists them."""
+    def values(layer):
+        if MAJOR < 3:
+            return layer.get_weights()
+        return [np.array(w) for w in layer.trainable_weights + layer.non_trainable_weights]
+    return {"%s/%d" % (layer.name, i): w for layer in model.layers for i, w in enumerate(values(layer))}
 
 
 def train(model, x, y):

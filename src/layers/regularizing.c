@@ -40,9 +40,9 @@ static const cn_field penalty_fields[] = {
     {.name = "l2", .kind = CN_F_VALUE, .offset = offsetof(penalty, l2), .standard = "0",
      .help = "times the sum of squares is added to the loss"},
     {0}};
-static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "training alone"), {0}};
+static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "whether it depends on inputs"), {0}};
 static const cn_field metric_fields[] = {
-    IGNORED("aggregation", NULL, "training alone"), IGNORED("metric_name", NULL, "training alone"), {0}};
+    IGNORED("aggregation", NULL, "of a metric that is told in training"), IGNORED("metric_name", NULL, "its name"), {0}};
 static const cn_field no_fields[] = {{0}};
 
 /* Numbers in the shape of x, or in that with some dimensions replaced by 1. */
@@ -130,7 +130,13 @@ RANDOM(gaussian_dropout, "GaussianDropout", "1 2 3", gaussian_dropout, rate_fiel
 RANDOM(alpha_dropout, "AlphaDropout", "2 3", alpha_dropout, rate_fields, "drops values so that mean and variance stay")
 RANDOM(gaussian_noise, "GaussianNoise", "1 2 3", gaussian_noise, noise_fields, "adds noise")
 RANDOM(stochastic_depth, "StochasticDepth", "2 3", stochastic_depth, depth_fields, "sets a share of the samples to 0")
-IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is a loss in training", 0, loss_fields, NULL)
+
+static void lower_loss(cn_layer *l, cn_trace *t, cn_call *c) {
+  (void)l;
+  if (t->variables) cn_trace_add_loss(t, c->in[0].data);
+  cn_call_return(t, c, c->in[0].data, c->in[0].mask);
+}
+IDENTITY(add_loss, "AddLoss", "2", "the identity: its input is added to the loss", 0, loss_fields, lower_loss)
 IDENTITY(add_metric, "AddMetric", "2", "the identity: its input is a metric in training", 0, metric_fields, NULL)
 
 static void lower_penalty(cn_layer *l, cn_trace *t, cn_call *c) {

@@ -31,6 +31,7 @@ static int new_custom_layer(lua_State *L) {
   int n;
   lua_settop(L, 2);
   const cornu_custom *custom = cn_lua_customs(L, 1, &n); /* at 3 */
+  if (n != 1) return cn_lua_error(L, "%d handlers: one expected, by the name of its class", n);
   cornu_tree *tree = cn_lua_tree(L);
   const cornu_value *config = cn_lua_to_value(L, 2, tree);
   if (cornu_value_kind(config) != CORNU_DICT || cornu_value_count(config) == 0) config = NULL;

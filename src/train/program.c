@@ -98,7 +98,7 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
     const cn_trace_state *s = &trace->states[i];
     const int v = s->weight ? cn_variable_find(t, s->owner, s->index) : -1;
     if (v < 0 || !t->variables[v].trains) continue;
-    to[p->n_trained] = s->in;
+    to[p->n_trained] = s->next == CN_NO_EDGE ? s->in : s->next; /* a layer may change a weight before it uses it */
     p->trained[p->n_trained++] = v;
   }
   cn_trace_gradients(trace, loss, to, p->n_trained, grads);

@@ -124,10 +124,10 @@ static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *c
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
   if (!status && p->training) {
     const double before = cornu_clock();
+    move(t, p);
     status = cn_trainer_step(t, p, e);
     if (t->seconds) t->seconds[cn_plan_steps(p->plan)] = cornu_clock() - before;
     if (!status) status = cn_constrain(t, &t->constraints, e);
-    move(t, p);
   }
   cn_arena_free(&r.arena);
   return status;
