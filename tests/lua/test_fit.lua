@@ -263,3 +263,25 @@ function TestFit:testGoesOnFromAFile()
     for i, w in ipairs(loaded:weights()) do lu.assertTrue(w:allclose(whole:weights()[i], 0, 0), ending) end
   end
 end
+
+function TestFit:testBackups()
+  local folder_, m = folder_name(), small()
+  local backup = cornu.callbacks.BackupAndRestore{ folder_, delete_checkpoint = false }
+  fit(m, { epochs = 2, callbacks = { backup } })
+  local again = small()
+  local history = fit(again, { epochs = 3, callbacks = { cornu.callbacks.BackupAndRestore{ folder_ } } })
+  lu.assertEquals(history.epoch, { 3 })
+  fit(m, { epochs = 3, initial_epoch = 2 })
+  lu.assertTrue(m:weights()[1]:allclose(again:weights()[1], 0, 0))
+  lu.assertNil(io.open(folder_ .. "/training.npz")) -- the training is done
+
+  fit(small(), { epochs = 1, callbacks = { backup } })
+  local other = cornu.Sequential{ cornu.Input{ shape = { 1 } }, L.Dense{ 2 }, L.Dense{ 1 } }
+  other:compile{ optimizer = "sgd", loss = "mse" }
+  lu.assertErrorMsgContains("training.npz: 2 weights, this training has 4", fit, other, { callbacks = { backup } })
+  local file = io.open(folder_ .. "/training.npz", "wb")
+  file:write "PK no archive"
+  file:close()
+  lu.assertErrorMsgContains("training.npz", fit, small(), { callbacks = { backup } })
+  os.execute("rm -r " .. folder_)
+end
