@@ -1,4 +1,5 @@
 /* Which instruction set's tables are in use, and what needs no vectors. */
+#include "kernels/batch_norm.h"
 #include "kernels/kernels.h"
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
@@ -6,6 +7,7 @@ CN_KERNELS_DEFINE(cn_slope_kernels, cn_slope)
 CN_KERNELS_DEFINE(cn_binary_kernels, cn_binary)
 CN_KERNELS_DEFINE(cn_reduce_kernels, cn_reduce)
 CN_KERNELS_DEFINE(cn_norm_kernels, cn_norm)
+CN_KERNELS_DEFINE(cn_batch_norm_kernels, cn_batch_norm_math)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)

@@ -326,13 +326,27 @@ static cn_reduce_attrs reduced_axes(const settings *s, int rank, bool parts) {
   return over;
 }
 
+/* The usual case: nothing but the batch over all axes but the last. */
+static cn_edge by_whole_batch(cn_layer *l, cn_trace *t, cn_edge x, int axis) {
+  const cn_type type = *cn_edge_type(t, x);
+  const cn_batch_norm_attrs a = {.axis = axis, .epsilon = ((const settings *)l->settings)->epsilon};
+  const cn_edge in[] = {x, cn_layer_weight_edge(l, t, "gamma"), cn_layer_weight_edge(l, t, "beta")};
+  cn_edge first;
+  if (!cn_emit_many(t, &cn_op_batch_norm_train, &a, in, 3, &first)) return CN_NO_EDGE;
+  const moments m = {first + 1, first + 2};
+  if (moves(l)) move(l, t, &m, variance_factor(l, &type, axis));
+  return first;
+}
+
 static cn_edge by_batch(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mask, int axis) {
   const settings *s = l->settings;
   const cn_type type = *cn_edge_type(t, x);
+  const bool masked = heeds_mask(l, mask, type.rank), plain = !s->renorm && s->virtual_batch <= 0 && !by_place(s);
+  if (plain && !masked && axis == type.rank - 1 && axis > 0) return by_whole_batch(l, t, x, axis);
   const bool parts = s->virtual_batch > 0;
   if (parts) x = into_parts(l, t, x);
   const cn_reduce_attrs over = reduced_axes(s, cn_edge_type(t, x)->rank, parts);
-  const moments m = heeds_mask(l, mask, type.rank) && !parts
+  const moments m = masked && !parts
                         ? masked_moments(l, t, x, mask, over)
                         : (moments){cn_emit1(t, &cn_op_mean, &over, x), cn_emit1(t, &cn_op_var, &over, x)};
   const moments all = parts ? of_all_parts(t, &m) : m;

@@ -68,6 +68,7 @@ extern const cn_op cn_op_sparsemax_gradient; /* (x, y, dy) -> dx */
 /* (x, mean, variance, gamma?, beta?): gamma * (x - mean) / sqrt(variance + epsilon) + beta along `axis`. */
 typedef struct cn_batch_norm_attrs { int64_t axis; double epsilon; cn_act act; } cn_batch_norm_attrs;
 extern const cn_op cn_op_batch_norm;
+extern const cn_op cn_op_batch_norm_train, cn_op_batch_norm_back; /* the same attrs; the axis is the last */
 /* (x, gamma?, beta?): normalised over `axes`; gamma and beta have the shape of those axes. */
 typedef enum cn_layer_norm_kind {
   CN_NORM_STANDARD,  /* (x - mean) / sqrt(variance + epsilon) */

@@ -572,7 +572,9 @@ static void test_norms(void **state) {
   static const cn_batch_norm_attrs last = {.axis = -1, .epsilon = 1e-3}, first = {.axis = 1, .epsilon = 1e-2};
   CHECK({&cn_op_batch_norm, &last, 0.3, 2, 5, {D(3, 2, 3, 4), D(1, 4), D(1, 4), D(1, 4), D(1, 4)}},
         {&cn_op_batch_norm, &first, 0.3, 2, 5, {D(3, 2, 4, 3), D(1, 4), D(1, 4), ABSENT, D(1, 4)}},
-        {&cn_op_batch_norm, &last, 0.3, 2, 3, {D(2, 3, 4), D(1, 4), D(1, 4)}});
+        {&cn_op_batch_norm, &last, 0.3, 2, 3, {D(2, 3, 4), D(1, 4), D(1, 4)}},
+        {&cn_op_batch_norm_train, &last, 0.3, 2, 3, {D(3, 2, 3, 4), D(1, 4), D(1, 4)}},
+        {&cn_op_batch_norm_train, &last, 0.3, 2, 1, {D(2, 5, 3)}});
   for (int kind = CN_NORM_STANDARD; kind <= CN_NORM_RMS; kind++) {
     const cn_layer_norm_attrs rows = {.axes = {.n = 1, .v = {-1}}, .epsilon = 1e-3, .kind = kind},
                               planes = {.axes = {.n = 2, .v = {1, 2}}, .epsilon = 1e-3, .kind = kind};
