@@ -184,7 +184,8 @@ def norm_places():
 
 @case("tfkeras2")
 def norm_parts():
-    return Sequential([Input((2, 2)), L.BatchNormalization(momentum=0.7, virtual_batch_size=3), L.Flatten(), L.Dense(2)]), 3, None, 6
+    norm = L.BatchNormalization(momentum=0.7, virtual_batch_size=3)
+    return Sequential([Input((2, 2)), norm, L.Flatten(), L.Dense(2)]), 3, None, 6
 
 
 @case("keras3", "tfkeras2")
@@ -289,11 +290,11 @@ def run(name):
     made = cases[name]()
     made = made if isinstance(made, tuple) else (made,)
     model, steps, given, batch = made + (3, None, 3)[len(made) - 1:]
+    positive = ("var", "stddev", "running_std")
     for layer in model.layers:
-        w = layer.get_weights()
-        if w:
-            layer.set_weights([abs(rng.randn(*v.shape)) * 0.5 + 0.5 if any(k in getattr(s, "name", "") for k in ("var", "stddev", "running_std")) else rng.randn(*v.shape) * 0.5
-                               for v, s in zip(w, layer.weights)])
+        fresh = [rng.randn(*v.shape) * 0.5 for v in layer.get_weights()]
+        names = [getattr(v, "name", "") for v in layer.weights]
+        layer.set_weights([abs(v) + 0.5 if any(k in n for k in positive) else v for v, n in zip(fresh, names)])
     arrays = {}
     keep(model, name, "before", arrays)
     x = given if given else [numbers(t, rng, batch) for t in model.inputs]
@@ -302,12 +303,14 @@ def run(name):
     arrays["y"] = numbers(out, rng, batch)
     if getattr(cases[name], "changes", False):
         arrays["x0"] = np.abs(x[0]) % 1 if "Saturation" in name or "Poster" in name else x[0]
-        return {"model": json.loads(model.to_json()), "changes": True}, dict(arrays, y=np.array(model(arrays["x0"], training=True)))
+        arrays["y"] = np.array(model(arrays["x0"], training=True))
+        return {"model": json.loads(model.to_json()), "changes": True}, arrays
     model.compile(optimizer(), "mse", **({"run_eagerly": True} if TF else {}))
     arrays["losses"] = np.array([train(model, x, arrays["y"]) for _ in range(steps)], "float32")
     keep(model, name, "after", arrays)
     frozen = [layer.name for layer in model.layers if not layer.trainable]
-    text = json.loads(model.to_json().replace('"name": "EigenvalueRegularizer"', '"name": "EigenvalueRegularizer", "k": 0.1'))
+    known = '"name": "EigenvalueRegularizer"'  # Keras 1 forgets its factor
+    text = json.loads(model.to_json().replace(known, known + ', "k": 0.1'))
     return {"model": text, "rate": RATE, "frozen": frozen}, arrays
 
 

@@ -27,7 +27,8 @@ end
 
 local function constructor(kind, entry)
   return function(given)
-    local part = { module = modules[kind], class_name = entry.name, config = arguments(entry, given), registered_name = core.null }
+    local part = { module = modules[kind], class_name = entry.name, config = arguments(entry, given) }
+    part.registered_name = core.null
     core.check_part(kind, part)
     return part
   end

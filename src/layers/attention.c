@@ -157,7 +157,8 @@ static void attend_at_once(cn_layer *l, cn_trace *t, cn_call *c, cn_edge query, 
   bool causal = ((const settings *)l->settings)->causal || cn_attention_flag(c, "use_causal_mask");
   cn_attention_attrs a = {.scale = 1, .masked = -1e9, .lower = true, .causal = causal};
   cn_edge in[] = {one_head(t, query), one_head(t, key), one_head(t, value), seen};
-  cn_edge y = cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {2}}}, cn_emit(t, &cn_op_attention, &a, in, 4));
+  cn_edge y = cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {2}}},
+                       cn_emit(t, &cn_op_attention, &a, in, 4));
   if (query_mask != CN_NO_EDGE)
     y = cn_emit3(t, &cn_op_where, NULL, cn_attention_axis(t, query_mask, -1), y, cn_emit_number(t, 0));
   cn_call_return(t, c, y, query_mask);

@@ -53,7 +53,9 @@ static cn_edge minus(cn_trace *t, cn_edge a, cn_edge b) { return cn_emit2(t, &cn
 static cn_edge times(cn_trace *t, cn_edge a, cn_edge b) { return cn_emit2(t, &cn_op_mul, NULL, a, b); }
 static cn_edge by(cn_trace *t, cn_edge a, double v) { return times(t, a, cn_emit_number(t, v)); }
 static cn_edge off(cn_trace *t, cn_edge a, double v) { return plus(t, a, cn_emit_number(t, v)); }
-static cn_edge where(cn_trace *t, cn_edge mask, cn_edge yes, cn_edge no) { return cn_emit3(t, &cn_op_where, NULL, mask, yes, no); }
+static cn_edge where(cn_trace *t, cn_edge mask, cn_edge yes, cn_edge no) {
+  return cn_emit3(t, &cn_op_where, NULL, mask, yes, no);
+}
 static cn_edge clipped(cn_trace *t, cn_edge x, const double range[2]) {
   return cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){range[0], range[1]}, x);
 }
@@ -88,7 +90,8 @@ static cn_edge warp(cn_layer *l, cn_trace *t, cn_edge x, const cn_edge rows[6]) 
     cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "in training \"fill_mode\" is reflect, wrap, constant or nearest, and "
                   "\"interpolation\" nearest or bilinear");
   if (t->status) return CN_NO_EDGE;
-  cn_warp_attrs a = {.fill = modes[s->choice[CN_AUGMENT_FILL]], .nearest = s->choice[CN_AUGMENT_METHOD] == CN_RESIZE_NEAREST};
+  cn_warp_attrs a = {.fill = modes[s->choice[CN_AUGMENT_FILL]],
+                     .nearest = s->choice[CN_AUGMENT_METHOD] == CN_RESIZE_NEAREST};
   cn_value_number(s->amount[CN_AUGMENT_FILL_VALUE], &a.value);
   cn_edge all[8];
   const cn_edge zero = draw(l, t, x, 0, 0);
@@ -106,7 +109,8 @@ cn_edge cn_augment_rotate(cn_layer *l, cn_trace *t, cn_edge x) {
   const cn_edge angle = draw(l, t, x, b[0] * 2 * M_PI, b[1] * 2 * M_PI);
   const cn_edge c = cn_emit1(t, &cn_op_cos, NULL, angle), s = cn_emit1(t, &cn_op_sin, NULL, angle);
   const cn_edge back = cn_emit1(t, &cn_op_neg, NULL, s);
-  const cn_edge a2 = off(t, minus(t, by(t, s, cy), by(t, c, cx)), cx), b2 = off(t, plus(t, by(t, s, -cx), by(t, c, -cy)), cy);
+  const cn_edge a2 = off(t, minus(t, by(t, s, cy), by(t, c, cx)), cx);
+  const cn_edge b2 = off(t, plus(t, by(t, s, -cx), by(t, c, -cy)), cy);
   return warp(l, t, x, (const cn_edge[]){c, back, a2, s, c, b2});
 }
 
@@ -231,8 +235,10 @@ cn_edge cn_augment_sharpen(cn_layer *l, cn_trace *t, cn_edge x) {
   const cn_ints_attrs size = {{4, {SIZE, SIZE, type.shape[3], 1}}};
   const cn_reshape_attrs square = {{4, {SIZE, SIZE, 1, 1}}};
   const cn_edge weights = cn_emit1(t, &cn_op_broadcast_to, &size,
-                                   cn_emit1(t, &cn_op_reshape, &square, cn_emit_vector(t, t->compute, kernel, SIZE * SIZE)));
-  const cn_conv_attrs conv = {.spatial = 2, .stride = {1, 1}, .dilation = {1, 1}, .pad_begin = {1, 1}, .pad_end = {1, 1},
+                                   cn_emit1(t, &cn_op_reshape, &square,
+                                            cn_emit_vector(t, t->compute, kernel, SIZE * SIZE)));
+  const cn_conv_attrs conv = {.spatial = 2, .stride = {1, 1}, .dilation = {1, 1}, .pad_begin = {1, 1},
+                              .pad_end = {1, 1},
                               .groups = 1};
   const cn_edge smooth = cn_emit3(t, &cn_op_depthwise_conv, &conv, x, weights, CN_NO_EDGE);
   const cn_edge rest = minus(t, cn_emit_number(t, 1), by(t, drawn(l, t, x, CN_AUGMENT_FACTOR, 0), 2));

@@ -88,12 +88,13 @@ static cn_status check(cn_layer *l, cn_error *e) {
 
 static void refuse_training(cn_layer *l, cn_trace *t) {
   if (t->training)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is not supported in training; to leave it out give custom_objects = { [\"%s\"] = "
-                  "function(x) return x end }", l->name);
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is not supported in training; to leave it out give custom_objects = "
+                  "{ [\"%s\"] = function(x) return x end }", l->name);
 }
 
 static cn_edge change(cn_layer *l, cn_trace *t, cn_edge x, cn_augment *act) {
-  const cn_image_batch b = cn_image_enter(t, cn_emit_compute(t, x), cn_channels_first(l, ((const settings *)l->settings)->data_format, 2));
+  const cn_image_batch b = cn_image_enter(t, cn_emit_compute(t, x),
+                                          cn_channels_first(l, ((const settings *)l->settings)->data_format, 2));
   return t->status ? CN_NO_EDGE : cn_image_leave(t, &b, act(l, t, b.x));
 }
 

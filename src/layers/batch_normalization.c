@@ -67,7 +67,7 @@ static const cn_field fields[] = {
      .standard = "null",
      .help = "how tf.keras computes: the result is the same"},
     {.name = "virtual_batch_size", .kind = CN_F_INT, .offset = offsetof(settings, virtual_batch), .standard = "null",
-     .min = 1, .max = 1 << 24, .help = "tf.keras: training normalises parts of a batch, of so many samples, on their own"},
+     .min = 1, .max = 1 << 24, .help = "tf.keras: training normalises parts of a batch, of so many samples"},
     CN_GAMMA_ROWS,
     {0}};
 
@@ -97,7 +97,7 @@ static cn_status statistics(const cn_layer *l, const cn_type *in, int *rank, int
       fits = at > 0 && at < in->rank && s->mode == MODE_MOVING;
       if (fits) shape[at] = in->shape[at];
     }
-    if (s->virtual_batch > 0) { /* the parts of a batch are an axis of their own, the second; axes count it when saved */
+    if (s->virtual_batch > 0) { /* the parts of a batch are the second axis; saved axes count it */
       fits &= in->rank < CN_MAX_RANK;
       for (int i = (*rank)++; i > 1 && fits; i--) shape[i] = shape[i - 1];
       shape[1] = 1;
@@ -173,7 +173,8 @@ static cn_edge normalise_places(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mea
 
 static cn_edge by_places(cn_layer *l, cn_trace *t, cn_edge x) {
   const bool parts = ((const settings *)l->settings)->virtual_batch > 0;
-  const cn_edge y = normalise_places(l, t, parts ? cn_emit_new_axis(t, x, 1) : x, cn_layer_weight_edge(l, t, "moving_mean"),
+  const cn_edge y = normalise_places(l, t, parts ? cn_emit_new_axis(t, x, 1) : x,
+                                     cn_layer_weight_edge(l, t, "moving_mean"),
                                      cn_layer_weight_edge(l, t, "moving_variance"), cn_layer_weight_edge(l, t, "gamma"),
                                      cn_layer_weight_edge(l, t, "beta"));
   return parts ? cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {1}}}, y) : y;
@@ -209,7 +210,9 @@ static bool heeds_mask(const cn_layer *l, cn_edge mask, int rank) {
   return l->origin.tf && cn_origin_at_least(&l->origin, 2, 12, 0) && !is_fused(l, rank);
 }
 
-static cn_edge reduced(cn_trace *t, const cn_op *op, const cn_reduce_attrs *over, cn_edge x) { return cn_emit1(t, op, over, x); }
+static cn_edge reduced(cn_trace *t, const cn_op *op, const cn_reduce_attrs *over, cn_edge x) {
+  return cn_emit1(t, op, over, x);
+}
 
 /* Without the places where the mask (batch, …, without the last axis) is false. */
 static moments masked_moments(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mask, cn_reduce_attrs over) {
@@ -224,15 +227,19 @@ static moments masked_moments(cn_layer *l, cn_trace *t, cn_edge x, cn_edge mask,
   over.keepdims = true;
   cn_ints_attrs whole = {.v = {.n = type.rank}};
   for (int i = 0; i < type.rank; i++) whole.v.v[i] = type.shape[i];
-  const cn_edge seen = cn_emit1(t, &cn_op_broadcast_to, &whole, cn_emit_cast(t, cn_emit_new_axis(t, mask, -1), CORNU_BOOL8));
+  const cn_edge seen = cn_emit1(t, &cn_op_broadcast_to, &whole,
+                                cn_emit_cast(t, cn_emit_new_axis(t, mask, -1), CORNU_BOOL8));
   const cn_edge zero = cn_emit_number(t, 0);
   cn_edge count = reduced(t, &cn_op_sum, &over, cn_emit_cast(t, seen, type.dtype));
   if (l->origin.keras >= 3) count = cn_emit2(t, &cn_op_add, NULL, count, cn_emit_number(t, 1e-7)); /* its epsilon() */
-  m.mean = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit3(t, &cn_op_where, NULL, seen, x, zero)), count);
+  m.mean = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit3(t, &cn_op_where, NULL, seen, x, zero)),
+                    count);
   const cn_edge apart = cn_emit3(t, &cn_op_where, NULL, seen, cn_emit2(t, &cn_op_sub, NULL, x, m.mean), zero);
-  m.variance = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit1(t, &cn_op_square, NULL, apart)), count);
+  m.variance = cn_emit2(t, &cn_op_div, NULL, reduced(t, &cn_op_sum, &over, cn_emit1(t, &cn_op_square, NULL, apart)),
+                        count);
   const cn_reduce_attrs squeezed = {.axes = over.axes};
-  if (!keeps) m.mean = reduced(t, &cn_op_squeeze, &squeezed, m.mean), m.variance = reduced(t, &cn_op_squeeze, &squeezed, m.variance);
+  if (!keeps) m.mean = reduced(t, &cn_op_squeeze, &squeezed, m.mean), m.variance = reduced(t, &cn_op_squeeze,
+                                                                                           &squeezed, m.variance);
   return m;
 }
 

@@ -80,19 +80,23 @@ static cn_edge rings(cn_trace *t, const void *p, cn_edge w) {
     const int64_t y = llabs(2 * (i / n) - (n - 1)), x = llabs(2 * (i % n) - (n - 1)), ring = (y > x ? y : x) / 2;
     from[i] = (double)((n + 1) * (half - 1 + ring + (n % 2 == 0 && ring)));
   }
-  const cn_reshape_attrs flat = {{3, {n * n, type.shape[2], type.shape[3]}}}, back = {{4, {n, n, type.shape[2], type.shape[3]}}};
+  const cn_reshape_attrs flat = {{3, {n * n, type.shape[2], type.shape[3]}}}, back = {{4,
+                                                                                       {n, n, type.shape[2],
+                                                                                        type.shape[3]}}};
   const cn_edge rows = cn_emit2(t, &cn_op_gather, &(cn_axis_attrs){0}, cn_emit1(t, &cn_op_reshape, &flat, w),
                                 cn_emit_vector(t, CORNU_INT64, from, n * n));
   return cn_emit1(t, &cn_op_reshape, &back, rows);
 }
 
 #define TYPE(class, other, in, words, table, how) \
-  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), .fields = table, .emit = how}
+  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), \
+   .fields = table, .emit = how}
 const cn_part_type cn_constraints[] = {
     TYPE("MaxNorm", "max_norm maxnorm", "1 2 3", "norms of at most max_value", max_fields, limit),
     TYPE("NonNeg", "non_neg nonneg", "1 2 3", "0 in place of what is negative", no_fields, not_negative),
     TYPE("UnitNorm", "unit_norm unitnorm", "1 2 3", "norms of 1", unit_fields, unit),
     TYPE("MinMaxNorm", "min_max_norm", "1 2 3", "norms from min_value to max_value", between_fields, between),
-    TYPE("RadialConstraint", "radial_constraint", "2", "the same value all around the middle of a square kernel", no_fields,
+    TYPE("RadialConstraint", "radial_constraint", "2", "the same value all around the middle of a square kernel",
+         no_fields,
          rings),
     {0}};

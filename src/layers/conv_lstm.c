@@ -338,7 +338,8 @@ static cn_status join_cell(cn_layer *l, cn_value *config, cn_error *e) {
                    "layer in custom_objects", class_name ? class_name : cn_value_show(cell, (char[80]){0}, 80));
   for (int i = 0; i < keys->count; i++) {
     cn_value *v = keys->items[i];
-    if (!cn_value_find(config, cornu_value_key(keys, i)) && !cn_value_put(&l->arena, config, cornu_value_key(keys, i), v))
+    if (!cn_value_find(config, cornu_value_key(keys, i)) && !cn_value_put(&l->arena, config, cornu_value_key(keys, i),
+                                                                          v))
       return cn_no_memory(e);
   }
   cn_value_remove(config, "cell");

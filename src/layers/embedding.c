@@ -195,7 +195,8 @@ static cn_edge in_dtype(cn_trace *t, cn_edge x, cornu_dtype dtype) {
 
 static cn_edge plain_back(cn_layer *l, cn_trace *t, cn_edge x) {
   const settings *s = l->settings;
-  cn_edge columns = s->tie_weights ? transposed(t, cn_lora_weight(l, t, "embeddings")) : weight(l, t, "reverse_embeddings");
+  cn_edge columns = s->tie_weights ? transposed(t, cn_lora_weight(l, t, "embeddings")) : weight(l, t,
+                                                                                                "reverse_embeddings");
   if (s->reverse_dtype != CORNU_DTYPES) {
     x = in_dtype(t, x, s->reverse_dtype);
     columns = in_dtype(t, columns, s->reverse_dtype);

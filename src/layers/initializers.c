@@ -32,9 +32,11 @@ typedef struct settings {
 #define OUTPUT_AXES AXES(out, "output_axes", "those that count as outputs; null: all but the one before the last")
 static const cn_field no_fields[] = {{0}};
 static const cn_field constant_fields[] = {
-    {.name = "value", .kind = CN_F_VALUE, MEMBER(value), .standard = "0", .help = "a number, or numbers in the weight's shape"},
+    {.name = "value", .kind = CN_F_VALUE, MEMBER(value), .standard = "0",
+     .help = "a number, or numbers in the weight's shape"},
     {0}};
-static const cn_field uniform_fields[] = {NUMBER(a, "minval", "-0.05", "the least"), NUMBER(b, "maxval", "0.05", "the largest"),
+static const cn_field uniform_fields[] = {NUMBER(a, "minval", "-0.05", "the least"),
+                                          NUMBER(b, "maxval", "0.05", "the largest"),
                                           SEED, {0}};
 static const cn_field normal_fields[] = {NUMBER(a, "mean", "0", "of the normal distribution"),
                                          NUMBER(b, "stddev", "0.05", "its standard deviation"), SEED, {0}};
@@ -53,7 +55,8 @@ static const cn_field stft_fields[] = {
     {.name = "side", .kind = CN_F_ENUM, MEMBER(side), .standard = "\"real\"", .choices = "real imag",
      .help = "cosines or negative sines"},
     {.name = "window", .kind = CN_F_VALUE, MEMBER(window), .standard = "\"hann\"", .help = "a name, numbers, or null"},
-    {.name = "scaling", .kind = CN_F_ENUM, MEMBER(scaling), .standard = "\"density\"", .choices = "density spectrum null",
+    {.name = "scaling", .kind = CN_F_ENUM, MEMBER(scaling), .standard = "\"density\"",
+     .choices = "density spectrum null",
      .help = "how the window is normalised"},
     {.name = "periodic", .kind = CN_F_BOOL, MEMBER(periodic), .standard = "false", .help = "of the window"}, {0}};
 
@@ -82,7 +85,8 @@ static bool flatten(const cn_value *v, float *out, int64_t n, int64_t *at) {
 }
 
 static cn_status constant(const cn_part_job *j, cn_tensor *out, cn_error *e) {
-  const cn_value *v = ((const settings *)j->settings)->value, *inner = cn_value_find(cn_value_find(v, "config"), "value");
+  const cn_value *v = ((const settings *)j->settings)->value, *inner = cn_value_find(cn_value_find(v, "config"),
+                                                                                     "value");
   const int64_t n = cornu_tensor_size(out);
   double number;
   int64_t at = 0;
@@ -183,13 +187,15 @@ static void fans(const cn_part_job *j, const cn_tensor *t, double *in, double *o
   if (axes_in->n > 0 && axes_out->n > 0) *in = product(t, axes_in), *out = product(t, axes_out);
 }
 
-static cn_status fill_variance(const cn_part_job *j, cn_tensor *t, double scale, int mode, int distribution, cn_error *e) {
+static cn_status fill_variance(const cn_part_job *j, cn_tensor *t, double scale, int mode, int distribution,
+                               cn_error *e) {
   double in, out;
   fans(j, t, &in, &out);
   const double n = mode == FAN_IN ? in : mode == FAN_OUT ? out : (in + out) / 2, variance = scale / (n > 1 ? n : 1);
   if (distribution == UNIFORM) return cornu_random_uniform(j->random, t, -sqrt(3 * variance), sqrt(3 * variance), e);
   if (distribution == UNTRUNCATED) return cornu_random_normal(j->random, t, 0, sqrt(variance), e);
-  return fill_truncated(j->random, t, 0, sqrt(variance) / 0.87962566103423978, e); /* deviation of a normal cut at two */
+  return fill_truncated(j->random, t, 0, sqrt(variance) / 0.87962566103423978,
+                        e); /* deviation of a normal cut at two */
 }
 
 static cn_status variance(const cn_part_job *j, cn_tensor *t, cn_error *e) {
@@ -199,7 +205,9 @@ static cn_status variance(const cn_part_job *j, cn_tensor *t, cn_error *e) {
 }
 
 #define FIXED(id, scale, mode, distribution) \
-  static cn_status id(const cn_part_job *j, cn_tensor *t, cn_error *e) { return fill_variance(j, t, scale, mode, distribution, e); }
+  static cn_status id(const cn_part_job *j, cn_tensor *t, cn_error *e) { \
+    return fill_variance(j, t, scale, mode, distribution, e); \
+  }
 FIXED(glorot_uniform, 1, FAN_AVG, UNIFORM)
 FIXED(glorot_normal, 1, FAN_AVG, TRUNCATED)
 FIXED(he_uniform, 2, FAN_IN, UNIFORM)
@@ -235,28 +243,36 @@ static cn_status orthogonal(const cn_part_job *j, cn_tensor *t, cn_error *e) {
 
 /* Keras 1 has the same names for other distributions. */
 #define TYPE(class, other, in, words, table, how) \
-  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), .fields = table, .fill = how}
+  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), \
+   .fields = table, .fill = how}
 const cn_part_type cn_initializers[] = {
     TYPE("Zeros", "zeros zero zeros_v2", "1 2 3", "zeros", no_fields, zeros),
     TYPE("Ones", "ones one ones_v2", "1 2 3", "ones", no_fields, ones),
     TYPE("Constant", "constant", "2 3", "a number everywhere", constant_fields, constant),
-    TYPE("RandomUniform", "random_uniform uniform", "1 2 3", "uniform between minval and maxval", uniform_fields, uniform),
+    TYPE("RandomUniform", "random_uniform uniform", "1 2 3", "uniform between minval and maxval", uniform_fields,
+         uniform),
     TYPE("RandomNormal", "random_normal normal", "1 2 3", "normal", normal_fields, normal),
-    TYPE("TruncatedNormal", "truncated_normal", "2 3", "normal within two deviations of the mean", normal_fields, truncated),
+    TYPE("TruncatedNormal", "truncated_normal", "2 3", "normal within two deviations of the mean", normal_fields,
+         truncated),
     TYPE("VarianceScaling", "variance_scaling", "2 3", "a variance of scale / units", variance_fields, variance),
-    TYPE("GlorotUniform", "glorot_uniform", "1 2 3", "uniform, variance 2 / (inputs + outputs)", fixed_fields, glorot_uniform),
-    TYPE("GlorotNormal", "glorot_normal", "2 3", "truncated normal, variance 2 / (inputs + outputs)", fixed_fields, glorot_normal),
+    TYPE("GlorotUniform", "glorot_uniform", "1 2 3", "uniform, variance 2 / (inputs + outputs)", fixed_fields,
+         glorot_uniform),
+    TYPE("GlorotNormal", "glorot_normal", "2 3", "truncated normal, variance 2 / (inputs + outputs)", fixed_fields,
+         glorot_normal),
     TYPE("glorot_normal", NULL, "1", "normal, variance 2 / (inputs + outputs)", fixed_fields, old_glorot_normal),
     TYPE("HeUniform", "he_uniform", "1 2 3", "uniform, variance 2 / inputs", fixed_fields, he_uniform),
     TYPE("HeNormal", "he_normal", "2 3", "truncated normal, variance 2 / inputs", fixed_fields, he_normal),
     TYPE("he_normal", NULL, "1", "normal, variance 2 / inputs", fixed_fields, old_he_normal),
     TYPE("LecunUniform", "lecun_uniform", "1 2 3", "uniform, variance 1 / inputs", fixed_fields, lecun_uniform),
     TYPE("LecunNormal", "lecun_normal", "2 3", "truncated normal, variance 1 / inputs", fixed_fields, lecun_normal),
-    TYPE("Orthogonal", "OrthogonalInitializer orthogonal", "2 3", "a matrix with orthonormal rows or columns, the fewer",
+    TYPE("Orthogonal", "OrthogonalInitializer orthogonal", "2 3",
+         "a matrix with orthonormal rows or columns, the fewer",
          orthogonal_fields, orthogonal),
     TYPE("orthogonal", NULL, "1", "orthonormal rows or columns", old_orthogonal_fields, orthogonal),
-    TYPE("Identity", "IdentityInitializer identity", "1 2 3", "ones on the diagonal of a matrix", identity_fields, identity),
-    TYPE("STFT", "STFTInitializer stft", "3", "the waves of a short-time Fourier transform: (steps, 1, frequencies)", stft_fields,
+    TYPE("Identity", "IdentityInitializer identity", "1 2 3", "ones on the diagonal of a matrix", identity_fields,
+         identity),
+    TYPE("STFT", "STFTInitializer stft", "3", "the waves of a short-time Fourier transform: (steps, 1, frequencies)",
+         stft_fields,
          stft),
     {0}};
 
@@ -304,7 +320,8 @@ static cn_status fill(cn_layer *l, int index, cornu_random *r, cn_arena *arena, 
   cn_value standard = {.kind = CORNU_STRING, .s = standard_for(w->name)};
   standard.count = (int)strlen(standard.s);
   cn_part part;
-  CN_TRY(cn_part_parse(CORNU_INITIALIZER, cn_value_is_null(w->initializer) ? &standard : w->initializer, &l->origin, arena,
+  CN_TRY(cn_part_parse(CORNU_INITIALIZER, cn_value_is_null(w->initializer) ? &standard : w->initializer, &l->origin,
+                       arena,
                        &part, e));
   CN_TRY(cornu_tensor_new(CORNU_FLOAT32, w->rank, w->shape, out, e));
   int64_t seed;

@@ -27,7 +27,8 @@ static const cn_field fields[] = {
      .max = 1 << 24, .help = "size of a head's values; null: key_dim"},
     {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,
      .help = "share of the weights dropped in training"},
-    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18,
+    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18,
+     .max = 9e18,
      .help = "of what is dropped; null: the model's"},
     {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias), .standard = "true",
      .help = "the projections have biases"},
@@ -68,7 +69,8 @@ static cn_value *number_list(cn_arena *a, const int64_t *numbers, int n) {
   return list;
 }
 
-static cn_status add_projection(cn_layer *l, int kind, const char *equation, const char *bias_axes, const int64_t *shape,
+static cn_status add_projection(cn_layer *l, int kind, const char *equation, const char *bias_axes,
+                                const int64_t *shape,
                                 int n, cn_error *e) {
   static const char *const names[] = {"query", "key", "value", "attention_output", "gate"};
   const settings *s = l->settings;
@@ -147,7 +149,8 @@ static cn_status build_all(cn_layer *l, const cn_type *query, const cn_type *val
   const settings *s = l->settings;
   if (query->rank < 3 || query->rank > 5 || value->rank != query->rank || key->rank != query->rank)
     return cn_fail(e, CORNU_ERR_SHAPE, "query, value and key have the shapes %s, %s and %s, expected the same number of "
-                   "dimensions, three to five", CN_SHAPE(query->rank, query->shape), CN_SHAPE(value->rank, value->shape),
+                   "dimensions, three to five", CN_SHAPE(query->rank, query->shape), CN_SHAPE(value->rank,
+                                                                                              value->shape),
                    CN_SHAPE(key->rank, key->shape));
   if (!child(l, OUTPUT)) CN_TRY(add_output(l, query, e));
   CN_TRY(build_child(child(l, QUERY), query, e));
@@ -271,7 +274,8 @@ static cn_edge project(cn_layer *l, cn_trace *t, int kind, cn_edge x) {
 }
 
 /* Attention over one axis between batch and features, by one op. */
-static cn_edge attend(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge mask, const cn_edge *projected, double scale) {
+static cn_edge attend(cn_layer *l, cn_trace *t, const cn_call *c, cn_edge mask, const cn_edge *projected,
+                      double scale) {
   const settings *s = l->settings;
   bool fused = cn_origin_at_least(&l->origin, 3, 5, 0) && s->dropout == 0;
   cn_attention_attrs a = {.scale = scale, .masked = fused ? LOWEST : -1e9, .lower = !fused,
@@ -352,7 +356,8 @@ static const cn_field grouped_fields[] = {
      .help = "size of a head"},
     {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,
      .help = "share of the weights dropped in training"},
-    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18,
+    {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18,
+     .max = 9e18,
      .help = "of what is dropped; null: the model's"},
     {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias), .standard = "true",
      .help = "the projections have biases"},

@@ -9,8 +9,8 @@
 
 static const struct { const cn_part_type *table; const char *what, *advice; } kinds[] = {
     [CORNU_INITIALIZER] = {cn_initializers, "initializer", "a model that comes with its weights needs none"},
-    [CORNU_REGULARIZER] = {cn_regularizers, "regularizer", "Python code is never run: cornu.regularizers has those that there are"},
-    [CORNU_CONSTRAINT] = {cn_constraints, "constraint", "Python code is never run: cornu.constraints has those that there are"},
+    [CORNU_REGULARIZER] = {cn_regularizers, "regularizer", "cornu.regularizers has all that there are"},
+    [CORNU_CONSTRAINT] = {cn_constraints, "constraint", "cornu.constraints has all that there are"},
 };
 
 /* ---- By name ---- */
@@ -120,7 +120,8 @@ static void tell_layer(const cn_layer *l, const cn_trace *t) {
 void cn_layer_penalise_weight(cn_layer *l, cn_trace *t, int index) {
   const cn_weight *w = &l->weights[index];
   if (t->status) return;
-  const cn_part part = part_of(l, t, CORNU_REGULARIZER, w->name, w->regularizer ? w->regularizer : named(l, w, "regularizer"));
+  const cn_part part = part_of(l, t, CORNU_REGULARIZER, w->name,
+                               w->regularizer ? w->regularizer : named(l, w, "regularizer"));
   if (part.type) cn_trace_add_loss(t, penalty(t, w->name, &part, cn_layer_weight_edge(l, t, w->name)));
   tell_layer(l, t);
 }

@@ -26,14 +26,16 @@ typedef struct cn_part_type {
 } cn_part_type;
 
 /* Rows of field tables. */
-#define CN_PART_ROW(key, other, words) {.name = key, .aliases = other, .kind = CN_F_PART, .standard = "null", .help = words}
+#define CN_PART_ROW(key, other, words) \
+  {.name = key, .aliases = other, .kind = CN_F_PART, .standard = "null", .help = words}
 #define CN_REGULARIZER_ROW(of, other) CN_PART_ROW(of "_regularizer", other, "adds to the loss for its size")
 #define CN_CONSTRAINT_ROW(of, other) CN_PART_ROW(of "_constraint", other, "what becomes of it after each step of training")
 #define CN_WEIGHT_ROWS(of, regularizer, constraint) CN_REGULARIZER_ROW(of, regularizer), CN_CONSTRAINT_ROW(of, constraint)
 #define CN_INITIALIZER_ROW(of, other) CN_PART_ROW(of "_initializer", other, "how it begins")
 #define CN_ACTIVITY_ROW CN_PART_ROW("activity_regularizer", NULL, "adds to the loss for the size of the results")
 #define CN_KERNEL_ROWS                                                                                                 \
-  CN_INITIALIZER_ROW("kernel", "init"), CN_INITIALIZER_ROW("bias", NULL), CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), \
+  CN_INITIALIZER_ROW("kernel", "init"), CN_INITIALIZER_ROW("bias", NULL),                                              \
+  CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"),                                                           \
   CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW
 #define CN_GAMMA_ROWS                                                                                                  \
   CN_INITIALIZER_ROW("beta", "beta_init"), CN_INITIALIZER_ROW("gamma", "gamma_init"), CN_WEIGHT_ROWS("beta", NULL, NULL), \

@@ -37,7 +37,8 @@ static cn_edge sizes(cn_trace *t, const void *settings, cn_edge x) {
 
 static bool is_matrix(cn_trace *t, cn_edge x) {
   const cn_type *type = cn_edge_type(t, x);
-  if (type->rank != 2) cn_trace_fail(t, CORNU_ERR_SHAPE, "it takes a matrix, not %s", CN_SHAPE(type->rank, type->shape));
+  if (type->rank != 2) cn_trace_fail(t, CORNU_ERR_SHAPE, "it takes a matrix, not %s",
+                                     CN_SHAPE(type->rank, type->shape));
   return !t->status;
 }
 
@@ -45,7 +46,8 @@ typedef struct orthogonal { double factor; int mode; } orthogonal;
 enum { ROWS, COLUMNS };
 
 static const cn_field orthogonal_fields[] = {
-    {.name = "factor", .kind = CN_F_FLOAT, .offset = offsetof(orthogonal, factor), .standard = "0.01", .min = 0, .max = 1e30,
+    {.name = "factor", .kind = CN_F_FLOAT, .offset = offsetof(orthogonal, factor), .standard = "0.01", .min = 0,
+     .max = 1e30,
      .help = "times the mean of absolute cosines"},
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(orthogonal, mode), .standard = "\"rows\"",
      .choices = "rows columns", .help = "between what"}, {0}};
@@ -62,7 +64,8 @@ static cn_edge cosines(cn_trace *t, const void *settings, cn_edge x) {
   const cn_matmul_attrs product = {.transpose_a = s->mode == COLUMNS, .transpose_b = s->mode == ROWS};
   const double n = (double)type.shape[s->mode == COLUMNS];
   const cn_edge places = cn_emit_counter(t, CORNU_INT64, (int64_t)n, 1, 0);
-  const cn_edge others = cn_emit_cast(t, cn_emit2(t, &cn_op_not_equal, NULL, cn_emit_new_axis(t, places, 1), places), type.dtype);
+  const cn_edge others = cn_emit_cast(t, cn_emit2(t, &cn_op_not_equal, NULL, cn_emit_new_axis(t, places, 1), places),
+                                      type.dtype);
   const cn_edge all = cn_emit1(t, &cn_op_abs, NULL, cn_emit2(t, &cn_op_matmul, &product, unit, unit));
   const cn_edge sum = total(t, cn_emit2(t, &cn_op_mul, NULL, all, others));
   return cn_emit2(t, &cn_op_mul, NULL, sum, cn_emit_like(t, x, n > 1 ? s->factor / (n * (n - 1)) : 0));
@@ -78,7 +81,8 @@ static cn_edge largest(cn_trace *t, const void *settings, cn_edge x) {
   if (!is_matrix(t, x)) return CN_NO_EDGE;
   const cn_type type = *cn_edge_type(t, x);
   const cn_edge squares = cn_emit2(t, &cn_op_matmul, &(cn_matmul_attrs){.transpose_a = true}, x, x);
-  const cn_edge ones = cn_emit2(t, &cn_op_add, NULL, cn_emit_counter(t, type.dtype, type.shape[1], 0, 0), cn_emit_like(t, x, 1));
+  const cn_edge ones = cn_emit2(t, &cn_op_add, NULL, cn_emit_counter(t, type.dtype, type.shape[1], 0, 0),
+                                cn_emit_like(t, x, 1));
   cn_edge v = cn_emit_new_axis(t, ones, 1);
   for (int i = 0; i < STEPS; i++) v = cn_emit2(t, &cn_op_matmul, &(cn_matmul_attrs){0}, squares, v);
   const cn_edge moved = cn_emit2(t, &cn_op_matmul, &(cn_matmul_attrs){0}, squares, v);

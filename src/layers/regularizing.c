@@ -42,7 +42,8 @@ static const cn_field penalty_fields[] = {
     {0}};
 static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "whether it depends on inputs"), {0}};
 static const cn_field metric_fields[] = {
-    IGNORED("aggregation", NULL, "of a metric that is told in training"), IGNORED("metric_name", NULL, "its name"), {0}};
+    IGNORED("aggregation", NULL, "of a metric that is told in training"), IGNORED("metric_name", NULL,
+                                                                                  "its name"), {0}};
 static const cn_field no_fields[] = {{0}};
 
 /* Numbers in the shape of x, or in that with some dimensions replaced by 1. */
@@ -144,11 +145,13 @@ static void lower_penalty(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_value *items[] = {(cn_value *)p->l1, (cn_value *)p->l2}, name = {.kind = CORNU_STRING, .count = 4, .s = "L1L2"};
   cn_value config = {.kind = CORNU_DICT, .count = 2, .items = items, .keys = (const char *[]){"l1", "l2"}};
   cn_value *parts[] = {&name, &config};
-  const cn_value both = {.kind = CORNU_DICT, .count = 2, .items = parts, .keys = (const char *[]){"class_name", "config"}};
+  const cn_value both = {.kind = CORNU_DICT, .count = 2, .items = parts,
+                         .keys = (const char *[]){"class_name", "config"}};
   cn_layer_penalise_result(l, t, &both, c->in[0].data);
   cn_call_return(t, c, c->in[0].data, c->in[0].mask);
 }
-IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity, which adds to the loss", sizeof(penalty),
+IDENTITY(activity_regularization, "ActivityRegularization", "1 2 3", "the identity, which adds to the loss",
+         sizeof(penalty),
          penalty_fields, lower_penalty)
 
 /* tf.keras's hands no mask on. */

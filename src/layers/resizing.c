@@ -63,7 +63,8 @@ static bool channels_first(const cn_layer *l) {
 }
 
 /* tf.keras before 2.8 takes integers as they are; later it casts them, as Keras 3 does in its graphs. */
-static bool takes_integers(const cn_layer *l) { return l->origin.keras < 3 && !cn_origin_at_least(&l->origin, 2, 8, 0); }
+static bool takes_integers(const cn_layer *l) { return l->origin.keras < 3 && !cn_origin_at_least(&l->origin, 2, 8,
+                                                                                                  0); }
 
 static cn_edge entered(const cn_layer *l, cn_trace *t, cn_edge x) {
   return takes_integers(l) ? x : cn_emit_compute(t, x);
@@ -75,7 +76,8 @@ static cn_edge cast(cn_trace *t, cn_edge x, cornu_dtype dtype) {
   int bits = 8 * (int)cornu_dtype_bytes(dtype);
   bool negative = dtype >= CORNU_INT8 && dtype <= CORNU_INT64;
   if (cn_dtype_is_integer(dtype) && bits <= 16)
-    x = cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){negative ? -ldexp(1, bits - 1) : 0, ldexp(1, bits - negative) - 1}, x);
+    x = cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){negative ? -ldexp(1, bits - 1) : 0, ldexp(1, bits - negative) - 1},
+                 x);
   return cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){dtype}, x);
 }
 
@@ -163,7 +165,8 @@ static cn_edge part(cn_layer *l, cn_trace *t, cn_edge x) {
     const cn_edge drawn = cn_augment_draw(l, t, 1, 0, room + 1, s->seed);
     size.v.v[i] = i == axis ? s->height : i == axis + 1 ? s->width : type.shape[i];
     at[i] = i == axis || i == axis + 1
-                ? cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{0, {0}}}, cast(t, cn_emit1(t, &cn_op_floor, NULL, drawn), CORNU_INT64))
+                ? cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{0, {0}}},
+                           cast(t, cn_emit1(t, &cn_op_floor, NULL, drawn), CORNU_INT64))
                 : zero;
   }
   return cn_emit2(t, &cn_op_slice_at, &size, x, cn_emit(t, &cn_op_stack, &(cn_axis_attrs){0}, at, type.rank));

@@ -65,7 +65,8 @@ static cn_edge plain_bias(cn_trace *t, cn_edge bias, cn_rnn_kind kind) {
 static bool drops_by_gate(const cn_layer *l, const cn_rnn *s) {
   const cn_origin *o = &l->origin;
   if (o->keras == 1) return !s->consume_less || strcmp(s->consume_less, "gpu") != 0;
-  if (o->keras == 2 && !o->tf) return s->implementation == CN_NULL_INT ? !cn_origin_at_least(o, 2, 3, 0) : s->implementation != 2;
+  const bool none = s->implementation == CN_NULL_INT;
+  if (o->keras == 2 && !o->tf) return none ? !cn_origin_at_least(o, 2, 3, 0) : s->implementation != 2;
   return s->implementation == 1 || s->cell.recurrent_dropout > 0;
 }
 
@@ -74,9 +75,10 @@ static bool drops_by_step(const cn_layer *l, const cn_rnn *s, cn_rnn_kind kind) 
   const cn_activation *a = &s->cell.activation, *r = &s->cell.recurrent_activation;
   double unroll = 0;
   cn_value_number(cn_value_find(l->config, "unroll"), &unroll);
+  const bool acts = a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_TANH &&
+                    r->kind == CN_ACTIVATION_ELEMENT && r->act.kind == CN_ACT_SIGMOID;
   return l->origin.tf && l->origin.keras == 2 && l->type->weights_path && kind != CN_RNN_SIMPLE && unroll == 0 &&
-         s->cell.use_bias && s->cell.recurrent_dropout <= 0 && a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_TANH &&
-         r->kind == CN_ACTIVATION_ELEMENT && r->act.kind == CN_ACT_SIGMOID && (kind == CN_RNN_LSTM || s->cell.reset_after);
+         s->cell.use_bias && s->cell.recurrent_dropout <= 0 && acts && (kind == CN_RNN_LSTM || s->cell.reset_after);
 }
 
 static void set_drops(const cn_layer *l, cn_rnn_part *p) {
@@ -89,7 +91,8 @@ static void set_drops(const cn_layer *l, cn_rnn_part *p) {
   if (p->each_step) p->factors = 1;
   p->drops_kept = plain && !by_gate;
   /* Keras 1's SimpleRNN forgets it unless it saves the CPU. */
-  if (l->origin.keras == 1 && p->kind == CN_RNN_SIMPLE && s->consume_less && strcmp(s->consume_less, "cpu") != 0) p->dropout = 0;
+  if (l->origin.keras == 1 && p->kind == CN_RNN_SIMPLE && s->consume_less && strcmp(s->consume_less,
+                                                                                    "cpu") != 0) p->dropout = 0;
 }
 
 cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn) {

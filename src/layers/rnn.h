@@ -139,7 +139,7 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
 void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
 
 typedef struct cn_rnn_result { cn_edge y, states[2]; } cn_rnn_result; /* h, and LSTM's c */
-/* Whether the ops do not take an activation, or what is dropped; a cell over (batch, time, features) without them, where the
+/* Whether the ops do not take an activation, or what is dropped; a cell over (batch, time, features) without them, where
  * time is known. h, c: CN_NO_EDGE for zeros. */
 bool cn_rnn_must_unroll(const cn_rnn_part *p);
 /* In training: draws what is dropped, for an input x (batch, …, features). */

@@ -27,7 +27,8 @@ cn_edge cn_rnn_step_of(cn_trace *t, cn_edge x, int64_t i) {
 cn_edge cn_rnn_keep(cn_trace *t, cn_edge mask, cn_edge fresh, cn_edge old) {
   if (mask == CN_NO_EDGE || t->status) return fresh;
   if (old == CN_NO_EDGE) old = cn_emit_scalar(t, cn_edge_type(t, fresh)->dtype, 0);
-  for (int d = cn_edge_type(t, fresh)->rank; d > 1; d--) mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){-1}, mask);
+  for (int d = cn_edge_type(t, fresh)->rank; d > 1; d--) mask = cn_emit1(t, &cn_op_expand_dims, &(cn_axis_attrs){-1},
+                                                                         mask);
   return cn_emit3(t, &cn_op_where, NULL, mask, fresh, old);
 }
 
@@ -117,7 +118,8 @@ static bool prepare(cn_layer *l, cn_trace *t, cn_call *c, run *r) {
   if (!t->status && in.rank < 2)
     cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected (batch, time, …)", CN_SHAPE(in.rank, in.shape));
   if (!t->status && c->n_positional <= r->n_constants)
-    cn_trace_fail(t, CORNU_ERR_SHAPE, "is called with %d inputs, %d of them constants", c->n_positional, r->n_constants);
+    cn_trace_fail(t, CORNU_ERR_SHAPE, "is called with %d inputs, %d of them constants", c->n_positional,
+                  r->n_constants);
   if (t->status) return false;
   if (r->s->time_major) r->x = cn_rnn_swap_leading(t, r->x);
   int64_t time = cn_edge_type(t, r->x)->shape[1];

@@ -54,7 +54,8 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 /* ---- Training ---- */
 
 static cn_edge unit(cn_trace *t, cn_edge x) {
-  const cn_edge square = cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {.n = -1}}, cn_emit1(t, &cn_op_square, NULL, x));
+  const cn_edge square = cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {.n = -1}},
+                                  cn_emit1(t, &cn_op_square, NULL, x));
   const cn_edge least = cn_emit2(t, &cn_op_maximum, NULL, square, cn_emit_like(t, x, 1e-12));
   return cn_emit2(t, &cn_op_mul, NULL, x, cn_emit1(t, &cn_op_rsqrt, NULL, least));
 }
@@ -77,12 +78,14 @@ static void normalise(cn_layer *l, cn_trace *t) {
     v = unit(t, product(t, u, w, true));
     u = unit(t, product(t, v, w, false));
   }
-  const cn_edge sigma = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{0, {0}}}, product(t, product(t, v, w, false), u, true));
+  const cn_edge sigma = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{0, {0}}},
+                                 product(t, product(t, v, w, false), u, true));
   const cn_edge any = cn_emit1(t, &cn_op_any, &(cn_reduce_attrs){.axes = {.n = -1}},
                                cn_emit2(t, &cn_op_not_equal, NULL, kernel, cn_emit_like(t, kernel, 0)));
   const cn_edge by = cn_emit3(t, &cn_op_where, NULL, any, sigma, cn_emit_like(t, sigma, 1));
   cn_layer_weight_keep(owner, t, name, cn_emit2(t, &cn_op_div, NULL, kernel, by));
-  cn_layer_weight_keep(l, t, "vector_u", cn_emit3(t, &cn_op_where, NULL, any, u, cn_layer_weight_edge(l, t, "vector_u")));
+  cn_layer_weight_keep(l, t, "vector_u", cn_emit3(t, &cn_op_where, NULL, any, u,
+                                                  cn_layer_weight_edge(l, t, "vector_u")));
 }
 
 /* Keras 3's own result has the dtype of the input, even where that is an integer. */

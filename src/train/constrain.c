@@ -56,7 +56,8 @@ cn_status cn_constrain(const cornu_trainer *t, cn_constrained *c, cn_error *e) {
   if (!status) status = cn_plan_run(c->plan, in, out, e);
   for (int i = 0; i < c->n && !status; i++) {
     const cn_variable *v = &t->variables[c->variables[i]];
-    memcpy(cn_variable_value(v)->data, out[i], (size_t)cornu_tensor_size(c->next[i]) * cornu_dtype_bytes(c->next[i]->dtype));
+    const size_t size = (size_t)cornu_tensor_size(c->next[i]) * cornu_dtype_bytes(c->next[i]->dtype);
+    memcpy(cn_variable_value(v)->data, out[i], size);
     cn_layer_weight_changed(v->layer, v->index);
   }
   cn_arena_free(&arena);
