@@ -61,13 +61,16 @@ static cn_status put_merged(writing *w, const cn_layer *l, const char *vars) {
 /* The weights of words have a name of their own. */
 static cn_status put_words(writing *w, const cn_layer *l, const char *vars) {
   cn_tensor *kept = l->n_weights ? l->weights[0].value : cn_layer_kept(l, 1);
-  return kept && !is(l, "Discretization") ? cn_h5_put_array(w->f, join(w, vars, "idf_weights"), kept, w->e) : CORNU_OK;
+  const char *path = join(w, vars, "idf_weights");
+  if (!kept || is(l, "Discretization")) return CORNU_OK;
+  return path ? cn_h5_put_array(w->f, path, kept, w->e) : cn_no_memory(w->e);
 }
 
 static cn_status put_own(writing *w, const cn_layer *l, const char *path) {
   const char *inner = is(l, "CuDNNLSTM CuDNNGRU") ? "cell" : l->type ? l->type->weights_path : NULL;
   const char *vars = inner ? join(w, join(w, path, inner), "vars") : join(w, path, "vars");
   if (!vars) return cn_no_memory(w->e);
+  if (is(l, "TextVectorization")) CN_TRY(put_words(w, l, join(w, path, "_lookup_layer/vars"))); /* where Keras looks */
   if (l->type && l->type->restore) return put_words(w, l, vars);
   if (is(l, "SpectralNormalization")) { /* with the kernel that it had last in front of its own */
     CN_TRY(put_number(w, l->children[0].layer, 0, vars, 0));

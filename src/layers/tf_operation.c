@@ -223,8 +223,9 @@ static bool part_bound(const binding *b, const char *arguments, cn_arena *a, cn_
   bool good = out->args && out->config, ended = false;
   for (const char *s = arguments; good && next_parameter(&s, &p);) {
     const cn_value *v = cn_value_find(b->bound, p.theirs);
+    const bool numbers = cn_value_is(v, CORNU_LIST) && !holds_tensor(v); /* operations take tensors and single numbers */
     if (!v) ended = true;
-    else good = !ended && cn_value_push(a, out->args, cn_value_copy(a, v));
+    else good = !ended && !numbers && cn_value_push(a, out->args, cn_value_copy(a, v));
   }
   for (int i = 0; good && i < b->bound->count; i++) {
     const char *key = b->bound->keys[i];
