@@ -91,7 +91,7 @@ static cn_tensor *counting(cornu_dtype dtype, int64_t rows, int64_t columns) {
 enum { NPY, STORED, PACKED, KINDS };
 
 static cornu_rows *save_and_open(int kind, cn_tensor *t) {
-  cornu_rows *r;
+  cornu_rows *r = NULL;
   cn_error e;
   const cornu_status status = kind == NPY ? cornu_npy_save(path, t, &e)
                                           : cornu_npz_save(path, (const char *const[]){"a/b"}, &t, 1, kind == PACKED, &e);
