@@ -234,9 +234,9 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
     cn_plan_whole(s->in[1]);
     return cn_depthwise_plan(p, s, &st->g, filters / groups, &a->act, e);
   }
-  const int tile = groups == 1 && kernel->constant && kernel->dtype == CORNU_FLOAT32 && !cn_plan_exact(p)
-                     ? cn_winograd_side(&st->g, filters) : 0;
-  if (tile) return cn_winograd_plan(p, s, &st->g, tile, &a->act, e);
+  const int tile = groups == 1 && kernel->dtype == CORNU_FLOAT32 && !cn_plan_exact(p)
+                     ? cn_winograd_side(&st->g, filters, kernel->constant) : 0;
+  if (tile) return cn_winograd_plan(p, s, &st->g, tile, &a->act, false, e);
   st->pack.kernels = cn_gemm_of(cornu_dtype_bytes(kernel->dtype));
   plan_bands(s, st);
   CN_TRY(plan_segments(p, st, group_channels, e));
@@ -318,7 +318,7 @@ const cn_op cn_op_conv = {
   .help = "convolution over 1 to 3 dimensions\n"
           "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) -> (b, o…, f), "
           "o = (s + pads - (k - 1) dilation - 1) / stride + 1\n"
-          "constant float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
+          "float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
           "differently: not where the environment has CORNU_EXACT=1",
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "ops/conv_fields.h"
 #include "ops/product.h"
+#include "ops/winograd.h"
 
 static cn_status out_size(int dim, int64_t in, int64_t kernel, const cn_conv_transpose_attrs *a, int64_t *out,
                           cn_error *e) {
@@ -233,6 +234,14 @@ static void run_transpose(const cn_step *s) {
 
 static void run_nothing(const cn_step *s) { (void)s; }
 
+/* With stride 1 it is a convolution with the kernel turned round; constant kernels are packed once. */
+static int winograd_side(struct cn_planner *p, const cn_step *s, state *st) {
+  if (s->in[1]->constant || s->in[1]->dtype != CORNU_FLOAT32 || cn_plan_exact(p)) return 0;
+  cn_spatial *g = &st->g;
+  for (int i = 0; i < 3; i++) g->pad[i] = (g->kernel[i] - 1) * g->dilation[i] - st->crop[i];
+  return cn_winograd_side(g, s->in[1]->shape[s->in[1]->rank - 2], false);
+}
+
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const cn_conv_transpose_attrs *a = s->attrs;
   const int n = s->in[0]->rank - 2;
@@ -249,6 +258,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   cn_spatial_lift(st->g.stride, a->stride, n, 1);
   cn_spatial_lift(st->g.dilation, a->dilation, n, 1);
   cn_spatial_lift(st->crop, a->crop_begin, n, 0);
+  const int tile = winograd_side(p, s, st);
+  if (tile) return cn_winograd_plan(p, s, &st->g, tile, &a->act, true, e);
   CN_TRY(plan_input(p, st, e));
   CN_TRY(plan_grids(p, s, st, kernel[n], e));
   st->chunk = st->g.batch;

@@ -33,11 +33,13 @@ typedef struct state {
   int64_t u_step, v_step, p_step; /* elements from one of the n² matrices to the next */
   int64_t panels, chunk;         /* of columns; those that are multiplied before they are transformed */
   int slots;                     /* threads that have room in the scratch */
+  bool turned;                   /* the kernel: see winograd.h */
+  size_t fresh, straight;        /* where the scratch has what is made of a kernel in each run, and of a turned one */
 } state;
 
 typedef struct job {
   const state *st;
-  const float *x, *bias, *add, *scale;
+  const float *x, *bias, *add, *scale, *u;
   float *out, *room;
   int64_t x_pitch, out_pitch, add_pitch;
   int64_t chunk;                 /* panels */
@@ -117,7 +119,7 @@ static void multiply(const job *j, int64_t block, int64_t chunk, const float *v,
   const int64_t tiles = cn_gemm_tiles(st->gemm, call.m), panels = cn_gemm_panels(st->gemm, n);
   for (int i = 0; i < points(st); i++) {
     call.a = v + i * st->v_step;
-    call.b = st->u + i * st->u_step + first * st->g.channels;
+    call.b = j->u + i * st->u_step + first * st->g.channels;
     call.c = product + i * st->p_step;
     st->gemm->run(&call, 0, tiles, 0, panels);
   }
@@ -157,19 +159,6 @@ static void share_columns(job *j, int threads) {
   }
 }
 
-static void run_winograd(const cn_step *s) {
-  const state *st = s->state;
-  job j = {.st = st, .x = s->in[0]->data, .x_pitch = s->in[0]->pitch, .out = s->out[0]->data,
-           .out_pitch = s->out[0]->pitch, .bias = cn_optional(s, 2), .add = cn_optional(s, 3),
-           .scale = cn_optional(s, 4), .room = s->scratch, .chunk = st->chunk};
-  if (j.add) j.add_pitch = s->in[3]->pitch;
-  const double work = (double)(points(st) * st->tiles) * (double)(st->g.channels * st->filters);
-  const int threads = work < SMALL ? 1 : (int)least(st->slots, cn_threads());
-  const int64_t rounds = (st->blocks + threads - 1) / threads;
-  if (8 * rounds * threads <= 9 * st->blocks) cn_parallel_slots((int)st->blocks, threads, run_block, &j);
-  else share_columns(&j, threads);
-}
-
 typedef struct weights_job {
   const cn_winograd_kernels *kernels;
   cn_winograd_weights weights;
@@ -179,6 +168,48 @@ typedef struct weights_job {
 static void run_weights(void *context, int64_t begin, int64_t end) {
   const weights_job *j = context;
   j->kernels->weights(&j->weights, begin, end);
+}
+
+static void share_weights(weights_job *j) {
+  const int64_t values = (j->kernels->m + 2) * (j->kernels->m + 2) * j->weights.filters;
+  cn_parallel_range(j->weights.channels, 65536 / values + 1, run_weights, j);
+}
+
+static weights_job weights_of(const state *st, float *to, const float *kernel) {
+  return (weights_job){st->kernels, {.kernel = kernel, .to = to, .step = st->u_step, .channels = st->g.channels,
+                                     .filters = st->filters, .nr = st->gemm->nr}, NULL};
+}
+
+/* Places of a turned kernel. */
+static void straighten(void *context, int i) {
+  const cn_step *s = context;
+  const state *st = s->state;
+  const int64_t c = st->g.channels, n = st->filters;
+  cn_transpose_items(sizeof(float), (float *)((char *)s->scratch + st->straight) + i * c * n, n,
+                     (const float *)s->in[1]->data + (8 - i) * c * n, c, n, c);
+}
+
+/* The transformed kernel of this run. */
+static const float *fresh_weights(const cn_step *s) {
+  const state *st = s->state;
+  float *to = (float *)((char *)s->scratch + st->fresh);
+  if (st->turned) cn_parallel(9, straighten, (void *)s);
+  weights_job j = weights_of(st, to, st->turned ? (float *)((char *)s->scratch + st->straight) : s->in[1]->data);
+  share_weights(&j);
+  return to;
+}
+
+static void run_winograd(const cn_step *s) {
+  const state *st = s->state;
+  job j = {.st = st, .u = st->u ? st->u : fresh_weights(s), .x = s->in[0]->data, .x_pitch = s->in[0]->pitch, .out = s->out[0]->data,
+           .out_pitch = s->out[0]->pitch, .bias = cn_optional(s, 2), .add = cn_optional(s, 3),
+           .scale = cn_optional(s, 4), .room = s->scratch, .chunk = st->chunk};
+  if (j.add) j.add_pitch = s->in[3]->pitch;
+  const double work = (double)(points(st) * st->tiles) * (double)(st->g.channels * st->filters);
+  const int threads = work < SMALL ? 1 : (int)least(st->slots, cn_threads());
+  const int64_t rounds = (st->blocks + threads - 1) / threads;
+  if (8 * rounds * threads <= 9 * st->blocks) cn_parallel_slots((int)st->blocks, threads, run_block, &j);
+  else share_columns(&j, threads);
 }
 
 static void copy_rows(void *context, const void *rows, int64_t begin, int64_t end) {
@@ -200,8 +231,7 @@ static cn_status transform_weights(weights_job *j, const cn_operand *source, cn_
     }
   }
   j->weights.kernel = j->kernel ? j->kernel : source->data;
-  const int64_t values = (j->kernels->m + 2) * (j->kernels->m + 2) * w->filters;
-  cn_parallel_range(w->channels, 65536 / values + 1, run_weights, j);
+  share_weights(j);
   cn_free(j->kernel);
   return CORNU_OK;
 }
@@ -216,8 +246,7 @@ static cn_status plan_weights(struct cn_planner *p, const cn_step *s, state *st,
   if (!to) return cn_no_memory(e);
   st->u = to;
   if (source->packed) *source->packed = true;
-  weights_job j = {st->kernels, {.to = to, .step = st->u_step, .channels = st->g.channels, .filters = st->filters,
-                                 .nr = st->gemm->nr}, NULL};
+  weights_job j = weights_of(st, to, NULL);
   return fresh ? transform_weights(&j, source, e) : CORNU_OK;
 }
 
@@ -240,13 +269,20 @@ static void plan_blocks(state *st) {
   st->slots = cn_threads();
 }
 
+/* Room for what is made of the kernel in each run. */
+static void plan_fresh(cn_step *s, state *st) {
+  st->fresh = (s->scratch_bytes + 63) & ~(size_t)63;
+  st->straight = (st->fresh + (size_t)(points(st) * st->u_step) * sizeof(float) + 63) & ~(size_t)63;
+  s->scratch_bytes = st->straight + (st->turned ? (size_t)s->in[1]->size * sizeof(float) : 0);
+}
+
 cn_status cn_winograd_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g, int tile, const cn_act *act,
-                           cn_error *e) {
+                           bool turned, cn_error *e) {
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   float *zeros = cn_plan_memory(p, (size_t)g->channels * sizeof *zeros);
   if (!st || !zeros) return cn_no_memory(e);
   *st = (state){.kernels = tile == 2 ? cn_winograd_2() : cn_winograd_4(), .gemm = cn_gemm(), .g = *g, .act = *act,
-                .zeros = zeros, .filters = s->in[1]->shape[s->in[1]->rank - 1],
+                .zeros = zeros, .filters = s->in[1]->shape[s->in[1]->rank - (turned ? 2 : 1)], .turned = turned,
                 .rows = (g->out[1] + tile - 1) / tile, .columns = (g->out[2] + tile - 1) / tile};
   st->tiles = g->batch * st->rows * st->columns;
   st->u_step = (int64_t)(cn_gemm_packed_bytes(st->gemm, g->channels, st->filters) / sizeof(float)) + LINE;
@@ -255,31 +291,35 @@ cn_status cn_winograd_plan(struct cn_planner *p, cn_step *s, const cn_spatial *g
   s->flops = 18.0 * (double)s->out[0]->size * (double)g->channels;
   s->variant = tile == 2 ? "Winograd F(2x2)" : "Winograd F(4x4)";
   s->run = run_winograd;
-  return plan_weights(p, s, st, e);
+  if (s->in[1]->constant && !turned) return plan_weights(p, s, st, e);
+  plan_fresh(s, st);
+  return CORNU_OK;
 }
 
 /* Costs in multiplications of one lane. Moving a value between the second-level cache and a transform, or reading a
- * weight from the memory behind, takes about as long as multiplying one vector. tile 0: by products of rows. */
-static double cost_of(const cn_spatial *g, int64_t filters, int tile) {
+ * weight from the memory behind, takes about as long as multiplying one vector. times: a weight is moved in each run.
+ * tile 0: by products of rows. */
+static double cost_of(const cn_spatial *g, int64_t filters, int tile, int times) {
   const int64_t lanes = cn_gemm()->lanes;
   const double products = (double)g->channels * (double)filters;
-  if (!tile) return 9 * products * (double)(g->batch * g->out[1] * g->out[2] + lanes);
+  if (!tile) return 9 * products * (double)(g->batch * g->out[1] * g->out[2] + times * lanes);
   const int64_t tiles = g->batch * ((g->out[1] + tile - 1) / tile) * ((g->out[2] + tile - 1) / tile);
   const int64_t vectors = (g->channels + lanes - 1) / lanes + (filters + lanes - 1) / lanes;
   const double moved = (double)(vectors * lanes * lanes);
-  return (tile + 2) * (tile + 2) * ((double)tiles * (products + moved) + products * (double)lanes);
+  return (tile + 2) * (tile + 2) * ((double)tiles * (products + moved) + products * (double)(times * lanes));
 }
 
-int cn_winograd_side(const cn_spatial *g, int64_t filters) {
+int cn_winograd_side(const cn_spatial *g, int64_t filters, bool constant) {
+  const int times = constant ? 1 : 3;
   const bool flat = g->kernel[0] == 1 && g->in[0] == 1 && g->out[0] == 1;
   if (!flat || g->kernel[1] != 3 || g->kernel[2] != 3 || g->stride[1] != 1 || g->stride[2] != 1 ||
       g->dilation[1] != 1 || g->dilation[2] != 1)
     return 0;
   int best = 0;
-  double least_cost = 0.9 * cost_of(g, filters, 0); /* not for little gain: the results are less exact */
+  double least_cost = 0.9 * cost_of(g, filters, 0, times); /* not for little gain: the results are less exact */
   if (9.0 * (double)(g->batch * g->out[1] * g->out[2]) * (double)(g->channels * filters) < WORTH) return 0;
   for (int tile = 2; tile <= 4; tile += 2) {
-    const double cost = cost_of(g, filters, tile);
+    const double cost = cost_of(g, filters, tile, times);
     if (cost < least_cost) best = tile, least_cost = cost;
   }
   return best;

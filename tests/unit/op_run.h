@@ -89,6 +89,20 @@ static inline value op_results(const cn_op *op, const void *attrs, value *const 
   return first;
 }
 
+/* The same with a second operand that is never constant. */
+static inline value op_varying(const cn_op *op, const void *attrs, value *const *in, int n_in) {
+  value first;
+  op_run(op, attrs, in, n_in, false, 1, &first);
+  for (int threads = 2; threads <= 3; threads++) {
+    value other;
+    op_run(op, attrs, in, n_in, false, threads, &other);
+    assert_memory_equal(first.operand.data, other.operand.data,
+                        (size_t)first.operand.size * cornu_dtype_bytes(first.type.dtype));
+    free_value(&other);
+  }
+  return first;
+}
+
 static inline value op_result(const cn_op *op, const void *attrs, value *const *in, int n_in) {
   return op_results(op, attrs, in, n_in, 2);
 }
