@@ -2,7 +2,7 @@
 
     python scripts/make_gradients.py [CASE…]    default: all
 
-tests/gradients/gradients.json is {case: {layer, model, training}}; gradients.npz has case/x0 (x1 …), case/r0 (one of
+tests/training/gradients.json is {case: {layer, model, training}}; gradients.npz has case/x0 (x1 …), case/r0 (one of
 each output: the loss is the sum of outputs times these), case/w/LAYER/N (the layer's weights), case/loss, case/dx0 …
 of the inputs that are floats, and case/dw0 … of the trainable weights in the order of model.trainable_weights.
 """
@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 from keras import layers as L, ops
 
-PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "gradients", "gradients")
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "training", "gradients")
 cases = {}
 
 

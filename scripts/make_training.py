@@ -3,7 +3,7 @@
     python scripts/make_training.py [CASE…]    default: all that the installed Keras has
 
 The Keras that is installed decides the suite, as in make_fixtures.py (KERAS_API=tf_keras for tf.keras). Each suite is
-tests/train/SUITE.json, {case: {model, rate, frozen}}, and SUITE.npz with the arrays case/x0 (x1 …), case/y,
+tests/training/layers/SUITE.json, {case: {model, rate, frozen}}, and SUITE.npz with the arrays case/x0 (x1 …), case/y,
 case/before/LAYER/WEIGHT, case/losses (one of each step) and case/after/LAYER/WEIGHT. Keras 1 runs on Theano
 (KERAS_BACKEND=theano: TensorFlow reads variables while it updates them), whose weights are in SUITE_CASE_before.h5 and
 SUITE_CASE_after.h5.
@@ -27,7 +27,7 @@ SUITE = "tfkeras2" if TF else "keras%d" % MAJOR
 C = importlib.import_module(keras.__name__ + ".constraints")
 Input, Model, Sequential = L.Input, keras.models.Model, keras.models.Sequential
 RATE = 0.1
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "train")
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "training", "layers")
 cases = {}
 
 

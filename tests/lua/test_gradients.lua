@@ -1,4 +1,4 @@
--- Gradients of models against real Keras (tests/gradients, which scripts/make_gradients.py makes), and of functions.
+-- Gradients of models against real Keras (tests/training/gradients.*, which scripts/make_gradients.py makes), and of functions.
 -- GRADIENTS=1 in the environment prints the largest relative error of each layer.
 local lu = require "luaunit"
 local cornu = require "cornu"
@@ -51,8 +51,8 @@ local function check_case(name, text, arrays)
   for i, dw in ipairs(g.weights) do check(name, g.names[i], text.layer, dw, weights[i]) end
 end
 
-local texts = cornu.json.decode(io.open("tests/gradients/gradients.json"):read "*a")
-local arrays = cornu.load_npz "tests/gradients/gradients.npz"
+local texts = cornu.json.decode(io.open("tests/training/gradients.json"):read "*a")
+local arrays = cornu.load_npz "tests/training/gradients.npz"
 local names = {}
 for name in pairs(texts) do names[#names + 1] = name end
 table.sort(names)

@@ -1,4 +1,4 @@
--- Layers in training against real Keras: tests/train, which scripts/make_training.py makes.
+-- Layers in training against real Keras: tests/training/layers, which scripts/make_training.py makes.
 local lu = require "luaunit"
 local cornu = require "cornu"
 local core = require "cornu.core"
@@ -31,7 +31,7 @@ local function load_models(suite, name, text, arrays)
   for i, when in ipairs { "before", "after" } do
     local json = cornu.json.encode(text.model)
     if suite == "keras1" then
-      models[i] = cornu.load(json, ("tests/train/%s_%s_%s.h5"):format(suite, name, when), { backend = "theano" })
+      models[i] = cornu.load(json, ("tests/training/layers/%s_%s_%s.h5"):format(suite, name, when), { backend = "theano" })
     else
       models[i] = cornu.load(json)
       for layer, values in pairs(weights_below(arrays, name .. "/" .. when)) do
@@ -263,13 +263,13 @@ function TestLayersTrain.test_parts()
 end
 
 for _, suite in ipairs { "keras1", "keras2", "tfkeras2", "keras3" } do
-  local file = assert(io.open("tests/train/" .. suite .. ".json"))
+  local file = assert(io.open("tests/training/layers/" .. suite .. ".json"))
   local texts = cornu.json.decode(file:read "*a")
   file:close()
   local arrays
   for name, text in pairs(texts) do
     TestLayersTrain[("test_%s_%s"):format(suite, name)] = function()
-      arrays = arrays or cornu.load_npz("tests/train/" .. suite .. ".npz")
+      arrays = arrays or cornu.load_npz("tests/training/layers/" .. suite .. ".npz")
       check(suite, name, text, arrays)
     end
   end
