@@ -31,7 +31,13 @@ typedef struct state {
   int64_t *offset;          /* of each segment */
   int64_t part;             /* elements of the packed dy of one group */
   size_t packed;            /* where it lies in the scratch */
+  bool flat;                /* kernels of one place: an image is one segment, since its rows lie side by side */
+  bool swapped;             /* of those: dy is turned and x packed, as dy has fewer channels; the result is turned back */
+  size_t product;           /* where it is in the scratch before */
 } state;
+
+static const void *turned_of(const cn_step *s) { return s->in[((const state *)s->state)->swapped]->data; }
+static const void *packed_of(const cn_step *s) { return s->in[!((const state *)s->state)->swapped]->data; }
 
 typedef struct job { const cn_step *s; int64_t first, images; } job;
 
@@ -46,7 +52,7 @@ static void turn_rows(void *context, int64_t begin, int64_t end) {
     const int64_t y = row % st->size[1], z = row / st->size[1] % st->size[0], image = row / st->size[1] / st->size[0];
     const int64_t iy = y - g->pad[1], iz = z - g->pad[0];
     if (iy < 0 || iy >= g->in[1] || iz < 0 || iz >= g->in[0]) continue; /* zeros, as the whole was filled */
-    const void *from = cn_nth(j->s->in[0]->data,
+    const void *from = cn_nth(turned_of(j->s),
                               (((j->first + image) * g->in[0] + iz) * g->in[1] + iy) * g->in[2] * g->pitch, item);
     void *to = cn_nth(j->s->scratch, row * st->size[2], item);
     for (int64_t phase = 0; phase < stride; phase++) {
@@ -70,7 +76,7 @@ static void pack_panels(void *context, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) {
     const int64_t group = i / panels, panel = i % panels;
     st->kernels->pack((char *)j->s->scratch + st->packed + (size_t)(group * st->part) * item,
-                      cn_nth(j->s->in[1]->data, j->first * rows * st->filters + group * n, item), st->filters, 1, all,
+                      cn_nth(packed_of(j->s), j->first * rows * st->filters + group * n, item), st->filters, 1, all,
                       0, all, n, panel, panel + 1, NULL);
   }
 }
@@ -82,10 +88,11 @@ static void multiply(const job *j, int64_t kx) {
   const cn_spatial *g = &st->g;
   const size_t item = st->kernels->item;
   const int64_t at = kx * g->dilation[2], c = g->channels / st->groups, place = c * st->filters;
-  void *to = cn_nth(s->out[0]->data, kx * place, item);
+  void *to = cn_nth(st->swapped ? (char *)s->scratch + st->product : s->out[0]->data, kx * place, item);
+  const int64_t rows = j->images * g->out[0] * g->out[1];
   cn_grid grid = {
       .call = {.a = cn_nth(s->scratch, at % g->stride[2] * st->phase + at / g->stride[2], item), .lda = st->pitch,
-               .offset = st->offset, .segments = j->images * g->out[0] * g->out[1], .kc = g->out[2],
+               .offset = st->offset, .segments = st->flat ? 1 : rows, .kc = st->flat ? rows * g->out[2] : g->out[2],
                .b = (char *)s->scratch + st->packed, .c = to, .ldc = st->filters, .m = c, .n = st->filters / st->groups,
                .epilogue = {.add = j->first ? to : NULL, .add_pitch = st->filters}},
       .outer = {g->kernel[0], g->kernel[1], 1},
@@ -107,6 +114,9 @@ static void run(const cn_step *s) {
     cn_parallel_range(panels, 65536 / (j.images * g->out[0] * g->out[1] * g->out[2] + 1) + 1, pack_panels, &j);
     for (int64_t kx = 0; kx < g->kernel[2]; kx++) multiply(&j, kx);
   }
+  if (st->swapped)
+    cn_transpose_items(st->kernels->item, s->out[0]->data, g->channels, (char *)s->scratch + st->product, st->filters,
+                       g->channels, st->filters);
 }
 
 static void run_zeros(const cn_step *s) {
@@ -125,6 +135,19 @@ static cn_status plan_segments(struct cn_planner *p, state *st, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Turning the one with fewer channels pays where the pixels are many beside the elements of the result. */
+static void plan_flat(const cn_step *s, state *st) {
+  cn_spatial *g = &st->g;
+  const int64_t saved = (g->channels - st->filters) * g->batch * g->out[0] * g->out[1] * g->out[2];
+  st->flat = true;
+  for (int i = 0; i < 3; i++)
+    st->flat &= g->kernel[i] == 1 && g->stride[i] == 1 && g->pad[i] == 0 && g->in[i] == g->out[i];
+  st->swapped = st->flat && st->groups == 1 && g->pitch == g->channels && saved > 2 * s->out[0]->size;
+  if (!st->swapped) return;
+  st->filters = g->channels;
+  g->channels = g->pitch = s->in[1]->shape[s->in[1]->rank - 1];
+}
+
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const cn_kernel_gradient_attrs *a = s->attrs;
   const int n = a->conv.spatial;
@@ -139,6 +162,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   st->kernels = cn_gemm_of(cornu_dtype_bytes(s->out[0]->dtype));
   st->groups = a->conv.groups ? a->conv.groups : 1;
   st->filters = s->in[1]->shape[n + 1];
+  plan_flat(s, st);
   for (int i = 0; i < 3; i++) st->size[i] = cn_spatial_extent(g, i);
   st->phase = (st->size[2] + g->stride[2] - 1) / g->stride[2];
   st->size[2] = st->phase * g->stride[2];
@@ -150,7 +174,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   const size_t part = cn_gemm_packed_bytes(st->kernels, st->chunk * rows, st->filters / st->groups);
   st->part = (int64_t)(part / st->kernels->item);
   st->packed = ((size_t)(g->channels * st->pitch) * st->kernels->item + 127) & ~(size_t)63;
-  s->scratch_bytes = st->packed + (size_t)st->groups * part;
+  st->product = (st->packed + (size_t)st->groups * part + 63) & ~(size_t)63;
+  s->scratch_bytes = st->product + (st->swapped ? (size_t)s->out[0]->size * st->kernels->item : 0);
   s->flops = 2.0 * (double)(g->batch * rows) * (double)s->out[0]->size;
   s->run = run;
   return plan_segments(p, st, e);

@@ -567,6 +567,33 @@ static void test_kernel_gradient_floats(void **state) {
   free_value(&got);
 }
 
+/* Kernels of one place, with more channels than filters and the other way round; n: more than a chunk of images. */
+static void test_pointwise_kernel_gradient(void **state) {
+  (void)state;
+  static const int64_t cases[][4] = {{70, 12, 33, 900}, {12, 70, 33, 900}, {70, 65, 2, 30}, {300, 7, 40, 1100}};
+  for (int k = 0; k < CN_COUNT(cases); k++) {
+    const int64_t c = cases[k][0], f = cases[k][1], n = cases[k][2], pixels = cases[k][3];
+    const cn_kernel_gradient_attrs a = {.conv = {.spatial = 1, .stride = {1}, .dilation = {1}}, .size = {1}};
+    value x = FLOATS(3, n, pixels, c), dy = FLOATS(3, n, pixels, f), got, *both[] = {&x, &dy};
+    fill_value(&x, 1);
+    fill_value(&dy, 2);
+    got = op_result(&cn_op_kernel_gradient, &a, both, 2);
+    expect_shape(&got, 3, SHAPE(1, c, f));
+    for (int64_t i = 0; i < c * f; i += 37) {
+      double sum = 0, size = 0;
+      for (int64_t p = 0; p < n * pixels; p++) {
+        const double v = (double)((float *)x.operand.data)[p * c + i / f] * ((float *)dy.operand.data)[p * f + i % f];
+        sum += v, size += fabs(v);
+      }
+      const double found = ((float *)got.operand.data)[i];
+      if (fabs(found - sum) > 3e-6 * size) fail_msg("%d, %d: %g, expected %g", k, (int)i, found, sum);
+    }
+    free_value(&x);
+    free_value(&dy);
+    free_value(&got);
+  }
+}
+
 static void test_norms(void **state) {
   (void)state;
   static const cn_batch_norm_attrs last = {.axis = -1, .epsilon = 1e-3}, first = {.axis = 1, .epsilon = 1e-2};
@@ -729,7 +756,8 @@ int main(void) {
       cmocka_unit_test(test_convolutions), cmocka_unit_test(test_pools), cmocka_unit_test(test_places),
       cmocka_unit_test(test_signals), cmocka_unit_test(test_images), cmocka_unit_test(test_matrices),
       cmocka_unit_test(test_attention), cmocka_unit_test(test_ctc),
-      cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_norms), cmocka_unit_test(test_rnns),
+      cmocka_unit_test(test_kernel_gradient_floats), cmocka_unit_test(test_pointwise_kernel_gradient),
+      cmocka_unit_test(test_norms), cmocka_unit_test(test_rnns),
       cmocka_unit_test(test_uses_add_up), cmocka_unit_test(test_parts_of_values), cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
