@@ -555,7 +555,7 @@ return function(cornu)
       return cornu.take(t, positions:reshape(-1, 1) + steps, 1), y and y[positions]
     end
     return of_rows({ pick = at, read = function(from, to) return at(cornu.arange(from, to + 1, "int64")) end },
-      math.ceil(starts / stride), { batch_size = opts.batch_size or 128, shuffle = opts.shuffle, seed = opts.seed })
+      math.ceil(starts / stride), { batch_size = opts.batch_size or 128, shuffle = opts.shuffle == true, seed = opts.seed })
   end
 
   return data
