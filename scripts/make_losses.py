@@ -83,7 +83,8 @@ LOSSES = [
 
 labels = [(bits(N, 3), chances(N, 3))]
 METRICS = [
-    ("MeanSquaredError", {}, regression), ("MeanAbsoluteError", {}, regression[:1]), ("RootMeanSquaredError", {}, regression),
+    ("MeanSquaredError", {}, regression), ("MeanAbsoluteError", {}, regression[:1]),
+    ("RootMeanSquaredError", {}, regression),
     ("LogCoshError", {}, regression[:1]), ("CosineSimilarity", {}, regression[:1]),
     ("KLDivergence", {}, [(shares(N, 4), shares(N, 4))]), ("Poisson", {}, positive), ("Hinge", {}, labels),
     ("BinaryCrossentropy", {}, labels), ("CategoricalCrossentropy", {"label_smoothing": 0.1}, classes),

@@ -17,6 +17,8 @@ local history = model:fit(x, y, {
   callbacks = { cornu.callbacks.BackupAndRestore { folder, save_freq = tonumber(os.getenv "SAVE_FREQ") or "epoch" } },
 })
 local arrays = {}
-if not tonumber(os.getenv "SAVE_FREQ") then arrays.loss = cornu.tensor(history.loss[#history.loss]) end -- else of what was left
+if not tonumber(os.getenv "SAVE_FREQ") then -- else the loss is that of the rest of an epoch
+  arrays.loss = cornu.tensor(history.loss[#history.loss])
+end
 for i, w in ipairs(model:weights()) do arrays["w" .. i] = w end
 cornu.save_npz(out, arrays)

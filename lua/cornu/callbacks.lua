@@ -207,7 +207,8 @@ define("ReduceLROnPlateau", {
 })
 
 define("LearningRateScheduler", {
-  { "schedule", nil, "a function of (epoch, rate) → rate", required = true }, { "verbose", 0, "1: tells the rate of each epoch" },
+  { "schedule", nil, "a function of (epoch, rate) → rate", required = true },
+  { "verbose", 0, "1: tells the rate of each epoch" },
 }, {
   help = "sets the learning rate at the beginning of each epoch",
   init = function(self)
@@ -236,7 +237,8 @@ define("TerminateOnNaN", {}, {
 })
 
 define("LambdaCallback", {
-  { "on_train_begin", nil, "(nil, nil, run)" }, { "on_train_end", nil, "(logs, nil, run)" }, { "on_epoch_begin", nil, "(epoch, logs, run)" },
+  { "on_train_begin", nil, "(nil, nil, run)" }, { "on_train_end", nil, "(logs, nil, run)" },
+  { "on_epoch_begin", nil, "(epoch, logs, run)" },
   { "on_epoch_end", nil, "(epoch, logs, run)" }, { "on_train_batch_begin", nil, "(batch, logs, run)" },
   { "on_train_batch_end", nil, "(batch, logs, run)" },
 }, {

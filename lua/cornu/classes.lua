@@ -10,8 +10,8 @@ function classes.snake(name)
   return (name:gsub("(%l)(%u)", "%1_%2"):gsub("(%u)(%u%l)", "%1_%2"):lower())
 end
 
--- kind: "loss"; module: "losses", where cornu has them. Entries {name =, aliases = {…}, help =, fields = {{name =, default =, help =}, …}, …} have the
--- form of those of cornu.registry, so that help reads them.
+-- kind: "loss"; module: "losses", where cornu has them. Entries {name =, aliases = {…}, help =, fields = {{name =,
+-- default =, help =}, …}, …} have the form of those of cornu.registry, so that help reads them.
 function classes.family(kind, module)
   return { kind = kind, module = module, entries = {}, by_name = {} }
 end

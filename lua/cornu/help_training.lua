@@ -25,12 +25,14 @@ gives x, y, weights of samples for each step and nil at the end of an epoch: mod
 history.loss[i], history.val_loss[i] … are those of the i-th epoch. Ctrl-C ends the training after the batch.
 Labels of sparse losses count from 0.]] },
   { "model:evaluate", "model:evaluate(x, y [, options]) → {loss =, …}", [[
-Loss and metrics by name. x may be a dataset. options: batch_size = 32, sample_weight =, steps =, callbacks =, verbose = 0.]] },
+Loss and metrics by name. x may be a dataset. options: batch_size = 32, sample_weight =, steps =, callbacks =,
+verbose = 0.]] },
   { "model:train_on_batch", "model:train_on_batch(x, y [, {sample_weight =, class_weight =}]) → {loss =, …}",
     "One step of the optimizer; loss and metrics of this batch alone, before the step." },
   { "model:test_on_batch", "model:test_on_batch(x, y [, {sample_weight =, class_weight =}]) → {loss =, …}",
     "Loss and metrics of one batch." },
-  { "model:learning_rate", "model:learning_rate([rate]) → rate", "Of the optimizer of a compiled model; sets it when given." },
+  { "model:learning_rate", "model:learning_rate([rate]) → rate",
+    "Of the optimizer of a compiled model; sets it when given." },
   { "model:trainer", "model:trainer() → trainer", [[
 What trains a compiled model: steps(), rate(), set_rate(rate); optimizer([keras3]), its settings with the rate of now;
 state([keras3]), a list of {name =, value =} of all that the optimizer keeps, in the order in which Keras saves it, and

@@ -231,7 +231,8 @@ define { name = "CategoricalGeneralizedCrossEntropy", sparse = true,
     return (1 - (y_pred * code):sum(-1):pow(o.q)) / o.q
   end }
 
-define { name = "CTC", sparse = "rows", help = [[connectionist temporal classification: targets (batch, length) of classes, 0 filling up;
+define { name = "CTC", sparse = "rows", help = [[
+connectionist temporal classification: targets (batch, length) of classes, 0 filling up;
 y_pred (batch, frames, classes) before the softmax, class 0 the blank]],
   values = function(y_true, y_pred)
     local labels, shape = y_true:cast "int32", y_pred:shape()

@@ -26,7 +26,9 @@ local function by_position(outputs, v, what)
     list[i], left[key] = v[key], nil
   end
   local wrong = next(left)
-  if wrong then core.fail(('compile: %s: no output "%s" (there are: %s)'):format(what, tostring(wrong), names_of(outputs))) end
+  if wrong then
+    core.fail(('compile: %s: no output "%s" (there are: %s)'):format(what, tostring(wrong), names_of(outputs)))
+  end
   return list
 end
 
@@ -82,7 +84,8 @@ function objective.new(outputs, given)
   local n_losses = 0
   for i, o in ipairs(outputs) do
     local out = { name = o.name, key = o.key, position = i, classes = o.classes, loss = loss[i] or nil,
-      weight = weights[i], criterion = loss[i] and not by_shape[loss[i]] and losses.get(loss[i]) or nil, metrics = check_metrics(plain[i]),
+      weight = weights[i], criterion = loss[i] and not by_shape[loss[i]] and losses.get(loss[i]) or nil,
+      metrics = check_metrics(plain[i]),
       weighted = check_metrics(weighted[i]) }
     self.outputs[i] = out
     if out.loss then n_losses = n_losses + 1 end

@@ -10,7 +10,9 @@ end
 
 local function duration(seconds)
   seconds = math.floor(seconds)
-  if seconds >= 3600 then return ("%d:%02d:%02d"):format(math.floor(seconds / 3600), math.floor(seconds % 3600 / 60), seconds % 60) end
+  if seconds >= 3600 then
+    return ("%d:%02d:%02d"):format(math.floor(seconds / 3600), math.floor(seconds % 3600 / 60), seconds % 60)
+  end
   if seconds >= 60 then return ("%d:%02d"):format(math.floor(seconds / 60), seconds % 60) end
   return ("%ds"):format(seconds)
 end

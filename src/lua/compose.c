@@ -254,6 +254,7 @@ void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg) {
 }
 
 const luaL_Reg cn_lua_compose_functions[] = {
-  {"new_layer", new_layer}, {"new_custom_layer", new_custom_layer}, {"new_input", new_input}, {"new_model", new_model}, {"new_sequential", sequential},
+  {"new_layer", new_layer}, {"new_custom_layer", new_custom_layer}, {"new_input", new_input},
+  {"new_model", new_model}, {"new_sequential", sequential},
   {"rewire", rewire}, {"become", become}, {NULL, NULL}};
 const luaL_Reg cn_lua_compose_methods[] = {{"as_layer", as_layer}, {"clone", clone}, {NULL, NULL}};

@@ -219,7 +219,8 @@ static int crc32c(lua_State *L) {
 const luaL_Reg cn_lua_file_functions[] = {
   {"optimizer_list", optimizer_list},
   {"load_npz", load_npz}, {"save_npz", save_npz}, {"load_npy", load_npy}, {"save_npy", save_npy},
-  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c}, {"load_idx", load_idx},
+  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c},
+  {"load_idx", load_idx},
   {NULL, NULL}};
 
 void cn_lua_open_files(lua_State *L) {

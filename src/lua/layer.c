@@ -329,7 +329,8 @@ static int same(lua_State *L) {
 
 void cn_lua_open_layer(lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight}, {"add_loss", add_loss}, {"in_training", in_training},
+    {"weights", weights}, {"weight_names", weight_names}, {"set_weights", set_weights}, {"add_weight", add_weight},
+    {"add_loss", add_loss}, {"in_training", in_training},
     {"count_params", count_params}, {"input", input}, {"output", output}, {"calls", calls},
     {"states", states}, {"reset_states", reset_states}, {"rename", rename_layer}, {"count_trainable", count_trainable},
     {NULL, NULL}};

@@ -128,7 +128,8 @@ cn_status cn_model_inline(cn_model *m, const cn_model *sub, cn_model_ref *out, c
 
 /* A branch of Merge is a serialized model, or one layer with an input shape. */
 static cn_status branch_model(cn_model *m, const cn_value *entry, cn_model **out, cn_error *e) {
-  if (layer_entries(cn_value_find(entry, "config"))) return cn_model_from_config(entry, NULL, &m->origin, m->customs, out, e);
+  if (layer_entries(cn_value_find(entry, "config")))
+    return cn_model_from_config(entry, NULL, &m->origin, m->customs, out, e);
   cn_value *wrapped = cn_value_new(&m->arena, CORNU_DICT), *list = cn_value_new(&m->arena, CORNU_LIST);
   if (!wrapped || !list || !cn_value_push(&m->arena, list, (cn_value *)entry) ||
       !cn_value_put(&m->arena, wrapped, "class_name", cn_value_text(&m->arena, "Sequential")) ||
