@@ -440,10 +440,8 @@ define("BackupAndRestore", {
 
 -- cornu.callbacks
 function callbacks.constructors()
-  local all = { History = callbacks.History }
-  for _, entry in ipairs(family.entries) do
-    all[entry.name] = function(given) return make(entry, given) end
-  end
+  local all = classes.constructors(family, make)
+  all.History = callbacks.History
   return all
 end
 

@@ -97,4 +97,13 @@ function classes.identify(family, v)
   end
 end
 
+-- {NAME = function(given) → make(entry, given)}
+function classes.constructors(family, make)
+  local all = {}
+  for _, entry in ipairs(family.entries) do
+    all[entry.name] = function(given) return make(entry, given) end
+  end
+  return all
+end
+
 return classes

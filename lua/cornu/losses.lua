@@ -393,9 +393,9 @@ end
 
 -- cornu.losses: constructors by class name, functions of (y_true, y_pred, options) by their other names.
 function losses.constructors()
-  local all = { get = losses.get }
+  local all = classes.constructors(family, make)
+  all.get = losses.get
   for _, entry in ipairs(family.entries) do
-    all[entry.name] = function(given) return make(entry, given) end
     local function values(y_true, y_pred, given)
       return (entry.values(y_true, y_pred, classes.settings(entry, given, {})))
     end

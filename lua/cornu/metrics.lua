@@ -641,10 +641,8 @@ end
 
 -- cornu.metrics: constructors by class name.
 function metrics.constructors()
-  local all = { get = metrics.get }
-  for _, entry in ipairs(family.entries) do
-    all[entry.name] = function(given) return make(entry, given) end
-  end
+  local all = classes.constructors(family, make)
+  all.get = metrics.get
   return all
 end
 

@@ -98,6 +98,8 @@ cn_lua_tensor *cn_lua_test_tensor(lua_State *L, int i);          /* NULL: not a 
 cn_lua_tensor *cn_lua_check_box(lua_State *L, int arg);          /* open, else an error */
 cornu_tensor *cn_lua_check_tensor(lua_State *L, int arg);
 cornu_tensor *cn_lua_check_data(lua_State *L, int arg);          /* and not symbolic */
+/* Those of the list at i, which keeps them; their number, up to `most`. */
+int cn_lua_check_data_list(lua_State *L, int i, cornu_tensor **out, int most);
 cornu_tensor *cn_lua_check_writable(lua_State *L, int arg);
 void cn_lua_push_tensor(lua_State *L, cornu_tensor *t);          /* retains */
 void cn_lua_push_list(lua_State *L, cornu_tensor *const *t, int n); /* of them */

@@ -76,18 +76,6 @@ static cornu_status visit(void *user, const char *name, cornu_tensor *gradient, 
   return cn_lua_call_back(j->s, put_weight, j, "the gradients", e);
 }
 
-static int read_list(lua_State *L, int arg, cornu_tensor **out) {
-  luaL_checktype(L, arg, LUA_TTABLE);
-  const int n = (int)cn_lua_rawlen(L, arg);
-  if (n > MOST) cn_lua_arg_error(L, arg, "more than %d tensors", MOST);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, arg, i + 1);
-    out[i] = cn_lua_check_data(L, lua_gettop(L)); /* the list keeps it */
-    lua_pop(L, 1);
-  }
-  return n;
-}
-
 /* Pushes a list with n boxes for tensors: before there is anything to put in, so that nothing can get lost. */
 static void push_boxes(lua_State *L, cn_lua_tensor **boxes, int n) {
   lua_createtable(L, n, 0);
@@ -140,8 +128,8 @@ static int gradients(lua_State *L) {
   cornu_gradients_call call = {.model = lua_isnil(L, 1) ? NULL : cn_lua_check_model(L, 1), .objective = &objective,
                                .training = lua_toboolean(L, 3), .seed = (uint64_t)cn_lua_check_int(L, 4),
                                .inputs = inputs, .given = given, .visit = visit, .user = &j};
-  call.n_inputs = read_list(L, 5, inputs);
-  call.n_given = read_list(L, 6, given);
+  call.n_inputs = cn_lua_check_data_list(L, 5, inputs, MOST);
+  call.n_given = cn_lua_check_data_list(L, 6, given, MOST);
   push_boxes(L, result_boxes, MOST); /* 7 */
   push_boxes(L, input_boxes, call.n_inputs);
   int n = MOST;

@@ -68,6 +68,18 @@ cornu_tensor *cn_lua_check_data(lua_State *L, int arg) {
   return t;
 }
 
+int cn_lua_check_data_list(lua_State *L, int i, cornu_tensor **out, int most) {
+  luaL_checktype(L, i, LUA_TTABLE);
+  const int n = (int)cn_lua_rawlen(L, i);
+  if (n > most) cn_lua_arg_error(L, i, "more than %d tensors", most);
+  for (int k = 0; k < n; k++) {
+    lua_rawgeti(L, i, k + 1);
+    out[k] = cn_lua_check_data(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
 cornu_tensor *cn_lua_check_writable(lua_State *L, int arg) {
   cn_lua_tensor *b = cn_lua_check_box(L, arg);
   if (b->read_only)

@@ -141,18 +141,6 @@ static int new_trainer(lua_State *L) {
   return 1;
 }
 
-static int read_list(lua_State *L, int arg, cornu_tensor **out) {
-  luaL_checktype(L, arg, LUA_TTABLE);
-  const int n = (int)cn_lua_rawlen(L, arg);
-  if (n > MAX_GIVEN) cn_lua_arg_error(L, arg, "more than %d tensors", MAX_GIVEN);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, arg, i + 1);
-    out[i] = cn_lua_check_data(L, lua_gettop(L)); /* the list keeps it */
-    lua_pop(L, 1);
-  }
-  return n;
-}
-
 /* The rate of the next step by the function that gives it. */
 static void set_scheduled(lua_State *L, trainer_box *b) {
   cornu_error e;
@@ -172,7 +160,7 @@ static int batch(lua_State *L) {
   trainer_box *b = check_trainer(L, 1);
   cornu_tensor *inputs[MAX_GIVEN], *given[MAX_GIVEN], *results[MAX_GIVEN];
   const bool training = lua_toboolean(L, 2);
-  const int n_inputs = read_list(L, 3, inputs), n_given = read_list(L, 4, given);
+  const int n_inputs = cn_lua_check_data_list(L, 3, inputs, MAX_GIVEN), n_given = cn_lua_check_data_list(L, 4, given, MAX_GIVEN);
   if (b->running) return cn_lua_error(L, "the trainer is at another batch");
   if (training) set_scheduled(L, b);
   const int room = b->results ? b->results : MAX_GIVEN;
@@ -237,7 +225,7 @@ static int profile(lua_State *L) {
   cornu_error e;
   trainer_box *b = check_trainer(L, 1);
   cornu_tensor *inputs[MAX_GIVEN], *given[MAX_GIVEN];
-  const int n_inputs = read_list(L, 2, inputs), n_given = read_list(L, 3, given);
+  const int n_inputs = cn_lua_check_data_list(L, 2, inputs, MAX_GIVEN), n_given = cn_lua_check_data_list(L, 3, given, MAX_GIVEN);
   if (b->running) return cn_lua_error(L, "the trainer is at another batch");
   set_scheduled(L, b);
   told all = {0};
