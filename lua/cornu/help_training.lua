@@ -36,7 +36,9 @@ verbose = 0.]] },
   { "model:trainer", "model:trainer() → trainer", [[
 What trains a compiled model: steps(), rate(), set_rate(rate); optimizer([keras3]), its settings with the rate of now;
 state([keras3]), a list of {name =, value =} of all that the optimizer keeps, in the order in which Keras saves it, and
-set_state(list); profile(inputs, targets), which takes a step and lists the operations of its plan with their seconds.]] },
+set_state(list); runs() and set_runs(n), the number from which random numbers follow; finish(), after the last batch: with
+use_ema the averages take the weights' places, as fit does it; profile(inputs, targets), which takes a step and lists the
+operations of its plan with their seconds.]] },
   { "plot", "cornu.plot", "Pictures: lines." },
   { "plot.lines", "cornu.plot.lines{line, …; path =, title =, x =, y =} → tensor", [[
 Draws lines over axes and gives the picture, uint8 (height, width, 3); path: a PNG file that it is written to. A line is a

@@ -71,11 +71,11 @@ for _, loss in ipairs(losses.family.entries) do
   for i, f in ipairs(loss.fields) do fields[i] = { f.name, f.default, f.help } end
   if loss.name ~= "CosineSimilarity" and loss.name ~= "LogCosh" then -- metrics of their own
     define_mean { name = loss.name, aliases = loss.aliases, help = loss.help, fields = fields, values = loss.values,
-      object_name = classes.snake(loss.name), sparse = loss.sparse, falls = true }
+      object_name = classes.snake(loss.name) }
   end
 end
 
-define_mean { name = "LogCoshError", object_name = "logcosh", aliases = { "log_cosh" }, falls = true,
+define_mean { name = "LogCoshError", object_name = "logcosh", aliases = { "log_cosh" },
   help = losses.family.by_name.LogCosh.help, values = losses.family.by_name.LogCosh.values }
 
 define_mean { name = "CosineSimilarity", help = "the cosine of the angle between y_true and y_pred",
@@ -89,7 +89,7 @@ define { name = "Sum", help = "the sum of values: update_state(values, nil, weig
   terms = function(values, _, _, weight) return { (samplewise(values, weight, "sum")):sum() } end,
   result = function(sums) return sums[1] end }
 
-define { name = "RootMeanSquaredError", aliases = { "rmse" }, help = "sqrt(mean((y_true - y_pred)²))", falls = true,
+define { name = "RootMeanSquaredError", aliases = { "rmse" }, help = "sqrt(mean((y_true - y_pred)²))",
   terms = function(y_true, y_pred, _, weight)
     y_true, y_pred = same_rank(y_true:cast "float32", y_pred:cast "float32")
     return mean_terms((y_pred - y_true):square(), weight)
@@ -121,7 +121,7 @@ local function positions(y_true, y_pred)
   return y_true:cast "int64" + 1
 end
 
-define_mean { name = "SparseCategoricalAccuracy", sparse = true,
+define_mean { name = "SparseCategoricalAccuracy",
   help = "how often the largest output is that of the target, which is the number of a class",
   values = function(y_true, y_pred)
     local hits = positions(y_true, y_pred):eq(y_pred:argmax(-1))
@@ -141,7 +141,7 @@ local top = { "k", 5, "how many of the largest outputs count" }
 define_mean { name = "TopKCategoricalAccuracy", help = "how often the target, which is one-hot, is among the k largest",
   fields = { top }, values = function(y_true, y_pred, o) return in_top(y_true:argmax(-1), y_pred, o.k) end }
 
-define_mean { name = "SparseTopKCategoricalAccuracy", sparse = true,
+define_mean { name = "SparseTopKCategoricalAccuracy",
   help = "how often the target, which is the number of a class, is among the k largest",
   fields = { top, { "from_sorted_ids", false, "y_pred holds numbers of classes, the best first" } },
   values = function(y_true, y_pred, o)

@@ -308,7 +308,6 @@ return function(cornu)
       list:call("on_epoch_begin", epoch, {})
       train_pass(model, state, list, data, opts, epoch)
       logs, names = objective.logs(state.objective)
-      run.names = names
       local due = validation and not run.stopped and epoch % (opts.validation_freq or 1) == 0
       if due then validate(model, state, list, validation, opts, logs, names) end
       list:call("on_epoch_end", epoch, logs)
