@@ -594,6 +594,11 @@ typedef struct cornu_objective {
                         cornu_error *e);
 } cornu_objective;
 
+/* Fails when the gradient of a loss on these outputs (has_loss[i] of output i) would have to pass an operation without one
+ * to a weight that trains; the message names the layer. Models without known inputs, and layers that need more than the
+ * shapes of the data, are left to the first batch. */
+CORNU_API cornu_status cornu_model_differentiable(cornu_model *m, const bool *has_loss, cornu_error *e);
+
 typedef struct cornu_trainer cornu_trainer;
 /* optimizer: a name or {class_name, config}. The trainer keeps the model alive; weights without a value get one from
  * their initializers, by `seed`, from which random numbers follow, too. While it lives the weights change in place. */
@@ -622,7 +627,7 @@ CORNU_API void cornu_trainer_finish(cornu_trainer *t);
 CORNU_API const cornu_value *cornu_trainer_optimizer(const cornu_trainer *t, bool keras3, cornu_tree *tree); /* NULL: no
                                                                                                            memory */
 /* Called for each array, as by cornu_npz_load; tensors are borrowed, and change with the next batch. */
-CORNU_API cornu_status cornu_trainer_state(const cornu_trainer *t, bool keras3,
+CORNU_API cornu_status cornu_trainer_state(cornu_trainer *t, bool keras3,
                                            cornu_status (*visit)(void *user, const char *name, cornu_tensor *array,
                                                                  cornu_error *e),
                                            void *user, cornu_error *e);

@@ -9,7 +9,8 @@ none) or a table by name, as are loss_weights = and metrics =.
   metrics = {"accuracy", cornu.metrics.AUC{}, function(y_true, y_pred) … end, {name = "n", function … end}}
   weighted_metrics = {…}  the same, counted with the weights of samples and classes
   seed = n                of initial weights, dropout and shuffling; default: drawn from cornu.manual_seed's numbers
-Compiling anew forgets the optimizer's state. Layers frozen with layer.trainable = false stay as they are: freeze first.]] },
+Compiling anew forgets the optimizer's state. Layers frozen with layer.trainable = false stay as they are: freeze first.
+An operation without a gradient behind weights that train is an error.]] },
   { "model:compiled", "model:compiled() → table or nil", "The options of model:compile." },
   { "model:fit", "model:fit(x, y [, options]) → history", [[
 Trains. x, y: tensors, or lists or tables by name where there are several; or a dataset (help "data") or a function that

@@ -19,7 +19,8 @@ local fit_options = {
 -- What compile said, by model. Nothing in it may hold the model itself: where Lua has no ephemerons it would never go.
 local compiled = setmetatable({}, { __mode = "k" })
 
-local function compile(model, given)
+-- trains: gradients that do not exist are an error here, not in the first batch.
+local function compile(model, given, trains)
   local outputs = {}
   for i, port in ipairs(model.outputs) do
     local size = port.shape[#port.shape]
@@ -28,6 +29,11 @@ local function compile(model, given)
   local state = { objective = objective.new(outputs, given), optimizer = optimizers.get(given.optimizer or "rmsprop"),
     given = given,
     seed = given.seed or math.floor(core.rand({}):item() * 2 ^ 31) }
+  if trains then
+    local has_loss = {}
+    for i, o in ipairs(state.objective.outputs) do has_loss[i] = o.loss ~= nil end
+    core.check_gradients(model, has_loss)
+  end
   if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
   compiled[model] = state
   return state
@@ -126,10 +132,14 @@ end
 
 -- ---- batches ----
 
-local function trainer_of(model, state)
+-- tests: only for results; then the optimizer needs neither room nor the state that it goes on with.
+local function trainer_of(model, state, tests)
   if not state.trainer then
     state.trainer = core.new_trainer(model, state.optimizer, objective.build(state.objective), state.seed)
-    if state.resumes then checkpoint.restore(model, state.trainer) end
+  end
+  if state.resumes and not tests then
+    checkpoint.restore(model, state.trainer)
+    state.resumes = nil
   end
   return state.trainer
 end
@@ -138,7 +148,7 @@ end
 local function run_batch(model, state, training, x, y, w, by_class, what)
   local inputs = inputs_of(model, x, what)
   local given = given_of(state, y, w, by_class, what)
-  local results = trainer_of(model, state):batch(training, inputs, given)
+  local results = trainer_of(model, state, not training):batch(training, inputs, given)
   return objective.add(state.objective, results, inputs[1]:rank() > 0 and #inputs[1] or 1)
 end
 
@@ -197,7 +207,7 @@ return function(cornu)
   local function dataset(x, y, w) return is_dataset(x) and x or cornu.data.tensors(x, y, w) end
 
   function methods.compile(model, given)
-    compile(model, options.check(given, compile_options, "compile"))
+    compile(model, options.check(given, compile_options, "compile"), true)
     return model
   end
 

@@ -110,7 +110,7 @@ static cornu_status collect_copy(void *user, const char *name, cornu_tensor *t, 
 }
 
 /* trainer:state([keras3]) → {{name =, value =}, …} */
-int cn_lua_trainer_state(lua_State *L, const cornu_trainer *t, bool keras3) {
+int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, bool keras3) {
   cornu_error e;
   bag *b = cn_lua_box(L, &bag_key, sizeof *b);
   cn_lua_check(L, cornu_trainer_state(t, keras3, collect_copy, b, &e), &e);

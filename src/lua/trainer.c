@@ -327,6 +327,25 @@ static int logits(lua_State *L) {
   return 1;
 }
 
+/* check_gradients(model, {true or false for each output: whether it has a loss}): raises when training cannot have them */
+static int check_gradients(lua_State *L) {
+  cornu_error e;
+  cornu_model *m = cn_lua_check_model(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const int n = cornu_model_outputs(m);
+  bool *has_loss = lua_newuserdata(L, (size_t)n + 1);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    has_loss[i] = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  cn_lua_frame before = cn_lua_enter(cn_lua_state_of(L), L);
+  const cornu_status status = cornu_model_differentiable(m, has_loss, &e);
+  cn_lua_leave(cn_lua_state_of(L), before);
+  cn_lua_check(L, status, &e);
+  return 0;
+}
+
 /* check_optimizer(optimizer): raises when none can be made of it */
 static int check_optimizer(lua_State *L) {
   cornu_error e;
@@ -353,7 +372,8 @@ static int schedule_rate(lua_State *L) {
 }
 
 const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"logits", logits},
-                                             {"check_optimizer", check_optimizer}, {"schedule_rate", schedule_rate},
+                                             {"check_optimizer", check_optimizer}, {"check_gradients", check_gradients},
+                                             {"schedule_rate", schedule_rate},
                                              {NULL, NULL}};
 
 void cn_lua_open_trainer(lua_State *L) {

@@ -186,8 +186,8 @@ static cn_status compile(cornu_trainer *t, cn_program *p, cn_error *e) {
   cn_trace trace;
   CN_TRY(cn_graph_new(&g, e));
   cn_trace_begin(&trace, g, e);
-  trace.planning = trace.differentiable = trace.variables = true;
-  trace.training = p->training;
+  trace.planning = trace.variables = true;
+  trace.training = trace.differentiable = p->training;
   trace_all(t, &trace, p);
   cn_status status = cn_trace_end(&trace);
   if (status) return cn_graph_free(g), status;

@@ -206,10 +206,11 @@ static void add_scale(listing *l) {
   add(l, SCALE, join(l, "%s/dynamic_scale", prefix, "", ""));
 }
 
-static cn_status list_state(const cornu_trainer *t, bool keras3, listing *l, cn_error *e) {
+static cn_status list_state(cornu_trainer *t, bool keras3, listing *l, cn_error *e) {
   const cn_optimizer *o = &t->optimizer;
   const cn_optimizer_settings *s = cn_optimizer_common(o);
   char snake[64];
+  CN_TRY(cn_trainer_begin(t, e));
   *l = (listing){.t = t, .lineage = keras3 ? CN_KERAS_3 : s->lineage, .prefix = s->name};
   cn_snake_case(o->type->name, snake, sizeof snake);
   if (!l->prefix) l->prefix = l->lineage == CN_KERAS_3 ? cn_arena_string(&l->arena, snake) : o->type->name;
@@ -255,7 +256,7 @@ static cn_status visit_entry(const cornu_trainer *t, const entry *item, cornu_np
   return status;
 }
 
-cornu_status cornu_trainer_state(const cornu_trainer *t, bool keras3, cornu_npz_visit visit, void *user,
+cornu_status cornu_trainer_state(cornu_trainer *t, bool keras3, cornu_npz_visit visit, void *user,
                                  cornu_error *e) {
   listing l;
   CN_TRY(list_state(t, keras3, &l, e));

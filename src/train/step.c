@@ -240,10 +240,10 @@ static cn_status make_slots(const cn_optimizer *o, cn_variable *v, cn_error *e) 
   return CORNU_OK;
 }
 
-cn_status cn_variable_begin(cornu_trainer *t, cn_variable *v, cn_error *e) {
+static cn_status begin(cornu_trainer *t, cn_variable *v, cn_error *e) {
   const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
   const cn_tensor *value = cn_variable_value(v);
-  if (!v->trains) return CORNU_OK;
+  if (!v->trains || v->gradient) return CORNU_OK;
   if (value->dtype != CORNU_FLOAT32 && value->dtype != CORNU_FLOAT64)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "%s is %s: only float32 and float64 can be trained", v->path,
                    cornu_dtype_name(value->dtype));
@@ -256,10 +256,20 @@ cn_status cn_variable_begin(cornu_trainer *t, cn_variable *v, cn_error *e) {
   return CORNU_OK;
 }
 
+cn_status cn_trainer_begin(cornu_trainer *t, cn_error *e) {
+  for (int i = 0; i < t->n_variables && !t->begun; i++) {
+    cn_status status = begin(t, &t->variables[i], e);
+    if (status) return cn_variable_free(&t->variables[i]), status;
+  }
+  t->begun = true;
+  return CORNU_OK;
+}
+
 void cn_variable_free(cn_variable *v) {
   cornu_tensor_release(v->gradient);
   cornu_tensor_release(v->seconds);
   cornu_tensor_release(v->average);
   cornu_tensor_release(v->accumulator);
-  for (int k = 0; k < CN_MAX_SLOTS; k++) cornu_tensor_release(v->slots[k]);
+  for (int k = 0; k < CN_MAX_SLOTS; k++) cornu_tensor_release(v->slots[k]), v->slots[k] = NULL;
+  v->gradient = v->seconds = v->average = v->accumulator = NULL;
 }

@@ -45,10 +45,7 @@ static cn_status list_variables(cornu_trainer *t, uint64_t seed, cn_error *e) {
     listing l = {t, cornu_layer_name(layer), cornu_layer_trainable_weights(layer)}; /* which come first */
     CN_TRY(cn_layer_each_weight(layer, list_weight, &l, e));
   }
-  for (int i = 0; i < t->n_variables; i++) {
-    CN_TRY(own(&t->variables[i], e));
-    CN_TRY(cn_variable_begin(t, &t->variables[i], e));
-  }
+  for (int i = 0; i < t->n_variables; i++) CN_TRY(own(&t->variables[i], e));
   return CORNU_OK;
 }
 
@@ -152,6 +149,7 @@ cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *
   *n_results = 0;
   if (n_inputs != t->model->n_inputs)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "the model takes %d inputs, not %d", t->model->n_inputs, n_inputs);
+  if (training) CN_TRY(cn_trainer_begin(t, e));
   cn_arena arena = {0};
   cn_tensor **from = cn_arena_array(&arena, (size_t)n + 1, sizeof *from);
   cn_type *types = cn_arena_array(&arena, (size_t)n + 1, sizeof *types);

@@ -54,6 +54,7 @@ struct cornu_trainer {
   cn_optimizer optimizer;
   cn_variable *variables;
   int n_variables, cap_variables;
+  bool begun;           /* there is room for what training needs of the variables */
   int64_t steps, runs;
   cn_program *programs; /* those used last first */
   double *seconds;      /* NULL, or room for those of each step of the plan that runs, and of the optimizer */
@@ -75,8 +76,9 @@ void cn_program_free(cn_program *p);
 /* step.c: one step of the optimizer against the gradients. */
 cn_part *cn_parts_new(int n);
 cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e);
-/* What the optimizer keeps of a variable, as it is before the first step. */
-cn_status cn_variable_begin(cornu_trainer *t, cn_variable *v, cn_error *e);
+/* What the optimizer keeps of the variables, as it is before the first step: made when it is first needed, which is never
+ * where a model is evaluated alone. */
+cn_status cn_trainer_begin(cornu_trainer *t, cn_error *e);
 void cn_variable_free(cn_variable *v);
 
 /* constrain.c: what constraints make of weights, after a step. */

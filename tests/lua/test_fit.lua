@@ -180,6 +180,28 @@ function TestFit:testErrors()
   lu.assertErrorMsgContains("callback", fit, m, { callbacks = { 1 } }, x, labels - 1)
 end
 
+-- Two ends: the first behind a layer without a gradient, the second in front of it.
+local function odd_model(call, eager)
+  local input = cornu.Input{ shape = { 3 } }
+  local before = L.Dense{ 4, name = "before" }(input)
+  local odd = cornu.Layer{ name = "odd", call = call, eager = eager }(before)
+  return cornu.Model{ inputs = input, outputs = { L.Dense{ 2, name = "behind" }(odd), before } }
+end
+
+function TestFit:testNoGradient()
+  local both = { optimizer = "sgd", loss = { "mse", "mse" } }
+  local m = odd_model(function(x) return cornu.ops.nextafter(x, x + 1) end)
+  lu.assertErrorMsgContains("odd: operation nextafter", m.compile, m, both)
+  lu.assertErrorMsgContains("call model:compile", m.evaluate, m, cornu.zeros{ 1, 3 }, cornu.zeros{ 1, 2 })
+  m:compile{ optimizer = "sgd", loss = { false, "mse" } }
+  m.layers.before.trainable = false
+  m:compile(both)
+  local x = cornu.ones{ 2, 3 }
+  lu.assertTrue(m:train_on_batch(x, { x:sum(2, true) * cornu.ones{ 1, 2 }, cornu.ones{ 2, 4 } }).loss > 0)
+  m = odd_model(function(v) return v + 1 end, true)
+  lu.assertErrorMsgContains("without eager = true", m.compile, m, both)
+end
+
 local function folder_name()
   local path = os.tmpname()
   os.remove(path)
