@@ -25,7 +25,7 @@ end
 
 -- Fields that take arguments without a name, where Keras has them first: those that are required, and the activation
 -- behind `units`; where none is required, the first.
-local by_name_alone = { CutMix = true, GroupQueryAttention = true, PReLU = true, Solarization = true }
+local by_name_alone = { GroupQueryAttention = true, PReLU = true }
 
 local function positional(entry)
   local list = {}

@@ -60,11 +60,14 @@ static const cn_field aug_mix_fields[] = {
     {.name = "all_ops", .kind = CN_F_BOOL, .offset = offsetof(settings, flag), .standard = "true",
      .help = "with changes of colour"},
     METHOD, ENDS};
-static const cn_field mix_fields[] = {AMOUNT(0, "alpha", "0.2", "how images mix"), FACTOR("1"), ENDS};
+static const cn_field mix_fields[] = {
+    AMOUNT(0, "alpha", "0.2", "how evenly images mix: the shape of beta numbers"), ENDS};
+static const cn_field cut_fields[] = {
+    AMOUNT(1, "factor", "1", "how evenly images mix: the shape of beta numbers is drawn up to it"), ENDS};
 static const cn_field equalization_fields[] = {RANGE, COUNT(0, "bins", "256", "of the histogram"), ENDS};
 static const cn_field solarization_fields[] = {
-    RANGE, AMOUNT(2, "addition_factor", "0", "what is added first"),
-    AMOUNT(3, "threshold_factor", "0", "above which values turn"), ENDS};
+    AMOUNT(2, "addition_factor", "0", "what is added first"),
+    AMOUNT(3, "threshold_factor", "0", "above which values turn"), RANGE, ENDS};
 static const cn_field boxes_fields[] = {
     COUNT(0, "max_number", NULL, "of boxes"), COUNT(1, "fill_value", "-1", "where boxes are missing"), ENDS};
 
@@ -141,10 +144,10 @@ TRAINED(random_hue, "RandomHue", "3", factor_fields, cn_augment_hue)
 TRAINED(random_saturation, "RandomSaturation", "3", factor_fields, cn_augment_saturation)
 TRAINED(random_posterization, "RandomPosterization", "3", factor_fields, cn_augment_posterize)
 TRAINED(random_invert, "RandomInvert", "3", factor_fields, cn_augment_invert)
-LAYER(random_color_jitter, "RandomColorJitter", "3", jitter_fields)
-LAYER(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields)
-LAYER(mix_up, "MixUp", "3", mix_fields)
-LAYER(equalization, "Equalization", "3", equalization_fields)
+TRAINED(random_color_jitter, "RandomColorJitter", "3", jitter_fields, cn_augment_jitter)
+TRAINED(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields, cn_augment_degenerate)
+TRAINED(mix_up, "MixUp", "3", mix_fields, cn_augment_mix_up)
+TRAINED(equalization, "Equalization", "3", equalization_fields, cn_augment_equalize)
 LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes)
 TRAINED(random_flip, "RandomFlip", "2 3", flip_fields, cn_augment_flip)
 LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_size)
@@ -153,12 +156,12 @@ TRAINED(random_rotation, "RandomRotation", "2 3", rotation_fields, cn_augment_ro
 TRAINED(random_translation, "RandomTranslation", "2 3", move_fields, cn_augment_translate)
 TRAINED(random_zoom, "RandomZoom", "2 3", move_fields, cn_augment_zoom)
 TRAINED(random_shear, "RandomShear", "3", shear_fields, cn_augment_shear)
-LAYER(random_perspective, "RandomPerspective", "3", perspective_fields)
-LAYER(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields)
+TRAINED(random_perspective, "RandomPerspective", "3", perspective_fields, cn_augment_tilt)
+TRAINED(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields, cn_augment_elastic)
 TRAINED(random_erasing, "RandomErasing", "3", erasing_fields, cn_augment_erase)
-LAYER(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields)
+TRAINED(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, cn_augment_blur)
 TRAINED(random_sharpness, "RandomSharpness", "3", factor_fields, cn_augment_sharpen)
 LAYER(rand_augment, "RandAugment", "3", rand_augment_fields)
 LAYER(aug_mix, "AugMix", "3", aug_mix_fields)
-LAYER(cut_mix, "CutMix", "3", mix_fields)
-LAYER(solarization, "Solarization", "3", solarization_fields)
+TRAINED(cut_mix, "CutMix", "3", cut_fields, cn_augment_cut_mix)
+TRAINED(solarization, "Solarization", "3", solarization_fields, cn_augment_solarize)

@@ -24,7 +24,8 @@ extern const cn_op cn_op_slope;
 typedef enum cn_random_kind {
   CN_RANDOM_UNIFORM, /* low <= x < high */
   CN_RANDOM_NORMAL,  /* mean low, deviation high */
-  CN_RANDOM_KEPT     /* `high` with probability low, else 0 */
+  CN_RANDOM_KEPT,    /* `high` with probability low, else 0 */
+  CN_RANDOM_LOG_GAMMA /* logarithms of gamma numbers of one shape, which is drawn from low to high, above 0 */
 } cn_random_kind;
 typedef struct cn_random_attrs {
   cn_ints shape;

@@ -165,7 +165,76 @@ function TestLayersTrain.test_images_by_chance()
   -- a seed makes a run repeatable
   local function once() return in_training(model_of(L.RandomRotation{ 0.3, seed = 4 }, { 4, 6, 3 }), x) end
   lu.assertTrue(once():allclose(once(), 0, 0))
-  lu.assertErrorMsgContains("not supported in training", in_training, model_of(L.RandomPerspective{ 0.1 }, { 4, 6, 3 }), x)
+end
+
+-- How many images a layer changed, and what it made of them.
+local function changed(layer, x)
+  local shape = x:shape()
+  local y = in_training(model_of(layer, { shape[2], shape[3], shape[4] }), x)
+  local most = (y - x):abs():reshape(shape[1], -1):max(2)
+  return cornu.cast(most:gt(1e-5), "float32"):mean():item(), y
+end
+
+-- Images whose channels are their rows and columns show where pixels came from.
+local function places(n, height, width)
+  local rows, columns = cornu.arange(height):reshape(1, height, 1, 1), cornu.arange(width):reshape(1, 1, width, 1)
+  local none = cornu.zeros(n, height, width, 1)
+  return cornu.concat({ rows + none, columns + none }, 4)
+end
+
+function TestLayersTrain.test_places_by_chance()
+  local x = places(300, 8, 12)
+  local share, y = changed(L.RandomPerspective{ { 0.3, 0.3 }, scale = 0.6 }, x)
+  lu.assertTrue(math.abs(share - 0.3) < 0.12)
+  share, y = changed(L.RandomPerspective{ { 1, 1 }, scale = 0.6, fill_value = 50 }, x)
+  lu.assertEquals(share, 1)
+  lu.assertTrue(y[{ {}, { 1, 1 }, { 1, 1 } }]:abs():max():item() < 1e-5) -- that corner stays
+  x = places(40, 24, 26)
+  share, y = changed(L.RandomElasticTransform{ { 1, 1 }, scale = { 0.6, 0.6 }, fill_mode = "nearest" }, x)
+  lu.assertEquals(share, 1)
+  local move = (y - x)[{ {}, { 9, 16 }, { 9, 16 } }]
+  lu.assertTrue((move[{ {}, {}, {}, { 1, 1 } }] - move[{ {}, {}, {}, { 2, 2 } }]):abs():max():item() < 1e-4)
+  lu.assertTrue(math.abs(move:mean():item()) < 0.05)
+  -- sigma 0.72 does not smooth (its whole part is 0): alpha * sigma = 1.56 * 0.72
+  lu.assertTrue(math.abs((move * move):mean():item() ^ 0.5 - 1.1232) < 0.06)
+  lu.assertErrorMsgContains("kernel_size", changed, L.RandomGaussianBlur{ kernel_size = 4 }, x)
+end
+
+-- Image i is 1 in channel i alone: what it holds of whom.
+local function holdings(layer, n)
+  local x = cornu.eye(n):reshape(n, 1, 1, n) + cornu.zeros(n, 9, 7, n)
+  local _, y = changed(layer, x)
+  lu.assertTrue((y:sum(4) - 1):abs():max():item() < 1e-5)
+  local parts = y:mean({ 2, 3 })
+  lu.assertTrue((parts:sum(1) - 1):abs():max():item() < 1, "not each image is mixed into one")
+  lu.assertTrue(parts:gt(1e-6):sum(2):max():item() <= 2)
+  return (parts * cornu.eye(n)):sum(2), y
+end
+
+function TestLayersTrain.test_mixing()
+  local kept = holdings(L.MixUp{ 0.2 }, 200)
+  local function moments(k) return k:mean():item(), (k * k):mean():item() end
+  local mean, square = moments(kept) -- of beta numbers: 1/2, 1/4 + 1 / (4 (2 alpha + 1))
+  lu.assertTrue(math.abs(mean - 0.5) < 0.12 and math.abs(square - 0.4286) < 0.12)
+  mean, square = moments((holdings(L.MixUp{ 50 }, 200)))
+  lu.assertTrue(math.abs(mean - 0.5) < 0.02 and math.abs(square - 0.2525) < 0.02)
+  local y
+  kept, y = holdings(L.CutMix{ { 1, 1 } }, 200)
+  lu.assertTrue(math.abs(kept:mean():item() - 0.5) < 0.12)
+  lu.assertEquals((y * (y - 1)):abs():max():item(), 0)
+  lu.assertErrorMsgContains('"alpha" is 0', holdings, L.MixUp{ 0 }, 4)
+end
+
+function TestLayersTrain.test_values_by_chance()
+  local x = cornu.rand(200, 3, 4, 3)
+  local layer = L.Solarization{ addition_factor = { 0, 0 }, threshold_factor = { 0.5, 0.5 }, value_range = { 0, 1 } }
+  local _, y = changed(layer, x)
+  local turned = (y - x):abs():gt(1e-5)
+  lu.assertTrue(((y - 1 + x) * cornu.cast(turned, "float32")):abs():max():item() < 1e-5)
+  -- limits are from 0.5 / 255 to 1/2, whatever the lower one is: a share of 3/4 is above
+  lu.assertTrue(math.abs(cornu.cast(turned, "float32"):mean():item() - 0.75) < 0.05)
+  local share = changed(L.RandomGaussianBlur{ { 0.4, 0.4 }, value_range = { 0, 1 } }, x)
+  lu.assertTrue(math.abs(share - 0.4) < 0.14)
 end
 
 -- ---- Layers in Lua ----

@@ -52,7 +52,33 @@ static void test_numbers(void **unused) {
   }
 }
 
+/* Logarithms of gamma numbers: mean digamma(a), variance trigamma(a). */
+static void check_log_gamma(cornu_dtype dtype, double a, double mean, double variance) {
+  enum { N = 20000 };
+  value counter = make_value(CORNU_INT64, 0, NULL), *in[] = {&counter};
+  *(int64_t *)counter.operand.data = 7;
+  const cn_random_attrs attrs = {.dtype = dtype, .kind = CN_RANDOM_LOG_GAMMA, .low = a, .high = a, .shape = {1, {N}}};
+  value out = op_result(&cn_op_random, &attrs, in, 1);
+  double sum = 0, squares = 0;
+  for (int i = 0; i < N; i++) {
+    const double v = dtype == CORNU_FLOAT32 ? ((float *)out.operand.data)[i] : ((double *)out.operand.data)[i];
+    assert_true(isfinite(v));
+    sum += v, squares += (v - mean) * (v - mean);
+  }
+  assert_true(fabs(sum / N - mean) < 4 * sqrt(variance / N));
+  assert_true(fabs(squares / N / variance - 1) < 0.1);
+  free_value(&counter), free_value(&out);
+}
+
+static void test_log_gamma(void **unused) {
+  (void)unused;
+  check_log_gamma(CORNU_FLOAT32, 0.2, -5.289039896592188, 26.26737755034);
+  check_log_gamma(CORNU_FLOAT64, 1, -0.5772156649015329, 1.6449340668482264);
+  check_log_gamma(CORNU_FLOAT32, 5, 1.5061176684318, 0.2213229557371);
+  check_log_gamma(CORNU_FLOAT64, 1e-6, -1e6, 1e12);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_log_gamma)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
