@@ -10,7 +10,8 @@
 
 typedef struct cn_saving {
   int keras;          /* in whose words: 2 or 3 */
-  const cn_type *input; /* of the layer that is said, as it is called first; NULL: not known */
+  const cn_type *input; /* of the layer that is said, in all its calls; NULL: not known */
+  bool inside;          /* the layer that is said is within another: nothing can stand around it */
   cn_arena arena;     /* of all values made */
   cn_error *e;
 } cn_saving;
@@ -34,8 +35,9 @@ bool cn_knows_key(const cn_saving *s, const char *class_name, const char *key);
 
 /* ---- save_layers.c ---- */
 
-/* What a layer is called and how its config goes, in the words of the Keras that is written for. */
-typedef struct cn_said { const char *class_name; cn_value *config; } cn_said;
+/* What a layer is called and how its config goes, in the words of the Keras that is written for; layers and operations of
+ * one input that stand before and behind it, in lists of envelopes, so that all together compute what it does. */
+typedef struct cn_said { const char *class_name; cn_value *config, *before, *behind; } cn_said;
 cn_status cn_say_layer(cn_saving *s, const cn_layer *l, cn_said *out);
 const char *cn_said_class(const cn_saving *s, const cn_layer *l);
 /* An operation of keras.ops in its envelope. */

@@ -11,7 +11,9 @@ typedef struct graph {
   cn_saving *s;
   const cn_model *m;
   const char **names;  /* by layer; then those of inputs that no layer stands for */
+  const char **ends;   /* the same, but where something stands behind a layer, the last of it: what is referred to */
   int *number;         /* by node: which call of its layer it is, among those that are written */
+  cn_map taken;        /* all names */
 } graph;
 
 /* ---- Names ---- */
@@ -24,34 +26,35 @@ static char *flat_name(cn_saving *s, const char *label) {
   return name;
 }
 
-static cn_status add_name(graph *g, cn_map *taken, const char *label, const char **out) {
+static cn_status add_name(graph *g, const char *label, const char **out) {
   const char *base = flat_name(g->s, label), *name = base;
-  for (int i = 1; name && cn_map_get(taken, name); i++) name = cn_arena_printf(&g->s->arena, "%s_%d", base, i);
-  if (!name || !cn_map_set(taken, name, (void *)name)) return cn_no_memory(g->s->e);
+  for (int i = 1; name && cn_map_get(&g->taken, name); i++) name = cn_arena_printf(&g->s->arena, "%s_%d", base, i);
+  if (!name || !cn_map_set(&g->taken, name, (void *)name)) return cn_no_memory(g->s->e);
   *out = name;
   return CORNU_OK;
 }
 
 static cn_status name_all(graph *g) {
   const cn_model *m = g->m;
-  cn_map taken = {0};
-  g->names = cn_arena_array(&g->s->arena, (size_t)(m->n_layers + m->n_inputs) + 1, sizeof *g->names);
+  size_t n_names = (size_t)(m->n_layers + m->n_inputs) + 1;
+  g->names = cn_arena_array(&g->s->arena, n_names, sizeof *g->names);
+  g->ends = cn_arena_array(&g->s->arena, n_names, sizeof *g->ends);
   g->number = cn_arena_array(&g->s->arena, (size_t)m->n_nodes + 1, sizeof *g->number);
-  cn_status status = g->names && g->number ? CORNU_OK : cn_no_memory(g->s->e);
-  for (int i = 0; i < m->n_layers && !status; i++) status = add_name(g, &taken, cn_model_label(m, i), &g->names[i]);
+  cn_status status = g->names && g->ends && g->number ? CORNU_OK : cn_no_memory(g->s->e);
+  for (int i = 0; i < m->n_layers && !status; i++) status = add_name(g, cn_model_label(m, i), &g->names[i]);
   for (int i = 0; i < m->n_inputs && !status; i++) {
     const cn_model_node *n = &m->nodes[m->inputs[i].node];
-    if (n->layer < 0) status = add_name(g, &taken, n->input_name, &g->names[m->n_layers + i]);
+    if (n->layer < 0) status = add_name(g, n->input_name, &g->names[m->n_layers + i]);
   }
   for (int i = 0; i < m->n_nodes && !status; i++)
     g->number[i] = m->nodes[i].layer < 0 ? 0 : cn_model_call_number(m, i);
-  cn_map_free(&taken);
+  if (!status) memcpy(g->ends, g->names, n_names * sizeof *g->names);
   return status;
 }
 
 static const char *name_of(const graph *g, int node) {
   const cn_model_node *n = &g->m->nodes[node];
-  return g->names[n->layer < 0 ? g->m->n_layers + n->input : n->layer];
+  return g->ends[n->layer < 0 ? g->m->n_layers + n->input : n->layer];
 }
 
 /* ---- References ---- */
@@ -74,21 +77,21 @@ static cn_value *triple(const graph *g, cn_model_ref ref, bool end) {
   return made ? list : NULL;
 }
 
-static cn_value *keras_tensor(const graph *g, cn_model_ref ref) {
+static cn_value *keras_tensor(const graph *g, const cn_type *type, cn_value *history) {
   cn_saving *s = g->s;
-  const cn_type *type = cn_model_type(g->m, ref);
   cn_value *v = cn_value_new(&s->arena, CORNU_DICT), *config = cn_value_new(&s->arena, CORNU_DICT);
   cn_value *shape = type ? cn_say_shape(s, type->rank, type->shape) : cn_value_new(&s->arena, CORNU_NULL);
   const char *dtype = type ? cornu_dtype_name(type->dtype) : "float32";
   bool made = !cn_say(s, config, "shape", shape) &&
               !cn_say(s, config, "dtype", cn_say_text(s, strcmp(dtype, "text") == 0 ? "string" : dtype)) &&
-              !cn_say(s, config, "keras_history", triple(g, ref, false)) &&
+              !cn_say(s, config, "keras_history", history) &&
               !cn_say(s, v, "class_name", cn_say_text(s, "__keras_tensor__")) && !cn_say(s, v, "config", config);
   return made ? v : NULL;
 }
 
 static cn_value *reference(const graph *g, cn_model_ref ref) {
-  return g->s->keras < 3 ? triple(g, ref, false) : keras_tensor(g, ref);
+  cn_value *history = triple(g, ref, false);
+  return g->s->keras < 3 ? history : keras_tensor(g, cn_model_type(g->m, ref), history);
 }
 
 /* Puts what stands for the i-th item of a list or dict into another one of its kind. */
@@ -261,28 +264,51 @@ static cn_status say_calls(graph *g, int layer, cn_value **out) {
 /* ---- Functions of TensorFlow, which are operations in Keras 3 ---- */
 
 static bool is_function(const graph *g, const cn_layer *l) {
-  return g->s->keras >= 3 && l->type && cn_word_in("TFOpLambda SlicingOpLambda", l->type->name, NULL);
+  return g->s->keras >= 3 && l->type && cn_word_in("TFOpLambda SlicingOpLambda TensorFlowOpLayer", l->type->name, NULL);
 }
 
-static cn_status say_function(graph *g, int layer, cn_value **entry, cn_value **calls) {
-  const cn_layer *l = g->m->layers[layer];
-  cn_saving *s = g->s;
+static const cn_model_node *only_call(const graph *g, int layer) {
   int node = cn_model_call_node(g->m, layer, 0);
-  cn_tf_said said = {0};
-  const cn_model_node *n = node < 0 ? NULL : &g->m->nodes[node];
-  bool once = n && cn_model_call_node(g->m, layer, 1) < 0;
+  return node < 0 || cn_model_call_node(g->m, layer, 1) >= 0 ? NULL : &g->m->nodes[node];
+}
+
+static cn_status say_as_operation(graph *g, int layer, cn_tf_said *said) {
+  const cn_layer *l = g->m->layers[layer];
+  const cn_model_node *n = only_call(g, layer);
+  const cn_type *type = n && n->n_in ? cn_model_type(g->m, n->in[0]) : NULL;
   cn_call made = {.n_in = n ? n->n_in : 0, .n_positional = n ? n->n_positional : 0};
   if (n) made.args = n->args, made.kwargs = n->kwargs;
-  if (!once || !cn_tf_as_operation(l, &made, &s->arena, &said))
-    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"function\" is %s, which Keras 3 cannot say",
-                   l->name, l->class_name, cn_value_show(cn_value_find(l->config, "function"), (char[80]){0}, 80));
-  CN_TRY(cn_say(s, said.config, "name", cn_say_text(s, g->names[layer])));
+  if (n && cn_tf_as_operation(l, &made, type ? type->dtype : CORNU_FLOAT32, &g->s->arena, said)) return CORNU_OK;
+  const cn_value *function = cn_value_find(l->config, "function");
+  if (!function) function = cn_value_find(cn_value_find(l->config, "node_def"), "op");
+  return cn_fail(g->s->e, CORNU_ERR_UNSUPPORTED,
+                 "layer \"%s\" (%s): no operation of Keras 3 computes its function, %s; save as .h5, in the words of Keras 2",
+                 l->name, l->class_name, cn_value_show(function, (char[80]){0}, 80));
+}
+
+static cn_status say_function(graph *g, int layer, cn_said *out, cn_value **entry) {
+  cn_saving *s = g->s;
+  cn_tf_said said;
+  cn_value *cast, *config;
+  CN_TRY(say_as_operation(g, layer, &said));
   CN_TRY(cn_say_operation(s, said.class_name, said.config, entry));
-  call c = {n, said.args, cn_value_new(&s->arena, CORNU_DICT)};
+  *out = (cn_said){.class_name = said.class_name, .config = said.config};
+  if (!said.cast) return CORNU_OK;
+  config = cn_value_new(&s->arena, CORNU_DICT);
+  out->behind = cn_value_new(&s->arena, CORNU_LIST);
+  CN_TRY(cn_say(s, config, "dtype", cn_say_text(s, said.cast)));
+  CN_TRY(cn_say_operation(s, "Cast", config, &cast));
+  return out->behind && cn_value_push(&s->arena, out->behind, cast) ? CORNU_OK : cn_no_memory(s->e);
+}
+
+static cn_status say_function_calls(graph *g, int layer, cn_value **out) {
+  cn_tf_said said;
   cn_value *v;
+  CN_TRY(say_as_operation(g, layer, &said));
+  call c = {only_call(g, layer), said.args, cn_value_new(&g->s->arena, CORNU_DICT)};
   CN_TRY(say_call3(g, &c, &v));
-  *calls = cn_value_new(&s->arena, CORNU_LIST);
-  return *calls && cn_value_push(&s->arena, *calls, v) ? CORNU_OK : cn_no_memory(s->e);
+  *out = cn_value_new(&g->s->arena, CORNU_LIST);
+  return *out && cn_value_push(&g->s->arena, *out, v) ? CORNU_OK : cn_no_memory(g->s->e);
 }
 
 /* ---- Layers ---- */
@@ -307,53 +333,127 @@ static cn_status say_input(graph *g, const cn_model_node *n, const char *name, c
 
 static const cn_layer input_layer; /* stands for those that no layer stands for */
 
+/* What all calls of a layer are given; NULL where that is not known, or not the same. */
 static const cn_type *called_on(const cn_model *m, int layer) {
-  int node = cn_model_call_node(m, layer, 0);
-  return node >= 0 && m->nodes[node].n_in ? cn_model_type(m, m->nodes[node].in[0]) : NULL;
+  const cn_type *first = NULL;
+  for (int k = 0, node; (node = cn_model_call_node(m, layer, k)) >= 0; k++) {
+    const cn_type *type = m->nodes[node].n_in ? cn_model_type(m, m->nodes[node].in[0]) : NULL;
+    if (k == 0) first = type;
+    bool same = first && type && first->rank == type->rank &&
+                memcmp(first->shape, type->shape, (size_t)type->rank * sizeof *type->shape) == 0;
+    if (!same) return NULL;
+  }
+  return first;
 }
 
-static cn_status say_entry(graph *g, int layer, const char *name, cn_value **out) {
+static cn_status say_entry(graph *g, int layer, cn_said *said, cn_value **out) {
   cn_saving *s = g->s;
   const cn_layer *l = g->m->layers[layer];
+  const char *name = g->names[layer];
   int node = cn_model_call_node(g->m, layer, 0);
-  cn_said said;
+  *said = (cn_said){0};
   if (l->model) return cn_say_model(s, l->model, name, out);
+  if (is_function(g, l)) return say_function(g, layer, said, out);
   s->input = called_on(g->m, layer);
   bool input = node >= 0 && g->m->nodes[node].input >= 0;
-  CN_TRY(input ? say_input(g, &g->m->nodes[node], name, &said) : cn_say_layer(s, l, &said));
-  if (name != l->name && strcmp(name, l->name) != 0) CN_TRY(cn_say(s, said.config, "name", cn_say_text(s, name)));
-  return cn_say_envelope(s, l, &said, out);
+  CN_TRY(input ? say_input(g, &g->m->nodes[node], name, said) : cn_say_layer(s, l, said));
+  return cn_say_envelope(s, l, said, out);
 }
 
-static cn_status add_graph_entry(graph *g, cn_value *list, cn_value *entry, const char *name, cn_value *calls) {
+/* An entry under the name that is in its config, too. */
+static cn_status push_entry(graph *g, cn_value *list, cn_value *entry, const char *name) {
+  cn_value *config = cn_value_find(entry, "config");
+  if (cn_value_is(config, CORNU_DICT)) CN_TRY(cn_say(g->s, config, "name", cn_say_text(g->s, name)));
   CN_TRY(cn_say(g->s, entry, "name", cn_say_text(g->s, name)));
-  CN_TRY(cn_say(g->s, entry, "inbound_nodes", calls));
-  return list && cn_value_push(&g->s->arena, list, entry) ? CORNU_OK : cn_no_memory(g->s->e);
+  return cn_value_push(&g->s->arena, list, entry) ? CORNU_OK : cn_no_memory(g->s->e);
+}
+
+static cn_status push_beside(graph *g, cn_value *list, const cn_value *beside, int layer, const char **end) {
+  for (int i = 0; beside && i < beside->count; i++) {
+    char class_name[64];
+    cn_snake_case(cn_value_find(beside->items[i], "class_name")->s, class_name, sizeof class_name);
+    const char *label = cn_arena_printf(&g->s->arena, "%s_%s", g->names[layer], class_name), *name;
+    if (!label) return cn_no_memory(g->s->e);
+    CN_TRY(add_name(g, label, &name));
+    CN_TRY(push_entry(g, list, beside->items[i], name));
+    if (end) *end = name;
+  }
+  return CORNU_OK;
+}
+
+/* A layer with what stands around it, in the order of their calls. */
+static cn_status say_entries(graph *g, int layer, cn_value **out) {
+  cn_said said;
+  cn_value *entry, *list = *out = cn_value_new(&g->s->arena, CORNU_LIST);
+  if (!list) return cn_no_memory(g->s->e);
+  CN_TRY(say_entry(g, layer, &said, &entry));
+  CN_TRY(push_beside(g, list, said.before, layer, NULL));
+  CN_TRY(push_entry(g, list, entry, g->names[layer]));
+  return push_beside(g, list, said.behind, layer, &g->ends[layer]);
+}
+
+/* Calls of what stands behind `name`, which is called n times. Their type is that of the last: Keras reads none. */
+static cn_status say_chained(graph *g, int layer, const char *name, int n, cn_value **out) {
+  cn_saving *s = g->s;
+  cn_arena *a = &s->arena;
+  int node = cn_model_call_node(g->m, layer, 0);
+  cn_value *list = *out = cn_value_new(a, CORNU_LIST), *v;
+  for (int k = 0; list && k < n; k++) {
+    cn_value *ref = cn_value_new(a, CORNU_LIST), *args = cn_value_new(a, CORNU_LIST);
+    bool made = ref && args && cn_value_push(a, ref, cn_say_text(s, name)) && cn_value_push(a, ref, cn_say_int(s, k)) &&
+                cn_value_push(a, ref, cn_say_int(s, 0));
+    if (!made) return cn_no_memory(s->e);
+    if (s->keras < 3) {
+      v = args;
+      made = cn_value_push(a, ref, cn_value_new(a, CORNU_DICT)) && cn_value_push(a, args, ref);
+    } else {
+      v = cn_value_new(a, CORNU_DICT);
+      made = cn_value_push(a, args, keras_tensor(g, cn_model_type(g->m, (cn_model_ref){node, 0}), ref)) &&
+             !cn_say(s, v, "args", args) && !cn_say(s, v, "kwargs", cn_value_new(a, CORNU_DICT));
+    }
+    if (!made || !cn_value_push(a, list, v)) return cn_no_memory(s->e);
+  }
+  return list ? CORNU_OK : cn_no_memory(s->e);
+}
+
+static cn_status add_calls(graph *g, int layer, cn_value *entries, cn_value *list) {
+  cn_value *calls;
+  CN_TRY(is_function(g, g->m->layers[layer]) ? say_function_calls(g, layer, &calls) : say_calls(g, layer, &calls));
+  for (int i = 0; i < entries->count; i++) {
+    if (i) CN_TRY(say_chained(g, layer, cn_value_find(entries->items[i - 1], "name")->s, calls->count, &calls));
+    CN_TRY(cn_say(g->s, entries->items[i], "inbound_nodes", calls));
+    if (!cn_value_push(&g->s->arena, list, entries->items[i])) return cn_no_memory(g->s->e);
+  }
+  return CORNU_OK;
 }
 
 /* Inputs that no layer stands for come first. */
-static cn_status say_layers(graph *g, cn_value **out) {
+static cn_status say_inputs(graph *g, cn_value *list) {
   cn_saving *s = g->s;
   const cn_model *m = g->m;
-  cn_value *entry, *calls = NULL;
-  *out = cn_value_new(&s->arena, CORNU_LIST);
+  cn_value *entry;
   for (int i = 0; i < m->n_inputs; i++) {
     const cn_model_node *n = &m->nodes[m->inputs[i].node];
     cn_said said;
     if (n->layer >= 0) continue;
     CN_TRY(say_input(g, n, g->names[m->n_layers + i], &said));
     CN_TRY(cn_say_envelope(s, &input_layer, &said, &entry));
-    CN_TRY(add_graph_entry(g, *out, entry, g->names[m->n_layers + i], cn_value_new(&s->arena, CORNU_LIST)));
+    CN_TRY(push_entry(g, list, entry, g->names[m->n_layers + i]));
+    CN_TRY(cn_say(s, entry, "inbound_nodes", cn_value_new(&s->arena, CORNU_LIST)));
   }
-  for (int i = 0; i < m->n_layers; i++) {
-    if (is_function(g, m->layers[i])) {
-      CN_TRY(say_function(g, i, &entry, &calls));
-    } else {
-      CN_TRY(say_entry(g, i, g->names[i], &entry));
-      CN_TRY(say_calls(g, i, &calls));
-    }
-    CN_TRY(add_graph_entry(g, *out, entry, g->names[i], calls));
-  }
+  return CORNU_OK;
+}
+
+/* All entries before all calls: these refer to what stands last behind a layer. */
+static cn_status say_layers(graph *g, cn_value **out) {
+  cn_arena *a = &g->s->arena;
+  const cn_model *m = g->m;
+  cn_value *list = *out = cn_value_new(a, CORNU_LIST);
+  cn_value **entries = cn_arena_array(a, (size_t)m->n_layers + 1, sizeof *entries);
+  if (!list || !entries) return cn_no_memory(g->s->e);
+  CN_TRY(say_inputs(g, list));
+  for (int i = 0; i < m->n_layers; i++) CN_TRY(say_entries(g, i, &entries[i]));
+  for (int i = 0; i < m->n_layers; i++) CN_TRY(add_calls(g, i, entries[i], list));
   return CORNU_OK;
 }
 
@@ -419,9 +519,13 @@ static cn_status say_sequence(graph *g, cn_value *config) {
     if (!cn_value_push(&s->arena, list, entry)) return cn_no_memory(s->e);
   }
   for (int i = 0; i < m->n_layers; i++) {
-    CN_TRY(say_entry(g, i, g->names[i], &entry));
-    if (i == 0 && s->keras < 3 && !m->unknown_input) CN_TRY(put_input_shape(g, entry));
-    if (!cn_value_push(&s->arena, list, entry)) return cn_no_memory(s->e);
+    cn_value *entries;
+    CN_TRY(say_entries(g, i, &entries));
+    if (i == 0 && s->keras < 3 && !m->unknown_input) CN_TRY(put_input_shape(g, entries->items[0]));
+    for (int k = 0; k < entries->count; k++) {
+      cn_value_remove(entries->items[k], "name"); /* which entries have in graphs */
+      if (!cn_value_push(&s->arena, list, entries->items[k])) return cn_no_memory(s->e);
+    }
   }
   return cn_say(s, config, "layers", list);
 }
@@ -456,5 +560,6 @@ cn_status cn_say_model(cn_saving *s, const cn_model *m, const char *name, cn_val
   if (!status) status = sequence ? say_sequence(&g, config) : say_functional(&g, config);
   if (!status) status = wrap(s, sequence ? "Sequential" : "Functional", config, out);
   s->input = input;
+  cn_map_free(&g.taken);
   return status;
 }

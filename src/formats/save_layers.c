@@ -14,9 +14,20 @@ static const char *type_name(const cn_layer *l) {
 }
 static bool is(const cn_layer *l, const char *names) { return cn_word_in(names, type_name(l), NULL); }
 
+/* What works instead of what Keras 3 cannot say; key: NULL, all of the layer. */
+static const char *instead(const cn_saving *s, const cn_layer *l, const char *key) {
+  cn_saving older = *s;
+  older.keras = 2;
+  bool known = cn_knows_class(&older, type_name(l)) && (!key || cn_knows_key(&older, type_name(l), key));
+  if (s->keras < 3 || (l->origin.keras != 2 && !(l->origin.keras == 1 && known)))
+    return "; save_weights as .npz keeps its weights";
+  return "; save as .h5, in the words of Keras 2";
+}
+
 static cn_status cannot(const cn_saving *s, const cn_layer *l, const char *key, const cn_value *v, const char *why) {
-  return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"%s\" is %s, which Keras %d cannot say%s%s", l->name,
-                 l->class_name, key, cn_value_show(v, (char[80]){0}, 80), s->keras, *why ? ": " : "", why);
+  return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): \"%s\" is %s, which Keras %d cannot say%s%s%s",
+                 l->name, l->class_name, key, cn_value_show(v, (char[80]){0}, 80), s->keras, *why ? ": " : "", why,
+                 instead(s, l, key));
 }
 
 /* Whether the config goes out as it came. */
@@ -47,13 +58,16 @@ static bool can_scale(const cn_layer *l, const char *key) {
                "Conv3DTranspose DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell");
 }
 
+/* Whether others may stand around the layer that is said. Rescaling and Reshape are as here in Keras 3. */
+static bool stands_free(const cn_saving *s) { return s->keras >= 3 && !s->inside; }
+
 static cn_status say_wrapped_value(cn_saving *s, const cn_layer *l, const cn_value *v, cn_value **out);
 
 static cn_status say_activation(cn_saving *s, const cn_layer *l, const char *key, const cn_value *v, cn_value **out) {
   static const char of_keras2[] = "linear elu exponential gelu hard_sigmoid relu selu sigmoid softmax softplus softsign "
                                   "swish tanh mish leaky_relu relu6 silu log_softmax";
   *out = (cn_value *)v;
-  if (is_hard(l, key) && hard_factor(s, l) != 1 && !can_scale(l, key))
+  if (is_hard(l, key) && hard_factor(s, l) != 1 && !can_scale(l, key) && !(is(l, "Activation") && stands_free(s)))
     return cannot(s, l, key, v, "its pieces are others there");
   const char *name = cn_value_str(v);
   bool known = !name || cn_word_in(of_keras2, name, NULL) || cn_custom_find(l->customs, name, name);
@@ -212,18 +226,47 @@ static cn_status say_data_format(cn_saving *s, const cn_layer *l, const char *cl
 
 /* ---- Classes that need more than other keys ---- */
 
+/* (begin, end) for one dimension; lists of them for more. */
+static cn_status say_sides(cn_saving *s, int spatial, int64_t (*sides)[2], cn_value **out) {
+  cn_value *list = cn_value_new(&s->arena, CORNU_LIST), *pair = NULL;
+  for (int i = 0; i < spatial; i++) {
+    pair = cn_say_shape(s, 2, sides[i]);
+    if (!pair || !list || !cn_value_push(&s->arena, list, pair)) return cn_no_memory(s->e);
+  }
+  *out = spatial == 1 ? pair : list;
+  return CORNU_OK;
+}
+
 static cn_status say_pairs(cn_saving *s, const cn_layer *l, const char *class_name, const char *key, cn_value *out) {
   const cn_value *v = cn_value_find(out, key);
   int64_t pairs[3][2];
   int spatial = spatial_of(class_name);
+  cn_value *list;
   if (!v || l->origin.keras > 1) return CORNU_OK;
   CN_TRY(cn_spatial_pairs(key, v, spatial, pairs, s->e));
-  cn_value *list = cn_value_new(&s->arena, CORNU_LIST);
-  for (int i = 0; i < spatial; i++) {
-    cn_value *pair = cn_say_shape(s, 2, pairs[i]);
-    if (!pair || !list || !cn_value_push(&s->arena, list, pair)) return cn_no_memory(s->e);
-  }
-  return cn_say(s, out, key, spatial == 1 ? cn_say_shape(s, 2, pairs[0]) : list);
+  CN_TRY(say_sides(s, spatial, pairs, &list));
+  return cn_say(s, out, key, list);
+}
+
+/* ---- What stands around a layer ---- */
+
+static cn_status stand(cn_saving *s, const cn_layer *l, const char *class_name, cn_value *config, cn_value **list) {
+  cn_value *entry;
+  const char *policy = policy_of(l);
+  if (policy) CN_TRY(cn_say(s, config, "dtype", cn_say_text(s, policy)));
+  CN_TRY(cn_say_object(s, "keras.layers", class_name, config, &entry));
+  if (!*list) *list = cn_value_new(&s->arena, CORNU_LIST);
+  return *list && cn_value_push(&s->arena, *list, entry) ? CORNU_OK : cn_no_memory(s->e);
+}
+
+/* What goes into a hard sigmoid, scaled where no weights stand in front. */
+static cn_status say_hard(cn_saving *s, const cn_layer *l, cn_said *out) {
+  if (!is_hard(l, "activation") || hard_factor(s, l) == 1) return CORNU_OK;
+  cn_value *config = cn_value_new(&s->arena, CORNU_DICT), *scale = cn_value_new(&s->arena, CORNU_FLOAT);
+  if (scale) scale->f = hard_factor(s, l);
+  CN_TRY(cn_say(s, config, "scale", scale));
+  CN_TRY(cn_say(s, config, "offset", cn_value_new(&s->arena, CORNU_FLOAT)));
+  return stand(s, l, "Rescaling", config, &out->before);
 }
 
 /* ---- Theano's windows ---- */
@@ -253,26 +296,61 @@ static cn_status check_rank(const cn_saving *s, const cn_layer *l, const char *c
                  l->name, l->class_name, s->input->rank, spatial + 2);
 }
 
-/* Theano pads windows in its own way: said only where it comes to the same for what the layer is called on. */
-static cn_status check_windows(const cn_saving *s, const cn_layer *l, const char *class_name, const cn_value *out) {
-  const cn_value *v = cn_value_find(out, "padding"), *size = cn_value_find(out, "kernel_size");
-  const char *padding = cn_value_str(v);
-  if (padding && strcmp(padding, "full") == 0) return cannot(s, l, "padding", v, "");
-  if (!padding || strcmp(padding, "same") != 0 || !l->origin.theano || s->keras < 3) return CORNU_OK;
-  const cn_value *strides = cn_value_find(out, "strides");
-  bool pooling = !size, first = cn_value_is(cn_value_find(out, "data_format"), CORNU_STRING) &&
-      strcmp(cn_value_find(out, "data_format")->s, "channels_first") == 0;
-  if (pooling) size = cn_value_find(out, "pool_size");
-  for (int i = 0; i < spatial_of(class_name); i++) {
-    int64_t extent = (number_at(size, i) - 1) * number_at(cn_value_find(out, "dilation_rate"), i) + 1;
+static bool is_first(const cn_value *config) {
+  const char *format = cn_value_str(cn_value_find(config, "data_format"));
+  return format && strcmp(format, "channels_first") == 0;
+}
+
+static int64_t extent_at(const cn_value *config, const cn_value *size, int i) {
+  return (number_at(size, i) - 1) * number_at(cn_value_find(config, "dilation_rate"), i) + 1;
+}
+
+/* Whether Theano's way of padding comes to the same for what the layer is called on. */
+static bool windows_alike(const cn_saving *s, const cn_layer *l, int spatial, const cn_value *config) {
+  const cn_value *size = cn_value_find(config, "kernel_size"), *strides = cn_value_find(config, "strides");
+  bool pooling = !size;
+  if (pooling) size = cn_value_find(config, "pool_size");
+  for (int i = 0; i < spatial; i++) {
+    int64_t extent = extent_at(config, size, i);
     int64_t stride = cn_value_is_null(strides) ? number_at(size, i) : number_at(strides, i);
-    int at = first ? i + 2 : i + 1;
+    int at = is_first(config) ? i + 2 : i + 1;
     int64_t n = s->input && at < s->input->rank ? s->input->shape[at] : -1;
     for (int64_t k = n < 0 ? 8 * extent : n; k <= (n < 0 ? 8 * extent + stride : n); k++)
-      if (!pads_alike(l, pooling, k, extent, stride))
-        return cannot(s, l, "padding", v, "Theano, which computed it, pads the other way round");
+      if (!pads_alike(l, pooling, k, extent, stride)) return false;
   }
-  return CORNU_OK;
+  return true;
+}
+
+/* Zeros as a layer of their own. Behind the end there are as many as a window can reach: with a stride it may not. */
+static cn_status pad_before(cn_saving *s, const cn_layer *l, bool full, int spatial, cn_said *out) {
+  cn_value *config = cn_value_new(&s->arena, CORNU_DICT), *list;
+  char class_name[] = "ZeroPadding0D";
+  int64_t sides[3][2];
+  class_name[11] = (char)('0' + spatial);
+  for (int i = 0; i < spatial; i++) {
+    int64_t extent = extent_at(out->config, cn_value_find(out->config, "kernel_size"), i);
+    cn_spatial_pad(l, full ? CN_PADDING_FULL : CN_PADDING_SAME, false, -1, extent, 1, &sides[i][0], &sides[i][1]);
+  }
+  CN_TRY(say_sides(s, spatial, sides, &list));
+  CN_TRY(cn_say(s, config, "padding", list));
+  if (cn_knows_key(s, class_name, "data_format"))
+    CN_TRY(cn_say(s, config, "data_format", cn_value_find(out->config, "data_format")));
+  CN_TRY(cn_say(s, out->config, "padding", cn_say_text(s, "valid")));
+  return stand(s, l, class_name, config, &out->before);
+}
+
+/* Paddings that the other Keras does not know. */
+static cn_status say_windows(cn_saving *s, const cn_layer *l, cn_said *out) {
+  const cn_value *v = cn_value_find(out->config, "padding");
+  const char *padding = cn_value_str(v);
+  int spatial = spatial_of(out->class_name);
+  bool full = padding && strcmp(padding, "full") == 0, same = padding && strcmp(padding, "same") == 0;
+  bool other = same && l->origin.theano && s->keras >= 3 && !windows_alike(s, l, spatial, out->config);
+  if (!full && !other) return CORNU_OK;
+  bool convolves = is(l, "Conv1D Conv2D Conv3D DepthwiseConv2D SeparableConv2D");
+  if (convolves && !s->inside && (s->keras >= 3 || !is_first(out->config) || spatial > 1))
+    return pad_before(s, l, full, spatial, out);
+  return cannot(s, l, "padding", v, full ? "" : "Theano, which computed it, pads the other way round");
 }
 
 /* ---- Classes that need more than other keys ---- */
@@ -376,23 +454,62 @@ static int64_t missing_size(int64_t n, int64_t wanted, int64_t size, int64_t str
   return more >= 0 && more < stride ? more : -1;
 }
 
-/* A transposed convolution of Keras 1 names the size of its result; later ones compute it, with a padding as told. */
+static int64_t usual_size(int64_t n, int64_t size, int64_t stride, bool same) {
+  return n * stride + (same || size < stride ? 0 : size - stride);
+}
+
+static cn_status crop_behind(cn_saving *s, const cn_layer *l, int spatial, int64_t (*sides)[2], cn_said *out) {
+  cn_value *config = cn_value_new(&s->arena, CORNU_DICT), *list;
+  CN_TRY(say_sides(s, spatial, sides, &list));
+  CN_TRY(cn_say(s, config, "cropping", list));
+  CN_TRY(cn_say(s, config, "data_format", cn_value_find(out->config, "data_format")));
+  CN_TRY(cn_say(s, out->config, "padding", cn_say_text(s, "valid")));
+  return stand(s, l, spatial == 2 ? "Cropping2D" : "Cropping3D", config, &out->behind);
+}
+
+/* One dimension of a transposed convolution, of n positions. */
+typedef struct spread { int64_t n, wanted, size, stride; } spread;
+
+/* How many positions go at the beginning of the uncropped result. */
+static int64_t cropped_begin(const spread *d, bool same, bool theano) {
+  int64_t total = (d->n - 1) * d->stride + d->size - d->wanted;
+  return !same ? 0 : theano ? d->size / 2 : total > 0 ? total / 2 : 0;
+}
+
+static bool read_spread(const cn_saving *s, const cn_layer *l, const cn_said *out, int i, int spatial, spread *d) {
+  const cn_value *shape = cn_value_find(l->config, "output_shape");
+  int at = i + (is_first(out->config) ? 2 : 1);
+  *d = (spread){.n = s->input && s->input->rank == spatial + 2 ? s->input->shape[at] : -1,
+                .size = number_at(cn_value_find(out->config, "kernel_size"), i),
+                .stride = number_at(cn_value_find(out->config, "strides"), i)};
+  return d->n >= 0 && cn_value_integer(shape->items[at], &d->wanted) && d->wanted >= 0;
+}
+
+/* A transposed convolution of Keras 1 names the size of its result; later ones compute it, with a padding as told. Where
+ * that is another size or place, it is cut out of the whole result. */
 static cn_status say_transposed(cn_saving *s, const cn_layer *l, cn_said *out) {
-  const cn_value *shape = cn_value_find(l->config, "output_shape"), *strides = cn_value_find(out->config, "strides");
-  const cn_value *format = cn_value_find(out->config, "data_format"), *padding = cn_value_find(out->config, "padding");
+  const cn_value *shape = cn_value_find(l->config, "output_shape");
+  const char *padding = cn_value_str(cn_value_find(out->config, "padding"));
+  bool same = padding && strcmp(padding, "same") == 0, theano = l->origin.theano;
   int spatial = spatial_of(out->class_name);
+  bool usual = true, told = true, cut = !s->inside;
+  int64_t more[3] = {0}, sides[3][2] = {{0}};
   if (!cn_value_is(shape, CORNU_LIST) || shape->count != spatial + 2) return CORNU_OK;
-  int from = cn_value_str(format) && strcmp(format->s, "channels_first") == 0 ? 2 : 1;
-  bool same = cn_value_str(padding) && strcmp(padding->s, "same") == 0;
-  int64_t more[3] = {0};
   for (int i = 0; i < spatial; i++) {
-    int64_t n = s->input && s->input->rank == spatial + 2 ? s->input->shape[from + i] : -1, wanted = -1;
-    int64_t stride = number_at(strides, i), size = number_at(cn_value_find(out->config, "kernel_size"), i);
-    if (!cn_value_integer(shape->items[from + i], &wanted) || wanted < 0) return CORNU_OK;
-    more[i] = n < 0 ? -1 : missing_size(n, wanted, size, stride, same);
-    if (more[i] < 0) return cannot(s, l, "output_shape", shape, "");
+    spread d;
+    if (!read_spread(s, l, out, i, spatial, &d)) return cannot(s, l, "output_shape", shape, "");
+    int64_t begin = cropped_begin(&d, same, theano);
+    bool alike = begin == cropped_begin(&d, same, false);
+    more[i] = missing_size(d.n, d.wanted, d.size, d.stride, same);
+    usual &= alike && d.wanted == usual_size(d.n, d.size, d.stride, same);
+    told &= alike && more[i] >= 0;
+    sides[i][0] = begin;
+    sides[i][1] = usual_size(d.n, d.size, d.stride, false) - begin - d.wanted;
+    cut &= sides[i][1] >= 0;
   }
-  return cn_say(s, out->config, "output_padding", cn_say_shape(s, spatial, more));
+  if (usual) return CORNU_OK;
+  if (told) return cn_say(s, out->config, "output_padding", cn_say_shape(s, spatial, more));
+  return cut ? crop_behind(s, l, spatial, sides, out) : cannot(s, l, "output_shape", shape, "");
 }
 
 static const struct { const char *types; cn_status (*say)(cn_saving *s, const cn_layer *l, cn_said *out); } special[] = {
@@ -402,6 +519,7 @@ static const struct { const char *types; cn_status (*say)(cn_saving *s, const cn
     {"ThresholdedReLU", say_threshold},
     {"ConvLSTM1D ConvLSTM2D ConvLSTM3D", say_conv_lstm},
     {"UpSampling2D", say_up_sampling},
+    {"Activation", say_hard},
     {"PReLU", say_prelu},
     {"Lambda", say_lambda},
     {"Merge", say_merge},
@@ -437,6 +555,7 @@ static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
 /* ---- All of a layer ---- */
 
 const char *cn_said_class(const cn_saving *s, const cn_layer *l) {
+  if (s->keras >= 3 && is(l, "GroupQueryAttention")) return type_name(l); /* exported so; files may have the class's */
   if (same_words(s, l) || l->type == &cn_layer_operation) return l->class_name;
   if (is(l, "TimeDistributedDense")) return "Dense";
   if (s->keras >= 3 && is(l, "CuDNNLSTM CuDNNGRU")) return is(l, "CuDNNGRU") ? "GRU" : "LSTM";
@@ -464,6 +583,10 @@ static cn_status say_same(cn_saving *s, const cn_layer *l, cn_said *out) {
   return say_learned(s, l, out);
 }
 
+static bool is_said_apart(const cn_saving *s, const cn_layer *l, const char *key) {
+  return (is(l, "Conv2DTranspose Conv3DTranspose") && strcmp(key, "output_shape") == 0) || (s->keras >= 3 && strcmp(key, "theta") == 0);
+}
+
 static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
   const cn_value *config = l->config;
   if (l->type->upgrade) {
@@ -476,16 +599,16 @@ static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
   CN_TRY(say_common(s, l, out->class_name, out->config));
   if (is(l, "Merge")) return say_merge(s, l, out);
   if (!cn_knows_class(s, out->class_name))
-    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): Keras %d has no such class", l->name, l->class_name,
-                   s->keras);
+    return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): Keras %d has no such class%s", l->name, l->class_name,
+                   s->keras, instead(s, l, NULL));
   for (int i = 0; i < config->count; i++)
-    if (!(strcmp(config->keys[i], "theta") == 0 && s->keras >= 3))
+    if (!is_said_apart(s, l, config->keys[i]))
       CN_TRY(say_key(s, l, out->class_name, config->keys[i], config->items[i], out->config));
   CN_TRY(say_data_format(s, l, out->class_name, out->config));
   for (int i = 0; i < CN_COUNT(special); i++)
     if (is(l, special[i].types)) CN_TRY(special[i].say(s, l, out));
   CN_TRY(check_rank(s, l, out->class_name));
-  CN_TRY(check_windows(s, l, out->class_name, out->config));
+  CN_TRY(say_windows(s, l, out));
   return say_learned(s, l, out);
 }
 
@@ -526,11 +649,14 @@ cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, 
 
 cn_status cn_say_wrapped(cn_saving *s, const cn_layer *l, cn_value **out) {
   const cn_type *input = s->input;
+  const bool inside = s->inside;
   cn_said said;
   s->input = NULL;
+  s->inside = !l->model;
   cn_status status = l->model ? cn_say_model(s, l->model, l->name, out) : cn_say_layer(s, l, &said);
   if (!status && !l->model) status = cn_say_envelope(s, l, &said, out);
   s->input = input;
+  s->inside = inside;
   return status;
 }
 

@@ -593,7 +593,8 @@ const cn_tf_function cn_tf_functions[] = {
     {"image.adjust_brightness", "image=x1 delta=x2", "Add"},
     {"image.per_image_standardization", "image", "tf.standardize"},
     {"image.rgb_to_grayscale", "images", "RGBToGrayscale"},
-    {"stop_gradient identity", "input", "tf.identity"},
+    {"stop_gradient", "input=variable", "StopGradient"},
+    {"identity", "input", "tf.identity"},
     {0}};
 
 const cn_tf_raw cn_tf_raws[] = {
@@ -657,7 +658,8 @@ const cn_tf_raw cn_tf_raws[] = {
     {"BroadcastTo", "broadcast_to", ""},
     {"Cast", "cast", "DstT=dtype"},
     {"Pack", "stack", "axis=axis"},
-    {"Identity StopGradient", "identity", ""},
+    {"Identity", "identity", ""},
+    {"StopGradient", "stop_gradient", ""},
     {"Floor", "math.floor", ""},
     {"Ceil", "math.ceil", ""},
     {"Round", "math.round", ""},

@@ -19,9 +19,10 @@ extern const cn_operation cn_tf_operations[];   /* those that are like nothing e
 typedef struct cn_tf_raw { const char *ops, *function, *attributes; } cn_tf_raw;
 extern const cn_tf_raw cn_tf_raws[];
 
-/* A call of TFOpLambda or SlicingOpLambda as one of an operation of keras.ops: the class, the call's arguments (tensors
- * are {"@": i}), and what Keras 3 keeps in the config. Values are made in `a`. false: no operation computes the same. */
-typedef struct cn_tf_said { const char *class_name; cn_value *args, *config; } cn_tf_said;
-bool cn_tf_as_operation(const cn_layer *l, const cn_call *call, cn_arena *a, cn_tf_said *out);
+/* A call of TFOpLambda, SlicingOpLambda or TensorFlowOpLayer as one of an operation of keras.ops: the class, the call's
+ * arguments (tensors are {"@": i}), what Keras 3 keeps in the config, and the dtype that the result is cast to (NULL: its
+ * own). dtype: of the tensors that lists of numbers meet. Values are made in `a`. false: no operation computes the same. */
+typedef struct cn_tf_said { const char *class_name, *cast; cn_value *args, *config; } cn_tf_said;
+bool cn_tf_as_operation(const cn_layer *l, const cn_call *call, cornu_dtype dtype, cn_arena *a, cn_tf_said *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* TFOpLambda, and TensorFlowOpLayer of TensorFlow 2.0 to 2.3: functions of TensorFlow as nodes of a functional model.
  * Their arguments are given the names of the operation that computes them (tf_functions.c). */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -193,10 +194,24 @@ static void call_function(cn_layer *l, cn_trace *t, cn_call *c, const char *func
 
 /* ---- As operations of keras.ops ---- */
 
-/* What no operation of that name is in the table of functions, but Keras 3 has. */
+/* What TensorFlow's way differs in from an operation of Keras 3 that computes the same, with the arguments by its names.
+ * "!" is refused here where it is anything but null, false or 0. */
 static const struct { const char *ours, *class_name, *arguments; } like[] = {
-    {"tf.reshape", "Reshape", "tensor shape=newshape"},
-    {"tf.clip", "Clip", "t clip_value_min=x_min clip_value_max=x_max"}};
+    {"tf.reshape", "Reshape", "tensor=x shape=newshape"},
+    {"tf.clip", "Clip", "t=x clip_value_min=x_min clip_value_max=x_max"},
+    {"tf.identity", "Copy", "input=x"},
+    {"tf.argmax", "Argmax", "input=x axis:0 output_type=dtype:\"int64\""},
+    {"tf.argmin", "Argmin", "input=x axis:0 output_type=dtype:\"int64\""},
+    {"tf.l2_normalize", "Normalize", "x axis:null epsilon:1e-12"},
+    {"tf.norm", "Norm", "tensor=x ord axis keepdims:false"},
+    {"tf.pad", "Pad", "tensor=x paddings=pad_width mode:\"constant\" constant_values"},
+    {"softmax", "Softmax", "logits=x axis:-1"},
+    {"log_softmax", "LogSoftmax", "logits=x axis:-1"},
+    {"gelu", "Gelu", "features=x approximate:false"},
+    {"cumsum", "Cumsum", "x axis:0 exclusive! reverse!"},
+    {"cumprod", "Cumprod", "x axis:0 exclusive! reverse!"},
+    {"matmul", "Matmul", "a=x1 b=x2 transpose_a transpose_b adjoint_a! adjoint_b! a_is_sparse! b_is_sparse! "
+                         "output_type!"}};
 
 /* The row of keras.ops that computes an op, under its first name. */
 static const cn_operation *operation_of_op(const char *op) {
@@ -215,17 +230,32 @@ static bool holds_tensor(const cn_value *v) {
   return false;
 }
 
+/* Numbers in a list as Keras 3 keeps arrays; operations take tensors, arrays and single numbers. */
+static cn_value *array_value(cn_arena *a, const cn_value *numbers, cornu_dtype dtype) {
+  cn_value *v = cn_value_new(a, CORNU_DICT), *config = cn_value_new(a, CORNU_DICT);
+  bool made = v && config && cn_value_put(a, config, "value", cn_value_copy(a, numbers)) &&
+              cn_value_put(a, config, "dtype", cn_value_text(a, cornu_dtype_name(dtype))) &&
+              cn_value_put(a, v, "class_name", cn_value_text(a, "__numpy__")) && cn_value_put(a, v, "config", config);
+  return made ? v : NULL;
+}
+
+static bool push_argument(cn_arena *a, cn_value *args, const cn_value *v, bool rest, cornu_dtype dtype) {
+  bool list = cn_value_is(v, CORNU_LIST), pushed = true;
+  if (!rest || !list) return cn_value_push(a, args, list && !holds_tensor(v) ? array_value(a, v, dtype) : cn_value_copy(a, v));
+  for (int i = 0; i < v->count && pushed; i++) pushed = push_argument(a, args, v->items[i], false, dtype);
+  return pushed;
+}
+
 /* What is bound goes to the arguments of the operation or into its config, where no tensor can be. */
-static bool part_bound(const binding *b, const char *arguments, cn_arena *a, cn_tf_said *out) {
+static bool part_bound(const binding *b, const char *arguments, cornu_dtype dtype, cn_arena *a, cn_tf_said *out) {
   parameter p;
   out->args = cn_value_new(a, CORNU_LIST);
   out->config = cn_value_new(a, CORNU_DICT);
   bool good = out->args && out->config, ended = false;
   for (const char *s = arguments; good && next_parameter(&s, &p);) {
     const cn_value *v = cn_value_find(b->bound, p.theirs);
-    const bool numbers = cn_value_is(v, CORNU_LIST) && !holds_tensor(v); /* operations take tensors and single numbers */
     if (!v) ended = true;
-    else good = !ended && !numbers && cn_value_push(a, out->args, cn_value_copy(a, v));
+    else good = !ended && push_argument(a, out->args, v, p.rest, dtype);
   }
   for (int i = 0; good && i < b->bound->count; i++) {
     const char *key = b->bound->keys[i];
@@ -237,7 +267,78 @@ static bool part_bound(const binding *b, const char *arguments, cn_arena *a, cn_
   return good;
 }
 
-static bool say_function(cn_trace *t, const cn_call *call, const char *function, cn_arena *a, cn_tf_said *out) {
+/* ---- Where values mean something else there ---- */
+
+/* TensorFlow's lengths are at least the root of epsilon. */
+static bool root_epsilon(binding *b) {
+  cn_value *v = cn_value_find(b->bound, "epsilon"), *root = cn_value_new(&b->t->graph->arena, CORNU_FLOAT);
+  double epsilon;
+  if (!root || !cn_value_number(v, &epsilon) || epsilon < 0) return false;
+  root->f = sqrt(epsilon);
+  return cn_value_put(&b->t->graph->arena, b->bound, "epsilon", root);
+}
+
+/* Of vectors along one axis; TensorFlow takes all numbers for one vector where no axis is told. */
+static bool plain_norm(binding *b) {
+  const cn_value *ord = cn_value_find(b->bound, "ord"), *axis = cn_value_find(b->bound, "axis");
+  if (cn_value_str(ord) && strcmp(ord->s, "euclidean") == 0) cn_value_remove(b->bound, "ord"), ord = NULL;
+  return !ord || (cn_value_is(axis, CORNU_INT) && !cn_value_str(ord));
+}
+
+static bool plain_mode(binding *b) {
+  const char *mode = cn_value_str(cn_value_find(b->bound, "mode"));
+  static const char *const modes[][2] = {{"CONSTANT", "constant"}, {"REFLECT", "reflect"}, {"SYMMETRIC", "symmetric"}};
+  for (int i = 0; mode && i < CN_COUNT(modes); i++)
+    if (strcmp(mode, modes[i][0]) == 0) mode = modes[i][1];
+  double value = 0;
+  const cn_value *filler = cn_value_find(b->bound, "constant_values");
+  if (filler && !cn_value_number(filler, &value)) return false;
+  if (value == 0) cn_value_remove(b->bound, "constant_values");
+  return mode && cn_word_in("constant reflect symmetric", mode, NULL) &&
+         cn_value_put(&b->t->graph->arena, b->bound, "mode", cn_value_text(&b->t->graph->arena, mode));
+}
+
+/* With transposed factors as a sum over letters. */
+static bool plain_product(binding *b, cn_tf_said *out) {
+  static const char *const keys[] = {"transpose_a", "transpose_b"}, *const factors[] = {"x1", "x2"};
+  static const char *const sums[] = {"...ji,...jk->...ik", "...ij,...kj->...ik", "...ji,...kj->...ik"};
+  cn_arena *a = &b->t->graph->arena;
+  cn_value *operands = cn_value_new(a, CORNU_LIST);
+  int turned = 0;
+  for (int i = 0; i < 2; i++) {
+    if (cornu_value_as_bool(cn_value_find(b->bound, keys[i]))) turned |= i + 1;
+    cn_value_remove(b->bound, keys[i]);
+  }
+  if (!turned) return true;
+  for (int i = 0; i < 2; i++) {
+    cn_value *v = cn_value_find(b->bound, factors[i]);
+    if (!v || !operands || !cn_value_push(a, operands, v)) return false;
+    cn_value_remove(b->bound, factors[i]);
+  }
+  out->class_name = "Einsum";
+  return cn_value_put(a, b->bound, "operands", operands) &&
+         cn_value_put(a, b->bound, "subscripts", cn_value_text(a, sums[turned - 1]));
+}
+
+/* Keras 3 finds positions as int32. */
+static bool plain_position(binding *b, cn_arena *a, cn_tf_said *out) {
+  cn_value *dtype = cn_value_find(b->bound, "dtype");
+  if (!cn_value_str(dtype)) return false;
+  if (strcmp(dtype->s, "int32") != 0) out->cast = cn_arena_string(a, dtype->s);
+  cn_value_remove(b->bound, "dtype");
+  return true;
+}
+
+static bool adapt(binding *b, cn_arena *a, cn_tf_said *out) {
+  if (strcmp(out->class_name, "Normalize") == 0) return root_epsilon(b);
+  if (strcmp(out->class_name, "Norm") == 0) return plain_norm(b);
+  if (strcmp(out->class_name, "Pad") == 0) return plain_mode(b);
+  if (strcmp(out->class_name, "Matmul") == 0) return plain_product(b, out);
+  return !cn_word_in("Argmax Argmin", out->class_name, NULL) || plain_position(b, a, out);
+}
+
+static bool say_function(cn_trace *t, const cn_call *call, const char *function, cornu_dtype dtype, cn_arena *a,
+                         cn_tf_said *out) {
   cn_tf_function simple;
   const cn_tf_function *f = find_function(without_version(function));
   if (!f && elementwise(function, &simple)) f = &simple;
@@ -245,18 +346,18 @@ static bool say_function(cn_trace *t, const cn_call *call, const char *function,
   cn_tf_function own = *f;
   for (int i = 0; i < CN_COUNT(like); i++)
     if (strcmp(like[i].ours, f->operation) == 0) own.operation = like[i].class_name, own.arguments = like[i].arguments;
-  const cn_operation *o = cn_operation_find(cn_operation_tables, own.operation);
-  bool by_op = !o;
-  if (!o) o = operation_of_op(own.operation);
   binding b = {t, call, &own, cn_value_new(&t->graph->arena, CORNU_DICT)};
-  if (!o || !b.bound) return false;
+  if (!b.bound) return false;
   bind(&b);
-  if (t->status) return false;
+  out->class_name = own.operation;
+  if (t->status || !adapt(&b, a, out)) return false;
+  const cn_operation *o = cn_operation_find(cn_operation_tables, out->class_name);
+  if (o) return part_bound(&b, o->arguments, dtype, a, out);
   parameter first = {.refused = false};
   const char *rest = own.arguments;
   next_parameter(&rest, &first);
-  out->class_name = by_op ? first_word(a, o->name) : own.operation;
-  return out->class_name && part_bound(&b, by_op || own.arguments != f->arguments ? first.ours : o->arguments, a, out);
+  o = operation_of_op(own.operation);
+  return o && (out->class_name = first_word(a, o->name)) && part_bound(&b, first.ours, dtype, a, out);
 }
 
 /* A key of slices as Keras 3 writes it. */
@@ -285,21 +386,6 @@ static bool say_slice(const cn_call *call, cn_arena *a, cn_tf_said *out) {
     made = !cn_value_str(spec->items[i]) && cn_value_push(a, keys, slice_key(a, spec->items[i]));
   return made && cn_value_put(a, ref, "@", zero) && cn_value_push(a, out->args, ref) &&
          cn_value_push(a, out->args, keys);
-}
-
-bool cn_tf_as_operation(const cn_layer *l, const cn_call *call, cn_arena *a, cn_tf_said *out) {
-  cn_graph *g;
-  cn_trace t;
-  cn_error e;
-  *out = (cn_tf_said){0};
-  if (strcmp(l->type->name, "SlicingOpLambda") == 0) return say_slice(call, a, out);
-  const char *function = cn_value_str(cn_value_find(l->config, "function"));
-  if (strcmp(l->type->name, "TFOpLambda") != 0 || !function || cn_graph_new(&g, &e)) return false;
-  cn_trace_begin(&t, g, &e);
-  bool said = say_function(&t, call, function, a, out);
-  cn_trace_end(&t);
-  cn_graph_free(g);
-  return said;
 }
 
 /* ---- TFOpLambda ---- */
@@ -368,9 +454,9 @@ static const cn_value *attribute(cn_arena *a, const cn_value *v) {
   return v;
 }
 
-static void lower_raw(cn_layer *l, cn_trace *t, cn_call *c) {
+/* Its call as that of a function. */
+static cn_call raw_call(const cn_layer *l, cn_trace *t, const cn_tf_raw *raw, const cn_call *c) {
   const raw_settings *s = l->settings;
-  const cn_tf_raw *raw = find_raw(raw_op(l));
   cn_arena *a = &t->graph->arena;
   cn_value *args = cn_value_new(a, CORNU_LIST), *kwargs = cn_value_new(a, CORNU_DICT);
   binding b = {t, c, NULL, kwargs};
@@ -392,6 +478,12 @@ static void lower_raw(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_call named = *c;
   named.args = args;
   named.kwargs = kwargs;
+  return named;
+}
+
+static void lower_raw(cn_layer *l, cn_trace *t, cn_call *c) {
+  const cn_tf_raw *raw = find_raw(raw_op(l));
+  cn_call named = raw_call(l, t, raw, c);
   call_function(l, t, &named, raw->function);
   c->out = named.out;
   c->n_out = named.n_out;
@@ -410,3 +502,22 @@ const cn_layer_type cn_layer_tensorflow_op_layer = {
     .check = check_raw,
     .lower = lower_raw,
 };
+
+/* ---- Either as an operation ---- */
+
+bool cn_tf_as_operation(const cn_layer *l, const cn_call *call, cornu_dtype dtype, cn_arena *a, cn_tf_said *out) {
+  cn_graph *g;
+  cn_trace t;
+  cn_error e;
+  *out = (cn_tf_said){0};
+  if (strcmp(l->type->name, "SlicingOpLambda") == 0) return say_slice(call, a, out);
+  if (cn_graph_new(&g, &e)) return false;
+  cn_trace_begin(&t, g, &e);
+  const cn_tf_raw *raw = strcmp(l->type->name, "TensorFlowOpLayer") == 0 ? find_raw(raw_op(l)) : NULL;
+  const char *function = raw ? raw->function : cn_value_str(cn_value_find(l->config, "function"));
+  const cn_call named = raw ? raw_call(l, &t, raw, call) : *call;
+  bool said = function && !t.status && say_function(&t, &named, function, dtype, a, out);
+  cn_trace_end(&t);
+  cn_graph_free(g);
+  return said;
+}

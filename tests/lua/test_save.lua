@@ -174,12 +174,63 @@ function TestSave:testTrained()
   support.fails("the optimizer's state does not fit", step, cornu.load(paths[1]), 0)
 end
 
+-- What Keras 3 says with other layers or operations around, in a sequence and in a graph whose layers are called twice.
+function TestSave:testBeside()
+  local hard, turned = { activation = "hard_sigmoid", name = "act" }, { filters = 2, kernel_size = { 4, 3 },
+    strides = { 2, 1 }, padding = "same", data_format = "channels_last", name = "conv" }
+  local json = read(support.sequential({ 7, 6, 3 }, { { "Conv2D", turned }, { "Activation", hard } }))
+  local sequence = cornu.load(support.file(json:gsub('"tensorflow"', '"theano"'), ".json"))
+  local x = cornu.Input{ shape = { 7, 6, 3 }, name = "x" }
+  local conv, act = sequence:layer "conv", sequence:layer "act"
+  local twice = cornu.Model{ inputs = x, outputs = { act(conv(x)), act(conv(L.Dense{ 3 }(x))) } }
+  local input = cornu.randn(2, 7, 6, 3)
+  for _, model in ipairs { sequence, twice } do
+    local path, want = support.file(nil, ".keras"), model:predict(input)
+    model:save(path)
+    local again = cornu.load(path)
+    local got = again:predict(input)
+    assert_same(type(want) == "table" and want or { want }, type(got) == "table" and got or { got }, "beside")
+    lu.assertNotNil(again:layer "conv_zero_padding2d")
+  end
+end
+
+-- Functions of TensorFlow as operations.
+function TestSave:testFunctions()
+  local function node(name, f, from, kwargs)
+    return { class_name = "TFOpLambda", name = name, config = { name = name, ["function"] = f },
+             inbound_nodes = cornu.json.list { cornu.json.list { from, 0, 0, kwargs } } }
+  end
+  local list = cornu.json.list
+  local numbers, pairs_of = list { 1.5, -2, 0.25 }, list { list { 0, 0 }, list { 1, 2 }, list { 0, 0 } }
+  local text = cornu.json.encode { class_name = "Functional", keras_version = "2.15.0", backend = "tensorflow", config = {
+    name = "m", input_layers = list { list { "x", 0, 0 } },
+    output_layers = list { list { "where", 0, 0 }, list { "sum", 0, 0 } },
+    layers = list {
+      { class_name = "InputLayer", name = "x", inbound_nodes = list {},
+        config = { name = "x", batch_input_shape = list { cornu.null, 4, 3 }, dtype = "float32" } },
+      node("times", "math.multiply", "x", { y = numbers }),
+      node("length", "math.l2_normalize", "times", { axis = -1, epsilon = 0.25 }),
+      node("product", "linalg.matmul", "length", { b = list { "x", 0, 0 }, transpose_b = true }),
+      node("share", "nn.softmax", "product", { axis = 1 }),
+      node("wide", "compat.v1.pad", "share", { paddings = pairs_of, mode = "REFLECT" }),
+      node("sum", "math.cumsum", "wide", { axis = 1 }),
+      node("where", "math.argmax", "sum", { axis = -1 }) } } }
+  local model, input = cornu.load(support.file(text, ".json")), cornu.randn(2, 4, 3)
+  local path = support.file(nil, ".keras")
+  model:save(path)
+  local again = cornu.load(path)
+  local got = again:predict(input)
+  assert_same(model:predict(input), got, "functions")
+  lu.assertEquals(got[1]:dtype(), "int64")
+end
+
 function TestSave:testRefused()
-  local model = cornu.load(support.sequential({ 4 }, { { "Activation", { activation = "hard_sigmoid",
-                                                                         name = "act" } } }))
+  local model = cornu.load(support.sequential({ 4, 2 }, { { "TimeDistributed", { layer = {
+    class_name = "Activation", config = { activation = "hard_sigmoid", name = "act" } } } } }))
   local path = support.file("old", ".keras")
   support.fails('layer "act" (Activation): "activation" is "hard_sigmoid", which Keras 3 cannot say', model.save, model,
     path)
+  support.fails("save as .h5", model.save, model, path)
   lu.assertEquals(read(path), "old")
   support.fails("the name tells what is written", model.save, model, "model.txt")
   support.fails("save_weights writes it", model.save, model, "model.weights.h5")
