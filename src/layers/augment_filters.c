@@ -144,9 +144,9 @@ static cn_edge table_of(cn_trace *t, cn_edge bins, int64_t channels, int64_t n, 
   static const double bytes[2] = {0, 255};
   const cn_edge all = cn_emit_flat(t, bins), zero = cn_emit_scalar(t, CORNU_FLOAT64, 0);
   const cn_reduce_attrs along = {.axes = {1, {1}}, .keepdims = true};
-  cn_edge hits = cn_emit1(t, &cn_op_full_like, &(cn_fill_attrs){1, CORNU_INT32}, all);
+  cn_edge hits = cn_emit1(t, &cn_op_full_like, &(cn_fill_attrs){1, CORNU_FLOAT64}, all);
   hits = cn_emit2(t, &cn_op_segment, &(cn_segment_attrs){channels * n, CN_SCATTER_ADD, true}, hits, all);
-  hits = cn_emit_cast(t, cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{2, {channels, n}}}, hits), CORNU_FLOAT64);
+  hits = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{2, {channels, n}}}, hits);
   const cn_edge used = cn_emit_cast(t, cn_emit2(t, &cn_op_greater, NULL, hits, zero), CORNU_FLOAT64);
   *flat = cn_emit2(t, &cn_op_less_equal, NULL, cn_emit1(t, &cn_op_sum, &along, used),
                    cn_emit_scalar(t, CORNU_FLOAT64, 1));

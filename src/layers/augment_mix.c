@@ -96,3 +96,102 @@ cn_edge cn_augment_cut_mix(cn_layer *l, cn_trace *t, cn_edge x) {
   }
   return cn_where(t, cn_emit2(t, &cn_op_logical_and, NULL, inside[0], inside[1]), others(l, t, x), x);
 }
+
+/* ---- Some of the other changes, the same for all images ---- */
+
+/* The first ones move pixels, the last ones change colours. */
+enum { SHEAR, TRANSLATE, ROTATE, POSTERIZE, SOLARIZE, AUTO_CONTRAST, EQUALIZE, BRIGHTEN, DEGENERATE, CONTRAST, SHARPEN,
+       CHANGES };
+
+static cn_edge is(cn_trace *t, cn_edge pick, int change) {
+  return cn_emit2(t, &cn_op_equal, NULL, pick, cn_emit_number(t, change));
+}
+
+/* What moves pixels; they stay where none of these is picked. */
+static cn_edge moved(cn_layer *l, cn_trace *t, cn_edge x, cn_edge pick, const double b[2]) {
+  cn_edge rows[3][6], all[6];
+  cn_augment_shearing(l, t, x, b, b, rows[SHEAR]);
+  cn_augment_translation(l, t, x, b, b, rows[TRANSLATE]);
+  cn_augment_rotation(l, t, x, b, rows[ROTATE]);
+  for (int i = 0; i < 6; i++) {
+    all[i] = cn_augment_between(l, t, x, i % 4 == 0, i % 4 == 0);
+    for (int k = SHEAR; k <= ROTATE; k++) all[i] = cn_where(t, is(t, pick, k), rows[k][i], all[i]);
+  }
+  return cn_augment_warped(l, t, x, all);
+}
+
+/* Keras takes axes 1 and 2 also where the channels come first. */
+static cn_edge stretched(cn_layer *l, cn_trace *t, cn_edge x) {
+  const bool first = cn_channels_first(l, cn_augment_of(l)->data_format, 2);
+  double range[2];
+  cn_augment_range(l, t, range);
+  return cn_image_stretched(t, x, &(cn_ints){2, {1, first ? 3 : 2}}, range);
+}
+
+/* Every change up to the last is computed and one of them taken: graphs have no branches. */
+static cn_edge picked(cn_layer *l, cn_trace *t, cn_edge x, cn_edge pick, int changes) {
+  enum { BINS = 256 };
+  static cn_augment_by *const by_factor[CHANGES] = {
+      [BRIGHTEN] = cn_augment_brightened, [DEGENERATE] = cn_augment_degenerated, [CONTRAST] = cn_augment_contrasted,
+      [SHARPEN] = cn_augment_sharpened};
+  double b[2];
+  cn_augment_bounds(l, CN_AUGMENT_FACTOR, 0, b);
+  const double bits[2] = {1, b[1] < 0.25 ? 1 : (double)(int)(8 * b[1])};
+  cn_edge y = moved(l, t, x, pick, b);
+  y = cn_where(t, is(t, pick, POSTERIZE), cn_augment_posterized(l, t, x, bits), y);
+  y = cn_where(t, is(t, pick, SOLARIZE), cn_augment_solarized(l, t, x, b, b), y);
+  y = cn_where(t, is(t, pick, AUTO_CONTRAST), stretched(l, t, x), y);
+  y = cn_where(t, is(t, pick, EQUALIZE), cn_augment_equalized(l, t, x, BINS), y);
+  for (int i = BRIGHTEN; i < changes; i++) y = cn_where(t, is(t, pick, i), by_factor[i](l, t, x, b), y);
+  return y;
+}
+
+static cn_edge pick_of(cn_layer *l, cn_trace *t, int n) {
+  return cn_emit1(t, &cn_op_floor, NULL, cn_augment_draw(l, t, 1, 0, n, cn_augment_of(l)->seed));
+}
+
+enum { MOST_STEPS = 64 };
+
+/* A change that is picked twice draws the same numbers again, as in Keras. */
+cn_edge cn_augment_rand_augment(cn_layer *l, cn_trace *t, cn_edge x) {
+  const int64_t n = cn_augment_of(l)->count[0];
+  if (n < 0 || n > MOST_STEPS)
+    cn_trace_fail(t, CORNU_ERR_LIMIT, "\"num_ops\" is %lld, expected 0 to %d", (long long)n, MOST_STEPS);
+  if (t->status) return CN_NO_EDGE;
+  cn_edge picks[MOST_STEPS];
+  for (int i = 0; i < n; i++) picks[i] = pick_of(l, t, CHANGES);
+  const int first = t->draws;
+  for (int i = 0; i < n; i++) {
+    t->draws = first;
+    x = picked(l, t, x, picks[i], CHANGES);
+  }
+  return x;
+}
+
+/* Chains of changes, or of none (the last pick), mixed with each other and with the images (Hendrycks et al. 2019). */
+cn_edge cn_augment_aug_mix(cn_layer *l, cn_trace *t, cn_edge x) {
+  enum { DEPTH = 2, ALPHA = 3 };
+  const cn_augmentation *s = cn_augment_of(l);
+  const int64_t chains = s->count[0];
+  int64_t depth = 0;
+  double b[2], range[2];
+  const bool good = cn_value_integer(s->amount[DEPTH], &depth) && depth >= 0 && depth <= MOST_STEPS && chains > 0;
+  if (!good || chains > MOST_STEPS || chains * depth > MOST_STEPS)
+    cn_trace_fail(t, CORNU_ERR_LIMIT, "\"num_chains\" is %lld and \"chain_depth\" is %s: expected whole numbers whose "
+                  "product is %d at most", (long long)chains, cn_value_show(s->amount[DEPTH], (char[80]){0}, 80),
+                  MOST_STEPS);
+  alpha_of(l, t, ALPHA, b);
+  cn_augment_range(l, t, range);
+  if (t->status) return CN_NO_EDGE;
+  const int changes = s->flag ? CHANGES : BRIGHTEN;
+  const cn_edge shares = cn_emit1(t, &cn_op_softmax, &(cn_axis_attrs){1}, log_gamma(l, t, 1, chains, b));
+  const cn_edge kept = beta(l, t, 1, b);
+  cn_edge sum = CN_NO_EDGE;
+  for (int64_t i = 0; i < chains; i++) {
+    cn_edge y = x;
+    for (int64_t k = 0; k < depth; k++) y = picked(l, t, y, pick_of(l, t, changes + 1), changes);
+    y = cn_times(t, y, cn_emit_range(t, shares, 1, i, i + 1));
+    sum = i ? cn_plus(t, sum, y) : y;
+  }
+  return cn_clipped(t, mixed(t, kept, x, sum), range);
+}

@@ -106,14 +106,12 @@ static cn_edge change(cn_layer *l, cn_trace *t, cn_edge x, cn_augment *act) {
 static void lower_as(cn_layer *l, cn_trace *t, cn_call *c, cn_augment *act) {
   cn_edge x = c->in[0].data;
   const bool casts = l->origin.keras > 2 || cn_origin_at_least(&l->origin, 2, 8, 0);
-  if (t->training && act && cn_layer_draws(l, t)) {
+  if (t->training && cn_layer_draws(l, t)) {
     cn_call_return(t, c, change(l, t, x, act), c->in[0].mask);
     return;
   }
-  refuse_training(l, t);
   cn_call_return(t, c, casts ? cn_emit_compute(t, x) : x, c->in[0].mask);
 }
-static void lower(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, NULL); }
 
 /* tf.keras's RandomHeight and RandomWidth never do. */
 static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -132,7 +130,6 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
       .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
       .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"};
-#define LAYER(id, class_name, in_versions, table) LAYER_AS(id, class_name, in_versions, table, lower)
 #define TRAINED(id, class_name, in_versions, table, act) \
   static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, act); } \
   LAYER_AS(id, class_name, in_versions, table, lower_##id)
@@ -161,7 +158,7 @@ TRAINED(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields,
 TRAINED(random_erasing, "RandomErasing", "3", erasing_fields, cn_augment_erase)
 TRAINED(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, cn_augment_blur)
 TRAINED(random_sharpness, "RandomSharpness", "3", factor_fields, cn_augment_sharpen)
-LAYER(rand_augment, "RandAugment", "3", rand_augment_fields)
-LAYER(aug_mix, "AugMix", "3", aug_mix_fields)
+TRAINED(rand_augment, "RandAugment", "3", rand_augment_fields, cn_augment_rand_augment)
+TRAINED(aug_mix, "AugMix", "3", aug_mix_fields, cn_augment_aug_mix)
 TRAINED(cut_mix, "CutMix", "3", cut_fields, cn_augment_cut_mix)
 TRAINED(solarization, "Solarization", "3", solarization_fields, cn_augment_solarize)

@@ -22,7 +22,7 @@ cn_augment cn_augment_flip, cn_augment_rotate, cn_augment_translate, cn_augment_
     cn_augment_brightness, cn_augment_contrast, cn_augment_saturation, cn_augment_hue, cn_augment_grayscale,
     cn_augment_invert, cn_augment_posterize, cn_augment_sharpen, cn_augment_erase, cn_augment_tilt,
     cn_augment_degenerate, cn_augment_solarize, cn_augment_jitter, cn_augment_blur, cn_augment_elastic,
-    cn_augment_equalize, cn_augment_mix_up, cn_augment_cut_mix;
+    cn_augment_equalize, cn_augment_mix_up, cn_augment_cut_mix, cn_augment_rand_augment, cn_augment_aug_mix;
 
 /* Numbers from low to high, one for each image, or one for all: (batch, 1, 1, 1). */
 cn_edge cn_augment_draw(const cn_layer *l, cn_trace *t, int64_t batch, double low, double high, int64_t seed);

@@ -32,25 +32,24 @@ static cn_status check(cn_layer *l, cn_error *e) {
   return cn_image_range(s->value_range, s->range, e);
 }
 
-/* The lowest and the highest value of axes 1 and 2 of a batch, whatever is along them, become 0 and 255. */
-static cn_edge stretched(cn_trace *t, cn_edge x, int axis) {
-  cn_reduce_attrs over = {.axes = {2, {axis, axis + 1}}, .keepdims = true};
+cn_edge cn_image_stretched(cn_trace *t, cn_edge given, const cn_ints *axes, const double range[2]) {
+  const cn_reduce_attrs over = {.axes = *axes, .keepdims = true};
+  cn_edge x = cn_image_ranged(t, given, range, bytes);
   cn_edge low = cn_emit1(t, &cn_op_min, &over, x), high = cn_emit1(t, &cn_op_max, &over, x);
   cn_edge scale = cn_emit2(t, &cn_op_div, NULL, cn_emit_number(t, 255), cn_emit2(t, &cn_op_sub, NULL, high, low));
   cn_edge offset = cn_emit2(t, &cn_op_mul, NULL, cn_emit1(t, &cn_op_neg, NULL, low), scale);
-  return cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, x, scale), offset);
+  x = cn_emit2(t, &cn_op_add, NULL, cn_emit2(t, &cn_op_mul, NULL, x, scale), offset);
+  x = cn_image_ranged(t, cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){0, 255}, x), bytes, range);
+  /* an image of one value alone stays as it is */
+  return cn_emit3(t, &cn_op_where, NULL, cn_emit1(t, &cn_op_isnan, NULL, x), given, x);
 }
 
 static void lower_auto(cn_layer *l, cn_trace *t, cn_call *c) {
   const settings *s = l->settings;
-  cn_edge given = cn_emit_compute(t, c->in[0].data);
-  int axis = cn_image_axis(t, given, false);
-  if (axis < 0) return;
-  cn_edge x = stretched(t, cn_image_ranged(t, given, s->range, bytes), axis);
-  x = cn_image_ranged(t, cn_emit1(t, &cn_op_clip, &(cn_clip_attrs){0, 255}, x), bytes, s->range);
-  /* an image of one value alone stays as it is */
-  x = cn_emit3(t, &cn_op_where, NULL, cn_emit1(t, &cn_op_isnan, NULL, x), given, x);
-  cn_call_return(t, c, x, CN_NO_EDGE);
+  cn_edge x = cn_emit_compute(t, c->in[0].data);
+  int axis = cn_image_axis(t, x, false);
+  const cn_ints axes = {2, {axis, axis + 1}};
+  if (axis >= 0) cn_call_return(t, c, cn_image_stretched(t, x, &axes, s->range), CN_NO_EDGE);
 }
 
 static cn_edge cast(cn_trace *t, cn_edge x, cornu_dtype dtype) {

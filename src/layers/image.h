@@ -27,6 +27,8 @@ cn_image_batch cn_image_enter(cn_trace *t, cn_edge x, bool channels_first);
 cn_edge cn_image_leave(cn_trace *t, const cn_image_batch *b, cn_edge y);
 /* A key that holds [lowest, highest] of the images' values; null: 0, 255. */
 cn_status cn_image_range(const cn_value *v, double range[2], cn_error *e);
+/* AutoContrast: the lowest and the highest value along axes become the ends of the range. */
+cn_edge cn_image_stretched(cn_trace *t, cn_edge x, const cn_ints *axes, const double range[2]);
 /* The values of one range in another, computed in the dtype of x; equal ranges leave x as it is. */
 cn_edge cn_image_ranged(cn_trace *t, cn_edge x, const double from[2], const double to[2]);
 

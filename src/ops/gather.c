@@ -27,6 +27,8 @@ typedef struct state { int64_t n, row; int axis; const char *stored; } state;
 
 static int64_t index_at(const cn_operand *o, int64_t i) {
   int64_t v;
+  if (o->dtype == CORNU_INT32) return ((const int32_t *)o->data)[i];
+  if (o->dtype == CORNU_INT64) return ((const int64_t *)o->data)[i];
   cn_convert(&v, CORNU_INT64, (const char *)o->data + (size_t)i * cornu_dtype_bytes(o->dtype), o->dtype, 1);
   return v;
 }

@@ -27,7 +27,8 @@ static cn_status shape(cn_typing *t, cn_error *e) {
 
 /* The element that an index stands for; -1: none. As Keras computes it: its mirror repeats the last element. */
 static int64_t fold_in(double index, int64_t n, int fill) {
-  if (fill == CN_FILL_CONSTANT) return index >= 0 && index < (double)n ? (int64_t)index : -1;
+  if (index >= 0 && index < (double)n) return (int64_t)index;
+  if (fill == CN_FILL_CONSTANT) return -1;
   if (!isfinite(index)) return 0;
   if (fill == CN_FILL_NEAREST) return index < 0 ? 0 : index >= (double)n ? n - 1 : (int64_t)index;
   double period = fill == CN_FILL_WRAP ? (double)n : 2 * (double)n;
@@ -50,7 +51,7 @@ static double value_at(const cn_step *s, const state *st, int64_t i) {
   for (int corner = 0; corner < (a->order ? 1 << st->rank : 1); corner++) {
     int64_t at = 0;
     double weight = 1, v = a->value;
-    for (int d = 0; d < st->rank; d++) {
+    for (int d = 0; d < st->rank && weight != 0; d++) {
       double c = places[d * count + i], low = a->order ? floor(c) : nearbyint(c);
       bool up = corner >> d & 1;
       if (a->order) weight *= up ? c - low : 1 - (c - low);

@@ -237,6 +237,60 @@ function TestLayersTrain.test_values_by_chance()
   lu.assertTrue(math.abs(share - 0.4) < 0.14)
 end
 
+-- What RandAugment and AugMix choose among and a factor of 1/4 leaves nothing to chance of: other layers in training.
+local function candidates(x)
+  local quarter, range = { 0.25, 0.25 }, { 0, 1 }
+  local layers = {
+    L.RandomTranslation{ quarter, width_factor = quarter }, L.RandomRotation{ quarter },
+    L.RandomPosterization{ { 1, 1 }, value_range = range }, L.AutoContrast{ value_range = range },
+    L.Equalization{ value_range = range },
+    L.RandomBrightness{ quarter, value_range = range }, L.RandomColorDegeneration{ quarter, value_range = range },
+    L.RandomSharpness{ quarter, value_range = range },
+  }
+  for i, layer in ipairs(layers) do layers[i] = select(2, changed(layer, x)) end
+  return layers
+end
+
+-- What `runs` calls of a layer make of x.
+local function calls(layer, x, runs)
+  local shape = x:shape()
+  local model = model_of(layer, { shape[2], shape[3], shape[4] })
+  local trainer = core.new_trainer(model, "sgd", function(out) return { out[1]:sum() * 0, out[1] } end, 1)
+  return function()
+    runs = runs - 1
+    return runs >= 0 and trainer:batch(true, { x }, {})[2] or nil
+  end
+end
+
+function TestLayersTrain.test_chosen_changes()
+  local x, seen, factor = cornu.rand(3, 6, 6, 3), {}, { 0.25, 0.25 }
+  local all = candidates(x)
+  for y in calls(L.RandAugment{ num_ops = 1, factor = factor, value_range = { 0, 1 } }, x, 300) do
+    for i, z in ipairs(all) do
+      if y:allclose(z, 1e-5, 1e-5) then seen[i] = (seen[i] or 0) + 1 end
+    end
+  end
+  for i = 1, #all do lu.assertTrue(math.abs((seen[i] or 0) - 300 / 11) < 20, "change " .. i) end
+  -- one chain of one change or of none: on the way from the images to one of these
+  local found, sum = 0, 0
+  local layer = L.AugMix{ num_chains = 1, chain_depth = 1, factor = factor, value_range = { 0, 1 }, all_ops = false }
+  for y in calls(layer, x, 200) do
+    for i = 1, 5 do
+      local way, done = all[i] - x, y - x
+      local share = (way * done):sum() / (way * way):sum()
+      if share:item() > 1e-3 and (done - way * share):abs():max():item() < 1e-4 then
+        found, sum = found + 1, sum + share:item()
+      end
+    end
+  end
+  lu.assertTrue(math.abs(found / 200 - 5 / 8) < 0.12)
+  lu.assertTrue(math.abs(sum / found - 0.5) < 0.1)
+  for y in calls(L.AugMix{ chain_depth = 0, value_range = { 0, 1 } }, x, 5) do
+    lu.assertTrue(y:allclose(x, 1e-5, 1e-5)) -- the chains' shares add up to 1
+  end
+  lu.assertErrorMsgContains('"chain_depth" is 50', changed, L.AugMix{ chain_depth = 50 }, x)
+end
+
 -- ---- Layers in Lua ----
 
 local function scale_layer(extra)
