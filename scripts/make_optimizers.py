@@ -37,6 +37,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "
 STEPS, ROWS, WORDS = 20, 8, 5
 rng = np.random.RandomState(3)
 xs = rng.randint(0, 7, (STEPS, ROWS, WORDS)).astype("int32")
+xs = (xs % 3 + np.arange(STEPS, dtype="int32")[:, None, None]) % 7  # three words in each batch
 ys = rng.normal(size=(STEPS, ROWS, 3)).astype("float32")
 begin = [rng.uniform(-0.6, 0.6, shape).astype("float32")
          for shape in [(7, 4), (WORDS * 4, 6), (6,), (6, 3), (3,)]]

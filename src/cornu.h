@@ -640,6 +640,8 @@ CORNU_API cornu_status cornu_trainer_profile(cornu_trainer *t, cornu_tensor *con
                                              cornu_status (*visit)(void *user, const cornu_step *step, double seconds,
                                                                    cornu_error *e),
                                              void *user, cornu_error *e);
+/* The smallest and the largest element, such as of numbers of classes, in one pass; of none: infinities. */
+CORNU_API cornu_status cornu_tensor_range(cornu_tensor *t, double *low, double *high, cornu_error *e);
 /* Whether an optimizer can be made of it. */
 CORNU_API cornu_status cornu_optimizer_check(const cornu_value *optimizer, cornu_error *e);
 /* What a schedule {class_name, config} gives for a step, from 0. */

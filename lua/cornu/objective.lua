@@ -130,7 +130,7 @@ function objective.check_labels(self, targets)
   for i, o in ipairs(self.targets) do
     local n = o.criterion and o.criterion.sparse == true and o.classes
     if n and #targets[i] > 0 then
-      local low, high = targets[i]:min():item(), targets[i]:max():item()
+      local low, high = core.range(targets[i])
       local ignored = o.criterion.settings.ignore_class
       if (low < 0 and low ~= ignored) or (high >= n and high ~= ignored) then
         core.fail(('output "%s": its targets hold class %d: %d classes count from 0 to %d'):format(o.name,

@@ -346,6 +346,16 @@ static int check_gradients(lua_State *L) {
   return 0;
 }
 
+/* range(t) → the smallest and the largest element */
+static int range(lua_State *L) {
+  cornu_error e;
+  double low, high;
+  cn_lua_check(L, cornu_tensor_range(cn_lua_check_data(L, 1), &low, &high, &e), &e);
+  lua_pushnumber(L, low);
+  lua_pushnumber(L, high);
+  return 2;
+}
+
 /* check_optimizer(optimizer): raises when none can be made of it */
 static int check_optimizer(lua_State *L) {
   cornu_error e;
@@ -373,7 +383,7 @@ static int schedule_rate(lua_State *L) {
 
 const luaL_Reg cn_lua_trainer_functions[] = {{"new_trainer", new_trainer}, {"logits", logits},
                                              {"check_optimizer", check_optimizer}, {"check_gradients", check_gradients},
-                                             {"schedule_rate", schedule_rate},
+                                             {"schedule_rate", schedule_rate}, {"range", range},
                                              {NULL, NULL}};
 
 void cn_lua_open_trainer(lua_State *L) {

@@ -14,6 +14,8 @@ static const cn_slot slots[] = {
     {.name = "accumulated_delta_var", .older = "accumulated_delta_var accum_var delta_accumulator"},
     {0}};
 
+static cn_unused unused(const void *settings_) { return (void)settings_, CN_UNUSED_LEFT; }
+
 #define RULE(name, real, attributes)                                                                        \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                             \
     const settings *s = u->settings;                                                                        \
@@ -38,5 +40,6 @@ const cn_optimizer_type cn_optimizer_adadelta = {
     .fields = fields,
     .slots = slots,
     .seconds = CN_SECONDS_SQUARES,
+    .unused = unused,
     .update = update,
 };

@@ -12,6 +12,8 @@ static const cn_field fields[] = {
 
 static const cn_slot slots[] = {{.name = "momentum", .older = "m m m"}, {.name = "norm", .older = "u v u"}, {0}};
 
+static cn_unused unused(const void *settings_) { return (void)settings_, CN_UNUSED_LEFT; }
+
 #define RULE(name, real, attributes)                                                                             \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                                  \
     const settings *s = u->settings;                                                                             \
@@ -34,5 +36,6 @@ const cn_optimizer_type cn_optimizer_adamax = {
     .fields = fields,
     .slots = slots,
     .seconds = CN_SECONDS_ABSOLUTE,
+    .unused = unused,
     .update = update,
 };

@@ -25,6 +25,8 @@ static const cn_slot slots[] = {
     {.name = "linear", .older = "linear linear linear"},
     {0}};
 
+static cn_unused unused(const void *settings_) { return (void)settings_, CN_UNUSED_LEFT; }
+
 #define RULE(name, real, attributes)                                                                               \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                                    \
     const settings *s = u->settings;                                                                               \
@@ -52,5 +54,6 @@ const cn_optimizer_type cn_optimizer_ftrl = {
     .fields = fields,
     .slots = slots,
     .seconds = CN_SECONDS_SQUARES,
+    .unused = unused,
     .update = update,
 };

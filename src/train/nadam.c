@@ -25,6 +25,8 @@ static double advance(const void *settings_, double product, int64_t step) {
   return (float)(product * momentum_at(settings_, (double)step));
 }
 
+static cn_unused unused(const void *settings_) { return (void)settings_, CN_UNUSED_STILL; }
+
 #define RULE(name, real, attributes)                                                                              \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                                   \
     const settings *s = u->settings;                                                                              \
@@ -53,5 +55,6 @@ const cn_optimizer_type cn_optimizer_nadam = {
     .seconds = CN_SECONDS_SQUARES,
     .own_decay = true,
     .advance = advance,
+    .unused = unused,
     .update = update,
 };

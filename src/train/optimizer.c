@@ -194,6 +194,11 @@ cn_seconds cn_optimizer_seconds(const cn_optimizer *o) {
   return by_norm ? CN_SECONDS_SQUARES : CN_SECONDS_NONE;
 }
 
+cn_unused cn_optimizer_unused(const cn_optimizer *o) {
+  const bool apart = cn_optimizer_common(o)->lineage == CN_TF_LEGACY && o->type->unused;
+  return apart ? o->type->unused(o->settings) : CN_UNUSED_ZERO;
+}
+
 /* ---- configs ---- */
 
 static cn_value *dict_put(cn_arena *a, cn_value *dict, const char *key, cn_value *v) {

@@ -56,6 +56,10 @@ typedef struct cn_slot {
  * each row, not the sum of those that belong to the same token. */
 typedef enum cn_seconds { CN_SECONDS_NONE, CN_SECONDS_SQUARES, CN_SECONDS_ABSOLUTE } cn_seconds;
 
+/* tf.keras before 2.11 has a rule of its own for such rows; what comes of those that no token of the batch belongs to: as
+ * with gradients of zero, nothing at all, or all but the step itself. */
+typedef enum cn_unused { CN_UNUSED_ZERO, CN_UNUSED_LEFT, CN_UNUSED_STILL } cn_unused;
+
 typedef struct cn_optimizer_type {
   const char *name, *aliases; /* Keras's class name; others, separated by spaces */
   const char *help;          /* the rule, and where it comes from */
@@ -65,6 +69,7 @@ typedef struct cn_optimizer_type {
   const cn_slot *slots;      /* the last one has no name */
   const char *scalar, *older_scalar; /* names of a number that is kept, 1 at first; NULL: none. older: as cn_slot's */
   cn_seconds seconds;
+  cn_unused (*unused)(const void *settings); /* NULL: CN_UNUSED_ZERO */
   bool own_decay;            /* "decay" is not that of the learning rate */
   /* Whether a variable has the slot; NULL: yes. */
   bool (*keeps)(const void *settings, int slot, const cn_subject *v);
@@ -120,6 +125,7 @@ const char *cn_plain_class(const char *name);
 
 /* What is wanted of gradients that are sums over rows. */
 cn_seconds cn_optimizer_seconds(const cn_optimizer *o);
+cn_unused cn_optimizer_unused(const cn_optimizer *o);
 
 /* The rate of step `iterations` + 1; Keras computes with it as a float32. */
 double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations);

@@ -15,7 +15,7 @@ void cn_program_free(cn_program *p) {
   cn_free(p->types);
   cn_free(p->feeds);
   cn_free(p->trained);
-  cn_free(p->seconds);
+  cn_free(p->rows);
   cn_free(p->parts);
   cn_free(p->moved);
   cn_free(p);
@@ -67,21 +67,29 @@ static void clip_rows(cornu_trainer *t, cn_trace *trace, cn_edge *grads, const c
   }
 }
 
-/* What is squared in place of those gradients: in Keras 3 by rules, in tf.keras by norms alone. */
-static void trace_seconds(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, cn_program *p) {
-  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
+/* An operation on the rows of a gradient, if it has some, as an output of the graph that goes to *to. */
+static void keep_rows(cn_trace *trace, cn_program *p, cn_edge grad, const cn_op *op, const void *attrs,
+                      const cn_tensor *like, cn_tensor **to) {
+  const cn_edge edge = on_rows(trace, grad, op, attrs);
+  if (edge == CN_NO_EDGE || trace->status) return;
+  if (!*to) trace->status = cornu_tensor_new(like->dtype, like->rank, like->shape, to, trace->error);
+  if (!trace->status) trace->status = cn_graph_add_output(trace->graph, edge, trace->error);
+  p->rows[p->n_rows++] = *to;
+}
+
+/* What is squared in place of those gradients, in Keras 3 by rules, in tf.keras by norms alone; and which rows are used. */
+static void trace_rows(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, cn_program *p) {
   const cn_seconds kind = cn_optimizer_seconds(&t->optimizer);
-  p->seconds = cn_calloc((size_t)p->n_trained + 1, sizeof *p->seconds);
-  if (!p->seconds) trace->status = cn_no_memory(trace->error);
-  if (kind == CN_SECONDS_NONE || s->gradient_accumulation_steps > 0) return;
+  const bool apart = cn_optimizer_unused(&t->optimizer) != CN_UNUSED_ZERO;
+  const cn_fill_attrs one = {1, CORNU_DTYPES};
+  p->rows = cn_calloc(2 * (size_t)p->n_trained + 1, sizeof *p->rows);
+  if (!p->rows) trace->status = cn_no_memory(trace->error);
+  if (cn_optimizer_common(&t->optimizer)->gradient_accumulation_steps > 0) return;
   for (int i = 0; i < p->n_trained && !trace->status; i++) {
     cn_variable *v = &t->variables[p->trained[i]];
-    const cn_tensor *g = v->gradient;
-    const cn_edge edge = on_rows(trace, grads[i], kind == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square, NULL);
-    if (edge == CN_NO_EDGE || trace->status) continue;
-    if (!v->seconds) trace->status = cornu_tensor_new(g->dtype, g->rank, g->shape, &v->seconds, trace->error);
-    if (!trace->status) trace->status = cn_graph_add_output(trace->graph, edge, trace->error);
-    p->seconds[p->n_seconds++] = p->trained[i];
+    const cn_op *op = kind == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square;
+    if (kind) keep_rows(trace, p, grads[i], op, NULL, v->gradient, &v->seconds);
+    if (apart) keep_rows(trace, p, grads[i], &cn_op_full_like, &one, v->gradient, &v->used);
   }
 }
 
@@ -105,7 +113,7 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
   clip_rows(t, trace, grads, p);
   for (int i = 0; i < p->n_trained && !trace->status; i++)
     trace->status = cn_graph_add_output(trace->graph, grads[i], trace->error);
-  if (!trace->status) trace_seconds(t, trace, grads, p);
+  if (!trace->status) trace_rows(t, trace, grads, p);
   p->parts = cn_parts_new(p->n_trained);
   if (!p->parts && !trace->status) trace->status = cn_no_memory(trace->error);
 }

@@ -27,6 +27,10 @@ static bool adds_outside(const settings *s) {
   return s->common.lineage >= CN_KERAS_2 || (s->common.lineage == CN_TF_LEGACY && s->momentum == 0);
 }
 
+static cn_unused unused(const void *settings_) {
+  return ((const settings *)settings_)->momentum > 0 ? CN_UNUSED_LEFT : CN_UNUSED_ZERO;
+}
+
 #define RULE(name, real, attributes)                                                                               \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                                    \
     const settings *s = u->settings;                                                                               \
@@ -56,5 +60,6 @@ const cn_optimizer_type cn_optimizer_rmsprop = {
     .slots = slots,
     .seconds = CN_SECONDS_SQUARES,
     .keeps = keeps,
+    .unused = unused,
     .update = update,
 };

@@ -17,6 +17,8 @@ static bool keeps(const void *settings_, int slot, const cn_subject *v) {
   return s->momentum != 0 || (s->common.lineage != CN_KERAS_3 && s->common.lineage != CN_TF_LEGACY);
 }
 
+static cn_unused unused(const void *settings_) { return (void)settings_, CN_UNUSED_LEFT; }
+
 #define RULE(name, real, attributes)                                                                 \
   attributes static void name(const cn_update *u, int64_t begin, int64_t end) {                      \
     const settings *s = u->settings;                                                                 \
@@ -44,5 +46,6 @@ const cn_optimizer_type cn_optimizer_sgd = {
     .fields = fields,
     .slots = slots,
     .keeps = keeps,
+    .unused = unused,
     .update = update,
 };

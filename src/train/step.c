@@ -16,6 +16,7 @@ struct cn_part {
   cn_update update;
   void *average, *accumulator;
   bool clipped;              /* by value already */
+  const void *used;          /* NULL, or what tells rows that nothing came to: 0 in the dtype of the variable */
   const void *squares;       /* NULL, or what the norm is taken of in place of the gradient's */
   double factor, limit;      /* of the gradient: it is multiplied, then cut; NaN: not */
   double decay;              /* of the weight, times the rate; 0: none */
@@ -26,6 +27,7 @@ typedef struct job {
   const cn_optimizer_type *type;
   cn_part *parts;
   int n, work;
+  cn_unused unused;
   double kept;               /* of the averages */
   double steps;              /* whose gradients are added up */
 } job;
@@ -61,10 +63,27 @@ cn_part *cn_parts_new(int n) { return cn_calloc((size_t)n + 1, sizeof(cn_part));
 BLOCKS(floats, float)
 BLOCKS(doubles, double)
 
+static bool is_used(const cn_part *p, int64_t i) {
+  return p->update.dtype == CORNU_FLOAT64 ? ((const double *)p->used)[i] != 0 : ((const float *)p->used)[i] != 0;
+}
+
+/* Rows that are used, and those that are not, each in one go. */
+static void update_rows(const job *j, const cn_part *p, int64_t begin, int64_t end) {
+  cn_update still = p->update;
+  still.rate = 0;
+  for (int64_t from = begin, to; from < end; from = to) {
+    const bool used = is_used(p, from);
+    for (to = from + 1; to < end && is_used(p, to) == used;) to++;
+    if (used) j->type->update(&p->update, from, to);
+    else if (j->unused == CN_UNUSED_STILL) j->type->update(&still, from, to);
+  }
+}
+
 static void work_on(const job *j, const cn_part *p, int64_t begin, int64_t end) {
   const bool wide = p->update.dtype == CORNU_FLOAT64;
   if (j->work & (ADD_UP | TAKE_MEAN | PREPARE)) (wide ? doubles : floats)(j, p, begin, end);
-  if (j->work & UPDATE) j->type->update(&p->update, begin, end);
+  if (j->work & UPDATE && p->used) update_rows(j, p, begin, end);
+  else if (j->work & UPDATE) j->type->update(&p->update, begin, end);
   if (j->work & (AVERAGE | OVERWRITE)) (wide ? doubles_average : floats_average)(j, p, begin, end);
 }
 
@@ -136,6 +155,7 @@ static void list_parts(cornu_trainer *t, const cn_program *p, job *j, double rat
     void *seconds = v->seconds ? v->seconds->data : NULL, *by_rule = rows ? seconds : NULL;
     *part = (cn_part){.first = blocks, .factor = 1, .limit = NAN, .decay = decay, .clipped = v->clipped};
     part->squares = cn_optimizer_seconds(o) == CN_SECONDS_SQUARES ? seconds : NULL;
+    part->used = v->used ? v->used->data : NULL;
     part->average = v->average ? v->average->data : NULL;
     part->accumulator = v->accumulator ? v->accumulator->data : NULL;
     part->update = (cn_update){.settings = o->settings, .rate = rate, .dtype = value->dtype, .rank = value->rank,
@@ -180,7 +200,8 @@ static cn_status follow(cornu_trainer *t, job *j, cn_error *e) {
 
 cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e) {
   cn_loss_scale *scale = &t->optimizer.loss_scale;
-  job j = {.type = t->optimizer.type, .parts = p->parts, .n = p->n_trained};
+  job j = {.type = t->optimizer.type, .parts = p->parts, .n = p->n_trained,
+           .unused = cn_optimizer_unused(&t->optimizer)};
   if (!j.n) return t->steps++, CORNU_OK;
   list_parts(t, p, &j, (float)cn_optimizer_rate(&t->optimizer, t->steps));
   if (scale->on && !(largest(&j) * scale->scale <= FLT_MAX)) {
@@ -268,8 +289,9 @@ cn_status cn_trainer_begin(cornu_trainer *t, cn_error *e) {
 void cn_variable_free(cn_variable *v) {
   cornu_tensor_release(v->gradient);
   cornu_tensor_release(v->seconds);
+  cornu_tensor_release(v->used);
   cornu_tensor_release(v->average);
   cornu_tensor_release(v->accumulator);
   for (int k = 0; k < CN_MAX_SLOTS; k++) cornu_tensor_release(v->slots[k]), v->slots[k] = NULL;
-  v->gradient = v->seconds = v->average = v->accumulator = NULL;
+  v->gradient = v->seconds = v->used = v->average = v->accumulator = NULL;
 }

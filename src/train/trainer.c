@@ -76,7 +76,7 @@ typedef struct run {
 
 static cn_status prepare(cornu_trainer *t, const cn_program *p, run *r, cn_tensor *const *from, cn_tensor **results,
                          cn_error *e) {
-  const int states = p->states.count, n_out = p->n_results + p->n_trained + p->n_seconds + p->n_moved + states;
+  const int states = p->states.count, n_out = p->n_results + p->n_trained + p->n_rows + p->n_moved + states;
   r->in = cn_arena_array(&r->arena, (size_t)p->n_feeds + 1, sizeof *r->in);
   r->out = cn_arena_array(&r->arena, (size_t)n_out + 1, sizeof *r->out);
   r->held = cn_arena_array(&r->arena, 2 * (size_t)states + 1, sizeof *r->held);
@@ -96,7 +96,7 @@ static cn_status prepare(cornu_trainer *t, const cn_program *p, run *r, cn_tenso
     r->out[at++] = results[i]->data;
   }
   for (int i = 0; i < p->n_trained; i++) r->out[at++] = t->variables[p->trained[i]].gradient->data;
-  for (int i = 0; i < p->n_seconds; i++) r->out[at++] = t->variables[p->seconds[i]].seconds->data;
+  for (int i = 0; i < p->n_rows; i++) r->out[at++] = p->rows[i]->data;
   for (int i = 0; i < p->n_moved; i++) r->out[at++] = p->moved[i].next->data;
   for (int i = 0; i < states; i++) r->out[at++] = r->held[states + i]->data;
   return CORNU_OK;

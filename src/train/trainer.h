@@ -15,6 +15,7 @@ typedef struct cn_variable {
   bool trains;
   /* Of those that train; without need for them: NULL. */
   cn_tensor *gradient, *seconds, *slots[CN_MAX_SLOTS], *average, *accumulator;
+  cn_tensor *used;            /* how many rows of the gradient came to each element: see cn_unused */
   double decay;               /* of the weight; NaN: none */
   bool clipped;               /* by value, row by row, in the plan */
 } cn_variable;
@@ -26,14 +27,15 @@ typedef struct cn_moved { int variable; cn_tensor *next; } cn_moved;
 
 typedef struct cn_part cn_part; /* step.c */
 
-/* The plan for one set of shapes. Its outputs: results, gradients of `trained`, seconds, `moved`, states. */
+/* The plan for one set of shapes. Its outputs: results, gradients of `trained`, `rows`, `moved`, states. */
 typedef struct cn_program {
   cn_plan *plan;
   bool training;
-  int n_types, n_feeds, n_results, n_trained, n_seconds, n_moved;
+  int n_types, n_feeds, n_results, n_trained, n_rows, n_moved;
   cn_type *types;
   cn_feed *feeds;
-  int *trained, *seconds;     /* variables */
+  int *trained;               /* variables */
+  cn_tensor **rows;           /* what the optimizer wants to know of their rows: `seconds` and `used` of variables */
   cn_part *parts;             /* one for each that is trained */
   cn_moved *moved;
   cn_state_list states;
