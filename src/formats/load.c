@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "formats/formats.h"
+#include "formats/weights.h"
 
 /* Fields behind struct_size are those that the caller does not know yet: they take their defaults. */
 static cn_status read_options(const cornu_load_options *given, cornu_load_options *out, cn_error *e) {
@@ -69,6 +70,7 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
   if (!status) status = cn_model_build(m, e);
   if (status) cn_at(e, status, "%s", source->name);
   else if (weights) status = load_from(m, weights, paths[1], options, e);
+  if (!status && weights) status = cn_tie_shared(m, e);
   if (!status) {
     status = cn_model_init_weights(m, options->seed, e);
     if (status) cn_at(e, status, "%s", source->name);

@@ -76,6 +76,15 @@ static bool has_theano(const cn_model *m) {
   return false;
 }
 
+static bool makes_masks(const cn_model *m) {
+  for (int i = 0; i < m->n_layers; i++) {
+    const cn_layer *l = m->layers[i];
+    bool masks = strcmp(l->class_name, "Masking") == 0 || cornu_value_as_bool(cn_value_find(l->config, "mask_zero"));
+    if (masks || (l->model && makes_masks(l->model))) return true;
+  }
+  return false;
+}
+
 /* Which Keras 2 the file is of: the model's own, and what Keras 1 and 3 can be said in. */
 static const char *version_of(const job *j) {
   if (j->s.keras >= 3) return newest;
@@ -97,6 +106,7 @@ static cn_status say_json(job *j, const cn_value *v, int indent, const char **ou
 static cn_status say_config(job *j, cn_value **out) {
   if (!j->m->built && !j->m->unknown_input)
     return cn_fail(j->e, CORNU_ERR_ARGUMENT, "\"%s\" is not built", j->m->name);
+  j->s.masks = makes_masks(j->m);
   return cn_say_model(&j->s, j->m, NULL, out);
 }
 
@@ -124,6 +134,7 @@ cornu_status cornu_model_to_json(cornu_model *m, int keras, int indent, char **o
     if (*out) memcpy(*out, text, size);
     else status = cn_no_memory(e);
   }
+  cn_map_free(&j.s.places);
   cn_arena_free(&j.s.arena);
   return status;
 }
@@ -284,6 +295,7 @@ static cn_status save(cornu_model *m, const char *path, bool weights, const corn
   job j = {.m = m, .options = &options, .s = {.e = e}, .e = e};
   cn_status status = choose_kind(&j, path, weights);
   if (!status) status = write_file(&j, path);
+  cn_map_free(&j.s.places);
   cn_arena_free(&j.s.arena);
   return status;
 }

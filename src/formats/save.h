@@ -10,8 +10,11 @@
 
 typedef struct cn_saving {
   int keras;          /* in whose words: 2 or 3 */
+  bool masks;         /* some layer of the model makes masks */
   const cn_type *input; /* of the layer that is said, in all its calls; NULL: not known */
   bool inside;          /* the layer that is said is within another: nothing can stand around it */
+  cn_map places;      /* by layer: the model that it is said in first */
+  int n_shared;       /* layers that were said in a model before */
   cn_arena arena;     /* of all values made */
   cn_error *e;
 } cn_saving;

@@ -381,6 +381,17 @@ static cn_status push_beside(graph *g, cn_value *list, const cn_value *beside, i
   return CORNU_OK;
 }
 
+/* Marks a layer that a model before has, too. Each has a number of its own: with equal ones Keras 3 makes one layer, whose
+ * calls in all models it then counts together and does not find; so it loads several that are equal. */
+static cn_status mark_shared(graph *g, const cn_layer *l, cn_value *entry) {
+  cn_saving *s = g->s;
+  const char *key = cn_arena_printf(&s->arena, "%p", (const void *)l);
+  const cn_model *first = key ? cn_map_get(&s->places, key) : NULL;
+  if (!key || (!first && !cn_map_set(&s->places, key, (void *)g->m))) return cn_no_memory(s->e);
+  if (!first || first == g->m) return CORNU_OK;
+  return cn_say(s, entry, "shared_object_id", cn_say_int(s, ++s->n_shared));
+}
+
 /* A layer with what stands around it, in the order of their calls. */
 static cn_status say_entries(graph *g, int layer, cn_value **out) {
   cn_said said;
@@ -388,6 +399,7 @@ static cn_status say_entries(graph *g, int layer, cn_value **out) {
   if (!list) return cn_no_memory(g->s->e);
   CN_TRY(say_entry(g, layer, &said, &entry));
   CN_TRY(push_beside(g, list, said.before, layer, NULL));
+  if (!g->m->layers[layer]->model) CN_TRY(mark_shared(g, g->m->layers[layer], entry));
   CN_TRY(push_entry(g, list, entry, g->names[layer]));
   return push_beside(g, list, said.behind, layer, &g->ends[layer]);
 }

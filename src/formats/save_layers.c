@@ -424,6 +424,9 @@ static cn_status say_lambda(cn_saving *s, const cn_layer *l, cn_said *out) {
 static cn_status say_bidirectional(cn_saving *s, const cn_layer *l, cn_said *out) {
   cn_value *forward = cn_value_find(out->config, "layer"), *config = cn_value_find(forward, "config");
   bool turned = cornu_value_as_bool(cn_value_find(config, "go_backwards"));
+  const cn_value *sequences = cn_value_find(config, "return_sequences");
+  if (s->keras >= 3 && s->masks && l->origin.keras < 3 && !l->origin.tf && cornu_value_as_bool(sequences))
+    return cannot(s, l, "return_sequences", sequences, "masked steps are zeros there, not those before");
   if (s->keras < 3 || !turned || !cn_value_is_null(cn_value_find(out->config, "backward_layer"))) return CORNU_OK;
   cn_value *backward = cn_value_copy(&s->arena, forward), *own = cn_value_find(backward, "config");
   CN_TRY(cn_say(s, own, "go_backwards", cn_say_bool(s, false)));
@@ -512,6 +515,14 @@ static cn_status say_transposed(cn_saving *s, const cn_layer *l, cn_said *out) {
   return cut ? crop_behind(s, l, spatial, sides, out) : cannot(s, l, "output_shape", shape, "");
 }
 
+/* One scale for each feature: before Keras 3 of the value, of the query since. */
+static cn_status say_additive(cn_saving *s, const cn_layer *l, cn_said *out) {
+  const cn_value *v = cn_value_find(out->config, "use_scale");
+  bool known = s->input && s->input->rank && l->n_weights == 1;
+  return known && l->weights[0].shape[0] != s->input->shape[s->input->rank - 1]
+      ? cannot(s, l, "use_scale", v, "its scale has the features of the query, not of the value") : CORNU_OK;
+}
+
 static const struct { const char *types; cn_status (*say)(cn_saving *s, const cn_layer *l, cn_said *out); } special[] = {
     {"ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D", say_padding},
     {"BatchNormalization", say_batch_normalization},
@@ -519,6 +530,7 @@ static const struct { const char *types; cn_status (*say)(cn_saving *s, const cn
     {"ThresholdedReLU", say_threshold},
     {"ConvLSTM1D ConvLSTM2D ConvLSTM3D", say_conv_lstm},
     {"UpSampling2D", say_up_sampling},
+    {"AdditiveAttention", say_additive},
     {"Activation", say_hard},
     {"PReLU", say_prelu},
     {"Lambda", say_lambda},
@@ -535,6 +547,22 @@ static cn_value *word_value(cn_saving *s, const cn_tensor *words, int64_t i) {
   return cn_value_bytes(&s->arena, text.bytes, text.length);
 }
 
+/* The weights of words, but for those of words that are not known: these are the average, in Keras as well. */
+static cn_status say_word_weights(cn_saving *s, const cn_layer *l, int64_t words, cn_said *out) {
+  const cn_tensor *weights = cn_layer_kept(l, 1);
+  int64_t first = 1;
+  cn_value_integer(cn_value_find(l->config, "num_oov_indices"), &first);
+  if (!weights || !cn_value_is_null(cn_value_find(l->config, "idf_weights")) || first + words > weights->shape[0])
+    return CORNU_OK;
+  cn_value *list = cn_value_new(&s->arena, CORNU_LIST);
+  for (int64_t i = first; list && i < first + words; i++) {
+    cn_value *v = cn_value_new(&s->arena, CORNU_FLOAT);
+    if (v) v->f = cornu_tensor_get(weights, &i);
+    if (!v || !cn_value_push(&s->arena, list, v)) return cn_no_memory(s->e);
+  }
+  return cn_say(s, out->config, "idf_weights", list);
+}
+
 static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
   const cn_tensor *kept = cn_layer_kept(l, 0);
   bool boundaries = is(l, "Discretization");
@@ -549,6 +577,7 @@ static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
     if (!v || !cn_value_push(&s->arena, list, v)) return cn_no_memory(s->e);
   }
   if (boundaries) CN_TRY(cn_say(s, out->config, "num_bins", cn_value_new(&s->arena, CORNU_NULL)));
+  else CN_TRY(say_word_weights(s, l, kept->shape[0], out));
   return cn_say(s, out->config, key, list);
 }
 

@@ -47,6 +47,12 @@ cn_status cn_weights_adopt(cn_loading *g, cn_layer *l, const cn_stored *arrays, 
  * those of its own where the file lists them (NULL: it does not). */
 cn_status cn_weights_restore(cn_loading *g, cn_layer *l, const char *path, const cn_stored_list *arrays);
 
+/* Layers that several models share, which the config has in each: whether it marks one as the same object as one before;
+ * whether two may be one; puts the first in all places whose weights it has, once they are loaded. */
+bool cn_is_marked_shared(const cn_model *m, int layer);
+bool cn_may_be_shared(const cn_layer *a, const cn_layer *b);
+cn_status cn_tie_shared(cn_model *m, cn_error *e);
+
 cn_status cn_legacy_load(cn_loading *g);
 cn_status cn_legacy_declare(cn_loading *g);
 cn_status cn_objects_load(cn_loading *g);

@@ -146,25 +146,12 @@ static bool has_weights(walker *w, cn_layer *l) {
   return !cn_slots_of(w->g, l, &slots) && slots.count;
 }
 
-/* Whether the config marks the layer as the same object as one before. */
-static bool is_shared(const cn_model *m, int layer) {
-  const cn_value *config = cn_value_find(m->config, "config"), *layers = cn_value_find(config, "layers");
-  const char *name = m->layers[layer]->name;
-  int count = cn_value_is(layers, CORNU_LIST) ? layers->count : 0;
-  for (int i = 0; i < count; i++) { /* the same place, or one further: a Sequential's list begins with its input */
-    const cn_value *entry = layers->items[(layer + i) % count];
-    const char *own = cn_value_str(cn_value_find(cn_value_find(entry, "config"), "name"));
-    if (own && strcmp(own, name) == 0) return cn_value_find(entry, "shared_object_id");
-  }
-  return false;
-}
-
 /* How lists of layers are numbered. Keras 3 counts every layer; tf.keras leaves out what it has stored elsewhere; its
  * versions 2.12 to 2.14 list layers with weights under two names, so that these count double. */
 typedef enum counting { COUNT_ALL, COUNT_NEW, COUNT_TWICE } counting;
 
 static int count_step(walker *w, const cn_model *m, int layer, counting how) {
-  if (how == COUNT_NEW) return is_shared(m, layer) ? 0 : 1;
+  if (how == COUNT_NEW) return cn_is_marked_shared(m, layer) ? 0 : 1;
   return how == COUNT_TWICE && has_weights(w, m->layers[layer]) ? 2 : 1;
 }
 
@@ -256,37 +243,11 @@ static cn_status walk_model(walker *w, cn_model *m, const char *path) {
 
 /* ---- Layers that are stored elsewhere ---- */
 
-static bool same_shapes(const cn_layer *a, const cn_layer *b) {
-  if (a->n_weights != b->n_weights) return false;
-  for (int i = 0; i < a->n_weights; i++)
-    if (!cn_shape_equal(a->weights[i].rank, a->weights[i].shape, b->weights[i].rank, b->weights[i].shape)) return false;
-  return true;
-}
-
-/* Equal but for the numbers that mark shared objects. */
-static bool same_config(const cn_value *a, const cn_value *b) {
-  if (!a || !b || a->kind != b->kind || (a->kind != CORNU_DICT && a->kind != CORNU_LIST)) return cn_value_equal(a, b);
-  int other = 0;
-  for (int i = 0; a->kind == CORNU_LIST && i < a->count; i++)
-    if (i >= b->count || !same_config(a->items[i], b->items[i])) return false;
-  if (a->kind == CORNU_LIST) return a->count == b->count;
-  for (int i = 0; i < b->count; i++) other += strcmp(b->keys[i], "shared_object_id") != 0;
-  for (int i = 0; i < a->count; i++) {
-    if (strcmp(a->keys[i], "shared_object_id") == 0) continue;
-    const cn_value *v = cn_value_find(b, a->keys[i]);
-    if (!v || !same_config(a->items[i], v)) return false;
-    other--;
-  }
-  return other == 0;
-}
-
 /* A layer that two models share is stored at its first place alone; the config has it twice. */
 static cn_status tie(walker *w, cn_layer *l, const char *path) {
   for (int i = 0; i < w->n_seen; i++) {
     const cn_layer *first = w->seen[i];
-    if (first->type != l->type || strcmp(first->name, l->name) != 0 || !same_config(first->config, l->config) ||
-        !same_shapes(first, l))
-      continue;
+    if (!cn_may_be_shared(first, l)) continue;
     for (int k = 0; k < l->n_weights; k++)
       if (first->weights[k].value) CN_TRY(cn_layer_set_weight(l, k, first->weights[k].value, w->g->e));
     return CORNU_OK;

@@ -194,6 +194,29 @@ function TestSave:testBeside()
   end
 end
 
+-- A layer of several nested models comes back as one: what is set in one model is set in the others.
+function TestSave:testShared()
+  local shared = L.Dense{ 3, name = "shared" }
+  local function part(name)
+    local x = cornu.Input{ shape = { 3 }, name = name .. "_in" }
+    return cornu.Model{ inputs = x, outputs = shared(x), name = name }
+  end
+  local x = cornu.Input{ shape = { 3 }, name = "x" }
+  local model = cornu.Model{ inputs = x, outputs = L.Add{ name = "sum" }{ part "a"(x), part "b"(x), shared(x) } }
+  local input = cornu.randn(2, 3)
+  for _, extension in ipairs { ".keras", ".h5" } do
+    local path = support.file(nil, extension)
+    model:save(path)
+    local again = cornu.load(path)
+    lu.assertTrue(again:predict(input):allclose(model:predict(input), 1e-6, 1e-6))
+    for _, name in ipairs { "a/shared", "b/shared" } do
+      again:layer(name):set_weights{ cornu.ones(3, 3), cornu.zeros(3) }
+      lu.assertTrue(again:layer "shared":weights()[1]:allclose(cornu.ones(3, 3)), name)
+      again:layer "shared":set_weights{ cornu.zeros(3, 3), cornu.zeros(3) }
+    end
+  end
+end
+
 -- Functions of TensorFlow as operations.
 function TestSave:testFunctions()
   local function node(name, f, from, kwargs)
