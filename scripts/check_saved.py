@@ -41,7 +41,8 @@ def check(path, name):
     inputs = [io[i] for i in case["inputs"]]
     if which != "2":
         import tensorflow as tf
-        inputs = [tf.constant(x.astype(object)) if x.dtype.kind in "SU" else x for x in inputs]
+        if any(x.dtype.kind in "SU" for x in inputs):  # Keras takes no mixture
+            inputs = [tf.constant(x.astype(object) if x.dtype.kind in "SU" else x) for x in inputs]
     if case.get("input_names"):
         inputs = dict(zip(case["input_names"], inputs))
     elif len(inputs) == 1:

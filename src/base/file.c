@@ -1,14 +1,17 @@
 /* Files: bounded reads, writes that replace a file at once. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static cn_status io_error(cn_error *e, const char *path) {
@@ -210,7 +213,40 @@ static int make_beside(const char *path, const struct stat *old, char *name) {
   return -1;
 }
 
-enum { SUFFIX = 32 };
+/* ---- What killed saves left ---- */
+
+enum { SUFFIX = 32, STALE_SECONDS = 3600 };
+
+/* Whether nobody writes to it: its process is gone, or has the number of this one, and it has long not changed, as
+ * processes of other machines that share the folder are not seen. */
+static bool is_stale(const char *file, unsigned pid) {
+  struct stat s;
+  bool gone = pid == (unsigned)getpid() || (kill((pid_t)pid, 0) && errno == ESRCH);
+  return gone && lstat(file, &s) == 0 && S_ISREG(s.st_mode) && time(NULL) - s.st_mtime > STALE_SECONDS;
+}
+
+/* Temporary files of earlier saves to the same path, with what stood beside them. */
+static void remove_leftovers(char *path) {
+  char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  size_t before = (size_t)(base - path), length = strlen(base);
+  char file[PATH_MAX];
+  const struct dirent *entry;
+  if (slash) *slash = 0;
+  DIR *d = opendir(!slash ? "." : slash == path ? "/" : path);
+  if (slash) *slash = '/';
+  while (d && (entry = readdir(d))) {
+    unsigned pid, number;
+    int end = 0;
+    const char *rest = entry->d_name + length;
+    if (strncmp(entry->d_name, base, length) != 0 || sscanf(rest, ".%x-%x.tmp%n", &pid, &number, &end) != 2 || end == 0)
+      continue;
+    bool known = rest[end] == 0 || strcmp(rest + end, CN_BESIDE_TEMPORARY) == 0;
+    int n = snprintf(file, sizeof file, "%.*s%s", (int)before, path, entry->d_name);
+    if (known && n > 0 && (size_t)n < sizeof file && is_stale(file, pid)) unlink(file);
+  }
+  if (d) closedir(d);
+}
+
 
 cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
   *w = (cn_file_write){0};
@@ -225,6 +261,7 @@ cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e) {
   free(real);
   cn_free(target);
   cn_status status = w->path && w->temporary ? CORNU_OK : cn_no_memory(e);
+  if (!status) remove_leftovers(w->path);
   int fd = status ? -1 : make_beside(w->path, exists ? &old : NULL, w->temporary);
   if (!status && fd < 0) status = io_error(e, path);
   if (fd >= 0) close(fd);

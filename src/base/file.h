@@ -46,6 +46,7 @@ bool cn_file_exists(const char *path);
 /* A write goes to a temporary file beside `path`, which cn_file_commit brings onto the disk and then renames onto it, so
  * that whoever looks, after a crash, too, finds the old file or the new one whole; cn_file_abandon removes it. A file that
  * is replaced keeps its rights, and links stay links. */
+#define CN_BESIDE_TEMPORARY ".parts" /* behind `temporary`: a file that is needed to write it, and removed after that */
 typedef struct cn_file_write { char *path, *temporary; } cn_file_write;
 cn_status cn_file_begin(cn_file_write *w, const char *path, cn_error *e);  /* w->temporary is where to write */
 cn_status cn_file_commit(cn_file_write *w, cn_error *e);

@@ -222,7 +222,7 @@ static cn_status say_archive_config(job *j, const char **out) {
 }
 
 static cn_status write_archive(job *j, const char *path) {
-  const char *config, *metadata, *weights = cn_arena_printf(&j->s.arena, "%s.weights", path);
+  const char *config, *metadata, *weights = cn_arena_printf(&j->s.arena, "%s" CN_BESIDE_TEMPORARY, path);
   if (!weights) return cn_no_memory(j->e);
   CN_TRY(say_archive_config(j, &config));
   CN_TRY(say_metadata(j, &metadata));

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#include <utime.h>
 /* after those */
 #include <cmocka.h>
 
@@ -184,6 +187,41 @@ static void test_writing(void **state) {
 }
 
 /* A link stays one, whether what it leads to is there yet or not; a new file gets the rights that umask leaves. */
+static void leave(const char *name, bool old) {
+  struct utimbuf times = {time(NULL) - 7200, time(NULL) - 7200};
+  put(name, "x", 1);
+  if (old) assert_int_equal(utime(name, &times), 0);
+}
+
+/* Of processes that are gone; what may be in use or is of another file stays. */
+static void test_leftovers(void **state) {
+  (void)state;
+  static const struct { const char *format; bool old, stays; } files[] = {
+      {"%s.%x-0.tmp", true, false}, {"%s.%x-1.tmp.parts", true, false}, {"%s.%x-2.tmp", false, true},
+      {"%s.%x-3.tmp.mine", true, true}, {"%s.x%x-4.tmp", true, true}, {"%sb.%x-5.tmp", true, true}};
+  cn_file_write w;
+  char name[200];
+  pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  assert_int_equal(waitpid(gone, NULL, 0), gone);
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf(name, sizeof name, files[i].format, path, (unsigned)gone);
+    leave(name, files[i].old);
+  }
+  char alive[200];
+  snprintf(alive, sizeof alive, "%s.%x-6.tmp", path, (unsigned)getppid());
+  leave(alive, true);
+  assert_int_equal(cn_file_begin(&w, path, NULL), CORNU_OK);
+  cn_file_abandon(&w);
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf(name, sizeof name, files[i].format, path, (unsigned)gone);
+    assert_int_equal(cn_file_exists(name), files[i].stays);
+    remove(name);
+  }
+  assert_true(cn_file_exists(alive));
+  remove(alive);
+}
+
 static void test_links_and_rights(void **state) {
   (void)state;
   char linked[120], target[120];
@@ -238,7 +276,7 @@ static void test_kinds(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_FOLDER(test_reading), IN_FOLDER(test_refused),        IN_FOLDER(test_peeking), IN_FOLDER(test_mapping),
-      IN_FOLDER(test_writing), IN_FOLDER(test_failing_writes), IN_FOLDER(test_links_and_rights), IN_FOLDER(test_kinds),
+      IN_FOLDER(test_writing), IN_FOLDER(test_failing_writes), IN_FOLDER(test_leftovers), IN_FOLDER(test_links_and_rights), IN_FOLDER(test_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
