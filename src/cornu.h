@@ -7,11 +7,13 @@
  *   cornu_model    a graph of layer calls with inputs and outputs; slices of it are models too
  *   cornu_symbol   a value in a graph of layer calls, from which models are made
  *   cornu_plan     a model compiled for given input shapes; a run of it allocates nothing
+ *   cornu_runner   a plan with buffers and states of its own, whole or in slices of time: for frame loops
+ *   cornu_context  allocator, threads, limits and log of what works in it
  *
  * The life of a prediction
  *   cornu_model_load reads a file; cornu_model_predict runs it on tensors. The first run for a shape compiles a plan,
- *   later runs with the same shape reuse it. A frame loop that wants the promise "no allocation" makes the plan itself
- *   (cornu_plan_new), and calls cornu_plan_run with tensors of its own.
+ *   later runs with the same shape reuse it. A frame loop that wants the promise "no allocation" makes a runner
+ *   (cornu_runner_new), writes into its inputs, runs it, and reads its outputs.
  *
  * Errors
  *   A function that can fail returns a cornu_status and takes a cornu_error as its last argument (NULL: not wanted).
@@ -80,15 +82,12 @@ CORNU_API const char *cornu_version(void);  /* "0.1.0" */
 CORNU_API const char *cornu_isa(void);      /* the kernels in use: "sse2", "avx2" or "avx512" (CORNU_ISA forces one) */
 CORNU_API double cornu_clock(void);         /* seconds, monotonic */
 
-/* Memory. alloc returns `size` bytes aligned to `align` (a power of two) or NULL; free gets the same size back.
- * Set before any other call, or not at all; NULL restores malloc. */
+/* Memory. alloc returns `size` bytes aligned to `align` (a power of two) or NULL; free gets the same size back. */
 typedef struct cornu_allocator {
   void *user;
   void *(*alloc)(void *user, size_t size, size_t align);
   void (*free)(void *user, void *pointer, size_t size);
 } cornu_allocator;
-CORNU_API void cornu_set_allocator(const cornu_allocator *allocator);
-CORNU_API size_t cornu_memory_used(void); /* bytes held through the allocator now */
 
 /* Limits for files that nobody vouches for. Zero leaves a limit as it is. */
 typedef struct cornu_limits {
@@ -98,10 +97,49 @@ typedef struct cornu_limits {
   int max_layers;          /* default 100000 */
   int max_depth;           /* nesting of JSON and of models; default 200 */
 } cornu_limits;
+
+/* The host's job system in place of Cornu's threads. run calls job(context, i) once for each i of 0 … n-1, on any threads
+ * and at the same time if it can, and returns when all have returned. It is called by the thread that runs a model
+ * (in cornu_runner_start and cornu_runner_run_for: by a thread of the runner). Jobs do not wait for each other. */
+typedef struct cornu_jobs {
+  void *user;
+  int threads; /* how many jobs may run at the same time: n is at most that */
+  void (*run)(void *user, int n, void (*job)(void *context, int i), void *context);
+} cornu_jobs;
+
+typedef enum cornu_log_level { CORNU_LOG_DEBUG, CORNU_LOG_INFO, CORNU_LOG_WARNING } cornu_log_level;
+/* message: one line, without its end. May be called by any thread that works in the context. */
+typedef void (*cornu_log)(void *user, cornu_log_level level, const char *message);
+
+/* A context: memory, limits, threads and log of the threads that work in it. What they make belongs to it, and goes back
+ * to its allocator from whatever thread. Each thread begins in the standard context of the process. */
+typedef struct cornu_context cornu_context;
+typedef struct cornu_context_options {
+  size_t struct_size;        /* sizeof(cornu_context_options); the rest zero: as in the standard context */
+  cornu_allocator allocator;
+  size_t max_memory;         /* bytes through the allocator; beyond it there is no memory */
+  cornu_limits limits;
+  int threads;               /* per run */
+  cornu_jobs jobs;
+  cornu_log log;
+  void *log_user;
+} cornu_context_options;
+/* The caller releases; it is freed when the last thing that was made in it is, too. options may be NULL. */
+CORNU_API cornu_status cornu_context_new(const cornu_context_options *options, cornu_context **out, cornu_error *e);
+CORNU_API cornu_context *cornu_context_retain(cornu_context *c);
+CORNU_API void cornu_context_release(cornu_context *c);
+/* The calling thread works in c from now on (NULL: in the standard one), which must live as long. Returns the one before,
+ * borrowed. Runners work in the context that they were made in, whatever the thread. */
+CORNU_API cornu_context *cornu_context_use(cornu_context *c);
+CORNU_API size_t cornu_context_memory(const cornu_context *c); /* bytes held through its allocator now */
+
+/* The allocator of the standard context: set before any other call, or not at all; NULL restores malloc. */
+CORNU_API void cornu_set_allocator(const cornu_allocator *allocator);
+/* These are about the context that the calling thread works in. */
+CORNU_API size_t cornu_memory_used(void); /* bytes held through the allocator now */
 CORNU_API void cornu_set_limits(const cornu_limits *limits);
 CORNU_API void cornu_get_limits(cornu_limits *limits);
-
-/* threads per run, at least 1; default: CORNU_NUM_THREADS or the cores */
+/* threads per run, at least 1; default: CORNU_NUM_THREADS or the cores. The host's jobs decide for themselves. */
 CORNU_API void cornu_set_threads(int threads);
 CORNU_API int cornu_get_threads(void);
 
@@ -364,6 +402,18 @@ typedef struct cornu_load_options {
  * model. The caller releases the model. */
 CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
                                         cornu_model **out, cornu_error *e);
+/* A model file of the host that is not one of the system: in memory, or in an archive of its own. Its bytes are copied. */
+typedef struct cornu_source {
+  size_t struct_size;  /* sizeof(cornu_source) */
+  const char *name;    /* for messages; also the path of the model */
+  const void *data;    /* the whole file, `size` bytes; NULL: read gives it */
+  size_t size;
+  bool (*read)(void *user, uint64_t offset, void *buffer, size_t n); /* exactly n bytes; false: it cannot */
+  void *user;
+} cornu_source;
+/* As cornu_model_load; weights may be NULL. The callbacks are called before it returns, by the calling thread. */
+CORNU_API cornu_status cornu_model_load_source(const cornu_source *model, const cornu_source *weights,
+                                               const cornu_load_options *options, cornu_model **out, cornu_error *e);
 CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options,
                                                 cornu_error *e);
 /* How a model is saved. Zero-initialise and set struct_size to sizeof(cornu_save_options); NULL means all defaults. */
@@ -574,6 +624,59 @@ CORNU_API cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *in
                                           double *seconds, cornu_error *e);
 /* Text: one line per step: op, layer, output shape, arena offset. The caller frees with cornu_free. */
 CORNU_API cornu_status cornu_plan_format(const cornu_plan *p, char **out, cornu_error *e);
+
+/* ---- Runners: a model, its buffers and its states, for hosts with a frame loop -------------------------------- */
+
+/* A runner is a plan with inputs and outputs of its own, which the host writes and reads in place. It allocates nothing
+ * in runs, and gives the same bits whatever the number of threads, in one piece or in slices. One thread uses it at a
+ * time; runners of one model share its weights and may run at the same moment. */
+typedef struct cornu_runner cornu_runner;
+
+typedef struct cornu_runner_options {
+  size_t struct_size;           /* sizeof(cornu_runner_options); the rest zero: one sample, the model's own outputs */
+  int64_t batch;                /* samples per run; also in place of a batch that a stateful model fixes */
+  const int64_t *const *shapes; /* of the inputs, whole, in the model's order; NULL where only the batch is unknown */
+  const char *const *outputs;   /* values to give in place of the model's outputs, by name as in cornu_model_values */
+  int n_outputs;
+} cornu_runner_options;
+
+/* The caller frees; the runner keeps the model alive, and works in the context of the calling thread. options: NULL: all
+ * zero. */
+CORNU_API cornu_status cornu_runner_new(cornu_model *m, const cornu_runner_options *options, cornu_runner **out,
+                                        cornu_error *e);
+CORNU_API void cornu_runner_free(cornu_runner *r); /* NULL is fine; ends a run that is under way */
+
+/* Inputs, outputs, and the states of stateful layers (named by their layer): shapes without unknown dimensions, the batch
+ * first. i out of range: false. */
+typedef enum cornu_runner_part { CORNU_RUNNER_INPUT, CORNU_RUNNER_OUTPUT, CORNU_RUNNER_STATE } cornu_runner_part;
+CORNU_API int cornu_runner_count(const cornu_runner *r, cornu_runner_part part);
+CORNU_API bool cornu_runner_port(const cornu_runner *r, cornu_runner_part part, int i, cornu_port *out);
+CORNU_API int cornu_runner_find(const cornu_runner *r, cornu_runner_part part, const char *name); /* -1: none */
+/* The tensor, borrowed until the runner is freed, and its first element: zeros at first. Inputs and outputs stay where
+ * they are; states change place with each run. While a run is under way they must not be touched. NULL: no such i. */
+CORNU_API cornu_tensor *cornu_runner_tensor(cornu_runner *r, cornu_runner_part part, int i);
+CORNU_API void *cornu_runner_data(cornu_runner *r, cornu_runner_part part, int i);
+
+/* From now on input `input` begins each run with what output `output` was at the end of the last: the same shape and
+ * dtype. So models whose states go in and out become stateful. */
+CORNU_API cornu_status cornu_runner_carry(cornu_runner *r, int output, int input, cornu_error *e);
+/* States and carried inputs of n samples from the first one on become zeros: new agents begin. n -1: to the last one. */
+CORNU_API cornu_status cornu_runner_reset(cornu_runner *r, int64_t first, int64_t n, cornu_error *e);
+
+CORNU_API cornu_status cornu_runner_run(cornu_runner *r, cornu_error *e);
+/* A run in slices: begins one or goes on with it, and returns after about so many microseconds, *done: whether it is
+ * complete; until then nothing else may be done with the runner but this, cancel and free. It stops between tasks of some
+ * microseconds; how long the next takes it knows from earlier runs. At least one task is done. The work is done by a
+ * thread of the runner, which waits between the slices. */
+CORNU_API cornu_status cornu_runner_run_for(cornu_runner *r, double microseconds, bool *done, cornu_error *e);
+/* A run in the background. finished is called at its end by the thread of the runner, which must not call the runner; it
+ * may be NULL. Then cornu_runner_poll tells whether it is complete, and how it ended; cornu_runner_wait waits for it. */
+CORNU_API cornu_status cornu_runner_start(cornu_runner *r, void (*finished)(void *user, cornu_status status), void *user,
+                                          cornu_error *e);
+CORNU_API cornu_status cornu_runner_poll(cornu_runner *r, bool *done, cornu_error *e);
+CORNU_API cornu_status cornu_runner_wait(cornu_runner *r, cornu_error *e);
+CORNU_API void cornu_runner_cancel(cornu_runner *r); /* gives a run up; states stay as they were before it */
+CORNU_API size_t cornu_runner_memory(const cornu_runner *r); /* bytes of its plan, buffers and states */
 
 /* ---- Training ----------------------------------------------------------------------------------------------- */
 

@@ -19,9 +19,22 @@ static cn_status io_error(cn_error *e, const char *path) {
                  strerror(errno));
 }
 
+static _Thread_local const cn_given_file *given;
+
+void cn_file_give(const cn_given_file *list) { given = list; }
+
+cn_mapping *cn_file_given(const char *path) {
+  for (const cn_given_file *f = given; f; f = f->next)
+    if (strcmp(f->name, path) == 0) return f->content;
+  return NULL;
+}
+
 cn_status cn_file_open(const char *path, cn_file *out, cn_error *e) {
   struct stat s;
-  *out = (cn_file){.fd = open(path, O_RDONLY | O_CLOEXEC), .path = path};
+  cn_mapping *memory = cn_file_given(path);
+  *out = (cn_file){.fd = -1, .path = path, .memory = memory ? cn_mapping_share(memory) : NULL};
+  if (memory) return out->size = memory->size, CORNU_OK;
+  out->fd = open(path, O_RDONLY | O_CLOEXEC);
   if (out->fd < 0) return io_error(e, path);
   cn_status status = fstat(out->fd, &s) ? io_error(e, path) : CORNU_OK;
   if (!status && S_ISDIR(s.st_mode)) status = cn_fail(e, CORNU_ERR_IO, "%s: is a folder", path);
@@ -33,11 +46,18 @@ cn_status cn_file_open(const char *path, cn_file *out, cn_error *e) {
 
 void cn_file_close(cn_file *f) {
   if (f->fd >= 0) close(f->fd);
+  cn_mapping_drop(f->memory);
+  f->memory = NULL;
   f->fd = -1;
 }
 
 static cn_status read_some(const cn_file *f, uint64_t offset, char *data, size_t size, size_t *got, cn_error *e) {
   *got = 0;
+  if (f->memory) {
+    *got = offset >= f->size ? 0 : size < f->size - offset ? size : (size_t)(f->size - offset);
+    memcpy(data, f->memory->data + (*got ? offset : 0), *got);
+    return CORNU_OK;
+  }
   while (*got < size) {
     ssize_t n = pread(f->fd, data + *got, size - *got, (off_t)(offset + *got));
     if (n < 0 && errno == EINTR) continue;
@@ -80,6 +100,7 @@ static cn_status map_pages(cn_mapping *m, const cn_file *f, cn_error *e) {
 }
 
 cn_status cn_file_map_open(const cn_file *f, cn_mapping **out, cn_error *e) {
+  if (f->memory) return *out = cn_mapping_share(f->memory), CORNU_OK;
   *out = NULL;
   cn_mapping *m = cn_calloc(1, sizeof *m);
   if (!m) return cn_no_memory(e);
@@ -165,12 +186,12 @@ cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size,
 
 bool cn_file_is_folder(const char *path) {
   struct stat s;
-  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+  return !cn_file_given(path) && stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
 bool cn_file_exists(const char *path) {
   struct stat s;
-  return stat(path, &s) == 0;
+  return cn_file_given(path) || stat(path, &s) == 0;
 }
 
 static char *copy_text(const char *text, const char *suffix) {

@@ -10,8 +10,14 @@
 cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, cn_error *e);
 /* The first bytes of a file at an offset; *got may be less than size at the end of the file. */
 cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size, size_t *got, cn_error *e);
-/* An open file. Its path is for messages; it is borrowed. */
-typedef struct cn_file { int fd; uint64_t size; const char *path; } cn_file;
+/* Files that are not on the disk: while they are given to the calling thread, their names mean them. */
+typedef struct cn_mapping cn_mapping;
+typedef struct cn_given_file { const char *name; cn_mapping *content; const struct cn_given_file *next; } cn_given_file;
+void cn_file_give(const cn_given_file *list);  /* borrowed; NULL: none */
+cn_mapping *cn_file_given(const char *path);   /* borrowed; NULL: it is not one of them */
+
+/* An open file. Its path is for messages; it is borrowed. memory: what it is instead of a descriptor, or NULL. */
+typedef struct cn_file { int fd; uint64_t size; const char *path; cn_mapping *memory; } cn_file;
 cn_status cn_file_open(const char *path, cn_file *out, cn_error *e);
 void cn_file_close(cn_file *f);
 /* Exactly `size` bytes; CORNU_ERR_FORMAT: the file ends before. */
@@ -19,12 +25,12 @@ cn_status cn_file_read_at(const cn_file *f, uint64_t offset, void *data, size_t 
 /* A file in memory, with 64 readable bytes behind: private pages of it (what is written into them stays in this process),
  * or memory of the heap. A file must not be cut while it is mapped; one that is replaced by renaming keeps its old pages.
  * References are counted; dropping NULL is fine. */
-typedef struct cn_mapping {
+struct cn_mapping {
   atomic_int references;
   char *data;
   size_t size, mapped;       /* mapped 0: heap */
   struct cn_mapping *whole;  /* that this is a part of */
-} cn_mapping;
+};
 cn_status cn_file_map(const char *path, cn_mapping **out, cn_error *e);
 cn_status cn_file_map_open(const cn_file *f, cn_mapping **out, cn_error *e);
 /* A part of it, which keeps the whole: both are dropped on their own. */

@@ -1,22 +1,25 @@
-/* Memory through the host's hooks. Every block has its size and offset in front, so that free can tell the hook. */
+/* Memory through the hooks of a context. Every block has its size and its context in front, so that free can tell them. */
 #include "base/memory.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/context.h"
+
 enum { SMALL_ALIGN = 16, DATA_ALIGN = 64, SLACK = 64, HUGE_PAGE = 2 << 20 };
 
-typedef struct header { size_t bytes; size_t offset; } header; /* of the whole block; from its start to the payload */
+/* Of the whole block; what it belongs to, and in the low bits of it how far the payload is from the start, in units of
+ * SMALL_ALIGN. */
+typedef struct header { size_t bytes; uintptr_t owner; } header;
+_Static_assert(DATA_ALIGN / SMALL_ALIGN < 16 && sizeof(header) <= SMALL_ALIGN, "the header has no room");
 
 /* Large blocks lie in huge pages where the system has them: reading weights once is faster without a miss of the page
  * tables every 4 KiB. */
-static void *standard_alloc(void *user, size_t size, size_t align) {
-  (void)user, (void)align; /* malloc's own alignment is SMALL_ALIGN */
+static void *standard_alloc(size_t size) {
 #ifdef MADV_HUGEPAGE
   void *p;
   if (size >= HUGE_PAGE && !posix_memalign(&p, HUGE_PAGE, size)) {
@@ -28,50 +31,24 @@ static void *standard_alloc(void *user, size_t size, size_t align) {
 }
 _Static_assert(_Alignof(max_align_t) >= SMALL_ALIGN, "malloc aligns to less");
 
-static void standard_free(void *user, void *pointer, size_t size) {
-  (void)user, (void)size;
-  free(pointer);
-}
-
-static cornu_allocator hooks = {NULL, standard_alloc, standard_free};
-static atomic_size_t used;
-
-cornu_limits cn_limits = {sizeof(cornu_limits), (size_t)16 << 30, (size_t)256 << 20, 100000, 200};
-
-void cornu_set_allocator(const cornu_allocator *allocator) {
-  hooks = allocator ? *allocator : (cornu_allocator){NULL, standard_alloc, standard_free};
-}
-
-size_t cornu_memory_used(void) { return atomic_load(&used); }
-
-void cornu_set_limits(const cornu_limits *limits) {
-  cornu_limits l = {0};
-  memcpy(&l, limits, limits->struct_size < sizeof l ? limits->struct_size : sizeof l);
-  if (l.max_tensor_bytes) cn_limits.max_tensor_bytes = l.max_tensor_bytes;
-  if (l.max_text_bytes) cn_limits.max_text_bytes = l.max_text_bytes;
-  if (l.max_layers) cn_limits.max_layers = l.max_layers;
-  if (l.max_depth) cn_limits.max_depth = l.max_depth;
-}
-
-void cornu_get_limits(cornu_limits *limits) {
-  size_t size = limits->struct_size < sizeof cn_limits ? limits->struct_size : sizeof cn_limits;
-  memcpy(limits, &cn_limits, size);
-  limits->struct_size = size;
-}
+const cornu_limits *cn_limits_here(void) { return &cn_context()->limits; }
 
 /* Data is aligned here, not by the hook: malloc is far quicker when it is not asked for an alignment. */
 static void *take(size_t bytes, size_t align, bool used_whole) {
+  cornu_context *c = cn_context();
   size_t total;
-  if (!cn_add_size(bytes, align + (align == DATA_ALIGN ? SLACK : 0), &total)) return NULL;
-  bool plain = hooks.alloc == standard_alloc && !used_whole;
-  char *block = plain ? malloc(total) : hooks.alloc(hooks.user, total, SMALL_ALIGN);
-  if (!block) return NULL;
-  atomic_fetch_add_explicit(&used, total, memory_order_relaxed);
+  if (!cn_add_size(bytes, align + (align == DATA_ALIGN ? SLACK : 0), &total) || !cn_context_take(c, total)) return NULL;
+  char *block = c->hooks.alloc ? c->hooks.alloc(c->hooks.user, total, SMALL_ALIGN)
+                : used_whole   ? standard_alloc(total)
+                               : malloc(total);
+  if (!block) return cn_context_give_back(c, total), NULL;
   size_t offset = align - ((uintptr_t)block & (align - 1)); /* at least SMALL_ALIGN: there is room for the header */
   char *payload = block + offset;
-  ((header *)(void *)payload)[-1] = (header){total, offset};
+  ((header *)(void *)payload)[-1] = (header){total, (uintptr_t)c | offset / SMALL_ALIGN};
   return payload;
 }
+
+static size_t offset_of(header h) { return (h.owner & 15) * SMALL_ALIGN; }
 
 void *cn_alloc(size_t bytes) { return take(bytes, SMALL_ALIGN, true); }
 void *cn_alloc_data(size_t bytes) { return take(bytes, DATA_ALIGN, true); }
@@ -89,7 +66,7 @@ void *cn_realloc(void *pointer, size_t bytes) {
   void *fresh = cn_alloc(bytes);
   if (!fresh) return NULL;
   const header *h = (header *)pointer - 1;
-  size_t old = h->bytes - h->offset;
+  size_t old = h->bytes - offset_of(*h);
   memcpy(fresh, pointer, old < bytes ? old : bytes);
   cn_free(pointer);
   return fresh;
@@ -97,9 +74,12 @@ void *cn_realloc(void *pointer, size_t bytes) {
 
 void cn_free(void *pointer) {
   if (!pointer) return;
-  header h = ((header *)pointer)[-1];
-  atomic_fetch_sub_explicit(&used, h.bytes, memory_order_relaxed);
-  hooks.free(hooks.user, (char *)pointer - h.offset, h.bytes);
+  const header h = ((header *)pointer)[-1];
+  cornu_context *c = (cornu_context *)(h.owner & ~(uintptr_t)15);
+  char *block = (char *)pointer - offset_of(h);
+  if (c->hooks.free) c->hooks.free(c->hooks.user, block, h.bytes);
+  else free(block);
+  cn_context_give_back(c, h.bytes);
 }
 
 void cornu_free(void *pointer) { cn_free(pointer); }

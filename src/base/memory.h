@@ -35,6 +35,7 @@ void cn_arena_free(cn_arena *a);
 bool cn_grow(void *items, int *capacity, int count, size_t size);              /* heap */
 bool cn_arena_grow(cn_arena *a, void *items, int *capacity, int count, size_t size);
 
-extern cornu_limits cn_limits;
+const cornu_limits *cn_limits_here(void); /* of the context that the thread works in */
+#define cn_limits (*cn_limits_here())
 
 #endif

@@ -5,6 +5,7 @@
  * runs it. */
 #include "base/pool.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,7 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2 };
+#include "base/context.h"
+
+enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2, SLICED_PARTS = 256 };
 /* How long a waiting thread keeps its core for itself, and how long until it sleeps; in between it yields. */
 static const double ALONE_SECONDS = 10e-6, AWAKE_SECONDS = 50e-6;
 
@@ -28,6 +31,8 @@ typedef struct job {
   atomic_int unfinished;
   void (*task)(void *context, int i, int slot);
   void *context;
+  cornu_context *home;
+  _Atomic double deadline;        /* no task is claimed after it */
 } job;
 
 typedef struct worker {
@@ -42,7 +47,6 @@ static struct {
   worker workers[MAX_THREADS];
   pthread_mutex_t starting;
   atomic_int started;             /* workers that exist */
-  atomic_int wanted;              /* threads, the caller included; 0: not asked yet */
   atomic_bool leaving;
 } pool = {.starting = PTHREAD_MUTEX_INITIALIZER};
 
@@ -74,6 +78,8 @@ double cornu_clock(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* ---- How many threads ---- */
+
 static int clamp_threads(long n) { return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (int)n; }
 
 static int standard_threads(void) {
@@ -83,15 +89,49 @@ static int standard_threads(void) {
 }
 
 int cn_threads(void) {
-  int n = atomic_load_explicit(&pool.wanted, memory_order_relaxed);
+  cornu_context *c = cn_context();
+  int n = atomic_load_explicit(&c->threads, memory_order_relaxed);
   if (n) return n;
   n = standard_threads();
-  atomic_store(&pool.wanted, n);
+  atomic_store(&c->threads, n);
   return n;
 }
 
-void cornu_set_threads(int threads) { atomic_store(&pool.wanted, clamp_threads(threads)); }
+void cornu_set_threads(int threads) {
+  cornu_context *c = cn_context();
+  if (!c->jobs.run) atomic_store(&c->threads, clamp_threads(threads));
+}
 int cornu_get_threads(void) { return cn_threads(); }
+
+/* ---- Slices of time ---- */
+
+static _Thread_local cn_slice *slice;
+
+void cn_slice_set(cn_slice *s) { slice = s; }
+cn_slice *cn_slice_here(void) { return slice; }
+
+static bool is_late(double deadline) { return deadline < HUGE_VAL && cornu_clock() >= deadline; }
+
+/* Whether the next stretch of work would end behind the deadline. The first one after a wait is always done. */
+static bool is_spent(cn_slice *s, double *next) {
+  const double now = cornu_clock(), took = now - s->last;
+  if (s->stretch && s->begun) *s->stretch = took > 0.9 * *s->stretch ? took : 0.9 * *s->stretch;
+  s->last = now;
+  s->stretch = next;
+  return s->begun && now + (next ? *next : 0) > atomic_load_explicit(&s->deadline, memory_order_relaxed);
+}
+
+static void wait_for_time(cn_slice *s) {
+  s->wait(s);
+  s->begun = false;
+  s->last = cornu_clock();
+}
+
+bool cn_slice_look(cn_slice *s, double *stretch) {
+  if (!s->canceled && is_spent(s, stretch)) wait_for_time(s);
+  s->begun = true;
+  return !s->canceled;
+}
 
 /* ---- Waiting ---- */
 
@@ -130,13 +170,43 @@ static int claim(ticket *t, int slot) {
   return -1;
 }
 
-/* Tasks of a job by the thread `slot`: its own share first. */
-static void do_tasks(job *j, int slot) {
+static bool job_is_late(job *j) { return is_late(atomic_load_explicit(&j->deadline, memory_order_relaxed)); }
+
+/* A task of a job that the thread `slot` claims: of its own share first; -1: there is none. */
+static int claim_any(job *j, int slot) {
   const int threads = atomic_load_explicit(&j->threads, memory_order_relaxed);
+  for (int k = 0, i; k < threads; k++)
+    if ((i = claim(&j->shares[(slot + k) % threads], slot)) >= 0) return i;
+  return -1;
+}
+
+/* Tasks of a job by a worker, in the context of the caller. */
+static void help(job *j, int slot) {
+  cornu_context *before = NULL;
   int done = 0;
   inside = true;
-  for (int k = 0; k < threads; k++)
-    for (int i; (i = claim(&j->shares[(slot + k) % threads], slot)) >= 0; done++) j->task(j->context, i, slot);
+  for (int i; !job_is_late(j) && (i = claim_any(j, slot)) >= 0; done++) {
+    if (!done) before = cornu_context_use(j->home);
+    j->task(j->context, i, slot);
+  }
+  inside = false;
+  if (!done) return;
+  cornu_context_use(before);
+  atomic_fetch_sub_explicit(&j->unfinished, done, memory_order_release);
+}
+
+/* By the caller, until its time is over. */
+static void do_tasks(job *j) {
+  cn_slice *s = slice;
+  int done = 0;
+  inside = true;
+  while (!s || (!s->canceled && !is_spent(s, s->stretch))) {
+    int i = claim_any(j, 0);
+    if (i < 0) break;
+    j->task(j->context, i, 0);
+    done++;
+    if (s) s->begun = true;
+  }
   inside = false;
   if (done) atomic_fetch_sub_explicit(&j->unfinished, done, memory_order_release);
 }
@@ -151,7 +221,9 @@ static int64_t tasks_left(job *j) {
 /* A job that the thread `slot` may help with. */
 static job *find_job(int slot) {
   for (int i = 0; i < MAX_JOBS; i++)
-    if (slot < atomic_load(&pool.jobs[i].threads) && tasks_left(&pool.jobs[i]) > 0) return &pool.jobs[i];
+    if (slot < atomic_load(&pool.jobs[i].threads) && tasks_left(&pool.jobs[i]) > 0 &&
+        !job_is_late(&pool.jobs[i]))
+      return &pool.jobs[i];
   return NULL;
 }
 
@@ -204,7 +276,7 @@ static void *work(void *context) {
   while (!atomic_load_explicit(&pool.leaving, memory_order_relaxed)) {
     job *j = job_for(w);
     if (j) {
-      do_tasks(j, slot_of(w));
+      help(j, slot_of(w));
       p = (patience){0};
     } else if (p.waited < AWAKE_SECONDS) {
       wait_briefly(&p);
@@ -258,7 +330,50 @@ static void start_workers(int wanted) {
   pthread_mutex_unlock(&pool.starting);
 }
 
+/* ---- The host's jobs ---- */
+
+typedef struct host_run {
+  atomic_int next;
+  int tasks;
+  void (*task)(void *context, int i, int slot);
+  void *context;
+  cornu_context *home;
+  double deadline;
+} host_run;
+
+static void host_job(void *context, int slot) {
+  host_run *r = context;
+  const bool was_inside = inside;
+  cornu_context *before = cornu_context_use(r->home);
+  inside = true;
+  for (bool first = slot == 0; first || !is_late(r->deadline); first = false) { /* the first always gets on */
+    const int i = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
+    if (i >= r->tasks) break;
+    r->task(r->context, i, slot);
+  }
+  inside = was_inside;
+  cornu_context_use(before);
+}
+
+/* Each job takes tasks until there are none, or no time. */
+static void run_jobs(int tasks, int threads, void (*task)(void *context, int i, int slot), void *context) {
+  cornu_context *c = cn_context();
+  host_run r = {.tasks = tasks, .task = task, .context = context, .home = c, .deadline = HUGE_VAL};
+  while (atomic_load(&r.next) < tasks && (!slice || cn_slice_look(slice, slice->stretch))) {
+    if (slice) r.deadline = atomic_load_explicit(&slice->deadline, memory_order_relaxed);
+    const int left = tasks - atomic_load(&r.next);
+    c->jobs.run(c->jobs.user, left < threads ? left : threads, host_job, &r);
+  }
+}
+
 /* ---- Calls ---- */
+
+/* Claims what is left without doing it; returns how many tasks that were. */
+static int64_t drop_tasks(job *j) {
+  int64_t dropped = 0;
+  while (claim_any(j, 0) >= 0) dropped++;
+  return dropped;
+}
 
 static void publish(job *j, int tasks, int threads) {
   atomic_store_explicit(&j->unfinished, tasks, memory_order_relaxed);
@@ -268,21 +383,47 @@ static void publish(job *j, int tasks, int threads) {
   }
 }
 
+/* The slice has no time left: waits for the tasks under way, and then for time. */
+static void pause_job(job *j, cn_slice *s) {
+  for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > tasks_left(j);) wait_briefly(&p);
+  wait_for_time(s);
+  atomic_store(&j->deadline, atomic_load_explicit(&s->deadline, memory_order_relaxed));
+  if (!s->canceled) call_workers(tasks_left(j) - 1);
+}
+
+static void run_job(job *j, int tasks, int threads) {
+  atomic_store_explicit(&j->deadline, slice ? atomic_load_explicit(&slice->deadline, memory_order_relaxed) : HUGE_VAL,
+                        memory_order_relaxed);
+  publish(j, tasks, threads);
+  call_workers(tasks - 1);
+  for (do_tasks(j); slice && !slice->canceled && tasks_left(j) > 0; do_tasks(j)) pause_job(j, slice);
+  const int64_t left_out = slice && slice->canceled ? drop_tasks(j) : 0;
+  for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > left_out;) wait_briefly(&p);
+  atomic_store_explicit(&j->threads, 0, memory_order_release);
+}
+
+static void run_alone(int tasks, void (*task)(void *context, int i, int slot), void *context) {
+  cn_slice *s = inside ? NULL : slice;
+  for (int i = 0; i < tasks && (!s || cn_slice_look(s, s->stretch)); i++) task(context, i, 0);
+}
+
 void cn_parallel_slots(int tasks, int slots, void (*task)(void *context, int i, int slot), void *context) {
   const int wanted = cn_threads(), threads = slots < wanted ? slots : wanted;
-  job *j = tasks > 1 && tasks < 1 << TASK_BITS && threads > 1 && !inside ? take_slot(threads) : NULL;
+  const bool alone = tasks <= 1 || threads <= 1 || inside;
+  if (!alone && cn_context()->jobs.run) {
+    run_jobs(tasks, threads, task, context);
+    return;
+  }
+  job *j = !alone && tasks < 1 << TASK_BITS ? take_slot(threads) : NULL;
   if (!j) {
-    for (int i = 0; i < tasks; i++) task(context, i, 0);
+    run_alone(tasks, task, context);
     return;
   }
   if (atomic_load(&pool.started) < wanted - 1) start_workers(wanted - 1);
   j->task = task;
   j->context = context;
-  publish(j, tasks, threads);
-  call_workers(tasks - 1);
-  do_tasks(j, 0);
-  for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > 0;) wait_briefly(&p);
-  atomic_store_explicit(&j->threads, 0, memory_order_release);
+  j->home = cn_context();
+  run_job(j, tasks, threads);
 }
 
 typedef struct plain_job { void (*task)(void *context, int i); void *context; } plain_job;
@@ -313,8 +454,8 @@ void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context,
                        void *context) {
   if (items <= 0) return;
   int64_t most = grain > 0 ? items / grain : items, threads = cn_threads();
-  /* a thread that is held up keeps the others waiting for a quarter of its share */
-  int64_t parts = threads > 1 ? 4 * threads : 1;
+  /* a thread that is held up keeps the others waiting for a quarter of its share; slices of time want places to stop */
+  int64_t parts = slice ? SLICED_PARTS : threads > 1 ? 4 * threads : 1;
   if (parts > most) parts = most > threads ? most / threads * threads : most;
   if (parts <= 1 || inside) {
     task(context, 0, items);

@@ -2,6 +2,8 @@
 #ifndef CN_BASE_POOL_H
 #define CN_BASE_POOL_H
 
+#include <stdatomic.h>
+
 #include "base/memory.h"
 
 /* Calls task(context, i) for i in 0 … tasks-1, on the calling thread and the workers, and returns when all are done.
@@ -16,6 +18,21 @@ void cn_parallel_slots(int tasks, int slots, void (*task)(void *context, int i, 
 void cn_parallel_range(int64_t items, int64_t grain, void (*task)(void *context, int64_t begin, int64_t end),
                        void *context);
 int cn_threads(void);
+
+/* A run that is done in slices of time. While the calling thread has one, the tasks of its calls and the steps between its
+ * looks go on until the deadline; then, with no task under way, it waits until it is given more time. */
+typedef struct cn_slice {
+  _Atomic double deadline;          /* by cornu_clock */
+  void (*wait)(struct cn_slice *s); /* returns with another deadline, or canceled */
+  bool canceled;                    /* tasks are left out from now on: nobody looks at what they make */
+  bool begun;                       /* something was done since the last wait */
+  double last;                      /* when it looked last */
+  double *stretch;                  /* how long work like that under way takes between two looks; NULL: not known */
+} cn_slice;
+void cn_slice_set(cn_slice *s); /* of the calling thread; NULL: none */
+cn_slice *cn_slice_here(void);
+/* Before other work, of which *stretch tells: waits if there is no time left for it; false: it is canceled. */
+bool cn_slice_look(cn_slice *s, double *stretch);
 
 /* A counter that cornu_interrupt raises; a run compares it with the value at its start. */
 unsigned cn_interrupts(void);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "formats/h5_reader.h"
 
@@ -68,7 +69,7 @@ static cn_status open_any(const char *path, cn_mapping *image, bool trusted, cn_
 }
 
 cn_status cn_h5_open(const char *path, bool trusted, cn_h5 **out, cn_error *e) {
-  return open_any(path, NULL, trusted, out, e);
+  return open_any(path, cn_file_given(path), trusted, out, e);
 }
 cn_status cn_h5_open_memory(cn_mapping *image, bool trusted, cn_h5 **out, cn_error *e) {
   return open_any("memory", image, trusted, out, e);

@@ -1,6 +1,8 @@
 /* Loading models: the config, where it comes from, then the weights. */
 #include <string.h>
 
+#include "base/context.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "formats/formats.h"
 #include "formats/weights.h"
@@ -102,9 +104,51 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   cn_source *from = weights ? &other : source.layout ? &source : NULL;
   const char *const paths[] = {path, weights ? weights : path};
   if (!status) status = make_model(&source, from, &options, paths, customs, out, e);
+  if (!status)
+    cn_log(CORNU_LOG_INFO, "%s: %s, %d layers, %lld parameters", source.name, cornu_model_type(*out),
+           cornu_model_layers(*out), (long long)cornu_model_parameters(*out, false));
   cn_source_close(&other);
   cn_source_close(&source);
   cn_custom_set_drop(customs);
+  return status;
+}
+
+/* ---- From the host's archives ---- */
+
+/* The whole file in memory of our own: it may be needed for longer than the host keeps it. */
+static cn_status take_file(const cornu_source *given, cn_given_file *out, cn_error *e) {
+  cornu_source s = {0};
+  if (given->struct_size < sizeof given->struct_size)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "struct_size of the source is %zu: set it to sizeof(cornu_source)",
+                   given->struct_size);
+  memcpy(&s, given, given->struct_size < sizeof s ? given->struct_size : sizeof s);
+  if (!s.name || !*s.name || cn_source_is_text(s.name))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "a source needs a name, which does not begin with \"{\"");
+  if (!s.data && !s.read) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the source has neither data nor read", s.name);
+  char *data = cn_alloc_data(s.size ? s.size : 1);
+  if (!data) return cn_no_memory(e);
+  if (s.data) memcpy(data, s.data, s.size);
+  else if (!s.read(s.user, 0, data, s.size)) {
+    cn_free(data);
+    return cn_fail(e, CORNU_ERR_CALLBACK, "%s: the source cannot be read", s.name);
+  }
+  out->name = given->name;
+  return cn_mapping_of(data, s.size, &out->content, e);
+}
+
+cornu_status cornu_model_load_source(const cornu_source *model, const cornu_source *weights,
+                                     const cornu_load_options *options, cornu_model **out, cornu_error *e) {
+  cn_given_file files[2] = {0};
+  *out = NULL;
+  if (!model) return cn_fail(e, CORNU_ERR_ARGUMENT, "the source of the model is NULL");
+  cn_status status = take_file(model, &files[0], e);
+  if (!status && weights) status = take_file(weights, &files[1], e);
+  files[0].next = files[1].content ? &files[1] : NULL;
+  cn_file_give(files);
+  if (!status) status = cornu_model_load(files[0].name, files[1].name, options, out, e);
+  cn_file_give(NULL);
+  cn_mapping_drop(files[0].content);
+  cn_mapping_drop(files[1].content);
   return status;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/context.h"
 #include "formats/rows.h"
 
 enum { MOST_THREADS = 16, MOST_AHEAD = 1024 };
@@ -25,6 +26,7 @@ struct cornu_loader {
   pid_t process;
   pthread_t threads[MOST_THREADS];
   int n_threads;
+  cornu_context *context;
   pthread_mutex_t lock;
   pthread_cond_t filled, emptied;
   /* under the lock */
@@ -92,6 +94,7 @@ static int64_t claim(cornu_loader *l) {
 
 static void *work(void *context) {
   cornu_loader *l = context;
+  cornu_context_use(l->context);
   for (int64_t number; (number = claim(l)) >= 0;) {
     slot *s = &l->slots[number % l->ahead];
     s->status = fill(l, number, s->tensors, &s->error);
@@ -138,7 +141,7 @@ cornu_status cornu_loader_new(cornu_rows *const *sources, int n_sources, const i
   cornu_loader *l = cn_calloc(1, sizeof *l);
   if (!l) return cn_no_memory(e);
   *l = (cornu_loader){.first = first, .rows = rows, .batch = batch, .batches = (rows - 1) / batch + (rows > 0),
-                      .ahead = ahead, .process = getpid()};
+                      .ahead = ahead, .process = getpid(), .context = cn_context()};
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->filled, NULL);
   pthread_cond_init(&l->emptied, NULL);

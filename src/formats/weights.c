@@ -1,4 +1,5 @@
 /* Arrays of a file into weights of layers. */
+#include "base/context.h"
 #include "formats/weights.h"
 
 #include <stdarg.h>
@@ -89,7 +90,11 @@ bool cn_weights_fit(const cn_layer *owner, int weight, const cn_type *type) {
 /* ---- Putting ---- */
 
 static void count_problem(cn_loading *g, const cn_layer *owner, const char *label, int n) {
-  if (g->skip_mismatch) return;
+  if (g->skip_mismatch) {
+    cn_log(CORNU_LOG_WARNING, "%s: %s: %d arrays in the file, %d in the config: left out", g->source->name, label, n,
+           owner->n_weights);
+    return;
+  }
   cn_text names = {0};
   for (int i = 0; i < owner->n_weights && i < 6; i++)
     cn_text_addf(&names, "%s%s", i ? ", " : "", owner->weights[i].name);
@@ -102,7 +107,11 @@ static void count_problem(cn_loading *g, const cn_layer *owner, const char *labe
 static void shape_problem(cn_loading *g, const cn_layer *owner, int weight, const char *label, int rank,
                           const int64_t *shape) {
   const cn_weight *w = &owner->weights[weight];
-  if (g->skip_mismatch) return;
+  if (g->skip_mismatch) {
+    cn_log(CORNU_LOG_WARNING, "%s: %s: %s is %s in the file, not %s: left out", g->source->name, label, w->name,
+           CN_SHAPE(rank, shape), CN_SHAPE(w->rank, w->shape));
+    return;
+  }
   cn_loading_problem(g, "%s: %s is %s in the file, the config needs %s", label, w->name, CN_SHAPE(rank, shape),
                      CN_SHAPE(w->rank, w->shape));
 }

@@ -58,6 +58,16 @@ static cn_status read_names(cn_zip *z, cn_error *e) {
   return CORNU_OK;
 }
 
+static cn_status open_memory(cn_zip *z, cn_error *e) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *source = zip_source_buffer_create(z->file.memory->data, z->file.memory->size, 0, &error);
+  if (source && !(z->archive = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error))) zip_source_free(source);
+  const int code = zip_error_code_zip(&error);
+  zip_error_fini(&error);
+  return z->archive ? read_names(z, e) : fail_open(code, e);
+}
+
 /* libzip gets the open file, so that it and the mapping see one and the same, and closes its own descriptor. */
 static cn_status open_archive(cn_zip *z, cn_error *e) {
   int code = 0, fd = dup(z->file.fd);
@@ -73,7 +83,7 @@ cn_status cn_zip_open(const char *path, cn_zip **out, cn_error *e) {
   cn_zip *z = cn_calloc(1, sizeof *z);
   if (!z) return cn_no_memory(e);
   cn_status status = cn_file_open(path, &z->file, e);
-  if (!status) status = open_archive(z, e);
+  if (!status) status = z->file.memory ? open_memory(z, e) : open_archive(z, e);
   if (status) cn_zip_close(z);
   else *out = z;
   return status;

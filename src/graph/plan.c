@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/context.h"
 #include "base/cpu.h"
 #include "base/pool.h"
 #include "base/text.h"
@@ -461,7 +462,8 @@ static cn_status tell_steps(cn_plan *p, const cn_part *parts, cn_error *e) {
   for (const cn_part *part = parts; part; part = part->next) most += (size_t)part->plan->n_steps;
   p->told = cn_arena_array(&p->tables, most, sizeof *p->told);
   p->first_told = cn_arena_array(&p->tables, (size_t)p->n_steps + 1, sizeof *p->first_told);
-  if (!p->told || !p->first_told) return cn_no_memory(e);
+  p->stretches = cn_arena_array(&p->tables, (size_t)p->n_steps + 1, sizeof *p->stretches);
+  if (!p->told || !p->first_told || !p->stretches) return cn_no_memory(e);
   for (int i = 0; i < p->n_steps; i++) {
     const cn_part *part = part_of(parts, &p->steps[i]);
     p->first_told[i] = p->n_told;
@@ -511,6 +513,9 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   cn_parts_free(parts);
   cn_graph_free(c.g);
   if (!status) *out = c.plan;
+  if (!status)
+    cn_log(CORNU_LOG_DEBUG, "plan: %d steps, arena %zu bytes, packed weights %zu bytes", (*out)->n_told,
+           (*out)->arena_bytes, (*out)->packs.bytes);
   return status;
 }
 
@@ -524,9 +529,24 @@ static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error
   return CORNU_OK;
 }
 
+/* As cn_plan_run, in slices of time: between steps, too, since not all work is in tasks. */
+static cn_status run_sliced(cn_plan *p, cn_slice *s, cn_error *e) {
+  unsigned interrupts = cn_interrupts();
+  for (int i = 0; i < p->n_steps; i++) {
+    if (cn_slice_look(s, &p->stretches[i])) CN_TRY(run_step(&p->steps[i], interrupts, e));
+    if (s->canceled) return cn_fail(e, CORNU_ERR_INTERRUPTED, "canceled");
+  }
+  return CORNU_OK;
+}
+
 cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
   unsigned interrupts = cn_interrupts();
   cn_plan_bind(p, inputs, outputs);
+  if (cn_slice_here()) {
+    CN_TRY(run_sliced(p, cn_slice_here(), e));
+    cn_plan_copy_outputs(p, outputs);
+    return CORNU_OK;
+  }
   for (int i = 0; i < p->n_steps; i++) CN_TRY(run_step(&p->steps[i], interrupts, e));
   cn_plan_copy_outputs(p, outputs);
   return CORNU_OK;

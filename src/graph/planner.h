@@ -43,6 +43,7 @@ struct cn_plan {
   cn_told_step *told;
   int *first_told;           /* of step i; all told ones behind the last */
   int n_told;
+  double *stretches;         /* of step i, in runs that are done in slices of time */
   struct cn_plan *parts, *next_part, *whole; /* plans of parts; of a part: another part, the plan that both belong to */
 };
 

@@ -375,15 +375,6 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
 
 /* ---- Plans of the host ---- */
 
-struct cornu_plan {
-  cn_model *model;
-  cn_plan *plan;
-  cn_state_list states;
-  cn_tensor **held;       /* the states now, and room for the next: the two swap after each run */
-  const void **in_data;
-  void **out_data;
-};
-
 void cornu_plan_free(cornu_plan *p) {
   if (!p) return;
   for (int i = 0; p->held && i < 2 * p->states.count; i++) cornu_tensor_release(p->held[i]);
@@ -396,13 +387,14 @@ void cornu_plan_free(cornu_plan *p) {
   cn_free(p);
 }
 
-static cn_status plan_types(const cn_model *m, const int64_t *const *shapes, cn_type *types, cn_error *e) {
+static cn_status plan_types(const cn_model *m, const int64_t *const *shapes, bool any_batch, cn_type *types,
+                            cn_error *e) {
   for (int i = 0; i < m->n_inputs; i++) {
     const cn_model_node *n = &m->nodes[m->inputs[i].node];
     types[i] = n->out_types[0];
     if (m->unknown_input) return cn_fail(e, CORNU_ERR_SHAPE, "the rank of input \"%s\" is not known", n->input_name);
     for (int d = 0; d < types[i].rank; d++) {
-      int64_t want = n->out_types[0].shape[d];
+      int64_t want = d == 0 && any_batch ? -1 : n->out_types[0].shape[d];
       if (shapes[i][d] < 0 || (want >= 0 && want != shapes[i][d]))
         return cn_fail(e, CORNU_ERR_SHAPE, "%s: input \"%s\" has shape %s, expected %s", where(m), n->input_name,
                        CN_SHAPE(types[i].rank, shapes[i]), CN_SHAPE(types[i].rank, n->out_types[0].shape));
@@ -426,11 +418,11 @@ static cn_status make_room(cornu_plan *p, cn_error *e) {
   return CORNU_OK;
 }
 
-cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e) {
+cn_status cn_plan_new(cn_model *m, const int64_t *const *shapes, bool any_batch, cornu_plan **out, cn_error *e) {
   *out = NULL;
   cornu_plan *p = cn_calloc(1, sizeof *p);
   cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
-  cn_status status = p && types ? plan_types(m, shapes, types, e) : cn_no_memory(e);
+  cn_status status = p && types ? plan_types(m, shapes, any_batch, types, e) : cn_no_memory(e);
   if (p) p->model = cornu_model_retain(m);
   if (!status) status = cn_model_compile(m, types, NULL, NULL, &p->plan, &p->states, e);
   if (!status) status = make_room(p, e);
@@ -438,6 +430,10 @@ cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_
   if (status) cornu_plan_free(p);
   else *out = p;
   return status;
+}
+
+cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e) {
+  return cn_plan_new(m, shapes, false, out, e);
 }
 
 static cn_status check_tensor(const cn_tensor *t, const cn_type *want, const char *what, int i, cn_error *e) {

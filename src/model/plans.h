@@ -6,6 +6,18 @@
 #include "model/model.h"
 #include "model/states.h"
 
+/* A plan of the host. */
+struct cornu_plan {
+  cn_model *model;
+  cn_plan *plan;
+  cn_state_list states;
+  cn_tensor **held;       /* the states now, and room for the next: the two swap after each run */
+  const void **in_data;
+  void **out_data;
+};
+/* any_batch: the first dimensions need not be those that the model fixes */
+cn_status cn_plan_new(cn_model *m, const int64_t *const *shapes, bool any_batch, cornu_plan **out, cn_error *e);
+
 void cn_plan_tell(const cn_plan *p, int i, cornu_step *out); /* of a step */
 void cn_plan_cache_free(struct cn_plan_cache *c);
 /* Lowers m for concrete input types into a new plan, whose last inputs and outputs are the states before and after.
