@@ -268,6 +268,10 @@ if it fits, as in NumPy 2: 2 and 2.0 are the same here.]] },
 An optimizer of Keras with Keras's own arguments, for model:compile: cornu.optimizers.Adam{learning_rate = 0.01}. It is a
 table {class_name =, config =}, as Keras saves it. learning_rate is a number, one of cornu.optimizers.schedules, or a
 function of the number of steps so far. A config with "decay" or "schedule_decay" means what Keras 1 and 2 mean by it.]] },
+  { "optimizers.MultiOptimizer", "cornu.optimizers.MultiOptimizer{default, {[pattern] = optimizer, …} [, name =]} → optimizer", [[
+An optimizer for each variable, by its name ("block1/conv/kernel"), which the pattern must match as a whole: small steps for
+what is fine-tuned. cornu.optimizers.MultiOptimizer{cornu.optimizers.Adam{1e-3}, {["block.*"] = cornu.optimizers.SGD{1e-5}}}.
+Patterns are Python's, of characters, ".", "[a-z]" and "*", "+", "?" behind them; default is for all others.]] },
   { "optimizers.schedules", "cornu.optimizers.schedules.NAME{…} → schedule", [[
 A learning rate that changes with the steps: cornu.optimizers.schedules.ExponentialDecay{0.1, 1000, 0.9}. schedule(step)
 is the rate of a step, which count from 0.]] },

@@ -71,6 +71,18 @@ local function new_optimizer(entry, given)
   return setmetatable(object, optimizer_meta)
 end
 
+-- MultiOptimizer{default, {["encoder/.*"] = optimizer, …}, name =}
+local function multi(entry, given)
+  given = given or {}
+  if type(given[2]) ~= "table" or given.optimizer_map ~= nil then return new_optimizer(entry, given) end
+  local map, rest = {}, {}
+  for k, v in pairs(given[2]) do map[k] = plain(v) end
+  for k, v in pairs(given) do if k ~= 1 and k ~= 2 then rest[k] = v end end
+  rest.optimizer_map = { class_name = "OptimizerMap",
+    config = { default_optimizer = plain(given[1]), optimizer_map = map } }
+  return new_optimizer(entry, rest)
+end
+
 local function new_schedule(entry, given)
   local object = { class_name = entry.name, config = arguments(entry, given) }
   core.schedule_rate(object, 0)
@@ -119,4 +131,6 @@ local function get(v)
   return setmetatable({ class_name = v.class_name, config = v.config or {}, module = v.module }, optimizer_meta)
 end
 
-return constructors("optimizer", registry.optimizers, new_optimizer, { schedules = schedules, get = get })
+local function new(entry, given) return (entry.name == "MultiOptimizer" and multi or new_optimizer)(entry, given) end
+
+return constructors("optimizer", registry.optimizers, new, { schedules = schedules, get = get })

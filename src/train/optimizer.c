@@ -140,7 +140,8 @@ static cn_status parse_rate(cn_optimizer *o, cn_arena *arena, cn_error *e) {
 static cn_status parse_inner(const cn_optimizer *outer, cn_arena *arena, cn_optimizer *out, cn_error *e) {
   const cn_loss_scale_settings *w = outer->settings;
   CN_TRY(cn_optimizer_parse(w->inner, arena, out, e));
-  if (out->loss_scale.on) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"inner_optimizer\" is a LossScaleOptimizer, too");
+  if (out->loss_scale.on || out->n_inner)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "\"inner_optimizer\" is a %s", out->n_inner ? out->type->name : "LossScaleOptimizer, too");
   out->loss_scale = (cn_loss_scale){.on = true, .name = w->name, .scale = w->scale, .growth = w->growth};
   return CORNU_OK;
 }
@@ -172,9 +173,10 @@ cn_status cn_optimizer_parse(const cn_value *v, cn_arena *arena, cn_optimizer *o
   if (!o.type) return unknown(name, e);
   cn_status status = parse_settings(v, arena, &o, e);
   if (status) return cn_at(e, status, "%s", o.type->name);
-  if (!wraps(o.type)) *out = o;
-  else if ((status = parse_inner(&o, arena, out, e))) return cn_at(e, status, "%s", o.type->name);
-  return CORNU_OK;
+  if (o.type == &cn_optimizer_multi) status = cn_optimizer_parse_multi(&o, arena, e);
+  if (wraps(o.type) && o.type != &cn_optimizer_multi) status = parse_inner(&o, arena, out, e);
+  else *out = o;
+  return status ? cn_at(e, status, "%s", o.type->name) : CORNU_OK;
 }
 
 /* ---- the rate ---- */
@@ -223,7 +225,10 @@ static cn_value *setting(const cn_optimizer *o, const cn_field *f, cn_arena *a) 
   const char *standard = f->standard;
   double x;
   if (strcmp(f->name, "learning_rate") == 0 && !o->schedule) return number(a, o->rate);
-  if (strcmp(f->name, "name") == 0 && cn_value_is_null(v)) return snake_name(a, o->type->name);
+  if (strcmp(f->name, "name") == 0 && cn_value_is_null(v)) {
+    const char *name = cn_optimizer_common(o)->name;
+    return name ? cn_value_text(a, name) : snake_name(a, o->type->name);
+  }
   if (!v) v = cn_value_standard(a, &standard);
   return f->kind == CN_F_FLOAT && cn_value_number(v, &x) ? number(a, x) : cn_value_copy(a, v);
 }
@@ -242,6 +247,18 @@ static cn_value *decay_schedule(const cn_optimizer *o, cn_arena *a) {
   config = dict_put(a, config, "decay_rate", number(a, cn_optimizer_common(o)->decay));
   cn_value *v = keras3_object(a, "InverseTimeDecay", config);
   return dict_put(a, v, "module", cn_value_text(a, "keras.optimizers.schedules"));
+}
+
+static cn_value *multi_config(const cn_optimizer *o, cn_arena *a) {
+  cn_value *others = cn_value_new(a, CORNU_DICT), *map = cn_value_new(a, CORNU_DICT), *config = cn_value_new(a, CORNU_DICT);
+  const int rest = o->n_inner - 1;
+  for (int i = 0; i < rest; i++) others = dict_put(a, others, o->patterns[i], cn_optimizer_config(&o->inner[i], true, a));
+  map = dict_put(a, map, "default_optimizer", cn_optimizer_config(&o->inner[rest], true, a));
+  map = keras3_object(a, "OptimizerMap", dict_put(a, map, "optimizer_map", others));
+  config = dict_put(a, config, "optimizer_map", map);
+  const cn_field *f;
+  for (int i = 1; (f = field_at(o->type, i)); i++) config = dict_put(a, config, f->name, setting(o, f, a));
+  return keras3_object(a, o->type->name, config);
 }
 
 static cn_value *keras3_config(const cn_optimizer *o, cn_arena *a) {
@@ -268,7 +285,7 @@ static cn_value *own_config(const cn_optimizer *o, cn_arena *a) {
 
 cn_value *cn_optimizer_config(const cn_optimizer *o, bool keras3, cn_arena *a) {
   const bool older = cn_optimizer_common(o)->lineage != CN_KERAS_3;
-  cn_value *v = older && !keras3 ? own_config(o, a) : keras3_config(o, a);
+  cn_value *v = o->n_inner ? multi_config(o, a) : older && !keras3 ? own_config(o, a) : keras3_config(o, a);
   if (!o->loss_scale.on) return v;
   cn_value *config = dict_put(a, cn_value_new(a, CORNU_DICT), "name",
                               o->loss_scale.name ? cn_value_text(a, o->loss_scale.name)

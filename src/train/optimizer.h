@@ -111,12 +111,22 @@ typedef struct cn_optimizer {
   double rate, scalar;
   int slots;
   cn_loss_scale loss_scale;
+  struct cn_optimizer *inner; /* of MultiOptimizer: those by `patterns`, then the one of all other variables */
+  const char **patterns;
+  int n_inner;
 } cn_optimizer;
 
 static inline const cn_optimizer_settings *cn_optimizer_common(const cn_optimizer *o) { return o->settings; }
 
 /* From a name or {class_name, config}. Keeps nothing of v. */
 cn_status cn_optimizer_parse(const cn_value *v, cn_arena *arena, cn_optimizer *out, cn_error *e);
+/* multi_optimizer.c: of one whose settings are parsed. */
+cn_status cn_optimizer_parse_multi(cn_optimizer *o, cn_arena *arena, cn_error *e);
+/* The order of its inner ones is that of their state: as in what a file says of the same patterns, if it does. */
+void cn_optimizer_order(cn_optimizer *o, const cn_value *training_config);
+/* Which of its inner ones a variable belongs to; 0 where there are none. */
+cn_status cn_optimizer_choose(const cn_optimizer *o, const char *path, int *out, cn_error *e);
+extern const cn_optimizer_type cn_optimizer_multi;
 const cn_optimizer_type *cn_optimizer_find(const char *name); /* NULL: none */
 /* {class_name, config} as it is now: as it was given, or as Keras 3 writes it. NULL: no memory. */
 cn_value *cn_optimizer_config(const cn_optimizer *o, bool keras3, cn_arena *arena);

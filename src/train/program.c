@@ -56,10 +56,10 @@ static cn_edge on_rows(cn_trace *trace, cn_edge grad, const cn_op *op, const voi
 
 /* TensorFlow hands the rows of embeddings' gradients to optimizers as they are: values are clipped row by row. */
 static void clip_rows(cornu_trainer *t, cn_trace *trace, cn_edge *grads, const cn_program *p) {
-  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
-  const cn_clip_attrs limits = {.min = -s->clipvalue, .max = s->clipvalue};
-  if (!(s->clipvalue > 0) || s->lineage >= CN_KERAS_2 || s->gradient_accumulation_steps > 0) return;
   for (int i = 0; i < p->n_trained && !trace->status; i++) {
+    const cn_optimizer_settings *s = cn_optimizer_common(cn_variable_optimizer(t, &t->variables[p->trained[i]]));
+    const cn_clip_attrs limits = {.min = -s->clipvalue, .max = s->clipvalue};
+    if (!(s->clipvalue > 0) || s->lineage >= CN_KERAS_2 || s->gradient_accumulation_steps > 0) continue;
     const cn_edge clipped = on_rows(trace, grads[i], &cn_op_clip, &limits);
     if (clipped == CN_NO_EDGE) continue;
     grads[i] = clipped;
@@ -79,17 +79,17 @@ static void keep_rows(cn_trace *trace, cn_program *p, cn_edge grad, const cn_op 
 
 /* What is squared in place of those gradients, in Keras 3 by rules, in tf.keras by norms alone; and which rows are used. */
 static void trace_rows(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, cn_program *p) {
-  const cn_seconds kind = cn_optimizer_seconds(&t->optimizer);
-  const bool apart = cn_optimizer_unused(&t->optimizer) != CN_UNUSED_ZERO;
   const cn_fill_attrs one = {1, CORNU_DTYPES};
   p->rows = cn_calloc(2 * (size_t)p->n_trained + 1, sizeof *p->rows);
   if (!p->rows) trace->status = cn_no_memory(trace->error);
-  if (cn_optimizer_common(&t->optimizer)->gradient_accumulation_steps > 0) return;
   for (int i = 0; i < p->n_trained && !trace->status; i++) {
     cn_variable *v = &t->variables[p->trained[i]];
+    const cn_optimizer *o = cn_variable_optimizer(t, v);
+    if (cn_optimizer_common(o)->gradient_accumulation_steps > 0) continue;
+    const cn_seconds kind = cn_optimizer_seconds(o);
     const cn_op *op = kind == CN_SECONDS_ABSOLUTE ? &cn_op_abs : &cn_op_square;
     if (kind) keep_rows(trace, p, grads[i], op, NULL, v->gradient, &v->seconds);
-    if (apart) keep_rows(trace, p, grads[i], &cn_op_full_like, &one, v->gradient, &v->used);
+    if (cn_optimizer_unused(o)) keep_rows(trace, p, grads[i], &cn_op_full_like, &one, v->gradient, &v->used);
   }
 }
 

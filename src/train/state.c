@@ -9,6 +9,7 @@ typedef enum entry_kind { STEPS, RATE, SCALAR, SCALE_COUNT, SCALE, TENSOR, NOTHI
 
 typedef struct entry {
   entry_kind kind;
+  cn_optimizer *of;          /* whose it is */
   const char *name;
   cornu_dtype dtype;         /* of those that are no tensor of the trainer's own */
   cn_tensor *tensor;
@@ -19,8 +20,9 @@ typedef struct entry {
 } entry;
 
 typedef struct listing {
-  const cornu_trainer *t;
-  int *order, n;             /* variables that train */
+  cornu_trainer *t;
+  cn_optimizer *optimizer;   /* the one being listed … */
+  int *order, n;             /* … and its variables */
   cn_lineage lineage;
   const char *prefix;        /* the optimizer's name */
   cn_arena arena;
@@ -34,7 +36,7 @@ static entry *add(listing *l, entry_kind kind, const char *name) {
     l->failed = true;
     return NULL;
   }
-  l->items[l->count] = (entry){.kind = kind, .name = name, .dtype = CORNU_FLOAT32};
+  l->items[l->count] = (entry){.kind = kind, .of = l->optimizer, .name = name, .dtype = CORNU_FLOAT32};
   return &l->items[l->count++];
 }
 
@@ -94,7 +96,7 @@ static void add_nothing(listing *l, const char *name, cornu_dtype dtype, int ran
 
 /* What another version of Keras keeps although these settings have no use for it. */
 static void add_unused(listing *l, int variable, const cn_variable *v, int slot) {
-  const cn_optimizer *o = &l->t->optimizer;
+  const cn_optimizer *o = l->optimizer;
   const cn_slot *s = &o->type->slots[slot];
   const cn_tensor *value = cn_variable_value(v);
   const char *name = kept_name(l, variable, v->path, s->name, s->older);
@@ -108,7 +110,7 @@ static void add_unused(listing *l, int variable, const cn_variable *v, int slot)
 }
 
 static void add_slot(listing *l, int variable, const cn_variable *v, int slot) {
-  const cn_optimizer *o = &l->t->optimizer;
+  const cn_optimizer *o = l->optimizer;
   const cn_slot *s = &o->type->slots[slot];
   const cn_subject subject = {v->path, cn_variable_value(v)};
   cn_optimizer_settings *settings = o->settings;
@@ -122,7 +124,7 @@ static void add_slot(listing *l, int variable, const cn_variable *v, int slot) {
 
 /* Groups one behind the other, each by variable; before 2.11 each slot was a group of its own, but in Ftrl. */
 static void add_slots(listing *l) {
-  const cn_optimizer *o = &l->t->optimizer;
+  const cn_optimizer *o = l->optimizer;
   const bool alone = l->lineage >= CN_TF_LEGACY && strcmp(o->type->name, "Ftrl") != 0;
   for (int first = 0, next; first < o->slots; first = next) {
     next = first + 1;
@@ -150,11 +152,12 @@ static bool is_first(const listing *l) {
 
 static void order_variables(listing *l) {
   const cornu_trainer *t = l->t;
+  l->n = 0;
   l->order = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *l->order);
   const char **names = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *names);
   if (!l->order || !names) l->failed = true;
   for (int i = 0; i < t->n_variables && !l->failed; i++)
-    if (t->variables[i].trains) l->order[l->n++] = i;
+    if (t->variables[i].trains && cn_variable_optimizer(t, &t->variables[i]) == l->optimizer) l->order[l->n++] = i;
   if (l->failed || !is_first(l)) return;
   for (int i = 0; i < l->n; i++) names[l->order[i]] = first_name(l, &t->variables[l->order[i]]);
   for (int i = 1; i < l->n; i++)
@@ -177,7 +180,7 @@ static void add_each(listing *l, const char *name, size_t member) {
 
 static void add_steps(listing *l) {
   static const char *const formats[] = {"%s/iteration", "iteration:0", "%s/iter:0", "%s/iterations:0", "%s/iterations:0"};
-  const cn_optimizer *o = &l->t->optimizer;
+  const cn_optimizer *o = l->optimizer;
   const char *type = o->type->name;
   const bool lacks = strcmp(type, "RMSprop") == 0 || strcmp(type, "Adagrad") == 0 || strcmp(type, "Adadelta") == 0;
   entry *item = l->lineage == CN_KERAS_1 && lacks ? NULL : add(l, STEPS, join(l, formats[l->lineage], l->prefix, "", ""));
@@ -188,7 +191,7 @@ static void add_steps(listing *l) {
 }
 
 static void add_scalar(listing *l) {
-  const cn_optimizer_type *type = l->t->optimizer.type;
+  const cn_optimizer_type *type = l->optimizer->type;
   const char *name = !type->scalar ? NULL : l->lineage == CN_KERAS_3 ? type->scalar : older_name(l, type->older_scalar);
   entry *item = name && l->lineage != CN_KERAS_1 ? add(l, SCALAR, join(l, l->lineage == CN_KERAS_3 ? "%s/%s" : "%s/%s:0",
                                                                        l->prefix, name, "")) : NULL;
@@ -196,7 +199,7 @@ static void add_scalar(listing *l) {
 }
 
 static void add_scale(listing *l) {
-  const cn_loss_scale *s = &l->t->optimizer.loss_scale;
+  const cn_loss_scale *s = &l->optimizer->loss_scale;
   if (!s->on || l->lineage != CN_KERAS_3) return;
   const char *prefix = s->name ? s->name : "loss_scale_optimizer";
   entry *item = add(l, STEPS, join(l, "%s/iteration", prefix, "", ""));
@@ -206,25 +209,34 @@ static void add_scale(listing *l) {
   add(l, SCALE, join(l, "%s/dynamic_scale", prefix, "", ""));
 }
 
-static cn_status list_state(cornu_trainer *t, bool keras3, listing *l, cn_error *e) {
-  const cn_optimizer *o = &t->optimizer;
+/* Of one optimizer; an inner one without variables does not count steps. */
+static void add_optimizer(listing *l, cn_optimizer *o, bool keras3) {
   const cn_optimizer_settings *s = cn_optimizer_common(o);
   char snake[64];
-  CN_TRY(cn_trainer_begin(t, e));
-  *l = (listing){.t = t, .lineage = keras3 ? CN_KERAS_3 : s->lineage, .prefix = s->name};
   cn_snake_case(o->type->name, snake, sizeof snake);
+  l->optimizer = o;
+  l->lineage = keras3 ? CN_KERAS_3 : s->lineage;
+  l->prefix = s->name;
   if (!l->prefix) l->prefix = l->lineage == CN_KERAS_3 ? cn_arena_string(&l->arena, snake) : o->type->name;
   if (!l->prefix) l->failed = true;
   order_variables(l);
-  if (!l->failed) {
-    add_scale(l);
-    add_steps(l);
-    if (l->lineage != CN_KERAS_3) add_scalar(l);
-    add_each(l, "average", offsetof(cn_variable, average));
-    add_each(l, "gradient_accumulator", offsetof(cn_variable, accumulator));
-    add_slots(l);
-    if (l->lineage == CN_KERAS_3) add_scalar(l);
-  }
+  if (l->failed) return;
+  const int before = l->count;
+  add_scale(l);
+  add_steps(l);
+  if (l->count > before) l->items[before].is_zero |= !l->n && o != &l->t->optimizer;
+  if (l->lineage != CN_KERAS_3) add_scalar(l);
+  add_each(l, "average", offsetof(cn_variable, average));
+  add_each(l, "gradient_accumulator", offsetof(cn_variable, accumulator));
+  add_slots(l);
+  if (l->lineage == CN_KERAS_3) add_scalar(l);
+}
+
+static cn_status list_state(cornu_trainer *t, bool keras3, listing *l, cn_error *e) {
+  CN_TRY(cn_trainer_begin(t, e));
+  *l = (listing){.t = t};
+  add_optimizer(l, &t->optimizer, keras3);
+  for (int i = 0; i < t->optimizer.n_inner && !l->failed; i++) add_optimizer(l, &t->optimizer.inner[i], true);
   if (!l->failed) return CORNU_OK;
   cn_arena_free(&l->arena);
   return cn_no_memory(e);
@@ -233,7 +245,7 @@ static cn_status list_state(cornu_trainer *t, bool keras3, listing *l, cn_error 
 /* ---- reading ---- */
 
 static double number_of(const cornu_trainer *t, const entry *item) {
-  const cn_optimizer *o = &t->optimizer;
+  const cn_optimizer *o = item->of;
   if (item->is_zero) return 0;
   switch (item->kind) {
     case STEPS: return (double)t->steps;
@@ -275,7 +287,7 @@ static cn_status write_number(cornu_trainer *t, const entry *item, const cn_tens
                    CN_SHAPE(from->rank, from->shape));
   if (item->kind == NOTHING || item->is_zero) return CORNU_OK;
   cn_convert(&x, CORNU_FLOAT64, from->data, from->dtype, 1);
-  cn_optimizer *o = &t->optimizer;
+  cn_optimizer *o = item->of;
   if ((item->kind == STEPS || item->kind == SCALE_COUNT) && !(x >= 0 && x < 9e15))
     return cn_fail(e, CORNU_ERR_FORMAT, "%s is %g, expected a number of steps", item->name, x);
   switch (item->kind) {

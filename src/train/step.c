@@ -24,6 +24,7 @@ struct cn_part {
 };
 
 typedef struct job {
+  cn_optimizer *optimizer;
   const cn_optimizer_type *type;
   cn_part *parts;
   int n, work;
@@ -143,14 +144,17 @@ static void clip(job *j, const cn_optimizer_settings *s) {
 
 /* ---- the step ---- */
 
-static void list_parts(cornu_trainer *t, const cn_program *p, job *j, double rate) {
-  const cn_optimizer *o = &t->optimizer;
+/* Those of the job's optimizer. */
+static void list_parts(const cornu_trainer *t, const cn_program *p, job *j) {
+  const cn_optimizer *o = j->optimizer;
   const bool rows = cn_optimizer_common(o)->lineage == CN_KERAS_3 && o->type->seconds != CN_SECONDS_NONE;
+  const double rate = (float)cn_optimizer_rate(o, t->steps);
   int64_t blocks = 0;
   for (int i = 0; i < p->n_trained; i++) {
     const cn_variable *v = &t->variables[p->trained[i]];
+    if (cn_variable_optimizer(t, v) != o) continue;
     const cn_tensor *value = cn_variable_value(v);
-    cn_part *part = &j->parts[i];
+    cn_part *part = &j->parts[j->n++];
     const double decay = isnan(v->decay) ? 0 : (float)(v->decay * rate);
     void *seconds = v->seconds ? v->seconds->data : NULL, *by_rule = rows ? seconds : NULL;
     *part = (cn_part){.first = blocks, .factor = 1, .limit = NAN, .decay = decay, .clipped = v->clipped};
@@ -166,8 +170,8 @@ static void list_parts(cornu_trainer *t, const cn_program *p, job *j, double rat
   }
 }
 
-static cn_status update_all(cornu_trainer *t, job *j, int64_t step, int averages, cn_error *e) {
-  cn_optimizer *o = &t->optimizer;
+static cn_status update_all(job *j, int64_t step, int averages, cn_error *e) {
+  cn_optimizer *o = j->optimizer;
   clip(j, cn_optimizer_common(o));
   if (o->type->advance) o->scalar = o->type->advance(o->settings, o->scalar, step);
   for (int i = 0; i < j->n; i++) {
@@ -181,8 +185,8 @@ static cn_status update_all(cornu_trainer *t, job *j, int64_t step, int averages
   return CORNU_OK;
 }
 
-static cn_status follow(cornu_trainer *t, job *j, cn_error *e) {
-  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
+static cn_status follow(const cornu_trainer *t, job *j, cn_error *e) {
+  const cn_optimizer_settings *s = cn_optimizer_common(j->optimizer);
   const int64_t n = s->gradient_accumulation_steps > 0 ? s->gradient_accumulation_steps : 1, done = t->steps / n;
   const bool changes = (t->steps + 1) % n == 0;
   int averages = 0;
@@ -193,20 +197,21 @@ static cn_status follow(cornu_trainer *t, job *j, cn_error *e) {
   }
   j->steps = (double)n;
   if (n > 1) work_through(j, changes ? TAKE_MEAN : ADD_UP);
-  if (changes) return update_all(t, j, done + 1, averages, e);
+  if (changes) return update_all(j, done + 1, averages, e);
   work_through(j, averages);
   return CORNU_OK;
 }
 
-cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e) {
-  cn_loss_scale *scale = &t->optimizer.loss_scale;
-  job j = {.type = t->optimizer.type, .parts = p->parts, .n = p->n_trained,
-           .unused = cn_optimizer_unused(&t->optimizer)};
-  if (!j.n) return t->steps++, CORNU_OK;
-  list_parts(t, p, &j, (float)cn_optimizer_rate(&t->optimizer, t->steps));
+static cn_status take_step(cornu_trainer *t, const cn_program *p, cn_optimizer *o, bool *taken, cn_error *e) {
+  cn_loss_scale *scale = &o->loss_scale;
+  job j = {.optimizer = o, .type = o->type, .parts = p->parts, .unused = cn_optimizer_unused(o)};
+  list_parts(t, p, &j);
+  *taken = true;
+  if (!j.n) return CORNU_OK;
   if (scale->on && !(largest(&j) * scale->scale <= FLT_MAX)) {
     scale->scale /= 2;
     scale->count = 0;
+    *taken = false;
     return CORNU_OK;
   }
   CN_TRY(follow(t, &j, e));
@@ -214,8 +219,17 @@ cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e) {
     scale->scale *= 2;
     scale->count = 0;
   }
+  return CORNU_OK;
+}
+
+cn_status cn_trainer_step(cornu_trainer *t, const cn_program *p, cn_error *e) {
+  cn_optimizer *o = &t->optimizer;
+  bool taken = true;
+  if (!o->n_inner) CN_TRY(take_step(t, p, o, &taken, e));
+  for (int i = 0; i < o->n_inner; i++) CN_TRY(take_step(t, p, &o->inner[i], &taken, e));
+  if (!taken) return CORNU_OK;
   t->steps++;
-  for (int i = 0; i < j.n; i++) {
+  for (int i = 0; i < p->n_trained; i++) {
     const cn_variable *v = &t->variables[p->trained[i]];
     cn_layer_weight_changed(v->layer, v->index);
   }
@@ -262,14 +276,15 @@ static cn_status make_slots(const cn_optimizer *o, cn_variable *v, cn_error *e) 
 }
 
 static cn_status begin(cornu_trainer *t, cn_variable *v, cn_error *e) {
-  const cn_optimizer_settings *s = cn_optimizer_common(&t->optimizer);
+  const cn_optimizer *o = cn_variable_optimizer(t, v);
+  const cn_optimizer_settings *s = cn_optimizer_common(o);
   const cn_tensor *value = cn_variable_value(v);
   if (!v->trains || v->gradient) return CORNU_OK;
   if (value->dtype != CORNU_FLOAT32 && value->dtype != CORNU_FLOAT64)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "%s is %s: only float32 and float64 can be trained", v->path,
                    cornu_dtype_name(value->dtype));
   CN_TRY(cornu_tensor_new(value->dtype, value->rank, value->shape, &v->gradient, e));
-  CN_TRY(make_slots(&t->optimizer, v, e));
+  CN_TRY(make_slots(o, v, e));
   if (s->gradient_accumulation_steps > 0)
     CN_TRY(cornu_tensor_new(value->dtype, value->rank, value->shape, &v->accumulator, e));
   if (s->use_ema) CN_TRY(cornu_tensor_new(value->dtype, value->rank, value->shape, &v->average, e));

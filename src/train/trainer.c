@@ -45,7 +45,11 @@ static cn_status list_variables(cornu_trainer *t, uint64_t seed, cn_error *e) {
     listing l = {t, cornu_layer_name(layer), cornu_layer_trainable_weights(layer)}; /* which come first */
     CN_TRY(cn_layer_each_weight(layer, list_weight, &l, e));
   }
-  for (int i = 0; i < t->n_variables; i++) CN_TRY(own(&t->variables[i], e));
+  for (int i = 0; i < t->n_variables; i++) {
+    cn_variable *v = &t->variables[i];
+    CN_TRY(own(v, e));
+    if (v->trains) CN_TRY(cn_optimizer_choose(&t->optimizer, v->path, &v->optimizer, e));
+  }
   return CORNU_OK;
 }
 
@@ -200,6 +204,7 @@ cornu_status cornu_trainer_new(cornu_model *m, const cornu_value *optimizer, con
   t->objective = *objective;
   t->runs = (int64_t)(seed << 32);
   cn_status status = cn_optimizer_parse(optimizer, &t->arena, &t->optimizer, e);
+  if (!status) cn_optimizer_order(&t->optimizer, cornu_model_training_config(m));
   if (!status) status = list_variables(t, seed, e);
   if (!status) status = cn_constraints_new(t, &t->constraints, e);
   if (status) {
@@ -223,9 +228,14 @@ void cornu_trainer_free(cornu_trainer *t) {
   cn_free(t);
 }
 
-double cornu_trainer_rate(const cornu_trainer *t) { return cn_optimizer_rate(&t->optimizer, t->steps); }
+double cornu_trainer_rate(const cornu_trainer *t) {
+  const cn_optimizer *o = &t->optimizer;
+  return cn_optimizer_rate(o->n_inner ? &o->inner[o->n_inner - 1] : o, t->steps);
+}
 
 cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *e) {
+  if (t->optimizer.n_inner)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: each of its optimizers has a learning rate of its own", t->optimizer.type->name);
   if (t->optimizer.schedule)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "the learning rate follows a schedule: it cannot be set");
   if (!(rate >= 0)) return cn_fail(e, CORNU_ERR_ARGUMENT, "a learning rate is a number >= 0, not %g", rate);

@@ -13,6 +13,7 @@ typedef struct cn_variable {
   int index;
   const char *path;           /* "conv1/kernel" */
   bool trains;
+  int optimizer;              /* which of the inner ones, if there are any */
   /* Of those that train; without need for them: NULL. */
   cn_tensor *gradient, *seconds, *slots[CN_MAX_SLOTS], *average, *accumulator;
   cn_tensor *used;            /* how many rows of the gradient came to each element: see cn_unused */
@@ -64,6 +65,9 @@ struct cornu_trainer {
 };
 
 static inline cn_tensor *cn_variable_value(const cn_variable *v) { return v->layer->weights[v->index].value; }
+static inline const cn_optimizer *cn_variable_optimizer(const cornu_trainer *t, const cn_variable *v) {
+  return t->optimizer.n_inner ? &t->optimizer.inner[v->optimizer] : &t->optimizer;
+}
 int cn_variable_find(const cornu_trainer *t, const void *layer, int index); /* -1: none */
 
 /* objective.c: the objective on symbols of outputs and of what is given, and edges of its results. */

@@ -45,6 +45,33 @@ function TestOptimizers:testConstructors()
   lu.assertStrContains(cornu.help "optimizers", "ScheduleFreeAdamW")
 end
 
+function TestOptimizers:testMulti()
+  local multi = O.MultiOptimizer{ O.SGD{ 0.1, momentum = 0.5 }, { ["e/.*"] = O.Adam{ 0.01 }, ["d/kernel"] = "adam" } }
+  local m = net()
+  m:compile{ optimizer = multi, loss = "mse" }
+  for _ = 1, 3 do m:train_on_batch(x, y) end
+  lu.assertEquals(names(m:trainer():state()), { "multi_optimizer/iteration ", "multi_optimizer/learning_rate ",
+    "adam/iteration ", "adam/learning_rate ", "adam/d_kernel_momentum 3x4", "adam/d_kernel_velocity 3x4",
+    "adam_1/iteration ", "adam_1/learning_rate ", "adam_1/e_kernel_momentum 4x2", "adam_1/e_kernel_velocity 4x2",
+    "adam_1/e_bias_momentum 2", "adam_1/e_bias_velocity 2", "sgd/iteration ", "sgd/learning_rate ",
+    "sgd/d_bias_momentum 4", "sgd/bn_gamma_momentum 4", "sgd/bn_beta_momentum 4" })
+  for _, ending in ipairs{ ".keras", ".h5" } do
+    local path = os.tmpname() .. ending
+    m:save(path)
+    local loaded, loss = cornu.load(path), m:test_on_batch(x, y).loss
+    lu.assertEquals(loaded:test_on_batch(x, y).loss, loss)
+    loaded:train_on_batch(x, y)
+    os.remove(path)
+    m:train_on_batch(x, y)
+    for i, w in ipairs(m:weights()) do lu.assertTrue(w:allclose(loaded:weights()[i], 0, 0), ending) end
+  end
+  lu.assertErrorMsgContains('no optimizer "adan"', O.MultiOptimizer, { "sgd", { a = "adan" } })
+  lu.assertErrorMsgContains('"(a"', O.MultiOptimizer, { "sgd", { ["(a"] = "adam" } })
+  lu.assertErrorMsgContains("wraps another", O.MultiOptimizer, { multi, {} })
+  lu.assertErrorMsgContains("two patterns", trainer, O.MultiOptimizer{ "sgd", { ["d/.*"] = "sgd", [".*kernel"] = "adam" } })
+  lu.assertErrorMsgContains("rate of its own", m.learning_rate, m, 0.1)
+end
+
 function TestOptimizers:testSchedules()
   local S = O.schedules
   local function rates(s, ...)
@@ -128,6 +155,7 @@ function TestOptimizers:testResumes()
   for _, entry in ipairs(core.optimizer_types()) do
     local config = { use_ema = true, gradient_accumulation_steps = 2 }
     if entry.name == "LossScaleOptimizer" then config = { inner_optimizer = { class_name = "Adam", config = {} } } end
+    if entry.name == "MultiOptimizer" then config = O.MultiOptimizer{ "adam", { ["d/.*"] = "nadam" } }.config end
     local o = { class_name = entry.name, config = config }
     local m = net()
     local t = trainer(o, m)
