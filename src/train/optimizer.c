@@ -29,7 +29,7 @@ static const cn_field common[] = {
      .min = 1, .max = 1e15, .help = "steps after which the averages take the place of the variables"},
     {.name = "loss_scale_factor", .kind = CN_F_FLOAT, .offset = COMMON(loss_scale_factor), .standard = "null",
      .min = 1e-30, .max = 1e30,
-     .help = "of the loss, against small gradients in float16; here, gradients are those of float32"},
+     .help = "the loss is multiplied by it on the way back, and the gradients are divided by it again"},
     {.name = "gradient_accumulation_steps", .kind = CN_F_INT, .offset = COMMON(gradient_accumulation_steps),
      .standard = "null", .min = 2, .max = 1e9, .help = "batches whose mean gradient makes a step"},
     {.name = "name", .kind = CN_F_STRING, .offset = COMMON(name), .standard = "null", .help = "of the optimizer"},
@@ -194,6 +194,11 @@ cn_seconds cn_optimizer_seconds(const cn_optimizer *o) {
   const bool by_norm = (s->clipnorm > 0 || s->global_clipnorm > 0) && s->lineage < CN_KERAS_2;
   if (s->lineage == CN_KERAS_3 && o->type->seconds) return o->type->seconds;
   return by_norm ? CN_SECONDS_SQUARES : CN_SECONDS_NONE;
+}
+
+double cn_optimizer_loss_factor(const cn_optimizer *o) {
+  const double factor = cn_optimizer_common(o)->loss_scale_factor;
+  return factor > 0 && !o->loss_scale.on ? factor : 1;
 }
 
 cn_unused cn_optimizer_unused(const cn_optimizer *o) {

@@ -137,6 +137,9 @@ const char *cn_plain_class(const char *name);
 cn_seconds cn_optimizer_seconds(const cn_optimizer *o);
 cn_unused cn_optimizer_unused(const cn_optimizer *o);
 
+/* What the loss is multiplied by before gradients are taken; 1: nothing. */
+double cn_optimizer_loss_factor(const cn_optimizer *o);
+
 /* The rate of step `iterations` + 1; Keras computes with it as a float32. */
 double cn_optimizer_rate(const cn_optimizer *o, int64_t iterations);
 

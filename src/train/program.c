@@ -58,7 +58,8 @@ static cn_edge on_rows(cn_trace *trace, cn_edge grad, const cn_op *op, const voi
 static void clip_rows(cornu_trainer *t, cn_trace *trace, cn_edge *grads, const cn_program *p) {
   for (int i = 0; i < p->n_trained && !trace->status; i++) {
     const cn_optimizer_settings *s = cn_optimizer_common(cn_variable_optimizer(t, &t->variables[p->trained[i]]));
-    const cn_clip_attrs limits = {.min = -s->clipvalue, .max = s->clipvalue};
+    const double most = s->clipvalue * cn_optimizer_loss_factor(&t->optimizer);
+    const cn_clip_attrs limits = {.min = -most, .max = most};
     if (!(s->clipvalue > 0) || s->lineage >= CN_KERAS_2 || s->gradient_accumulation_steps > 0) continue;
     const cn_edge clipped = on_rows(trace, grads[i], &cn_op_clip, &limits);
     if (clipped == CN_NO_EDGE) continue;
@@ -109,6 +110,9 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
     to[p->n_trained] = s->next == CN_NO_EDGE ? s->in : s->next; /* a layer may change a weight before it uses it */
     p->trained[p->n_trained++] = v;
   }
+  const double scale = cn_optimizer_loss_factor(&t->optimizer);
+  if (scale != 1)
+    loss = cn_emit2(trace, &cn_op_mul, NULL, loss, cn_emit_scalar(trace, cn_edge_type(trace, loss)->dtype, scale));
   cn_trace_gradients(trace, loss, to, p->n_trained, grads);
   clip_rows(t, trace, grads, p);
   for (int i = 0; i < p->n_trained && !trace->status; i++)

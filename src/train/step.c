@@ -9,8 +9,8 @@
 
 enum { BLOCK = 4096, BLOCKS_AT_LEAST = 4 };
 
-/* What is done with a block, in this order. */
-typedef enum work { ADD_UP = 1, TAKE_MEAN = 2, PREPARE = 4, UPDATE = 8, AVERAGE = 16, OVERWRITE = 32 } work;
+/* What is done with a block, in this order; UNSCALE comes first. */
+typedef enum work { ADD_UP = 1, TAKE_MEAN = 2, PREPARE = 4, UPDATE = 8, AVERAGE = 16, OVERWRITE = 32, UNSCALE = 64 } work;
 
 struct cn_part {
   cn_update update;
@@ -18,6 +18,7 @@ struct cn_part {
   bool clipped;              /* by value already */
   const void *used;          /* NULL, or what tells rows that nothing came to: 0 in the dtype of the variable */
   const void *squares;       /* NULL, or what the norm is taken of in place of the gradient's */
+  void *rows;                /* NULL, or both this and what rules take for squares */
   double factor, limit;      /* of the gradient: it is multiplied, then cut; NaN: not */
   double decay;              /* of the weight, times the rate; 0: none */
   int64_t first;             /* number of its first block */
@@ -31,6 +32,7 @@ typedef struct job {
   cn_unused unused;
   double kept;               /* of the averages */
   double steps;              /* whose gradients are added up */
+  double scale, scale_of_rows; /* that gradients, and what comes of their rows, are divided by */
 } job;
 
 cn_part *cn_parts_new(int n) { return cn_calloc((size_t)n + 1, sizeof(cn_part)); }
@@ -38,6 +40,10 @@ cn_part *cn_parts_new(int n) { return cn_calloc((size_t)n + 1, sizeof(cn_part));
 #define BLOCKS(name, real)                                                                             \
   static void name(const job *j, const cn_part *p, int64_t begin, int64_t end) {                       \
     real *restrict g = p->update.gradient, *restrict sum = p->accumulator, *restrict w = p->update.value; \
+    real *restrict rows = p->rows;                                                                     \
+    const real scale = (real)j->scale, scale_of_rows = (real)j->scale_of_rows;                         \
+    for (int64_t i = begin; i < end && (j->work & UNSCALE); i++) g[i] /= scale;                        \
+    for (int64_t i = begin; i < end && rows && (j->work & UNSCALE); i++) rows[i] /= scale_of_rows;     \
     if (j->work & ADD_UP)                                                                              \
       for (int64_t i = begin; i < end; i++) sum[i] += g[i];                                            \
     if (j->work & TAKE_MEAN)                                                                           \
@@ -82,7 +88,7 @@ static void update_rows(const job *j, const cn_part *p, int64_t begin, int64_t e
 
 static void work_on(const job *j, const cn_part *p, int64_t begin, int64_t end) {
   const bool wide = p->update.dtype == CORNU_FLOAT64;
-  if (j->work & (ADD_UP | TAKE_MEAN | PREPARE)) (wide ? doubles : floats)(j, p, begin, end);
+  if (j->work & (ADD_UP | TAKE_MEAN | PREPARE | UNSCALE)) (wide ? doubles : floats)(j, p, begin, end);
   if (j->work & UPDATE && p->used) update_rows(j, p, begin, end);
   else if (j->work & UPDATE) j->type->update(&p->update, begin, end);
   if (j->work & (AVERAGE | OVERWRITE)) (wide ? doubles_average : floats_average)(j, p, begin, end);
@@ -158,6 +164,7 @@ static void list_parts(const cornu_trainer *t, const cn_program *p, job *j) {
     const double decay = isnan(v->decay) ? 0 : (float)(v->decay * rate);
     void *seconds = v->seconds ? v->seconds->data : NULL, *by_rule = rows ? seconds : NULL;
     *part = (cn_part){.first = blocks, .factor = 1, .limit = NAN, .decay = decay, .clipped = v->clipped};
+    part->rows = seconds;
     part->squares = cn_optimizer_seconds(o) == CN_SECONDS_SQUARES ? seconds : NULL;
     part->used = v->used ? v->used->data : NULL;
     part->average = v->average ? v->average->data : NULL;
@@ -204,7 +211,9 @@ static cn_status follow(const cornu_trainer *t, job *j, cn_error *e) {
 
 static cn_status take_step(cornu_trainer *t, const cn_program *p, cn_optimizer *o, bool *taken, cn_error *e) {
   cn_loss_scale *scale = &o->loss_scale;
-  job j = {.optimizer = o, .type = o->type, .parts = p->parts, .unused = cn_optimizer_unused(o)};
+  job j = {.optimizer = o, .type = o->type, .parts = p->parts, .unused = cn_optimizer_unused(o),
+           .scale = cn_optimizer_loss_factor(&t->optimizer)};
+  j.scale_of_rows = cn_optimizer_seconds(o) == CN_SECONDS_SQUARES ? j.scale * j.scale : j.scale;
   list_parts(t, p, &j);
   *taken = true;
   if (!j.n) return CORNU_OK;
@@ -214,6 +223,7 @@ static cn_status take_step(cornu_trainer *t, const cn_program *p, cn_optimizer *
     *taken = false;
     return CORNU_OK;
   }
+  if (j.scale != 1) work_through(&j, UNSCALE);
   CN_TRY(follow(t, &j, e));
   if (scale->on && ++scale->count == scale->growth) {
     scale->scale *= 2;

@@ -72,6 +72,30 @@ function TestOptimizers:testMulti()
   lu.assertErrorMsgContains("rate of its own", m.learning_rate, m, 0.1)
 end
 
+-- A power of two changes nothing, unless numbers become too large on the way.
+function TestOptimizers:testLossScaleFactor()
+  local function after(name, config, factor, target)
+    config.loss_scale_factor = factor
+    cornu.manual_seed(3)
+    local m = cornu.Sequential{ cornu.Input{ shape = { 3 }, dtype = "int32" }, L.Embedding{ 6, 2 }, L.Flatten{}, L.Dense{ 2 } }
+    local t = trainer({ class_name = name, config = config }, m)
+    local words, loss = cornu.tensor({ { 1, 2, 1 }, { 4, 1, 1 } }, "int32"), nil
+    for _ = 1, 4 do loss = t:batch(true, { words }, { target or y })[1]:item() end
+    return m:weights(), loss
+  end
+  for name, config in pairs{ Adam = { clipnorm = 0.1 }, Adamax = { clipvalue = 0.01 }, SGD = { global_clipnorm = 0.1 } } do
+    local plain, loss = after(name, config)
+    local scaled, scaled_loss = after(name, config, 1024)
+    lu.assertEquals(scaled_loss, loss)
+    for i, w in ipairs(plain) do lu.assertTrue(w:allclose(scaled[i], 0, 0), name) end
+    local function is_finite(factor)
+      local sum = after(name, config, factor, y * 1e12)[2]:sum():item()
+      return sum - sum == 0
+    end
+    lu.assertEquals({ is_finite(), is_finite(1e30) }, { true, config.clipvalue ~= nil }, name)
+  end
+end
+
 function TestOptimizers:testSchedules()
   local S = O.schedules
   local function rates(s, ...)
