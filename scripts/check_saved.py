@@ -48,7 +48,8 @@ def check(path, name):
     elif len(inputs) == 1:
         inputs = inputs[0]
     batch = len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs[0] if isinstance(inputs, list) else inputs)
-    if case.get("call") or any(not isinstance(x, np.ndarray) for x in (inputs if isinstance(inputs, list) else [inputs])
+    if case.get("call") or len({len(x) for x in (inputs.values() if isinstance(inputs, dict) else inputs if isinstance(
+            inputs, list) else [inputs])}) > 1 or any(not isinstance(x, np.ndarray) for x in (inputs if isinstance(inputs, list) else [inputs])
                                if not isinstance(inputs, dict)):
         got = model(inputs)
     else:

@@ -9,6 +9,7 @@ local read, write = files.read, files.write
 local target, cases, out = arg[1], arg[2], arg[3]
 local MOST = 48 * 1024 -- bytes: mutations of large files rarely hit what matters
 local kinds = { h5 = { h5 = true, hdf5 = true }, keras = { keras = true }, arrays = { npz = true, npy = true },
+                rows = { npz = true, npy = true, h5 = true }, idx = { gz = true }, optimizer = { keras = true, h5 = true },
                 json = { json = true, keras = true, h5 = true }, yaml = { json = true, yaml = true, yml = true } }
 
 -- The config of a model file as JSON; nil: it has none, or does not load.
@@ -25,7 +26,7 @@ local function add(path, extension)
   if not content or #content > MOST then return end
   count = count + 1
   write(("%s/corpus/%05d.%s"):format(out, count, target == "json" and "json" or extension), content)
-  if target == "arrays" then return end
+  if target == "arrays" or target == "idx" then return end
   for word in content:gmatch '"([%w_]+)"' do
     if #word > 1 and #word < 40 then words[word] = true end
   end
@@ -39,6 +40,23 @@ local function walk(folder)
   end
 end
 
+-- Trained models, as their files keep the optimizer.
+local function add_trained()
+  for _, optimizer in ipairs { "sgd", "adam", "rmsprop" } do
+    local model = cornu.Sequential { cornu.layers.Dense { 2, input_shape = { 3 } } }
+    model:compile { optimizer = optimizer, loss = "mse" }
+    model:train_on_batch(cornu.ones(2, 3), cornu.ones(2, 2))
+    for _, way in ipairs { { "keras" }, { "h5", 2 }, { "h5", 3 } } do
+      local path = os.tmpname() .. "." .. way[1]
+      model:save(path, { keras = way[2] })
+      add(path, way[1])
+      os.remove(path)
+    end
+  end
+end
+
+if target == "optimizer" then add_trained() end
+if target == "idx" then walk "tests/digits" end
 walk "tests/formats"
 if cases ~= "tests/models" then walk(cases) end
 walk "tests/models"

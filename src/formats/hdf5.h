@@ -38,8 +38,8 @@ cn_status cn_hdf5_dense(const cn_hdf5 *f, uint64_t heap, uint64_t names, int typ
 /* ---- Objects: an address, messages ---- */
 
 enum {
-  CN_HDF5_SPACE = 1, CN_HDF5_LINK_INFO = 2, CN_HDF5_TYPE = 3, CN_HDF5_LINK = 6, CN_HDF5_EXTERNAL = 7, CN_HDF5_LAYOUT = 8,
-  CN_HDF5_FILTERS = 11, CN_HDF5_ATTRIBUTE = 12, CN_HDF5_CONTINUATION = 16, CN_HDF5_GROUP = 17, CN_HDF5_ATTRIBUTES = 21
+  CN_HDF5_SPACE = 1, CN_HDF5_LINK_INFO = 2, CN_HDF5_TYPE = 3, CN_HDF5_FILL = 5, CN_HDF5_LINK = 6, CN_HDF5_EXTERNAL = 7,
+  CN_HDF5_LAYOUT = 8, CN_HDF5_FILTERS = 11, CN_HDF5_ATTRIBUTE = 12, CN_HDF5_CONTINUATION = 16, CN_HDF5_GROUP = 17, CN_HDF5_ATTRIBUTES = 21
 };
 typedef struct cn_hdf5_message { int type; const uint8_t *data; size_t size; } cn_hdf5_message;
 
@@ -117,6 +117,8 @@ typedef struct cn_hdf5_array {
   uint32_t single_mask;
   int64_t chunk[CN_MAX_RANK], n_chunks;
   size_t chunk_bytes;
+  const uint8_t *fill; /* an element of chunks that were never written, inside the file; NULL: zeros … */
+  bool unfilled;       /* … or that are not to be read */
   cn_hdf5_filter filters[8];
   int n_filters;
 } cn_hdf5_array;

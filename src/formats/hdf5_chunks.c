@@ -185,18 +185,30 @@ static cn_status note_chunk(void *user, const cn_hdf5_chunk *c, cn_error *e) {
   return CORNU_OK;
 }
 
-static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn_error *e) {
-  const cn_hdf5_array *a = u->array;
-  const cn_hdf5_place *p = &u->places[number];
-  int64_t first[CN_MAX_RANK];
-  if (p->address == CN_HDF5_NOWHERE)
+/* Of a chunk that was never written. */
+static cn_status fill_chunk(const cn_hdf5_array *a, int64_t number, buffers *b, cn_error *e) {
+  if (a->unfilled)
     return cn_fail(e, CORNU_ERR_FORMAT, "chunk %lld of its %lld was never written", (long long)number + 1,
                    (long long)a->n_chunks);
+  if (!a->fill) memset(b->data, 0, a->chunk_bytes);
+  for (size_t i = 0; a->fill && i < a->chunk_bytes; i += a->type.size) memcpy(b->data + i, a->fill, a->type.size);
+  return CORNU_OK;
+}
+
+static cn_status read_chunk(const unpacking *u, const cn_hdf5_place *p, buffers *b, cn_error *e) {
+  const cn_hdf5_array *a = u->array;
   b->size = p->bytes;
   memcpy(b->data, cn_hdf5_bytes(u->file, p->address, p->bytes), b->size);
   for (int i = a->n_filters - 1; i >= 0; i--)
     if (!(p->mask >> i & 1)) CN_TRY(undo(&a->filters[i], b, e));
-  if (b->size != a->chunk_bytes) return cn_hdf5_damaged(e, "a chunk of another size than its shape says");
+  return b->size == a->chunk_bytes ? CORNU_OK : cn_hdf5_damaged(e, "a chunk of another size than its shape says");
+}
+
+static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn_error *e) {
+  const cn_hdf5_array *a = u->array;
+  const cn_hdf5_place *p = &u->places[number];
+  int64_t first[CN_MAX_RANK];
+  CN_TRY(p->address == CN_HDF5_NOWHERE ? fill_chunk(a, number, b, e) : read_chunk(u, p, b, e));
   for (int i = a->space.rank - 1; i >= 0; i--) {
     first[i] = number % chunks_along(a, i) * a->chunk[i];
     number /= chunks_along(a, i);
@@ -280,7 +292,9 @@ cn_status cn_hdf5_places(const cn_hdf5 *f, const cn_hdf5_array *a, cn_hdf5_place
   u.places = cn_alloc((size_t)a->n_chunks * sizeof *u.places + 1);
   if (!u.places) return cn_no_memory(e);
   for (int64_t i = 0; i < a->n_chunks; i++) u.places[i].address = CN_HDF5_NOWHERE;
-  cn_status status = a->index ? cn_hdf5_chunks(f, a, note_chunk, &u, e) : read_node(&u, a->tree, -1);
+  cn_status status = CORNU_OK;
+  if (a->index) status = cn_hdf5_chunks(f, a, note_chunk, &u, e);
+  else if (a->tree != CN_HDF5_NOWHERE) status = read_node(&u, a->tree, -1);
   if (status) cn_free(u.places);
   else *out = u.places;
   return status;

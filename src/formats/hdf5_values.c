@@ -220,6 +220,22 @@ static cn_status find_data(const cn_hdf5 *f, const cn_hdf5_message *layout, size
                  (unsigned long long)stored);
 }
 
+/* Section IV.A.2.f. The second version has no size where there is no value, the third has flags. */
+static cn_status read_fill(const cn_hdf5_message *m, cn_hdf5_array *out, cn_error *e) {
+  const uint8_t *p = m->data;
+  if (m->size < 2 || p[0] < 1 || p[0] > 3 || (p[0] < 3 && m->size < 4)) return cn_hdf5_damaged(e, "a fill value");
+  bool given = p[0] == 3 ? p[1] & 32 : p[3];
+  size_t at = p[0] == 3 ? 2 : 4;
+  out->unfilled = p[0] == 3 ? p[1] & 16 : !p[3];
+  if (!given) return CORNU_OK;
+  if (m->size < at + 4) return cn_hdf5_damaged(e, "a fill value");
+  uint64_t size = cn_hdf5_number(p + at, 4);
+  if (size == 0) return CORNU_OK;
+  if (size != out->type.size || size > m->size - at - 4) return cn_hdf5_damaged(e, "a fill value");
+  out->fill = p + at + 4;
+  return CORNU_OK;
+}
+
 cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out, cn_error *e) {
   cn_hdf5_message type, space, layout, other;
   *out = (cn_hdf5_array){0};
@@ -233,6 +249,8 @@ cn_status cn_hdf5_array_of(const cn_hdf5 *f, uint64_t object, cn_hdf5_array *out
   if (other.data) CN_TRY(cn_hdf5_read_filters(&other, out, e));
   CN_TRY(cn_hdf5_read_type(type.data, type.size, &out->type, e));
   CN_TRY(cn_hdf5_read_space(space.data, space.size, &out->space, e));
+  CN_TRY(cn_hdf5_message_of(f, object, CN_HDF5_FILL, &other, e));
+  if (other.data) CN_TRY(read_fill(&other, out, e));
   size_t bytes;
   if (!cn_mul_size((size_t)out->space.count, out->type.size, &bytes))
     return cn_fail(e, CORNU_ERR_LIMIT, "its shape has more elements than memory can hold");

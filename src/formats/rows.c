@@ -16,9 +16,6 @@ static cn_status at(const cornu_rows *r, cn_status status, cn_error *e) {
 
 cn_status cn_rows_check(const cn_npy *a, cn_error *e) {
   if (a->rank == 0) return cn_fail(e, CORNU_ERR_SHAPE, "a single number has no rows");
-  if (a->fortran && a->rank > 1)
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED,
-                   "its columns come first, so that rows cannot be read: save numpy.ascontiguousarray(a)");
   return CORNU_OK;
 }
 

@@ -40,7 +40,7 @@ static inline bool cn_rows_left_out(const cornu_rows *r, int64_t row) {
 cn_status cn_rows_of_npy(cornu_rows *r, cn_error *e);
 cn_status cn_rows_of_npz(cornu_rows *r, cn_error *e);
 cn_status cn_rows_of_h5(cornu_rows *r, bool trusted, cn_error *e);
-/* Whether a source of this form can be: it has rows, which are not of columns first. */
+/* Whether a source of this form can be: it has rows. */
 cn_status cn_rows_check(const cn_npy *form, cn_error *e);
 
 cn_status cn_rows_list_npz(const char *path, cornu_rows_visit visit, void *user, cn_error *e);

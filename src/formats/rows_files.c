@@ -8,13 +8,56 @@
 
 static size_t row_bytes(const cn_npy *a) { return a->shape[0] ? a->bytes / (size_t)a->shape[0] : 0; }
 
+/* ---- Arrays whose columns come first ---- */
+
+typedef cn_status (*read_bytes)(void *state, uint64_t at, char *to, size_t size, cn_error *e);
+
+/* Each element of a row has its own column, in which rows follow each other; `form` is as the file says, at: where its
+ * data begins. */
+static cn_status read_columns(const cn_npy *form, read_bytes read, void *state, uint64_t at, int64_t first, int64_t n,
+                              char *to, cn_error *e) {
+  const size_t row = row_bytes(form);
+  int64_t columns = 1, index[CN_MAX_RANK] = {0};
+  for (int i = 1; i < form->rank; i++) columns *= form->shape[i];
+  const size_t element = columns ? row / (size_t)columns : 0;
+  char *column = cn_alloc((size_t)n * element + 1);
+  cn_status status = column ? CORNU_OK : cn_no_memory(e);
+  for (int64_t k = 0; k < columns && !status; k++) {
+    int64_t place = 0;
+    for (int i = 1; i < form->rank; i++) place = place * form->shape[i] + index[i];
+    status = read(state, at + (uint64_t)(k * form->shape[0] + first) * element, column, (size_t)n * element, e);
+    for (int64_t i = 0; i < n && !status; i++)
+      memcpy(to + (size_t)i * row + (size_t)place * element, column + (size_t)i * element, element);
+    for (int i = 1; i < form->rank && ++index[i] == form->shape[i]; i++) index[i] = 0;
+  }
+  cn_free(column);
+  return status;
+}
+
+/* They are read in stretches: a column is a walk through all of the array. */
+static bool turn(cornu_rows *r) {
+  if (!r->form.fortran || r->form.rank < 2) return false;
+  r->form.fortran = false;
+  r->stretch = 1;
+  return true;
+}
+
 /* ---- .npy ---- */
 
-typedef struct plain { cn_file file; size_t offset, row; } plain;
+typedef struct plain { cn_file file; size_t offset, row; cn_npy form; } plain;
 
 static cn_status plain_read(void *state, int64_t first, int64_t n, char *to, cn_error *e) {
   const plain *p = state;
   return cn_file_read_at(&p->file, p->offset + (uint64_t)first * p->row, to, (size_t)n * p->row, e);
+}
+
+static cn_status plain_bytes(void *state, uint64_t at, char *to, size_t size, cn_error *e) {
+  return cn_file_read_at(&((plain *)state)->file, at, to, size, e);
+}
+
+static cn_status plain_columns(void *state, int64_t first, int64_t n, char *to, cn_error *e) {
+  const plain *p = state;
+  return read_columns(&p->form, plain_bytes, state, p->offset, first, n, to, e);
 }
 
 static void plain_close(void *state) {
@@ -24,7 +67,7 @@ static void plain_close(void *state) {
 }
 
 cn_status cn_rows_of_npy(cornu_rows *r, cn_error *e) {
-  static const cn_rows_kind kind = {plain_read, plain_close, true};
+  static const cn_rows_kind kind = {plain_read, plain_close, true}, columns = {plain_columns, plain_close, false};
   size_t offset;
   CN_TRY(cn_npy_head(r->path, &r->form, &offset, e));
   CN_TRY(cn_rows_check(&r->form, e));
@@ -37,7 +80,8 @@ cn_status cn_rows_of_npy(cornu_rows *r, cn_error *e) {
   if (status) return plain_close(p), status;
   p->offset = offset;
   p->row = row_bytes(&r->form);
-  r->kind = &kind;
+  p->form = r->form;
+  r->kind = turn(r) ? &columns : &kind;
   r->state = p;
   return CORNU_OK;
 }
@@ -48,6 +92,7 @@ typedef struct archive {
   cn_zip *zip;
   int entry;
   size_t offset, row, bytes; /* of the data in the entry; of a row; of all rows */
+  cn_npy form;               /* as the file says */
   uint64_t at;               /* stored: where the data lies; packed: how much of it has gone by */
   bool begun;                /* packed: the entry is open */
 } archive;
@@ -55,6 +100,15 @@ typedef struct archive {
 static cn_status stored_read(void *state, int64_t first, int64_t n, char *to, cn_error *e) {
   const archive *a = state;
   return cn_zip_read_at(a->zip, a->at + (uint64_t)first * a->row, to, (size_t)n * a->row, e);
+}
+
+static cn_status stored_bytes(void *state, uint64_t at, char *to, size_t size, cn_error *e) {
+  return cn_zip_read_at(((archive *)state)->zip, at, to, size, e);
+}
+
+static cn_status stored_columns(void *state, int64_t first, int64_t n, char *to, cn_error *e) {
+  const archive *a = state;
+  return read_columns(&a->form, stored_bytes, state, a->at, first, n, to, e);
 }
 
 static cn_status pass_by(archive *a, uint64_t bytes, cn_error *e) {
@@ -123,23 +177,28 @@ static cn_status open_entry(cornu_rows *r, archive *a, bool *stored, cn_error *e
   CN_TRY(cn_rows_check(&r->form, e));
   a->row = row_bytes(&r->form);
   a->bytes = r->form.bytes;
+  a->form = r->form;
   *stored = cn_zip_stored(a->zip, a->entry, &a->at);
   if (*stored) a->at += a->offset;
+  else if (a->form.fortran && a->form.rank > 1)
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "its columns come first and it is packed, so that rows cannot be read: save "
+                   "numpy.ascontiguousarray(a), or with numpy.savez");
   return CORNU_OK;
 }
 
 cn_status cn_rows_of_npz(cornu_rows *r, cn_error *e) {
   static const cn_rows_kind stored_kind = {stored_read, archive_close, true};
   static const cn_rows_kind packed_kind = {packed_read, archive_close, false};
+  static const cn_rows_kind columns = {stored_columns, archive_close, false};
   bool stored;
   archive *a = cn_calloc(1, sizeof *a);
   if (!a) return cn_no_memory(e);
   cn_status status = open_entry(r, a, &stored, e);
   if (status) return archive_close(a), status;
-  r->kind = stored ? &stored_kind : &packed_kind;
-  r->state = a;
   r->in_order = !stored;
   r->stretch = !stored;
+  r->kind = turn(r) ? &columns : stored ? &stored_kind : &packed_kind;
+  r->state = a;
   return CORNU_OK;
 }
 

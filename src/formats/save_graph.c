@@ -145,11 +145,13 @@ static cn_status plain_args(graph *g, const cn_layer *l, call *c) {
   return CORNU_OK;
 }
 
-static cn_value *drop_nulls(graph *g, const cn_value *kwargs) {
+/* Operations have arguments that must be there, and may be null. */
+static cn_value *drop_nulls(graph *g, const cn_layer *l, const cn_value *kwargs) {
   cn_value *out = cn_value_new(&g->s->arena, CORNU_DICT);
-  for (int i = 0; out && kwargs && i < kwargs->count; i++)
-    if (!cn_value_is_null(kwargs->items[i]) && !cn_value_put(&g->s->arena, out, kwargs->keys[i], kwargs->items[i]))
-      return NULL;
+  for (int i = 0; out && kwargs && i < kwargs->count; i++) {
+    bool kept = l->type == &cn_layer_operation || !cn_value_is_null(kwargs->items[i]);
+    if (kept && !cn_value_put(&g->s->arena, out, kwargs->keys[i], kwargs->items[i])) return NULL;
+  }
   return out;
 }
 
@@ -192,7 +194,7 @@ static cn_status join_args(graph *g, const cn_layer *l, call *c) {
 static cn_status call_of(graph *g, int node, call *c) {
   const cn_model_node *n = &g->m->nodes[node];
   const cn_layer *l = g->m->layers[n->layer];
-  *c = (call){.n = n, .kwargs = drop_nulls(g, n->kwargs)};
+  *c = (call){.n = n, .kwargs = drop_nulls(g, l, n->kwargs)};
   if (!c->kwargs) return cn_no_memory(g->s->e);
   if (n->args) c->args = cn_value_copy(&g->s->arena, n->args);
   else CN_TRY(plain_args(g, l, c));

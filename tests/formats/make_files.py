@@ -117,6 +117,14 @@ with h5py.File("packed.h5", "w") as f:
     part[:4] = 1
     f.create_dataset("bomb", shape=(1 << 20, 1 << 10), dtype="float32", chunks=(1024, 1024), compression="gzip")
 
+# Chunks that were never written, with and without a value for them.
+for name, libver in [("unwritten.h5", "earliest"), ("unwritten_latest.h5", "latest")]:
+    with h5py.File(name, "w", libver=libver) as f:
+        f.create_dataset("zeros", shape=(8,), dtype="float32", chunks=(4,))[:4] = 1
+        f.create_dataset("filled", shape=(5,), dtype="int16", chunks=(2,), fillvalue=-3)[2:4] = 7
+        f.create_dataset("none", shape=(3, 2), dtype=">f4", chunks=(2, 2), fillvalue=2.5, compression="gzip")
+        f.create_dataset("grows", shape=(3,), dtype="int16", chunks=(2,), fillvalue=4, maxshape=(None,))[0] = 9
+
 # Every index of the later layout: a single chunk, implicit places, an array of fixed size (in pages, too), one that grows
 # (with blocks of blocks), a tree; plain and packed, and shapes smaller than they may be.
 with h5py.File("packed_latest.h5", "w", libver="latest") as f:

@@ -132,6 +132,40 @@ static void test_any_order(void **state) {
   }
 }
 
+/* A file whose columns come first, made from one whose rows do: the header says the transposed array. */
+static void test_columns_first(void **state) {
+  (void)state;
+  static const char plain[] = "'fortran_order': False, 'shape': (4, 3, 50)";
+  static const char turned[] = "'fortran_order': True,  'shape': (50, 3, 4)";
+  cn_tensor *numbers = counting(CORNU_INT16, 4, 150), *t, *all, *got;
+  assert_int_equal(cornu_tensor_new(CORNU_INT16, 3, (int64_t[]){4, 3, 50}, &t, NULL), CORNU_OK);
+  memcpy(t->data, numbers->data, 1200);
+  cornu_rows_release(save_and_open(NPY, t));
+  char head[128];
+  FILE *file = fopen(path, "r+b");
+  assert_int_equal(fread(head, 1, sizeof head, file), sizeof head);
+  head[sizeof head - 1] = 0;
+  char *at = strstr(head + 10, plain); /* behind the marks and the length */
+  assert_non_null(at);
+  memcpy(at, turned, sizeof turned - 1);
+  rewind(file);
+  assert_int_equal(fwrite(head, 1, sizeof head - 1, file), sizeof head - 1);
+  fclose(file);
+  cornu_rows *r = NULL;
+  assert_int_equal(cornu_npy_load(path, &all, NULL), CORNU_OK);
+  assert_int_equal(cornu_rows_open(path, NULL, false, &r, NULL), CORNU_OK);
+  for (int64_t first = 0; first < 50; first += 7) {
+    const int64_t n = 50 - first < 7 ? 50 - first : 7;
+    assert_int_equal(cornu_rows_read(r, first, n, &got, NULL), CORNU_OK);
+    for (int64_t i = 0; i < n; i++) assert_row(got, i, all, first + i);
+    cornu_tensor_release(got);
+  }
+  cornu_rows_release(r);
+  cornu_tensor_release(all);
+  cornu_tensor_release(t);
+  cornu_tensor_release(numbers);
+}
+
 /* 50 MB through less than 40; limits hold for what is read at once. */
 static void test_memory(void **state) {
   (void)state;
@@ -214,7 +248,7 @@ static void test_list_and_refuse(void **state) {
 
 int main(void) {
 #define CLEAN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-  const struct CMUnitTest tests[] = {CLEAN(test_h5), CLEAN(test_any_order), CLEAN(test_memory), CLEAN(test_damage),
-                                     CLEAN(test_list_and_refuse)};
+  const struct CMUnitTest tests[] = {CLEAN(test_h5), CLEAN(test_any_order), CLEAN(test_columns_first),
+                                     CLEAN(test_memory), CLEAN(test_damage), CLEAN(test_list_and_refuse)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
