@@ -236,6 +236,9 @@ if SUITE in ("keras3", "tfkeras2"):
     changed("RandomTranslation", height_factor=[0.2, 0.2], width_factor=[-0.3, -0.3], fill_mode="wrap")
     changed("RandomZoom", height_factor=[0.3, 0.3], fill_mode="nearest")
     changed("RandomZoom", height_factor=[0.3, 0.3], width_factor=[-0.2, -0.2])
+if SUITE == "tfkeras2":
+    changed("RandomHeight", factor=[0.3, 0.3])
+    changed("RandomWidth", factor=[-0.4, -0.4], interpolation="nearest")
 if SUITE == "keras3":
     changed("RandomSaturation", factor=[0.4, 0.4], value_range=[0, 1])
     changed("RandomInvert", factor=[1, 1], value_range=[0, 2])

@@ -808,6 +808,8 @@ typedef struct cornu_picture_options {
   bool crop_to_aspect_ratio;  /* the middle alone, so that nothing is stretched */
   bool skip_errors;           /* a loader leaves out what cannot be read; else it is an error, which names the file */
   float scale[4], shift[4];
+  bool pad_to_aspect_ratio;   /* the whole picture, with 0 beside or above and below it */
+  bool bgr;                   /* 3 channels the other way round, before scale and shift */
 } cornu_picture_options;
 CORNU_API cornu_status cornu_rows_of_pictures(const char *const *paths, int64_t n, const cornu_picture_options *options,
                                               cornu_rows **out, cornu_error *e);

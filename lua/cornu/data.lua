@@ -454,8 +454,9 @@ return function(cornu)
     if mode == nil or mode == "none" then return nil, nil end
     if mode == "unit" then return { 1 / 255, 1 / 255, 1 / 255, 1 / 255 } end
     if mode == "tf" then return { 1 / 127.5, 1 / 127.5, 1 / 127.5, 1 / 127.5 }, { -1, -1, -1, -1 } end
+    if mode == "caffe" then return nil, { -103.939, -116.779, -123.68 } end -- of blue, green, red
     if mode ~= "torch" then
-      core.fail(('data.images: no mode "%s" (there are: none unit tf torch)'):format(tostring(mode)))
+      core.fail(('data.images: no mode "%s" (there are: none unit tf torch caffe)'):format(tostring(mode)))
     end
     local scale, shift = {}, {}
     for i = 1, 3 do scale[i], shift[i] = 1 / 255 / deviation[i], -mean[i] / deviation[i] end
@@ -464,18 +465,19 @@ return function(cornu)
 
   local picture_options = {
     "augment", "batch_size", "channels", "classes", "crop_to_aspect_ratio", "interpolation", "label_mode", "mode",
-    "seed", "shuffle", "size", "skip_errors", "subset", "validation_split",
+    "pad_to_aspect_ratio", "seed", "shuffle", "size", "skip_errors", "subset", "validation_split",
   }
 
   local function picture_rows(paths, opts)
     local size, scale, shift = opts.size or 256, scaling(opts.mode)
     if type(size) == "number" then size = { size, size } end
-    if opts.mode == "torch" and (opts.channels or 3) ~= 3 then
-      core.fail 'data.images: mode "torch" needs 3 channels'
+    if (opts.mode == "torch" or opts.mode == "caffe") and (opts.channels or 3) ~= 3 then
+      core.fail(('data.images: mode "%s" needs 3 channels'):format(opts.mode))
     end
     return core.rows_of_pictures(paths, {
       height = size[1], width = size[2], channels = opts.channels, interpolation = opts.interpolation, scale = scale,
-      shift = shift, crop = opts.crop_to_aspect_ratio, skip = opts.skip_errors,
+      shift = shift, crop = opts.crop_to_aspect_ratio, pad = opts.pad_to_aspect_ratio, bgr = opts.mode == "caffe",
+      skip = opts.skip_errors,
     })
   end
 
@@ -514,7 +516,10 @@ return function(cornu)
     local augment = opts.augment
     if not augment then return ds end
     if core.type(augment) == "model" then augment = augmenter(augment, opts.seed or 0) end
-    return ds:map(function(x, y, w) return augment(x), y, w end)
+    return ds:map(function(x, y, w)
+      local new_x, new_y, new_w = augment(x, y, w)
+      return new_x, new_y == nil and y or new_y, new_w == nil and w or new_w
+    end)
   end
 
   -- data.generator(f): f(options of the pass) → iterator over x, y, w; or f is called for each batch: x, y, w, nil at
@@ -558,5 +563,6 @@ return function(cornu)
       math.ceil(starts / stride), { batch_size = opts.batch_size or 128, shuffle = opts.shuffle == true, seed = opts.seed })
   end
 
+  for name, make in pairs(require "cornu.mixing"(cornu, augmenter)) do data[name] = make end
   return data
 end

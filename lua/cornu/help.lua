@@ -331,14 +331,21 @@ trusted = true: libhdf5 may read what Cornu's own reader does not know, as in co
   { "data.images", "cornu.data.images(folder [, options]) → dataset", [[
 PNG and JPEG files of a folder, as Keras's image_dataset_from_directory: each folder within is a class, in the order of
 their names (ds.class_names). Pictures are decoded and resized by threads in the background. options:
-  size = 256 or {height, width}, channels = 3 (1 grey, 4 with alpha), interpolation = "bilinear", crop_to_aspect_ratio =
-  mode = "none"           0 … 255 as in Keras; "unit", "tf", "torch": see image.preprocess
+  size = 256 or {height, width}, channels = 3 (1 grey, 4 with alpha), interpolation = "bilinear", crop_to_aspect_ratio =,
+  pad_to_aspect_ratio =   the middle alone, or the whole with 0 around, so that nothing is stretched
+  mode = "none"           0 … 255 as in Keras; "unit", "tf", "torch", "caffe": see image.preprocess
   label_mode = "int"      int32 from 0; "categorical": one-hot; "binary": (n, 1) of 0 and 1; false: no labels
   classes = {name, …}     other folders are left out; labels follow this order
   shuffle = true, seed = 0, validation_split = fraction, subset = "training" | "validation"
                           the files of each subset are those that Keras chooses for the same seed
-  augment = f or model    f(x) of each batch; a model runs as in training: RandomFlip, RandomRotation …
+  augment = f or model    f(x, y, w) → x, y, w (or x alone) of each batch, such as data.mix_up{}; a model runs as in training:
+                          RandomFlip, RandomRotation …
   batch_size = 32, skip_errors = true: leaves damaged pictures out]] },
+  { "data.mix_up", "cornu.data.mix_up{alpha = 0.2, seed = 0} → f(x, y, w)", [[
+For ds:map and augment: each sample of a batch becomes k of itself and 1 - k of another, with its labels (one-hot); k is a beta
+number of the shape alpha, as in the layer MixUp, which mixes images alone.]] },
+  { "data.cut_mix", "cornu.data.cut_mix{factor = 1, seed = 0} → f(x, y, w)", [[
+The same with a rectangle of another image, as the layer CutMix; labels are mixed by its share of the pixels.]] },
   { "data.idx", "cornu.data.idx(images [, labels [, options]]) → dataset", [[
 The files of MNIST, plain or gzipped. options: mode = "unit" (see image.preprocess), data_format = "channels_first" or
 "channels_last" gives the pictures an axis for their one channel.]] },

@@ -1,4 +1,5 @@
 /* Rows that are not of a file of arrays: of a tensor, and of pictures. */
+#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -46,6 +47,7 @@ typedef struct pictures {
   cornu_picture_options o;
   cornu_tree *tree;
   const cornu_value *attributes;   /* of the operation: the size, the method */
+  const char *interpolation;
   atomic_uchar *left_out;          /* NULL: a picture that cannot be read is an error */
 } pictures;
 
@@ -74,34 +76,66 @@ static cn_status replace(cn_tensor **t, cn_tensor *made, cn_status status) {
   return CORNU_OK;
 }
 
-/* uint8 (height, width, channels) to float32 (1, height, width, channels) of the size that is wanted. */
-static cn_status resize(const pictures *p, cn_tensor **t, cn_error *e) {
+/* Where in a row the picture is. */
+typedef struct place { int64_t height, width, top, left; } place;
+
+/* In single precision, as TensorFlow's resize_with_pad. */
+static place padded(const cornu_picture_options *o, const int64_t *size) {
+  const float h = (float)size[0], w = (float)size[1], to_h = (float)o->height, to_w = (float)o->width;
+  const float ratio = fmaxf(w / to_w, h / to_h), new_h = h / ratio, new_w = w / ratio;
+  return (place){.height = (int64_t)fmaxf(1, floorf(new_h)), .width = (int64_t)fmaxf(1, floorf(new_w)),
+                 .top = (int64_t)fmaxf(0, floorf((to_h - new_h) / 2)),
+                 .left = (int64_t)fmaxf(0, floorf((to_w - new_w) / 2))};
+}
+
+static cornu_value *resizing(cornu_tree *t, int64_t height, int64_t width, const char *method) {
+  if (!t) return NULL;
+  cornu_value *size = cornu_value_list(t), *dict = cornu_value_dict(t);
+  const bool made = cornu_value_append(t, size, cornu_value_int(t, height)) &&
+                    cornu_value_append(t, size, cornu_value_int(t, width)) &&
+                    cornu_value_set(t, dict, "size", size) &&
+                    cornu_value_set(t, dict, "method", cornu_value_string(t, method, strlen(method)));
+  return made ? dict : NULL;
+}
+
+/* uint8 (height, width, channels) to float32 (1, height, width, channels) of the size of its place. */
+static cn_status resize(const pictures *p, cn_tensor **t, place *at, cn_error *e) {
   const cornu_picture_options *o = &p->o;
   cn_tensor *made = NULL;
   int n = 1;
   if (o->crop_to_aspect_ratio) CN_TRY(crop(t, o->height, o->width, e));
+  *at = o->pad_to_aspect_ratio ? padded(o, (*t)->shape) : (place){o->height, o->width, 0, 0};
   cn_status status = cornu_tensor_cast(*t, CORNU_FLOAT32, &made, e);
   CN_TRY(replace(t, made, status));
   const int64_t *s = (*t)->shape, shape[] = {1, s[0], s[1], s[2]};
   status = cornu_tensor_reshape(*t, 4, shape, &made, e);
   CN_TRY(replace(t, made, status));
-  if (shape[1] == o->height && shape[2] == o->width) return CORNU_OK;
-  status = cornu_apply("resize", t, 1, p->attributes, &made, &n, e);
+  if (shape[1] == at->height && shape[2] == at->width) return CORNU_OK;
+  const bool apart = o->pad_to_aspect_ratio;
+  cornu_tree *own = apart ? cornu_tree_new() : NULL;
+  const cornu_value *how = apart ? resizing(own, at->height, at->width, p->interpolation) : p->attributes;
+  status = how ? cornu_apply("resize", t, 1, how, &made, &n, e) : cn_no_memory(e);
+  cornu_tree_free(own);
   return replace(t, made, status);
 }
 
-static void write_row(const cornu_picture_options *o, const float *from, float *to) {
-  const int64_t points = (int64_t)o->height * o->width;
-  for (int64_t i = 0; i < points; i++)
-    for (int c = 0; c < o->channels; c++, from++, to++) *to = *from * o->scale[c] + o->shift[c];
+static void write_row(const cornu_picture_options *o, const place *at, const float *from, float *to) {
+  for (int64_t y = 0; y < o->height; y++)
+    for (int64_t x = 0; x < o->width; x++, to += o->channels) {
+      const bool inside = y >= at->top && y < at->top + at->height && x >= at->left && x < at->left + at->width;
+      for (int c = 0; c < o->channels; c++)
+        to[c] = (inside ? from[o->bgr ? o->channels - 1 - c : c] : 0) * o->scale[c] + o->shift[c];
+      if (inside) from += o->channels;
+    }
 }
 
 static cn_status read_picture(pictures *p, int64_t row, char *to, cn_error *e) {
   cn_tensor *t = NULL, *plain = NULL;
+  place at;
   CN_TRY(cornu_image_load(p->paths[row], p->o.channels, &t, e));
-  cn_status status = resize(p, &t, e);
+  cn_status status = resize(p, &t, &at, e);
   if (!status) status = cornu_tensor_contiguous(t, &plain, e);
-  if (!status) write_row(&p->o, (const float *)(const void *)plain->data, (float *)(void *)to);
+  if (!status) write_row(&p->o, &at, (const float *)(const void *)plain->data, (float *)(void *)to);
   cornu_tensor_release(plain);
   cornu_tensor_release(t);
   return status;
@@ -133,21 +167,18 @@ static void pictures_close(void *state) {
 static cn_status check_options(const cornu_picture_options *o, cn_error *e) {
   if (o->height < 1 || o->width < 1 || o->height > 1 << 16 || o->width > 1 << 16)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "pictures of %d x %d points", o->height, o->width);
+  if (o->crop_to_aspect_ratio && o->pad_to_aspect_ratio)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "crop_to_aspect_ratio and pad_to_aspect_ratio are both true: expected one of "
+                   "them at most");
   if (o->channels == 1 || o->channels == 3 || o->channels == 4) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_ARGUMENT, "channels is %d; it may be 1 (grey), 3 (RGB) or 4 (RGBA)", o->channels);
 }
 
 static cn_status keep_attributes(pictures *p, const char *interpolation, cn_error *e) {
   p->tree = cornu_tree_new();
-  cornu_tree *t = p->tree;
-  if (!t) return cn_no_memory(e);
-  cornu_value *size = cornu_value_list(t), *dict = cornu_value_dict(t);
-  const bool made = cornu_value_append(t, size, cornu_value_int(t, p->o.height)) &&
-                    cornu_value_append(t, size, cornu_value_int(t, p->o.width)) &&
-                    cornu_value_set(t, dict, "size", size) &&
-                    cornu_value_set(t, dict, "method", cornu_value_string(t, interpolation, strlen(interpolation)));
-  p->attributes = dict;
-  return made ? CORNU_OK : cn_no_memory(e);
+  p->attributes = resizing(p->tree, p->o.height, p->o.width, interpolation);
+  p->interpolation = cn_arena_string(&p->arena, interpolation);
+  return p->attributes && p->interpolation ? CORNU_OK : cn_no_memory(e);
 }
 
 static cn_status keep_paths(pictures *p, const char *const *paths, int64_t n, cn_error *e) {

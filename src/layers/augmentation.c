@@ -1,5 +1,5 @@
 /* Layers that change images in training alone and leave them as they are at inference. */
-#include "layers/augmentation.h"
+#include "layers/augment.h"
 
 #include <math.h>
 
@@ -89,12 +89,6 @@ static cn_status check(cn_layer *l, cn_error *e) {
   return CORNU_OK;
 }
 
-static void refuse_training(cn_layer *l, cn_trace *t) {
-  if (t->training)
-    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "is not supported in training; to leave it out give custom_objects = "
-                  "{ [\"%s\"] = function(x) return x end }", l->name);
-}
-
 static cn_edge change(cn_layer *l, cn_trace *t, cn_edge x, cn_augment *act) {
   const cn_image_batch b = cn_image_enter(t, cn_emit_compute(t, x),
                                           cn_channels_first(l, ((const settings *)l->settings)->data_format, 2));
@@ -113,12 +107,37 @@ static void lower_as(cn_layer *l, cn_trace *t, cn_call *c, cn_augment *act) {
   cn_call_return(t, c, casts ? cn_emit_compute(t, x) : x, c->in[0].mask);
 }
 
-/* tf.keras's RandomHeight and RandomWidth never do. */
-static void lower_size(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_edge x = c->in[0].data;
-  refuse_training(l, t);
-  cn_call_return(t, c, l->origin.keras < 3 ? x : cn_emit_compute(t, x), c->in[0].mask);
+/* Images of another height or width: the one that the factor says, in training. Sizes that are drawn would need another
+ * plan at each step. */
+static cn_edge resized(cn_layer *l, cn_trace *t, cn_edge x, int axis) {
+  const settings *s = l->settings;
+  const cn_type type = *cn_edge_type(t, x);
+  double b[2];
+  cn_augment_bounds(l, CN_AUGMENT_FACTOR, -1, b);
+  if (!t->status && type.rank != 3 && type.rank != 4) cn_image_axis(t, x, false);
+  if (!t->status && b[0] != b[1])
+    cn_trace_fail(t, CORNU_ERR_UNSUPPORTED, "in training makes images of sizes that chance decides, which is not "
+                  "supported: \"factor\" is %s; give a pair of equal numbers, use RandomZoom with %s = this factor, which keeps "
+                  "the size, or leave the layer out by custom_objects = { [\"%s\"] = function(x) return x end }",
+                  cn_value_show(s->amount[CN_AUGMENT_FACTOR], (char[80]){0}, 80),
+                  axis == 1 ? "height_factor" : "width_factor", l->name);
+  if (t->status) return CN_NO_EDGE;
+  int64_t size[] = {type.shape[type.rank - 3], type.shape[type.rank - 2]};
+  if (size[0] < 1 || size[1] < 1) return x; /* shapes alone are wanted */
+  size[axis - 1] = (int64_t)fmaxf(1, (float)(1 + b[0]) * (float)size[axis - 1]);
+  const cn_image_resize r = {.height = size[0], .width = size[1], .method = s->choice[CN_AUGMENT_METHOD]};
+  return cn_emit_cast(t, cn_image_resized(t, x, &r), t->compute);
 }
+
+/* tf.keras's RandomHeight and RandomWidth never cast at inference. */
+static void lower_size(cn_layer *l, cn_trace *t, cn_call *c, int axis) {
+  cn_edge x = c->in[0].data;
+  if (t->training && cn_layer_draws(l, t)) x = resized(l, t, cn_emit_compute(t, x), axis);
+  else if (l->origin.keras > 2) x = cn_emit_compute(t, x);
+  cn_call_return(t, c, x, c->in[0].mask);
+}
+static void lower_height(cn_layer *l, cn_trace *t, cn_call *c) { lower_size(l, t, c, 1); }
+static void lower_width(cn_layer *l, cn_trace *t, cn_call *c) { lower_size(l, t, c, 2); }
 
 static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   (void)l;
@@ -147,8 +166,8 @@ TRAINED(mix_up, "MixUp", "3", mix_fields, cn_augment_mix_up)
 TRAINED(equalization, "Equalization", "3", equalization_fields, cn_augment_equalize)
 LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes)
 TRAINED(random_flip, "RandomFlip", "2 3", flip_fields, cn_augment_flip)
-LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_size)
-LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_size)
+LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_height)
+LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_width)
 TRAINED(random_rotation, "RandomRotation", "2 3", rotation_fields, cn_augment_rotate)
 TRAINED(random_translation, "RandomTranslation", "2 3", move_fields, cn_augment_translate)
 TRAINED(random_zoom, "RandomZoom", "2 3", move_fields, cn_augment_zoom)

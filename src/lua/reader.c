@@ -190,7 +190,8 @@ static void four(lua_State *L, int arg, const char *name, float standard, float 
   lua_pop(L, 1);
 }
 
-/* rows_of_pictures(paths, {height =, width =, channels =, interpolation =, crop =, skip =, scale =, shift =}) → rows */
+/* rows_of_pictures(paths, {height =, width =, channels =, interpolation =, crop =, pad =, bgr =, skip =,
+ * scale =, shift =}) → rows */
 static int rows_of_pictures(lua_State *L) {
   cornu_error e;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -208,6 +209,10 @@ static int rows_of_pictures(lua_State *L) {
   four(L, 2, "shift", 0, o.shift);
   lua_getfield(L, 2, "crop");
   o.crop_to_aspect_ratio = lua_toboolean(L, -1);
+  lua_getfield(L, 2, "pad");
+  o.pad_to_aspect_ratio = lua_toboolean(L, -1);
+  lua_getfield(L, 2, "bgr");
+  o.bgr = lua_toboolean(L, -1);
   lua_getfield(L, 2, "skip");
   o.skip_errors = lua_toboolean(L, -1);
   lua_getfield(L, 2, "interpolation");

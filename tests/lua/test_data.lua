@@ -222,6 +222,46 @@ function TestData:testImages()
   remove(folder)
 end
 
+-- tests/pictures: sizes, proportions, interpolations and modes as Keras's image_dataset_from_directory.
+function TestData:testPicturesAsKeras()
+  local folder = "tests/pictures"
+  local file = assert(io.open(folder .. "/pictures.json"))
+  local want = cornu.load_npz(folder .. "/pictures.npz")
+  for i, case in ipairs(cornu.json.decode(file:read "a")) do
+    case.shuffle = false
+    local x = cornu.data.images(folder, case):batches()()
+    local error = (x - want[tostring(i)]):abs():max():item()
+    -- grey is rounded as Keras's load_img does, one step away from TensorFlow's decoder
+    lu.assertTrue(error < (case.channels == 1 and 1.001 or 1e-3), ("case %d is off by %g"):format(i, error))
+  end
+  file:close()
+  fails("are both true", cornu.data.images, folder, { crop_to_aspect_ratio = true, pad_to_aspect_ratio = true })
+  fails("needs 3 channels", cornu.data.images, folder, { mode = "caffe", channels = 1 })
+end
+
+-- Augmented pictures in a fit, with whom labels are mixed.
+function TestData:testAugmentedPictures()
+  local folder, L = "tests/pictures", cornu.layers
+  local flips = cornu.Sequential{ cornu.Input{ shape = { 6, 8, 3 } }, L.RandomFlip "horizontal", L.RandomRotation{ 0.05 } }
+  local ds = cornu.data.images(folder, { size = { 6, 8 }, mode = "unit", batch_size = 3, augment = flips, seed = 2 })
+  local m = cornu.Sequential{ cornu.Input{ shape = { 6, 8, 3 } }, L.Flatten{}, L.Dense{ 2, activation = "softmax" } }
+  m:compile{ optimizer = cornu.optimizers.Adam{ 0.02 }, loss = "sparse_categorical_crossentropy" }
+  local losses = m:fit(ds, { epochs = 30, verbose = 0 }).history.loss
+  lu.assertTrue(losses[30] < 0.7 * losses[1])
+  -- images that hold their class in all pixels: what is mixed shows in both
+  local x = cornu.eye(6):reshape(6, 1, 1, 6) + cornu.zeros(6, 5, 4, 6)
+  for _, mix in ipairs { cornu.data.mix_up{ alpha = 1 }, cornu.data.cut_mix{ factor = { 1, 1 } } } do
+    local made = 0
+    for new_x, new_y in cornu.data.tensors(x, cornu.eye(6)):map(mix):batches{ batch_size = 4 } do
+      lu.assertTrue(new_x:mean({ 2, 3 }):allclose(new_y, 1e-5, 1e-5))
+      lu.assertTrue((new_y:sum(2) - 1):abs():max():item() < 1e-5)
+      made = made + cornu.cast(new_y:gt(0.01), "float32"):sum():item()
+    end
+    lu.assertTrue(made > 6 and made <= 12)
+    fails("one-hot", mix, x, cornu.arange(6))
+  end
+end
+
 -- The files that keras.utils.image_dataset_from_directory(seed=7, validation_split=0.3) chooses of these.
 function TestData:testSubsetsAsKeras()
   local pictures = {}
