@@ -26,6 +26,7 @@ def layers(module, base):
     for n in dir(module.layers):
         c = getattr(module.layers, n)
         if inspect.isclass(c) and issubclass(c, base): out[n] = " ".join(keys(c, (base,)))
+    out["CustomScaleLayer"] = "scale" # of keras.applications
     return out
 mods = {}
 for m in ("numpy", "nn", "core", "math", "linalg", "image", "einops"):

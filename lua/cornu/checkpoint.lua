@@ -21,11 +21,17 @@ local function class_of(name, part)
   return entry and { class_name = entry.name, config = { name = name } } or name
 end
 
--- A name, an object {class_name =, config =}, or lists and tables of them by output. Functions of Lua are in no file.
-local function say(v, keras, part, archive)
-  if v == nil then return core.null end
+-- Alone, or with a name: {name = "n", function (y_true, y_pred) … end}.
+local function is_function(v)
+  return type(v) == "function" or (type(v) == "table" and v.name and type(v[1]) == "function")
+end
+
+-- A name, an object {class_name =, config =}, or lists and tables of them by output. Functions of Lua are in no file: what
+-- has one is noted in left_out; in lists of metrics the others stay.
+local function say(v, keras, part, archive, left_out)
+  if is_function(v) then left_out[part] = true end
+  if not v or is_function(v) then return core.null end
   if type(v) == "string" and keras >= 3 and not archive then v = class_of(v, part) end
-  if type(v) == "function" then error("a function of Lua", 0) end
   if type(v) ~= "table" or core.type(v) then return v end
   if type(v.class_name) == "string" then
     local config = v.config or {}
@@ -33,16 +39,22 @@ local function say(v, keras, part, archive)
     return { module = modules[part], class_name = v.class_name, config = config, registered_name = core.null }
   end
   local out = {}
-  for key, item in pairs(v) do out[key] = say(item, keras, part, archive) end
+  for key, item in pairs(v) do
+    if v[1] == nil then out[key] = say(item, keras, part, archive, left_out) end
+  end
+  for _, item in ipairs(v) do
+    local said = say(item, keras, part, archive, left_out)
+    if part == "loss" or not is_function(item) then out[#out + 1] = said end
+  end
   return v[1] ~= nil and core.json.list(out) or out
 end
 
 -- Keras 3 keeps the optimizer within an archive's settings; .h5 files of all name it apart.
-local function say_settings(given, optimizer, keras, archive)
+local function say_settings(given, optimizer, keras, archive, left_out)
   local out = { loss = core.null, loss_weights = core.null, metrics = core.null }
   for _, part in ipairs(parts) do
-    local ok, v = pcall(say, given[part], keras, part, archive)
-    if ok and (part ~= "weighted_metrics" or v ~= core.null or keras >= 3) then out[part] = v end
+    local v = say(given[part], keras, part, archive, left_out)
+    if part ~= "weighted_metrics" or v ~= core.null or keras >= 3 then out[part] = v end
   end
   if archive then
     out.optimizer = { module = "keras.optimizers", class_name = optimizer.class_name, config = optimizer.config,
@@ -76,14 +88,29 @@ local function reword(config, archive)
   return out
 end
 
+local warned = setmetatable({}, { __mode = "k" })
+
+-- Once for each compile.
+local function warn_left_out(model, given, left_out)
+  local list = {}
+  for _, part in ipairs(parts) do
+    if left_out[part] then list[#list + 1] = part end
+  end
+  if #list == 0 or warned[given] then return end
+  warned[given] = true
+  io.stderr:write(('cornu: model "%s": %s: functions of Lua are in no file; after loading give them again, '
+    .. "model:compile{%s = …, resume = true}\n"):format(model.name, table.concat(list, ", "), list[1]))
+end
+
 -- What a save of the model writes beside the layers: of a compiled model its settings and the optimizer's state; of one
 -- that was loaded and not trained what its file has.
 function checkpoint.parts(model, keras, archive)
   local given = model.compiled and model:compiled()
   if given then
-    local trainer = model:trainer()
+    local trainer, left_out = model:trainer(), {}
     local out = { optimizer_names = {}, optimizer_arrays = {},
-      training_config = say_settings(given, trainer:optimizer(keras >= 3), keras, archive) }
+      training_config = say_settings(given, trainer:optimizer(keras >= 3), keras, archive, left_out) }
+    warn_left_out(model, given, left_out)
     for i, entry in ipairs(trainer:state(keras >= 3)) do
       out.optimizer_names[i], out.optimizer_arrays[i] = entry.name, entry.value
     end

@@ -104,7 +104,8 @@ The whole model by the ending of the path: .keras is Keras 3's, .h5 and .hdf5 ar
 for Keras 1, 3 for models made here) unless `keras` says another; .json has the layers without their weights. Real Keras
 loads the file and predicts the same. What that Keras cannot say is an error that names the layer and the key. The file is
 there whole or not at all: a failure leaves the old one. What compile was given and the optimizer's state go along, so that
-training goes on from the file, here and in Keras; include_optimizer = false leaves them out.]] },
+training goes on from the file, here and in Keras; include_optimizer = false leaves them out. Losses and metrics that are
+functions of Lua are in no file, which is told: after loading, model:compile{loss = …, resume = true} gives them again.]] },
   { "model:save_weights", "model:save_weights(path [, {keras = 2 or 3}]) → model", [[
 Weights alone: .weights.h5 is Keras 3's, .h5 and .hdf5 keep them by layers (Keras 1 to 3), .npz has "layer/kernel" arrays.]] },
   { "model:to_json", "model:to_json([{keras = 2 or 3, indent =}]) → text",

@@ -8,8 +8,10 @@ cornu.losses, or a function (y_true, y_pred) → values of symbolic tensors; of 
 none) or a table by name, as are loss_weights = and metrics =.
   metrics = {"accuracy", cornu.metrics.AUC{}, function(y_true, y_pred) … end, {name = "n", function … end}}
   weighted_metrics = {…}  the same, counted with the weights of samples and classes
+  resume = true           of a loaded model: what is not given here is as its file says, and the optimizer goes on with
+                          the state that the file keeps
   seed = n                of initial weights, dropout and shuffling; default: drawn from cornu.manual_seed's numbers
-Compiling anew forgets the optimizer's state. Layers frozen with layer.trainable = false stay as they are: freeze first.
+Compiling anew forgets the optimizer's state, but for resume. Layers frozen with layer.trainable = false stay as they are: freeze first.
 An operation without a gradient behind weights that train is an error.]] },
   { "model:compiled", "model:compiled() → table or nil", "The options of model:compile." },
   { "model:fit", "model:fit(x, y [, options]) → history", [[

@@ -7,7 +7,7 @@ local optimizers = require "cornu.optimizers"
 local options = require "cornu.options"
 local ports = require "cornu.ports"
 
-local compile_options = { "loss", "loss_weights", "metrics", "optimizer", "seed", "weighted_metrics" }
+local compile_options = { "loss", "loss_weights", "metrics", "optimizer", "resume", "seed", "weighted_metrics" }
 local batch_options = { "class_weight", "sample_weight" }
 local evaluate_options = { "batch_size", "callbacks", "sample_weight", "steps", "verbose" }
 local fit_options = {
@@ -45,9 +45,21 @@ local function state_of(model, what)
   if state then return state end
   local given = checkpoint.options(model:training_config())
   if not given then core.fail(('%s: model "%s" has no loss yet: call model:compile{…} first'):format(what, model.name)) end
+  if given.loss == nil then
+    core.fail(("%s: %s names no loss (functions of Lua are in no file): give it, model:compile{loss = …, resume = true}; "
+      .. "without loss =, a model with losses of its own goes on"):format(what, model.path ~= "" and model.path or "the file"))
+  end
   state = compile(model, given)
   state.resumes = true
   return state
+end
+
+-- What compile is not given, as the model's file says.
+local function resumed(model, given)
+  local out = checkpoint.options(model:training_config())
+  if not out then core.fail(('compile: resume: model "%s" is from no file that keeps training'):format(model.name)) end
+  for key, v in pairs(given) do out[key] = v end
+  return out
 end
 
 -- ---- data of one batch ----
@@ -207,7 +219,9 @@ return function(cornu)
   local function dataset(x, y, w) return is_dataset(x) and x or cornu.data.tensors(x, y, w) end
 
   function methods.compile(model, given)
-    compile(model, options.check(given, compile_options, "compile"), true)
+    given = options.check(given, compile_options, "compile")
+    if given.resume then given = resumed(model, given) end
+    compile(model, given, true).resumes = given.resume
     return model
   end
 

@@ -88,6 +88,7 @@ const cn_keras_words cn_keras3_keys[] = {
     {"Cropping2D", "cropping data_format"},
     {"Cropping3D", "cropping data_format"},
     {"CutMix", "factor seed data_format bounding_box_format"},
+    {"CustomScaleLayer", "scale"},
     {"Dense", "units activation use_bias kernel_initializer bias_initializer kernel_regularizer "
      "bias_regularizer kernel_constraint bias_constraint lora_rank lora_alpha quantization_config"},
     {"DepthwiseConv1D", "kernel_size strides padding depth_multiplier data_format dilation_rate activation "
@@ -351,6 +352,7 @@ const cn_keras_words cn_keras2_keys[] = {
     {"Deconvolution3D", "filters kernel_size strides padding output_padding data_format activation use_bias "
      "kernel_initializer bias_initializer kernel_regularizer bias_regularizer kernel_constraint bias_constraint "
      "dilation_rate rank"},
+    {"CustomScaleLayer", "scale"},
     {"Dense", "units activation use_bias kernel_initializer bias_initializer kernel_regularizer "
      "bias_regularizer kernel_constraint bias_constraint"},
     {"DenseFeatures", "feature_columns partitioner expected_column_type"},

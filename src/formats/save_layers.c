@@ -660,18 +660,25 @@ cn_status cn_say_operation(cn_saving *s, const char *class_name, const cn_value 
   return cn_say(s, v, "registered_name", cn_say_text(s, class_name));
 }
 
+/* Where Keras 3 finds the class; *exported: under that name alone. */
+static const char *module_of(cn_saving *s, const cn_layer *l, const cn_said *said, bool *exported) {
+  bool scale = strcmp(said->class_name, "CustomScaleLayer") == 0, operation = l->type == &cn_layer_operation;
+  *exported = !scale && !operation && l->type != &cn_layer_custom;
+  if (scale) return "keras.src.applications.inception_resnet_v2";
+  return operation ? operation_module(s, said->class_name) : "keras.layers";
+}
+
 cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, cn_value **out) {
   cn_value *v = *out = cn_value_new(&s->arena, CORNU_DICT);
-  bool operation = l->type == &cn_layer_operation, modules = s->keras >= 3;
+  bool modules = s->keras >= 3, exported;
   const cn_value *own = l->wrapping;
-  if (modules && !cn_value_find(own, "module"))
-    CN_TRY(cn_say(s, v, "module", cn_say_text(s, operation ? operation_module(s, said->class_name) : "keras.layers")));
+  const char *module = module_of(s, l, said, &exported);
+  if (modules && !cn_value_find(own, "module")) CN_TRY(cn_say(s, v, "module", cn_say_text(s, module)));
   CN_TRY(cn_say(s, v, "class_name", cn_say_text(s, said->class_name)));
   CN_TRY(cn_say(s, v, "config", said->config));
   if (modules && !cn_value_find(own, "registered_name"))
     CN_TRY(cn_say(s, v, "registered_name",
-                  operation || l->type == &cn_layer_custom ? cn_say_text(s, said->class_name)
-                                                           : cn_value_new(&s->arena, CORNU_NULL)));
+                  exported ? cn_value_new(&s->arena, CORNU_NULL) : cn_say_text(s, said->class_name)));
   for (int i = 0; modules && own && i < own->count; i++) CN_TRY(cn_say(s, v, own->keys[i], own->items[i]));
   return CORNU_OK;
 }

@@ -174,6 +174,35 @@ function TestSave:testTrained()
   support.fails("the optimizer's state does not fit", step, cornu.load(paths[1]), 0)
 end
 
+-- Functions of Lua are in no file: without its loss a model does not train, with it training goes on with the same bits.
+function TestSave:testFunctionsOfLua()
+  local function squares(y, p) return (y - p) ^ 2 end
+  local model = cornu.Sequential{ cornu.Input{ shape = { 3 } }, L.Dense{ 2 } }
+  model:compile{ optimizer = "adam", loss = squares, metrics = { squares, "mae", { name = "own", squares } } }
+  local x, y = cornu.randn(4, 3), cornu.randn(4, 2)
+  model:train_on_batch(x, y)
+  local told, write = "", io.stderr
+  io.stderr = { write = function(_, text) told = told .. text end }
+  local paths = { support.file(nil, ".keras"), support.file(nil, ".h5") }
+  local ok, message = pcall(function()
+    for _, path in ipairs(paths) do model:save(path) end
+  end)
+  io.stderr = write
+  lu.assertTrue(ok, message)
+  lu.assertEquals(select(2, told:gsub("functions of Lua", "")), 1)
+  lu.assertStrContains(told, "loss, metrics")
+  model:train_on_batch(x, y)
+  for _, path in ipairs(paths) do
+    local again = cornu.load(path)
+    lu.assertEquals(#again:training_config().metrics, 1)
+    support.fails("names no loss", again.train_on_batch, again, x, y)
+    again:compile{ loss = squares, resume = true }
+    again:train_on_batch(x, y)
+    lu.assertTrue(again:predict(x):allclose(model:predict(x), 0, 0))
+  end
+  support.fails("is from no file", model.compile, model, { resume = true })
+end
+
 -- What Keras 3 says with other layers or operations around, in a sequence and in a graph whose layers are called twice.
 function TestSave:testBeside()
   local hard, turned = { activation = "hard_sigmoid", name = "act" }, { filters = 2, kernel_size = { 4, 3 },
