@@ -81,6 +81,17 @@ static void pack_panels(void *context, int64_t begin, int64_t end) {
   }
 }
 
+/* Few channels fill no tile of the product: the rows of the kernel do, channel by channel. */
+static void turn_grid(const state *st, cn_grid *grid) {
+  const cn_spatial *g = &st->g;
+  grid->call.m = g->kernel[1];
+  grid->call.lda = grid->a_step[1];
+  grid->call.ldc = grid->call.epilogue.add_pitch = grid->c_step[1];
+  grid->outer[1] = g->channels;
+  grid->a_step[1] = st->pitch;
+  grid->c_step[1] = grid->add_step[1] = st->filters;
+}
+
 /* The products at the places of the kernel in column kx of it; sums go on where some came before. */
 static void multiply(const job *j, int64_t kx) {
   const cn_step *s = j->s;
@@ -100,6 +111,7 @@ static void multiply(const job *j, int64_t kx) {
       .c_step = {g->kernel[1] * g->kernel[2] * place, g->kernel[2] * place, 0},
       .add_step = {g->kernel[1] * g->kernel[2] * place, g->kernel[2] * place, 0},
       .groups = st->groups, .a_group = c * st->pitch, .b_group = st->part};
+  if (st->groups == 1 && c < g->kernel[1]) turn_grid(st, &grid);
   cn_grid_run(st->kernels, &grid);
 }
 

@@ -540,11 +540,10 @@ static void test_ctc(void **state) {
 }
 
 /* In float32 the kernel's gradient goes through vectors and chunks of images. */
-static void test_kernel_gradient_floats(void **state) {
-  (void)state;
+static void check_kernel_gradient(int64_t n, int64_t c) {
   const cn_kernel_gradient_attrs a = {.conv = {.spatial = 2, .stride = {2, 2}, .dilation = {1, 1}, .pad_begin = {1, 1}},
                                       .size = {3, 3}};
-  const int64_t n = 3, in = 77, out = 39, c = 33, f = 70;
+  const int64_t in = 77, out = 39, f = 70;
   value x = FLOATS(4, n, in, in, c), dy = FLOATS(4, n, out, out, f), got, *both[] = {&x, &dy};
   fill_value(&x, 1);
   fill_value(&dy, 2);
@@ -565,6 +564,12 @@ static void test_kernel_gradient_floats(void **state) {
   free_value(&x);
   free_value(&dy);
   free_value(&got);
+}
+
+static void test_kernel_gradient_floats(void **state) {
+  (void)state;
+  check_kernel_gradient(3, 33);
+  check_kernel_gradient(9, 2); /* fewer channels than rows of the kernel */
 }
 
 /* Kernels of one place, with more channels than filters and the other way round; n: more than a chunk of images. */
