@@ -430,7 +430,7 @@ return function(cornu)
       local n = math.floor(opts.validation_split * #paths)
       if opts.subset == "training" then last = last - n
       elseif opts.subset == "validation" then first = last - n + 1
-      else core.fail 'data.images: validation_split needs subset = "training" or "validation"' end
+      else core.fail 'data.images: validation_split needs subset = "training", "validation" or "both"' end
     end
     for i = first, last do
       out_paths[#out_paths + 1] = paths[order and order[i] or i]
@@ -494,6 +494,12 @@ return function(cornu)
   -- data.images(folder [, options]): as keras.utils.image_dataset_from_directory; see help
   function data.images(folder, opts)
     opts = options.check(opts, picture_options, "data.images")
+    if opts.subset == "both" then
+      local training, validation = {}, {}
+      for key, value in pairs(opts) do training[key], validation[key] = value, value end
+      training.subset, validation.subset, validation.augment = "training", "validation", nil
+      return data.images(folder, training), data.images(folder, validation)
+    end
     local mode = opts.label_mode
     if mode == nil then mode = "int" end
     if mode and mode ~= "int" and mode ~= "categorical" and mode ~= "binary" then

@@ -338,7 +338,8 @@ their names (ds.class_names). Pictures are decoded and resized by threads in the
   label_mode = "int"      int32 from 0; "categorical": one-hot; "binary": (n, 1) of 0 and 1; false: no labels
   classes = {name, …}     other folders are left out; labels follow this order
   shuffle = true, seed = 0, validation_split = fraction, subset = "training" | "validation"
-                          the files of each subset are those that Keras chooses for the same seed
+                          the files of each subset are those that Keras chooses for the same seed; "both" gives two
+                          datasets, of which the second is not augmented
   augment = f or model    f(x, y, w) → x, y, w (or x alone) of each batch, such as data.mix_up{}; a model runs as in training:
                           RandomFlip, RandomRotation …
   batch_size = 32, skip_errors = true: leaves damaged pictures out]] },

@@ -267,14 +267,22 @@ function TestData:testSubsetsAsKeras()
   local pictures = {}
   for i = 0, 9 do pictures[("%s/%d.png"):format(i < 5 and "a" or "b", i)] = i end
   local folder = folder_of(pictures)
-  local function numbers(subset)
+  local function negative(x) return -x end
+  local function made(subset)
+    return cornu.data.images(folder, { seed = 7, validation_split = 0.3, subset = subset, augment = negative })
+  end
+  local function numbers(ds)
     local out = {}
-    local ds = cornu.data.images(folder, { seed = 7, validation_split = 0.3, subset = subset })
     for i, path in ipairs(ds.file_paths) do out[i] = tonumber(path:match "(%d)%.png$") end
     return out
   end
-  lu.assertEquals(numbers "training", { 8, 5, 0, 2, 1, 9, 7 })
-  lu.assertEquals(numbers "validation", { 3, 6, 4 })
+  lu.assertEquals(numbers(made "training"), { 8, 5, 0, 2, 1, 9, 7 })
+  lu.assertEquals(numbers(made "validation"), { 3, 6, 4 })
+  local training, validation = made "both"
+  lu.assertEquals(numbers(training), { 8, 5, 0, 2, 1, 9, 7 })
+  lu.assertEquals(numbers(validation), { 3, 6, 4 })
+  lu.assertEquals(training:batches()():max():item(), 0)
+  lu.assertTrue(validation:batches()():min():item() > 0)
   remove(folder)
 end
 
