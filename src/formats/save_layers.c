@@ -434,6 +434,14 @@ static cn_status say_bidirectional(cn_saving *s, const cn_layer *l, cn_said *out
   return cn_say(s, out->config, "backward_layer", backward);
 }
 
+/* The cosine of two vectors, which Keras 1 gives an axis more. */
+static cn_status say_cosine(cn_saving *s, const cn_layer *l, cn_said *out) {
+  cn_value *config = cn_value_new(&s->arena, CORNU_DICT);
+  CN_TRY(cn_say(s, out->config, "normalize", cn_say_bool(s, true)));
+  CN_TRY(cn_say(s, config, "target_shape", cn_say_shape(s, 2, (const int64_t[]){1, 1})));
+  return stand(s, l, "Reshape", config, &out->behind);
+}
+
 /* Keras 1's Merge by its mode. */
 static cn_status say_merge(cn_saving *s, const cn_layer *l, cn_said *out) {
   static const char *const classes[][2] = {{"sum", "Add"}, {"mul", "Multiply"}, {"concat", "Concatenate"},
@@ -441,6 +449,8 @@ static cn_status say_merge(cn_saving *s, const cn_layer *l, cn_said *out) {
   const cn_value *v = cn_value_find(l->config, "mode"), *axes;
   const char *mode = cn_value_str(v) ? v->s : "sum";
   out->class_name = NULL;
+  bool cosine = strcmp(mode, "cos") == 0 && s->input && s->input->rank == 2 && !s->inside;
+  if (cosine) mode = "dot";
   for (int i = 0; i < CN_COUNT(classes); i++)
     if (strcmp(classes[i][0], mode) == 0) out->class_name = classes[i][1];
   if (!out->class_name) return cannot(s, l, "mode", v, "");
@@ -448,6 +458,47 @@ static cn_status say_merge(cn_saving *s, const cn_layer *l, cn_said *out) {
     CN_TRY(cn_say(s, out->config, "axis", axes));
   if (strcmp(mode, "dot") == 0 && (axes = cn_value_find(l->config, "dot_axes")))
     CN_TRY(cn_say(s, out->config, "axes", axes));
+  return cosine ? say_cosine(s, l, out) : CORNU_OK;
+}
+
+/* The largest of linear maps: those of all at once, then the largest of each output. */
+static cn_status say_maxout(cn_saving *s, const cn_layer *l, cn_said *out) {
+  static const char *const keys[][2] = {{"W_regularizer", "kernel_regularizer"}, {"b_regularizer", "bias_regularizer"}};
+  static const char *const not_there[] = {"W_constraint", "b_constraint", "activity_regularizer"};
+  int64_t shape[2] = {4, 0}; /* maps, outputs */
+  const cn_value *bias = cn_value_find(l->config, "bias");
+  cn_value *reshape = cn_value_new(&s->arena, CORNU_DICT), *pool = cn_value_new(&s->arena, CORNU_DICT), *part;
+  cn_value_integer(cn_value_find(l->config, "nb_feature"), &shape[0]);
+  cn_value_integer(cn_value_find(l->config, "output_dim"), &shape[1]);
+  for (int i = 0; i < CN_COUNT(not_there); i++) {
+    const cn_value *v = cn_value_find(l->config, not_there[i]);
+    if (!cn_value_is_null(v)) return cannot(s, l, not_there[i], v, "");
+  }
+  if (s->inside) return cannot(s, l, "nb_feature", cn_say_int(s, shape[0]), "");
+  CN_TRY(cn_say(s, out->config, "units", cn_say_int(s, shape[0] * shape[1])));
+  CN_TRY(cn_say(s, out->config, "use_bias", cn_say_bool(s, !bias || cornu_value_as_bool(bias))));
+  for (int i = 0; i < CN_COUNT(keys); i++) {
+    const cn_value *v = cn_value_find(l->config, keys[i][0]);
+    if (cn_value_is_null(v)) continue;
+    CN_TRY(cn_say_part(s, keys[i][1], v, &part));
+    CN_TRY(cn_say(s, out->config, keys[i][1], part));
+  }
+  CN_TRY(cn_say(s, reshape, "target_shape", cn_say_shape(s, 2, shape)));
+  CN_TRY(stand(s, l, "Reshape", reshape, &out->behind));
+  CN_TRY(cn_say(s, pool, "data_format", cn_say_text(s, "channels_last")));
+  return stand(s, l, "GlobalMaxPooling1D", pool, &out->behind);
+}
+
+/* W (maps, in, out) as one kernel (in, maps * out), b (maps, out) as one bias. */
+static cn_status join_maps(cn_tensor **t, cn_error *e) {
+  cn_tensor *joined;
+  int64_t shape[2] = {(*t)->rank == 3 ? (*t)->shape[1] : 1, 0};
+  int first = (*t)->rank == 3 ? 0 : 1;
+  shape[1] = (*t)->shape[0] * (*t)->shape[(*t)->rank - 1];
+  if (first == 0) CN_TRY(cn_spatial_permute(t, (const int[]){1, 0, 2}, e));
+  CN_TRY(cornu_tensor_reshape(*t, 2 - first, shape + first, &joined, e));
+  cornu_tensor_release(*t);
+  *t = joined;
   return CORNU_OK;
 }
 
@@ -586,7 +637,7 @@ static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
 const char *cn_said_class(const cn_saving *s, const cn_layer *l) {
   if (s->keras >= 3 && is(l, "GroupQueryAttention")) return type_name(l); /* exported so; files may have the class's */
   if (same_words(s, l) || l->type == &cn_layer_operation) return l->class_name;
-  if (is(l, "TimeDistributedDense")) return "Dense";
+  if (is(l, "TimeDistributedDense") || (s->keras >= 3 && is(l, "MaxoutDense"))) return "Dense";
   if (s->keras >= 3 && is(l, "CuDNNLSTM CuDNNGRU")) return is(l, "CuDNNGRU") ? "GRU" : "LSTM";
   return s->keras >= 3 && is(l, "ThresholdedReLU") ? "ReLU" : type_name(l);
 }
@@ -613,7 +664,8 @@ static cn_status say_same(cn_saving *s, const cn_layer *l, cn_said *out) {
 }
 
 static bool is_said_apart(const cn_saving *s, const cn_layer *l, const char *key) {
-  return (is(l, "Conv2DTranspose Conv3DTranspose") && strcmp(key, "output_shape") == 0) || (s->keras >= 3 && strcmp(key, "theta") == 0);
+  if (s->keras >= 3 && strcmp(key, "theta") == 0) return true;
+  return is(l, "Conv2DTranspose Conv3DTranspose") && strcmp(key, "output_shape") == 0;
 }
 
 static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
@@ -627,6 +679,7 @@ static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
   out->config = cn_value_new(&s->arena, CORNU_DICT);
   CN_TRY(say_common(s, l, out->class_name, out->config));
   if (is(l, "Merge")) return say_merge(s, l, out);
+  if (s->keras >= 3 && is(l, "MaxoutDense")) return say_maxout(s, l, out);
   if (!cn_knows_class(s, out->class_name))
     return cn_fail(s->e, CORNU_ERR_UNSUPPORTED, "layer \"%s\" (%s): Keras %d has no such class%s", l->name, l->class_name,
                    s->keras, instead(s, l, NULL));
@@ -748,6 +801,7 @@ cn_status cn_say_weight(cn_saving *s, const cn_layer *l, int index, cn_tensor **
   cn_status status = CORNU_OK;
   if (s->keras >= 3 && is(l, "CuDNNLSTM CuDNNGRU"))
     status = cn_cell_plain(is(l, "CuDNNGRU") ? CN_RNN_GRU : CN_RNN_LSTM, index, out, s->e);
+  if (!status && s->keras >= 3 && is(l, "MaxoutDense")) status = join_maps(out, s->e);
   if (!status && s->keras < 3 && l->origin.theano && is_turned(l, index))
     status = cn_spatial_rotate(out, w->rank - 2, s->e);
   if (!status && !same_words(s, l)) status = scale_hard(s, l, index, out);

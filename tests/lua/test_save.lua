@@ -223,6 +223,23 @@ function TestSave:testBeside()
   end
 end
 
+-- Layers of Keras 1 that Keras 3 says as several: their weights change with them.
+function TestSave:testKeras1()
+  local function config(layer) return '{"class_name": "' .. layer .. ', "name": "a", "batch_input_shape": [null, %s]}}' end
+  local cases = {
+    { config 'MaxoutDense", "config": {"output_dim": 3, "nb_feature": 4', "5", { 2, 5 } },
+    { config [[Deconvolution2D", "config": {"nb_filter": 2, "nb_row": 3, "nb_col": 2, "border_mode": "same",
+      "subsample": [2, 1], "dim_ordering": "tf", "output_shape": [null, 9, 4, 2] ]], "5, 4, 3", { 2, 5, 4, 3 } },
+  }
+  for _, case in ipairs(cases) do
+    local json = '{"class_name": "Sequential", "keras_version": "1.2.2", "config": [' .. case[1]:format(case[2]) .. "]}"
+    local model, x = cornu.load(support.file(json, ".json")), cornu.randn(case[3])
+    local path = support.file(nil, ".keras")
+    model:save(path)
+    assert_same({ model:predict(x) }, { cornu.load(path):predict(x) }, json)
+  end
+end
+
 -- A layer of several nested models comes back as one: what is set in one model is set in the others.
 function TestSave:testShared()
   local shared = L.Dense{ 3, name = "shared" }
