@@ -27,7 +27,7 @@ end
 
 -- ---- What there is ----
 
-local kinds = { h5 = true, json = true, keras = true }
+local kinds = { h5 = true, json = true, keras = true, cornu = true }
 
 local function list(folder)
   local case = case_of(folder)

@@ -8,8 +8,9 @@ local read, write = files.read, files.write
 
 local target, cases, out = arg[1], arg[2], arg[3]
 local MOST = 48 * 1024 -- bytes: mutations of large files rarely hit what matters
-local kinds = { h5 = { h5 = true, hdf5 = true }, keras = { keras = true }, arrays = { npz = true, npy = true },
-                rows = { npz = true, npy = true, h5 = true }, idx = { gz = true }, optimizer = { keras = true, h5 = true },
+local kinds = { h5 = { h5 = true, hdf5 = true }, keras = { keras = true }, flat = { cornu = true, keras = true, h5 = true },
+                arrays = { npz = true, npy = true }, rows = { npz = true, npy = true, h5 = true }, idx = { gz = true },
+                optimizer = { keras = true, h5 = true },
                 json = { json = true, keras = true, h5 = true }, yaml = { json = true, yaml = true, yml = true } }
 
 -- The config of a model file as JSON; nil: it has none, or does not load.
@@ -19,15 +20,27 @@ local function config_of(path, extension)
   return ok and cornu.json.encode(model.config) or nil
 end
 
+-- The same model as a flat file; nil: it does not load.
+local function flat_of(path)
+  local ok, model = pcall(cornu.load, path)
+  if not ok then return nil end
+  model:save(out .. "/seed.cornu")
+  local content = read(out .. "/seed.cornu")
+  os.remove(out .. "/seed.cornu")
+  return content
+end
+
 local count, words = 0, {}
 local function add(path, extension)
   local content
-  if target == "json" then content = config_of(path, extension) else content = read(path) end
+  if target == "flat" and extension ~= "cornu" then content = flat_of(path)
+  elseif target == "json" then content = config_of(path, extension) else content = read(path) end
   if not content or #content > MOST then return end
   count = count + 1
-  write(("%s/corpus/%05d.%s"):format(out, count, target == "json" and "json" or extension), content)
+  write(("%s/corpus/%05d.%s"):format(out, count, target == "json" and "json" or target == "flat" and "cornu" or extension),
+    content)
   if target == "arrays" or target == "idx" then return end
-  for word in content:gmatch '"([%w_]+)"' do
+  for word in content:gmatch '"([%w_]+)\\?"' do
     if #word > 1 and #word < 40 then words[word] = true end
   end
 end

@@ -397,9 +397,9 @@ typedef struct cornu_load_options {
   bool exact;                /* compute everything as defined: no faster ways that round differently (Winograd's convolution) */
 } cornu_load_options;
 
-/* path: .h5/.hdf5, .keras, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the name; or
- * the JSON itself, a text that begins with "{" (the model's path is "" then). weights: NULL, or .h5, .weights.h5, a full
- * model. The caller releases the model. */
+/* path: .h5/.hdf5, .keras, .cornu, .json, .yaml of old Keras, an unzipped .keras folder; the content decides, not the
+ * name; or the JSON itself, a text that begins with "{" (the model's path is "" then). weights: NULL, or .h5, .weights.h5,
+ * a full model. The caller releases the model. */
 CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
                                         cornu_model **out, cornu_error *e);
 /* A model file of the host that is not one of the system: in memory, or in an archive of its own. Its bytes are copied. */
@@ -427,8 +427,9 @@ typedef struct cornu_save_options {
   cornu_tensor *const *optimizer_arrays;
   int n_optimizer;
 } cornu_save_options;
-/* The whole model by the ending of the path: .keras (Keras 3), .h5 or .hdf5; or .json, without weights. The file is there
- * whole, or the old one stays as it was: it is written beside, brought onto the disk, and renamed. */
+/* The whole model by the ending of the path: .keras (Keras 3), .h5 or .hdf5; .cornu, a flat file that is mapped, a file of
+ * safetensors with the model in its metadata, in the words of the Keras that it is from; or .json, without weights. The file
+ * is there whole, or the old one stays as it was: it is written beside, brought onto the disk, and renamed. */
 CORNU_API cornu_status cornu_model_save(cornu_model *m, const char *path, const cornu_save_options *options,
                                         cornu_error *e);
 /* Weights alone: .weights.h5 (Keras 3), .h5 or .hdf5 (by layers: Keras 1 to 3), .npz (arrays "layer/kernel"). */

@@ -41,6 +41,10 @@ expect "bench sort" 2 "usage" "$cornu" bench $model --layers --sort name
 expect "unknown kernels" 1 "CORNU_ISA=avx9: no such instruction set: it is sse2, avx2 or avx512" env CORNU_ISA=avx9 "$cornu" predict $model -i lua/examples/digits/images/03_label9.png
 expect "unknown kernels, one operation" 1 "CORNU_ISA=avx9" env CORNU_ISA=avx9 "$cornu" -e 'print(cornu.exp(1))'
 expect "forced kernels" 0 "sse2" env CORNU_ISA=sse2 "$cornu" -e 'print(cornu.isa(), cornu.exp(1))'
+expect convert 0 "" "$cornu" convert $model "$dir/digits.cornu"
+expect "what was converted" 0 "nine" "$cornu" predict "$dir/digits.cornu" -i lua/examples/digits/images/03_label9.png --invert --top 3 --labels lua/examples/digits/labels.txt
+expect "convert usage" 2 "usage: cornu convert" "$cornu" convert $model
+expect "convert to what" 1 ".cornu" "$cornu" convert $model "$dir/digits.onnx"
 expect layers 0 "operations of keras.ops" "$cornu" layers
 expect "layers, one" 0 "units (required)" "$cornu" layers Dense
 expect "layers, a word" 0 "Convolution2D" "$cornu" layers conv

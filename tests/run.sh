@@ -44,7 +44,7 @@ for suite in $which; do
     models) run models "$build/cornu" scripts/conformance.lua tests/models ;;
     kills) run "kills while saving" sh tests/kills.sh "$build" 40 ;;
     damage) run damage sh scripts/damage.sh --build "$build" --cuts 8 --flips 20 tests/formats/two.h5 \
-      tests/formats/two.json lua/examples/digits/digits.keras ;;
+      tests/formats/two.json tests/formats/two.cornu lua/examples/digits/digits.keras ;;
     fuzz)
       for t in "$build"/replay/*; do
         [ -x "$t" ] && set -- tests/fuzz/regressions/"$(basename "$t")"/* && [ -e "$1" ] && run "fuzz/$(basename "$t")" "$t" "$@"

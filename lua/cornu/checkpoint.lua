@@ -103,8 +103,8 @@ local function warn_left_out(model, given, left_out)
 end
 
 -- What a save of the model writes beside the layers: of a compiled model its settings and the optimizer's state; of one
--- that was loaded and not trained what its file has.
-function checkpoint.parts(model, keras, archive)
+-- that was loaded and not trained what its file has. numbered: the optimizer's arrays may have numbers for names.
+function checkpoint.parts(model, keras, archive, numbered)
   local given = model.compiled and model:compiled()
   if given then
     local trainer, left_out = model:trainer(), {}
@@ -120,7 +120,7 @@ function checkpoint.parts(model, keras, archive)
   if not config or core.model_keras(model) ~= keras then return {} end
   local out = { training_config = reword(config, archive) }
   local list = core.optimizer_list(model)
-  if #list > 0 and (archive or not tonumber(list[1].name)) then
+  if #list > 0 and (numbered or not tonumber(list[1].name)) then
     out.optimizer_names, out.optimizer_arrays = {}, {}
     for i, entry in ipairs(list) do out.optimizer_names[i], out.optimizer_arrays[i] = entry.name, entry.value end
   end

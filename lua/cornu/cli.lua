@@ -20,6 +20,7 @@ commands (cornu COMMAND --help tells more)
   info          what a model file holds
   predict       run a model on .npz, .npy or image files
   bench         time a model
+  convert       a model file into another kind of file
   layers        which layers and operations of Keras there are, with their arguments
   env           print LUA_PATH and LUA_CPATH, so that a plain lua finds the module
 
@@ -80,7 +81,7 @@ local function command(name, argv, folder)
   return attempt(function() return require("cornu.commands")[name](rest) end)
 end
 
-local commands = { info = true, predict = true, bench = true, layers = true, env = true }
+local commands = { info = true, predict = true, bench = true, convert = true, layers = true, env = true }
 
 -- Reads the options before the script's name. -> settings, or nil and an exit status
 local function parse(argv)

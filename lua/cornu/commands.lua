@@ -1,4 +1,4 @@
--- The commands of the program: cornu info, predict, bench.
+-- The commands of the program: cornu info, predict, bench, convert, layers.
 local cornu = require "cornu"
 local core = require "cornu.core"
 local host = require "cornu.host"
@@ -372,6 +372,25 @@ function commands.bench(args)
     result.isa, #times))
   print(("median %.4g ms   10 %% %.4g ms   90 %% %.4g ms   %.4g GFLOP/s"):format(median, result.p10_ms, result.p90_ms, result.gflops))
   print(("load %.4g ms   first run %.4g ms   peak memory %.1f MB"):format(result.load_ms, result.first_ms, result.rss_mb))
+  return 0
+end
+
+-- ---- convert ----
+
+local convert_usage = [[
+usage: cornu convert SOURCE [WEIGHTS] TARGET [--keras 2|3] [--no-optimizer]
+
+Reads a model and saves it by the ending of TARGET: .cornu (a flat file, which the small library reads, too), .keras, .h5,
+or .json without weights. --keras: for which Keras .h5 and .json are written. Layers of classes that Cornu does not know
+need a script: cornu.load with custom_objects, then model:save.
+]]
+
+function commands.convert(args)
+  local options, rest = parse(args, { keras = "number", ["no-optimizer"] = "flag" }, nil, convert_usage)
+  if not options then return rest end
+  if #rest < 2 or #rest > 3 then return bad_usage(convert_usage) end
+  local model = cornu.load(rest[1], rest[3] and rest[2])
+  model:save(rest[#rest], { keras = options.keras, include_optimizer = not options["no-optimizer"] })
   return 0
 end
 

@@ -7,8 +7,8 @@ local registry = require "cornu.registry"
 local text = {
   -- models
   { "load", 'cornu.load(path [, weights] [, options]) → model', [[
-Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder; the content decides, not the name. In place of a
-path a text that begins with "{" is the JSON itself.
+Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder, and flat .cornu files; the content decides, not the
+name. In place of a path a text that begins with "{" is the JSON itself.
 weights: a second file (.h5, .weights.h5, a full model). options:
   by_name = true          weights to layers by name instead of by order
   skip_mismatch = true    leave weights whose shape differs as they are
@@ -101,7 +101,8 @@ several files loaded, the last that keeps any. In .h5 files the names are those 
     "Reads weights into the layers." },
   { "model:save", "model:save(path [, {keras = 2 or 3, include_optimizer = true}]) → model", [[
 The whole model by the ending of the path: .keras is Keras 3's, .h5 and .hdf5 are of the Keras that the model comes from (2
-for Keras 1, 3 for models made here) unless `keras` says another; .json has the layers without their weights. Real Keras
+for Keras 1, 3 for models made here) unless `keras` says another; .cornu is a flat file, which is mapped and loads at once,
+in the words that the model was read in (safetensors with the model in the metadata: others read its arrays); .json has the layers without their weights. Real Keras
 loads the file and predicts the same. What that Keras cannot say is an error that names the layer and the key. The file is
 there whole or not at all: a failure leaves the old one. What compile was given and the optimizer's state go along, so that
 training goes on from the file, here and in Keras; include_optimizer = false leaves them out. Losses and metrics that are

@@ -24,9 +24,10 @@ return function(cornu)
     check_model(model, "save")
     check_path(path, "save")
     opts = options.check(opts, save_options, "save")
-    local archive, parts = path:match "%.keras$" ~= nil, {}
+    local archive, flat, parts = path:match "%.keras$" ~= nil, path:match "%.cornu$" ~= nil, {}
     if opts.include_optimizer ~= false and not path:match "%.json$" then
-      parts = checkpoint.parts(model, archive and 3 or opts.keras or core.model_keras(model), archive)
+      parts = checkpoint.parts(model, archive and 3 or opts.keras or core.model_keras(model), archive,
+        archive or flat)
     end
     parts.keras = opts.keras
     core.save_model(model, path, false, parts)

@@ -2,16 +2,18 @@
 #ifndef CN_FORMATS_FORMATS_H
 #define CN_FORMATS_FORMATS_H
 
+#include "formats/flat.h"
 #include "formats/h5.h"
 #include "formats/zip.h"
 #include "model/model.h"
 
-/* How an HDF5 file keeps weights. */
+/* How a file keeps weights. */
 typedef enum cn_weights_layout {
   CN_WEIGHTS_NONE,
   CN_WEIGHTS_LEGACY,   /* a group per layer in layer_names, arrays in weight_names: Keras 1 and 2, .h5 of Keras 3 */
   CN_WEIGHTS_NUMBERED, /* groups layer_0, layer_1, … with arrays param_0, …: before Keras 1.1 */
-  CN_WEIGHTS_OBJECTS   /* a group per object, arrays in vars/0, vars/1, …: .keras and .weights.h5 */
+  CN_WEIGHTS_OBJECTS,  /* a group per object, arrays in vars/0, vars/1, …: .keras and .weights.h5 */
+  CN_WEIGHTS_FLAT      /* a flat file, not HDF5 */
 } cn_weights_layout;
 
 /* A model file, opened. Texts and values live in `tree`. */
@@ -24,7 +26,8 @@ typedef struct cn_source {
   bool keras_archive, json, yaml; /* .keras (zip or folder); text; none: HDF5 */
   cn_zip *zip;                 /* of a .keras archive … */
   const char *folder;          /* … or an unzipped one: for assets */
-  cn_h5 *h5;                   /* NULL: no weights here */
+  cn_h5 *h5;                   /* NULL: no weights here, or flat ones */
+  cn_flat *flat;
   cn_weights_layout layout;
   const char *group;           /* where the weights are: "" or "model_weights" */
   const char *weights_version; /* keras_version of the weights group, else "" */

@@ -45,8 +45,29 @@ static cn_status visit_numbered(reading *r, const char *group) {
   return CORNU_OK;
 }
 
+static bool of_optimizer(const cn_flat_array *a) {
+  return strncmp(a->name, CN_FLAT_OPTIMIZER, strlen(CN_FLAT_OPTIMIZER)) == 0;
+}
+
+/* In the order of the header. */
+static cn_status visit_flat(reading *r) {
+  const cn_flat *f = r->source->flat;
+  for (int i = 0; i < f->count; i++) {
+    cn_tensor *t;
+    if (!of_optimizer(&f->arrays[i])) continue;
+    CN_TRY(cn_flat_use(f, &f->arrays[i], &t, r->e));
+    cn_tensor_fetch(t);
+    cn_status status = r->visit(r->user, f->arrays[i].name + strlen(CN_FLAT_OPTIMIZER), t, r->e);
+    cornu_tensor_release(t);
+    CN_TRY(status);
+  }
+  return CORNU_OK;
+}
+
 const char *cn_source_optimizer(const cn_source *s, bool *numbered) {
   static const char *const groups[] = {"optimizer/vars", "optimizer_weights"};
+  for (int i = 0; s->flat && i < s->flat->count; i++)
+    if (of_optimizer(&s->flat->arrays[i])) return *numbered = false, CN_FLAT_OPTIMIZER;
   for (int i = 0; s->h5 && i < CN_COUNT(groups); i++) {
     *numbered = i == 0;
     if (cn_h5_find(s->h5, groups[i]) == CN_H5_GROUP) return groups[i];
@@ -58,6 +79,7 @@ static cn_status visit_all(reading *r) {
   bool numbered;
   const char *group = cn_source_optimizer(r->source, &numbered);
   if (!group) return CORNU_OK;
+  if (r->source->flat) return visit_flat(r);
   return numbered ? visit_numbered(r, group) : visit_named(r, group);
 }
 

@@ -113,6 +113,7 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
   if (options->data_format && !cn_word_in("channels_first channels_last", options->data_format, NULL))
     return cn_fail(e, CORNU_ERR_ARGUMENT, "data_format is \"%s\"; it may be \"channels_first\" or \"channels_last\"",
                    options->data_format);
+  if (source->flat) return out->keras = 3, cn_origin_read(source->config, out), CORNU_OK;
   bool known = parse_version(source->version, out);
   if (!known && parse_version(source->weights_version, out)) known = true;
   if (!known || out->keras == 1 || source->json) look_at(source->config, &t);
@@ -133,6 +134,7 @@ cn_status cn_origin_of(const cn_source *source, cn_source *weights, const cornu_
 cn_status cn_origin_of_weights(cn_source *weights, const cn_origin *config, const cornu_load_options *options,
                                cn_origin *out, cn_error *e) {
   *out = *config;
+  if (weights->flat) return CORNU_OK;
   if (weights->layout == CN_WEIGHTS_OBJECTS) {
     if (!parse_version(weights->version, out) && config->keras < 3 && !config->tf) set_keras(out, 3, 15, 0);
     out->theano = false;

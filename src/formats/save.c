@@ -9,14 +9,15 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "formats/flat_save.h"
 #include "formats/formats.h"
 #include "formats/zip.h"
 
 static const char newest[] = "3.15.1";
 
-/* What is written: a .keras archive, an HDF5 file with the model or with weights alone
+/* What is written: a .keras archive, a flat file, an HDF5 file with the model or with weights alone
  * (by objects or by layers), npz; JSON without weights. */
-typedef enum kind { ARCHIVE, FULL, OBJECTS, LAYERS, NPZ, JSON } kind;
+typedef enum kind { ARCHIVE, FLAT, FULL, OBJECTS, LAYERS, NPZ, JSON } kind;
 
 typedef struct job {
   cn_model *m;
@@ -53,13 +54,17 @@ static cn_status choose_kind(job *j, const char *path, bool weights) {
   else if (weights && ends_in(path, ".npz")) j->kind = NPZ;
   else if (hdf) j->kind = weights ? LAYERS : FULL;
   else if (!weights && ends_in(path, ".keras")) j->kind = ARCHIVE;
+  else if (!weights && ends_in(path, ".cornu")) j->kind = FLAT;
   else if (!weights && ends_in(path, ".json")) j->kind = JSON;
   else
     return cn_fail(j->e, CORNU_ERR_ARGUMENT, "%s: the name tells what is written: %s", path,
                    weights ? ".weights.h5 (Keras 3), .h5 or .hdf5 (Keras 2), or .npz"
-                           : ".keras, .h5 or .hdf5, or .json for the layers alone");
+                           : ".keras, .h5 or .hdf5, .cornu, or .json for the layers alone");
   if (j->kind == OBJECTS && !weights)
     return cn_fail(j->e, CORNU_ERR_ARGUMENT, "%s: a file of weights alone: save_weights writes it", path);
+  if (j->kind == FLAT && j->options->keras)
+    return cn_fail(j->e, CORNU_ERR_ARGUMENT, "%s: keras is %d, but flat files keep the words of each layer", path,
+                   j->options->keras);
   bool newer = j->kind == ARCHIVE || j->kind == OBJECTS;
   j->s.keras = j->options->keras ? j->options->keras : newer ? 3 : own_keras(j->m);
   if (!newer || j->s.keras == 3) return CORNU_OK;
@@ -235,6 +240,37 @@ static cn_status write_archive(job *j, const char *path) {
   return status;
 }
 
+/* ---- Flat ---- */
+
+static cn_status say_flat(job *j, cn_value **out) {
+  const cn_model *m = j->m;
+  CN_TRY(say_config(j, out));
+  CN_TRY(cn_say(&j->s, *out, "keras_version", cn_say_text(&j->s, *m->keras_version ? m->keras_version : newest)));
+  CN_TRY(cn_say(&j->s, *out, "backend", cn_say_text(&j->s, m->backend)));
+  if (!j->options->training_config) return CORNU_OK;
+  return cn_say(&j->s, *out, "training_config", j->options->training_config);
+}
+
+static cn_status add_flat(job *j, cn_flat_out *f) {
+  const cornu_save_options *o = j->options;
+  CN_TRY(cn_flat_add_model(f, j->m, j->e));
+  for (int i = 0; i < o->n_optimizer; i++)
+    CN_TRY(cn_flat_add(f, cn_arena_printf(&j->s.arena, CN_FLAT_OPTIMIZER "%s", o->optimizer_names[i]),
+                       o->optimizer_arrays[i], j->e));
+  return CORNU_OK;
+}
+
+static cn_status write_flat(job *j, const char *path) {
+  cn_flat_out f = {.s = &j->s};
+  cn_value *model;
+  j->s.own = true;
+  cn_status status = say_flat(j, &model);
+  if (!status) status = add_flat(j, &f);
+  if (!status) status = cn_flat_write(&f, model, path, j->e);
+  cn_flat_out_free(&f);
+  return status;
+}
+
 /* ---- JSON ---- */
 
 static cn_status write_json(job *j, const char *path) {
@@ -282,6 +318,7 @@ static cn_status write_file(job *j, const char *path) {
   if (j->kind == NPZ) return write_npz(j, path);
   CN_TRY(cn_file_begin(&w, path, j->e));
   cn_status status = j->kind == ARCHIVE ? write_archive(j, w.temporary)
+      : j->kind == FLAT ? write_flat(j, w.temporary)
       : j->kind == JSON ? write_json(j, w.temporary) : write_hdf5(j, w.temporary);
   if (!status) return cn_file_commit(&w, j->e);
   cn_file_abandon(&w);

@@ -11,6 +11,8 @@
 typedef struct cn_saving {
   int keras;          /* in whose words: 2 or 3 */
   bool masks;         /* some layer of the model makes masks */
+  bool own;           /* for flat files: in the words that each was read from, with where it comes from */
+  const cn_origin *around; /* own: of the model that is said */
   const cn_type *input; /* of the layer that is said, in all its calls; NULL: not known */
   bool inside;          /* the layer that is said is within another: nothing can stand around it */
   cn_map places;      /* by layer: the model that it is said in first */
@@ -30,6 +32,8 @@ cn_status cn_say(cn_saving *s, cn_value *dict, const char *key, const cn_value *
 /* {class_name, config} as Keras 3 wraps objects, with module and registered_name where it has them. */
 cn_status cn_say_object(cn_saving *s, const char *module, const char *class_name, const cn_value *config,
                         cn_value **out);
+/* own: adds where something comes from, as cn_origin_read finds it. */
+cn_status cn_say_origin(cn_saving *s, cn_value *out, const cn_origin *origin);
 /* An initializer, a regularizer or a constraint: which one the key says. */
 cn_status cn_say_part(cn_saving *s, const char *key, const cn_value *v, cn_value **out);
 /* Whether the Keras that is written for knows the layer class; whether its config may have the key. */
@@ -54,6 +58,8 @@ cn_status cn_say_weight(cn_saving *s, const cn_layer *l, int index, cn_tensor **
 /* ---- save_graph.c ---- */
 
 bool cn_is_sequence(const cn_model *m); /* what is written as a Sequential */
+/* Under which names the layers of a model are said. */
+cn_status cn_said_names(cn_saving *s, const cn_model *m, const char *const **out);
 /* A model in its envelope; name: under which its layer is known, NULL: its own. */
 cn_status cn_say_model(cn_saving *s, const cn_model *m, const char *name, cn_value **out);
 

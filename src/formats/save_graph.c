@@ -266,7 +266,8 @@ static cn_status say_calls(graph *g, int layer, cn_value **out) {
 /* ---- Functions of TensorFlow, which are operations in Keras 3 ---- */
 
 static bool is_function(const graph *g, const cn_layer *l) {
-  return g->s->keras >= 3 && l->type && cn_word_in("TFOpLambda SlicingOpLambda TensorFlowOpLayer", l->type->name, NULL);
+  static const char classes[] = "TFOpLambda SlicingOpLambda TensorFlowOpLayer";
+  return g->s->keras >= 3 && !g->s->own && l->type && cn_word_in(classes, l->type->name, NULL);
 }
 
 static const cn_model_node *only_call(const graph *g, int layer) {
@@ -320,7 +321,7 @@ static cn_status say_input(graph *g, const cn_model_node *n, const char *name, c
   const cn_layer *l = n->layer < 0 ? NULL : g->m->layers[n->layer];
   const cn_type *type = n->out_types;
   out->class_name = "InputLayer";
-  if (l && l->origin.keras == s->keras) {
+  if (l && (s->own || l->origin.keras == s->keras)) {
     CN_TRY(cn_say_layer(s, l, out));
     return cn_say(s, out->config, "name", cn_say_text(s, name));
   }
@@ -546,12 +547,13 @@ static cn_status say_sequence(graph *g, cn_value *config) {
 
 /* ---- Models ---- */
 
-static cn_status wrap(cn_saving *s, const char *class_name, cn_value *config, cn_value **out) {
+static cn_status wrap(cn_saving *s, const cn_model *m, const char *class_name, cn_value *config, cn_value **out) {
   bool functional = strcmp(class_name, "Functional") == 0, modules = s->keras >= 3;
   cn_value *v = *out = cn_value_new(&s->arena, CORNU_DICT);
   if (modules) CN_TRY(cn_say(s, v, "module", cn_say_text(s, functional ? "keras.src.models.functional" : "keras")));
   CN_TRY(cn_say(s, v, "class_name", cn_say_text(s, functional && s->keras < 3 ? "Model" : class_name)));
   CN_TRY(cn_say(s, v, "config", config));
+  if (s->own) CN_TRY(cn_say_origin(s, v, &m->origin));
   if (!modules) return CORNU_OK;
   return cn_say(s, v, "registered_name", functional ? cn_say_text(s, class_name) : cn_value_new(&s->arena, CORNU_NULL));
 }
@@ -564,16 +566,27 @@ static cn_status say_head(cn_saving *s, const cn_model *m, const char *name, cn_
   return s->keras >= 3 ? cn_say(s, config, "trainable", cn_say_bool(s, true)) : CORNU_OK;
 }
 
+cn_status cn_said_names(cn_saving *s, const cn_model *m, const char *const **out) {
+  graph g = {.s = s, .m = m};
+  cn_status status = name_all(&g);
+  *out = g.names;
+  cn_map_free(&g.taken);
+  return status;
+}
+
 cn_status cn_say_model(cn_saving *s, const cn_model *m, const char *name, cn_value **out) {
   graph g = {.s = s, .m = m};
-  const cn_type *input = s->input;
+  const cn_saving outer = *s;
+  if (s->own) s->keras = m->origin.keras < 3 ? 2 : 3, s->around = &m->origin;
   bool sequence = cn_is_sequence(m);
   cn_value *config = cn_value_new(&s->arena, CORNU_DICT);
   cn_status status = config ? name_all(&g) : cn_no_memory(s->e);
   if (!status) status = say_head(s, m, name, config);
   if (!status) status = sequence ? say_sequence(&g, config) : say_functional(&g, config);
-  if (!status) status = wrap(s, sequence ? "Sequential" : "Functional", config, out);
-  s->input = input;
+  if (!status) status = wrap(s, m, sequence ? "Sequential" : "Functional", config, out);
+  s->input = outer.input;
+  s->keras = outer.keras;
+  s->around = outer.around;
   cn_map_free(&g.taken);
   return status;
 }

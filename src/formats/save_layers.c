@@ -32,7 +32,7 @@ static cn_status cannot(const cn_saving *s, const cn_layer *l, const char *key, 
 
 /* Whether the config goes out as it came. */
 static bool same_words(const cn_saving *s, const cn_layer *l) {
-  return l->origin.keras == s->keras || (l->type == &cn_layer_custom && !is(l, "Lambda"));
+  return s->own || l->origin.keras == s->keras || (l->type == &cn_layer_custom && !is(l, "Lambda"));
 }
 
 /* ---- Activations ---- */
@@ -617,6 +617,7 @@ static cn_status say_word_weights(cn_saving *s, const cn_layer *l, int64_t words
 static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
   const cn_tensor *kept = cn_layer_kept(l, 0);
   bool boundaries = is(l, "Discretization");
+  if (boundaries && s->own) return CORNU_OK; /* the summary tells */
   const char *key = boundaries ? "bin_boundaries" : "vocabulary";
   if (!kept || !is(l, "Discretization StringLookup IntegerLookup TextVectorization") ||
       !cn_value_is_null(cn_value_find(l->config, key)))
@@ -628,7 +629,7 @@ static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
     if (!v || !cn_value_push(&s->arena, list, v)) return cn_no_memory(s->e);
   }
   if (boundaries) CN_TRY(cn_say(s, out->config, "num_bins", cn_value_new(&s->arena, CORNU_NULL)));
-  else CN_TRY(say_word_weights(s, l, kept->shape[0], out));
+  else if (!s->own) CN_TRY(say_word_weights(s, l, kept->shape[0], out));
   return cn_say(s, out->config, key, list);
 }
 
@@ -729,6 +730,7 @@ cn_status cn_say_envelope(cn_saving *s, const cn_layer *l, const cn_said *said, 
   if (modules && !cn_value_find(own, "module")) CN_TRY(cn_say(s, v, "module", cn_say_text(s, module)));
   CN_TRY(cn_say(s, v, "class_name", cn_say_text(s, said->class_name)));
   CN_TRY(cn_say(s, v, "config", said->config));
+  if (s->own && l->type && !cn_origin_equal(&l->origin, s->around)) CN_TRY(cn_say_origin(s, v, &l->origin));
   if (modules && !cn_value_find(own, "registered_name"))
     CN_TRY(cn_say(s, v, "registered_name",
                   exported ? cn_value_new(&s->arena, CORNU_NULL) : cn_say_text(s, said->class_name)));

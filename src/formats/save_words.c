@@ -43,6 +43,17 @@ cn_status cn_say_object(cn_saving *s, const char *module, const char *class_name
   return s->keras >= 3 ? cn_say(s, v, "registered_name", cn_value_new(&s->arena, CORNU_NULL)) : CORNU_OK;
 }
 
+cn_status cn_say_origin(cn_saving *s, cn_value *out, const cn_origin *origin) {
+  int64_t version[] = {origin->keras, origin->minor, origin->patch};
+  cn_value *v = cn_value_new(&s->arena, CORNU_DICT);
+  CN_TRY(cn_say(s, v, "keras", cn_say_shape(s, 3, version)));
+  CN_TRY(cn_say(s, v, "tf", cn_say_bool(s, origin->tf)));
+  CN_TRY(cn_say(s, v, "theano", cn_say_bool(s, origin->theano)));
+  CN_TRY(cn_say(s, v, "channels_first", cn_say_bool(s, origin->channels_first)));
+  CN_TRY(cn_say(s, v, "h5", cn_say_bool(s, origin->h5)));
+  return cn_say(s, out, "cornu_origin", v);
+}
+
 /* ---- Initializers, regularizers, constraints ---- */
 
 /* Keras 1 says constraints as {name, m, axis}. */

@@ -7,7 +7,7 @@
 #include "formats/formats.h"
 #include "formats/yaml.h"
 
-typedef enum content { HDF5, ZIP, JSON, YAML, KERAS_FOLDER } content;
+typedef enum content { HDF5, ZIP, JSON, YAML, KERAS_FOLDER, FLAT } content;
 
 const char *cn_base_name(const char *path) {
   const char *name = path;
@@ -78,8 +78,7 @@ static cn_status refuse_known(const char *path, const char *head, size_t got, cn
       {"BZh", 0, "packed by bzip2: unpack it first (bunzip2)"},
       {"\xfd" "7zXZ", 0, "packed by xz: unpack it first (unxz)"},
       {"TFL3", 4, "a TensorFlow Lite model: save the model as .keras or .h5"},
-      {"ustar", 257, "a tar archive: unpack it first (tar xf)"},
-      {"{\"", 8, "a file of safetensors, which holds arrays and no model: save the model as .keras or .h5"}};
+      {"ustar", 257, "a tar archive: unpack it first (tar xf)"}};
   for (int i = 0; i < CN_COUNT(known); i++)
     if (got > known[i].at && starts(head + known[i].at, got - known[i].at, known[i].text))
       return cn_fail(e, *head == '\x93' ? CORNU_ERR_FORMAT : CORNU_ERR_UNSUPPORTED, "%s", known[i].what);
@@ -129,6 +128,7 @@ static cn_status sniff(const char *path, content *out, cn_error *e) {
   CN_TRY(cn_file_peek(path, 0, head, sizeof head - 1, &got, e));
   /* An archive first: the weights in it may begin where a user block could end. */
   if (starts(head, got, "PK\3\4") || starts(head, got, "PK\5\6")) return *out = ZIP, CORNU_OK;
+  if (got >= CN_FLAT_HEAD && cn_flat_sniff(head)) return *out = FLAT, CORNU_OK;
   if (is_hdf5(path)) return *out = HDF5, CORNU_OK;
   if (got && (ends(path, ".yaml") || ends(path, ".yml"))) return *out = YAML, CORNU_OK;
   if (ends(path, ".index"))
@@ -416,6 +416,21 @@ cn_status cn_source_asset(cn_source *s, const char *path, const char *name, char
   return status ? cn_at(e, status, "%s", at) : CORNU_OK;
 }
 
+/* ---- Flat files ---- */
+
+static cn_status open_flat(const char *path, cn_source *s, cn_error *e) {
+  cn_mapping *file;
+  const cn_value *v;
+  CN_TRY(cn_file_map(path, &file, e));
+  cn_status status = cn_flat_open(file, &s->tree, &s->flat, &v, e);
+  cn_mapping_drop(file);
+  CN_TRY(status);
+  if (s->flat->count) s->layout = CN_WEIGHTS_FLAT;
+  const cn_value *training = cn_value_find(v, "training_config");
+  s->training = cn_value_is(training, CORNU_DICT) ? training : NULL;
+  return set_whole(s, v, e);
+}
+
 /* ---- All ---- */
 
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e) {
@@ -430,6 +445,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
   else switch (what) {
     case HDF5: status = open_h5(path, parts, s, e); break;
     case ZIP: status = open_zip(path, parts, s, e); break;
+    case FLAT: status = open_flat(path, s, e); break;
     case KERAS_FOLDER: status = open_folder(path, parts, s, e); break;
     default: status = open_text(path, what == YAML, parts, s, e); break;
   }
@@ -440,6 +456,7 @@ cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e)
 }
 
 void cn_source_close(cn_source *s) {
+  cn_flat_close(s->flat);
   cn_h5_close(s->h5);
   cn_zip_close(s->zip);
   cn_arena_free(&s->tree.arena);

@@ -288,6 +288,7 @@ static bool takes_part(const cn_layer *l) {
 cn_status cn_weights_declare(cn_model *m, cn_source *assets, cn_source *weights, cn_error *e) {
   cn_loading g = {.model = m, .source = weights, .assets = assets, .origin = m->origin, .e = e};
   bool any = false;
+  if (weights->flat) return cn_flat_declare(m, weights->flat, e);
   for (int i = 0; i < m->n_layers && !any; i++) any = takes_part(m->layers[i]);
   if (!any || !weights->layout) return CORNU_OK;
   return finish(&g, weights->layout == CN_WEIGHTS_OBJECTS ? cn_objects_declare(&g) : cn_legacy_declare(&g));
@@ -295,6 +296,7 @@ cn_status cn_weights_declare(cn_model *m, cn_source *assets, cn_source *weights,
 
 cn_status cn_weights_load(cn_model *m, cn_source *s, const cn_origin *origin, const cornu_load_options *options,
                           cn_error *e) {
+  if (s->flat) return cn_flat_load(m, s->flat, options, e);
   cn_loading g = {.model = m, .source = s, .origin = *origin, .by_name = options->by_name,
                   .skip_mismatch = options->skip_mismatch, .e = e};
   return finish(&g, s->layout == CN_WEIGHTS_OBJECTS ? cn_objects_load(&g) : cn_legacy_load(&g));

@@ -11,6 +11,25 @@ bool cn_origin_at_least(const cn_origin *o, int keras, int minor, int patch) {
   return o->keras * 1000000 + o->minor * 1000 + o->patch >= keras * 1000000 + minor * 1000 + patch;
 }
 
+bool cn_origin_equal(const cn_origin *a, const cn_origin *b) {
+  return a->keras == b->keras && a->minor == b->minor && a->patch == b->patch && a->tf == b->tf &&
+         a->theano == b->theano && a->channels_first == b->channels_first && a->h5 == b->h5;
+}
+
+void cn_origin_read(const cn_value *serialized, cn_origin *out) {
+  const cn_value *v = cn_value_find(serialized, "cornu_origin"), *version = cn_value_find(v, "keras");
+  int64_t numbers[3];
+  bool known = cn_value_is(version, CORNU_LIST) && version->count == 3;
+  for (int i = 0; i < 3 && known; i++)
+    known = cn_value_integer(version->items[i], &numbers[i]) && numbers[i] >= !i && numbers[i] < 10000;
+  if (!known) return;
+  *out = (cn_origin){.keras = (int)numbers[0], .minor = (int)numbers[1], .patch = (int)numbers[2],
+                     .tf = cornu_value_as_bool(cn_value_find(v, "tf")),
+                     .theano = cornu_value_as_bool(cn_value_find(v, "theano")),
+                     .channels_first = cornu_value_as_bool(cn_value_find(v, "channels_first")),
+                     .h5 = cornu_value_as_bool(cn_value_find(v, "h5"))};
+}
+
 /* ---- the registry ---- */
 
 /* "Custom>Dense" and "package>Dense" mean Dense. */
@@ -199,10 +218,12 @@ static cn_status new_handled(const char *class_name, const char *name, const cn_
   return status;
 }
 
-cn_status cn_layer_new(const cn_value *serialized, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
+cn_status cn_layer_new(const cn_value *serialized, const cn_origin *around, cn_custom_set *customs, cn_layer **out,
                        cn_error *e) {
   static const cn_value no_config = {.kind = CORNU_DICT};
+  cn_origin own = *around, *origin = &own;
   *out = NULL;
+  cn_origin_read(serialized, &own);
   const char *class_name = cn_value_str(cn_value_find(serialized, "class_name"));
   if (!class_name)
     return cn_fail(e, CORNU_ERR_FORMAT, "a layer has no class_name: %s",

@@ -20,6 +20,9 @@ typedef struct cn_origin {
 } cn_origin;
 /* keras * 10000 + minor * 100 + patch, for comparisons: cn_origin_at_least(o, 2, 1, 6) */
 bool cn_origin_at_least(const cn_origin *o, int keras, int minor, int patch);
+bool cn_origin_equal(const cn_origin *a, const cn_origin *b);
+/* What flat files say of a model, or of a layer in a model from elsewhere: "cornu_origin". Leaves *out when nothing is. */
+void cn_origin_read(const cn_value *serialized, cn_origin *out);
 
 typedef cornu_layer cn_layer;
 typedef struct cn_layer_type cn_layer_type;
