@@ -191,6 +191,45 @@ static cn_status join_args(graph *g, const cn_layer *l, call *c) {
   return CORNU_OK;
 }
 
+static bool is_ellipsis(const cn_value *v) {
+  const char *name = cn_value_str(cn_value_find(v, "class_name"));
+  return name && strcmp(name, "__ellipsis__") == 0;
+}
+
+/* Numbers, slices, new axes and an ellipsis: each but the last two takes one axis. */
+static bool plain_keys(const cn_value *keys) {
+  bool plain = cn_value_is(keys, CORNU_LIST);
+  for (int i = 0; plain && i < keys->count; i++) {
+    const char *name = cn_value_str(cn_value_find(keys->items[i], "class_name"));
+    plain = cn_value_is(keys->items[i], CORNU_INT) || cn_value_is_null(keys->items[i]) ||
+            (name && cn_word_in("__slice__ __ellipsis__", name, NULL));
+  }
+  return plain;
+}
+
+/* Keras 3 does not read an ellipsis from an .h5 that has one: as many whole axes say the same. */
+static cn_status spell_ellipsis(graph *g, const cn_layer *l, call *c) {
+  cn_arena *a = &g->s->arena;
+  const cn_type *type = c->n->n_in ? cn_model_type(g->m, c->n->in[0]) : NULL;
+  const cn_value *keys = c->args->count == 2 ? c->args->items[1] : NULL;
+  cn_value *list = cn_value_new(a, CORNU_LIST), *whole = cn_value_new(a, CORNU_DICT);
+  cn_value *config = cn_value_new(a, CORNU_DICT), *null = cn_value_new(a, CORNU_NULL);
+  if (l->type != &cn_layer_operation || strcmp(l->class_name, "GetItem") != 0 || !type || !plain_keys(keys))
+    return CORNU_OK;
+  for (int i = 0; i < 3; i++) CN_TRY(cn_say(g->s, config, (const char *const[]){"start", "stop", "step"}[i], null));
+  CN_TRY(cn_say(g->s, whole, "class_name", cn_say_text(g->s, "__slice__")));
+  CN_TRY(cn_say(g->s, whole, "config", config));
+  int axes = type->rank;
+  for (int i = 0; i < keys->count; i++) axes -= !is_ellipsis(keys->items[i]) && !cn_value_is_null(keys->items[i]);
+  for (int i = 0; list && i < keys->count; i++) {
+    bool spelt = is_ellipsis(keys->items[i]);
+    for (int k = 0; k < (spelt ? axes : 1); k++)
+      if (!cn_value_push(a, list, spelt ? whole : keys->items[i])) return cn_no_memory(g->s->e);
+  }
+  c->args->items[1] = list;
+  return list ? CORNU_OK : cn_no_memory(g->s->e);
+}
+
 static cn_status call_of(graph *g, int node, call *c) {
   const cn_model_node *n = &g->m->nodes[node];
   const cn_layer *l = g->m->layers[n->layer];
@@ -199,7 +238,9 @@ static cn_status call_of(graph *g, int node, call *c) {
   if (n->args) c->args = cn_value_copy(&g->s->arena, n->args);
   else CN_TRY(plain_args(g, l, c));
   if (!c->args) return cn_no_memory(g->s->e);
-  return g->s->keras < 3 ? join_args(g, l, c) : name_states(g, l, c);
+  if (g->s->keras < 3) return join_args(g, l, c);
+  CN_TRY(spell_ellipsis(g, l, c));
+  return name_states(g, l, c);
 }
 
 static cn_status say_call3(graph *g, const call *c, cn_value **out) {
