@@ -114,6 +114,10 @@ Weights alone: .weights.h5 is Keras 3's, .h5 and .hdf5 keep them by layers (Kera
   { "model:plan", "model:plan{batch = 1, shapes = {{…}, …}} → plan", [[
 Compiles the model for fixed shapes, for frame loops. plan(x) as model(x); plan:run(inputs, outputs) writes into tensors
 that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in the engine.]] },
+  { "model:runner", "model:runner{batch = 1, shapes = {{…}, …}, outputs = {names}, carry = {output = \"input\"}} → runner", [[
+The model with inputs, outputs and states of its own, for frame loops: write into runner:input(), runner:run(), read
+runner:output(). batch: also in place of the one that a stateful model fixes, so that each sample is an agent with states
+of its own; all runners of a model share its weights. outputs: values to give instead of the model's, by names of layers.]] },
   { "model:reset_states", "model:reset_states() → model",
     "Stateful layers begin their next run with zeros, as after loading." },
   { "model:close", "model:close()", "Frees the model now instead of at the next collection; closing twice is fine." },
@@ -136,6 +140,31 @@ sum of minima; the list itself has runs and seconds, that sum. inputs: as for pl
   { "plan:flops", "plan:flops() → number", "Operations in a run, multiply-adds counted twice." },
   { "plan:tostring", "plan:tostring() → text", "A line for each step." },
   { "plan:close", "plan:close()", "Frees the plan now." },
+  -- runners
+  { "runner:run", "runner:run() → runner", "One run: reads its inputs, writes its outputs and states, allocates nothing." },
+  { "runner:run_for", "runner:run_for(microseconds) → done", [[
+As much of a run as fits into so many microseconds; the next call goes on with it, and done tells that it is complete.
+Whole or in slices, the results are the same bits. Models with handlers that are called in each run cannot be cut.]] },
+  { "runner:run_in", "runner:run_in(microseconds) → runner", [[
+Inside a coroutine: a run in slices, each followed by coroutine.yield(), so that a script waits for it frame by frame.]] },
+  { "runner:start", "runner:start() → runner", "Begins a run in the background; then runner:poll() or runner:wait()." },
+  { "runner:poll", "runner:poll() → done", "Whether the run in the background is complete; its error is raised here." },
+  { "runner:wait", "runner:wait() → runner", "Waits for the run in the background." },
+  { "runner:cancel", "runner:cancel() → runner", "Gives up a run that is under way; the states stay as before it." },
+  { "runner:input", "runner:input([name or number = 1]) → tensor",
+    "The runner's own input, written in place: runner:input():copy(x), or an element at a time." },
+  { "runner:output", "runner:output([name or number = 1]) → tensor", "The runner's own output: each run changes it." },
+  { "runner:state", "runner:state([name of the layer or number = 1]) → tensor", [[
+What a stateful layer carries to the next run, a row for each sample, to be read and written; ask again after each run.]] },
+  { "runner:inputs", "runner:inputs() → list", "Names, shapes and dtypes of its inputs." },
+  { "runner:outputs", "runner:outputs() → list", "Names, shapes and dtypes of its outputs." },
+  { "runner:states", "runner:states() → list", "Names (of the layers), shapes and dtypes of its states." },
+  { "runner:carry", "runner:carry(output, input) → runner",
+    "From now on that input begins each run with what that output was: models whose states go in and out." },
+  { "runner:reset", "runner:reset([first [, n = 1]]) → runner", [[
+States and carried inputs of n samples from the first one on become zeros: new agents begin. Without arguments: of all.]] },
+  { "runner:memory", "runner:memory() → bytes", "Of its plan, buffers and states." },
+  { "runner:close", "runner:close()", "Frees the runner now." },
   -- layers
   { "layer", "layer(x) → y", [[
 Runs the layer alone; on symbols (or a list), adds a call of the layer and gives its outputs as symbols.
@@ -392,7 +421,7 @@ of integers). f is called once with symbolic tensors at each call: it may refer 
   { "isa", "cornu.isa() → text", 'The kernels in use: "sse2", "avx2", "avx512". The variable CORNU_ISA forces one.' },
   { "memory", "cornu.memory() → bytes, bytes", "What the engine holds, and what this Lua state's tensors hold of it." },
   { "version", "cornu.version", "The version as text." },
-  { "type", 'cornu.type(v) → "tensor", "model", "layer", "plan", "symbol" or nil', "Which of Cornu's objects v is." },
+  { "type", 'cornu.type(v) → "tensor", "model", "layer", "plan", "runner", "symbol" or nil', "Which of Cornu's objects v is." },
   { "printoptions", "cornu.printoptions{precision =, threshold =, edge_items =, line_width =} → table",
     "How tensors print; 0 restores the standard (4, 1000, 3, 80)." },
   { "ops", "cornu.ops", 'All operations by name; each is cornu.NAME and t:NAME too. help "ops" lists them.' },
@@ -582,7 +611,7 @@ return function(cornu)
 
   local function by_word(word)
     local name = word:gsub("^cornu[.]", ""):gsub("^tensor[.:]", "t:"):gsub("^(%a+)[.](%a+)$", function(a, b)
-      if a == "model" or a == "layer" or a == "plan" or a == "symbol" then return a .. ":" .. b end
+      if a == "model" or a == "layer" or a == "plan" or a == "runner" or a == "symbol" then return a .. ":" .. b end
     end)
     if name == "ops" then
       return list_of("Operations, as cornu.NAME(t, …) and t:NAME(…):", names_in(core.op_types()))

@@ -209,6 +209,11 @@ int cn_lua_model_plan(lua_State *L);                              /* model:plan 
 int cn_lua_optimizer_weights(lua_State *L);                       /* model:optimizer_weights */
 int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, bool keras3); /* trainer:state */
 
+/* ---- runner.c ---- */
+extern const char cn_lua_runner_key, cn_lua_runner_methods;
+void cn_lua_open_runner(lua_State *L);
+int cn_lua_model_runner(lua_State *L);                            /* model:runner */
+
 /* ---- trainer.c ---- */
 extern const char cn_lua_trainer_key, cn_lua_trainer_methods;
 extern const luaL_Reg cn_lua_trainer_functions[];

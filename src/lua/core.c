@@ -32,11 +32,11 @@ static int memory(lua_State *L) {
   return 2;
 }
 
-/* type(v) → "tensor", "model", "layer", "plan", "symbol" or nil */
+/* type(v) → "tensor", "model", "layer", "plan", "runner", "symbol" or nil */
 static int type_of(lua_State *L) {
   static const struct { const void *key; const char *name; } classes[] = {
     {&cn_lua_tensor_key, "tensor"}, {&cn_lua_model_key, "model"}, {&cn_lua_layer_key, "layer"}, {&cn_lua_plan_key,
-      "plan"}, {&cn_lua_symbol_key, "symbol"}, {&cn_lua_trainer_key, "trainer"}};
+      "plan"}, {&cn_lua_runner_key, "runner"}, {&cn_lua_symbol_key, "symbol"}, {&cn_lua_trainer_key, "trainer"}};
   luaL_checkany(L, 1);
   size_t n = cn_lua_rawlen(L, 1);
   for (int i = 0; i < 6 && lua_type(L, 1) == LUA_TUSERDATA; i++) {
@@ -152,6 +152,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_open_layer(L);
   cn_lua_open_model(L);
   cn_lua_open_plan(L);
+  cn_lua_open_runner(L);
   cn_lua_open_trainer(L);
   cn_lua_open_reader(L);
   cn_lua_open_symbol(L);
@@ -160,6 +161,7 @@ int luaopen_cornu_core(lua_State *L) {
   set_methods(L, "model_methods", &cn_lua_model_methods);
   set_methods(L, "layer_methods", &cn_lua_layer_methods);
   set_methods(L, "plan_methods", &cn_lua_plan_methods);
+  set_methods(L, "runner_methods", &cn_lua_runner_methods);
   set_methods(L, "symbol_methods", &cn_lua_symbol_methods);
   lua_pushstring(L, cornu_version());
   lua_setfield(L, -2, "version");

@@ -501,7 +501,8 @@ void cn_lua_open_model(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"layer", layer}, {"rename", rename_model}, {"slice", slice}, {"outputs_of", outputs_of}, {"summary", summary}, {"count_params", count_params},
     {"load_weights", load_weights},
-    {"training_config", training_config}, {"optimizer_weights", cn_lua_optimizer_weights}, {"plan", cn_lua_model_plan}, {"reset_states", reset_states}, {NULL, NULL}};
+    {"training_config", training_config}, {"optimizer_weights", cn_lua_optimizer_weights}, {"plan", cn_lua_model_plan},
+    {"runner", cn_lua_model_runner}, {"reset_states", reset_states}, {NULL, NULL}};
   static const luaL_Reg getters[] = {
     {"name", get_name}, {"type", get_type}, {"keras_version", get_keras_version}, {"backend", get_backend},
     {"path", get_path}, {"config", get_config}, {"inputs", get_inputs},

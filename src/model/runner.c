@@ -245,8 +245,8 @@ cornu_status cornu_runner_reset(cornu_runner *r, int64_t first, int64_t n, cornu
   CN_TRY(refuse_under_way(r, e));
   if (n == -1) n = batch - first;
   if (first < 0 || n < 0 || first > batch || n > batch - first)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "samples %lld to %lld of %lld", (long long)first, (long long)(first + n - 1),
-                   (long long)batch);
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "%lld samples from the %lldth on: the runner has %lld", (long long)n,
+                   (long long)first + 1, (long long)batch);
   for (int i = 0; i < r->plan->states.count; i++) clear_rows(r->plan->held[i], first, n);
   for (int i = 0; i < r->n_carries; i++) clear_rows(r->inputs.items[r->carries[i].input], first, n);
   return CORNU_OK;

@@ -24,7 +24,7 @@ end
 
 function TestHelp:test_every_method_has_an_entry()
   local core = require "cornu.core"
-  for class, prefix in pairs { tensor = "t:", model = "model:", layer = "layer:", plan = "plan:", symbol = "symbol:" } do
+  for class, prefix in pairs { tensor = "t:", model = "model:", layer = "layer:", plan = "plan:", runner = "runner:", symbol = "symbol:" } do
     for name, f in pairs(core[class .. "_methods"]) do
       lu.assertNotStrContains(cornu.help(f), "No help on", false, prefix .. name)
       lu.assertNotStrContains(cornu.help(prefix .. name), "No help on", false, prefix .. name)
