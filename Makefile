@@ -11,14 +11,15 @@ PKG      ?= pkg-config
 LUA_PC   ?= lua5.4
 
 # The Debian packages, named here alone.
-PACKAGES := gcc make pkg-config libhdf5-dev libcjson-dev libzip-dev libyaml-dev zlib1g-dev libpng-dev libjpeg-dev libopenblas-dev \
+PACKAGES := gcc g++ make pkg-config libhdf5-dev libcjson-dev libzip-dev libyaml-dev zlib1g-dev libpng-dev libjpeg-dev libopenblas-dev \
             liblua5.4-dev lua5.4 libluajit-5.1-dev luajit libedit-dev libcmocka-dev lua-unit
 CI_PACKAGES := clang
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 OPT      ?= -O2 -g
 comma    := ,
-SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
+SANFLAGS := $(if $(SAN),$(if $(filter thread,$(SAN)),-fsanitize=thread,-fsanitize=address$(comma)undefined \
+            -fno-sanitize-recover=undefined) -fno-omit-frame-pointer) \
             $(if $(COVER),-fsanitize=fuzzer-no-link)
 # clang takes minutes to put checks of undefined behaviour and of coverage into the unrolled kernels.
 PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
@@ -139,7 +140,7 @@ fuzz: ci-deps all
 # ---- setting up ----
 
 # What is missing for a build, as far as the tools can tell.
-HAVE := sh -c 'command -v $(CC) $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) $(HDF5_PC) lua5.4 luajit libedit && \
+HAVE := sh -c 'command -v $(CC) g++ $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) $(HDF5_PC) lua5.4 luajit libedit && \
         test -e /usr/include/cmocka.h && test -e /usr/share/lua/5.4/luaunit.lua'
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -178,7 +179,7 @@ $(BUILD)/luajit/lib/cornu/core.so: $(LUAJIT_OBJ) $(OBJ)
 # ---- checks ----
 
 CASES ?= tests/models
-.PHONY: conformance asan bench
+.PHONY: conformance asan bench agents
 conformance: all
 	$(BUILD)/cornu scripts/conformance.lua $(CASES)
 
@@ -186,6 +187,12 @@ conformance: all
 asan:
 	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs replays
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua models cli fuzz readme
+# What several threads do, under the thread sanitizer.
+TSAN_UNIT := base_pool base_context formats_loader formats_rows graph_slices model_runner model_threads
+.PHONY: tsan
+tsan:
+	@$(MAKE) -s BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" UNIT="$(TSAN_UNIT:%=$(BUILD)/tsan/unit/%)" unit-programs
+	@TSAN_OPTIONS=halt_on_error=1 sh tests/run.sh $(BUILD)/tsan unit
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 
@@ -206,6 +213,13 @@ bench: ready
 $(BUILD)/bench/kernels: tests/bench/kernels.c tests/bench/peak.h $(BENCH_PEAKS) $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) -Itests -o $@ $< $(BENCH_PEAKS) $(BUILD)/libcornu.a $(LIBS)
+# Small networks frame by frame, beside plain loops and, if given, ONNX Runtime: AGENTS="FOLDER --onnxruntime LIBRARY".
+agents: ready
+	@$(MAKE) -s BUILD=$(BUILD) $(BUILD)/bench/agents
+	@$(BUILD)/bench/agents $(AGENTS)
+$(BUILD)/bench/agents: tests/bench/agents.c $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -O3 -mavx2 -mfma -ffast-math -o $@ $< $(BUILD)/libcornu.a $(LIBS)
 define PEAK_RULE
 $(BUILD)/bench/peak.$(1).o: tests/bench/peak.c tests/bench/peak.h src/kernels/simd.h
 	@mkdir -p $$(@D)
@@ -243,9 +257,11 @@ help:
 	@echo 'make test          set up, build, run all tests'
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
 	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
+	@echo 'make tsan          what several threads do, under the thread sanitizer'
 	@echo 'make fuzz          look for inputs that crash: TARGET="$(FUZZ)", SECONDS=60 for each, seeds from CASES=dir'
 	@echo 'make accuracy      errors of exp, tanh, gelu and the like on all floats'
 	@echo 'make bench         this machine, the kernels beside it and OpenBLAS, the bundled models (BENCH=--json)'
+	@echo 'make agents        small networks frame by frame: AGENTS="FOLDER …", the files of scripts/make_agents.py'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
 

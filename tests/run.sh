@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows unit lua lua54 luajit models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows header unit lua lua54 luajit models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows unit lua lua54 luajit models kills damage fuzz cli terminal readme demo}
+which=${*:-arrows header unit lua lua54 luajit models kills damage fuzz cli terminal readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -34,6 +34,7 @@ unit() { for t in "$build"/unit/*; do [ -x "$t" ] && [ -f "$t" ] && case $t in *
 for suite in $which; do
   case $suite in
     arrows) run arrows sh scripts/check_arrows.sh ;;
+    header) run header sh tests/header.sh "$build" ;;
     unit)
       unit "unit/"
       for isa in ${UNIT_ISAS:-}; do CORNU_ISA=$isa; export CORNU_ISA; unit "$isa unit/"; unset CORNU_ISA; done ;;

@@ -26,6 +26,7 @@ typedef struct subject {
 typedef struct life {
   cornu_model *m, *part;
   cornu_plan *plan;
+  cornu_runner *runner;
   cornu_tensor *x, *y[2], *out[2];
   char *text;
 } life;
@@ -97,7 +98,21 @@ static cornu_status run_plan(life *l, cornu_error *e) {
   return CORNU_OK;
 }
 
-/* Outputs are those of the plan, and those of the run before, when everything had its memory. */
+/* In one piece, and in slices by a thread of its own. */
+static cornu_status run_runner(life *l, cornu_error *e) {
+  const cornu_runner_options options = {.struct_size = sizeof options, .batch = 2};
+  bool done = false;
+  cornu_status status = cornu_runner_new(l->m, &options, &l->runner, e);
+  if (status) return status;
+  const size_t bytes = (size_t)cornu_tensor_size(l->x) * cornu_dtype_bytes(cornu_tensor_dtype(l->x));
+  memcpy(cornu_runner_data(l->runner, CORNU_RUNNER_INPUT, 0), cornu_tensor_data(l->x), bytes);
+  status = cornu_runner_run(l->runner, e);
+  if (!status) status = cornu_runner_reset(l->runner, 0, -1, e);
+  while (!status && !done) status = cornu_runner_run_for(l->runner, 0, &done, e);
+  return status;
+}
+
+/* Outputs are those of the plan and the runner, and those of the run before, when everything had its memory. */
 static void check_outputs(const life *l, unsigned char *expected, bool first) {
   size_t at = 0;
   for (int i = 0; i < cornu_model_outputs(l->m); i++) {
@@ -106,6 +121,7 @@ static void check_outputs(const life *l, unsigned char *expected, bool first) {
     if (first) memcpy(expected + at, cornu_tensor_data(l->y[i]), bytes);
     assert_memory_equal(cornu_tensor_data(l->y[i]), expected + at, bytes);
     assert_memory_equal(cornu_tensor_data(l->out[i]), expected + at, bytes);
+    assert_memory_equal(cornu_runner_data(l->runner, CORNU_RUNNER_OUTPUT, i), expected + at, bytes);
     at += bytes;
   }
 }
@@ -116,9 +132,11 @@ static cornu_status whole_life(const subject *s, unsigned char *expected, bool f
   cornu_status status = load(s, &l, e);
   if (!status) status = look(s, &l, e);
   if (!status) status = run_plan(&l, e);
+  if (!status) status = run_runner(&l, e);
   if (!status) check_outputs(&l, expected, first);
   cornu_free(l.text);
   cornu_plan_free(l.plan);
+  cornu_runner_free(l.runner);
   cornu_model_release(l.part);
   cornu_model_release(l.m);
   cornu_tensor_release(l.x);
