@@ -227,6 +227,8 @@ $(BUILD)/bench/peak.$(1).o: tests/bench/peak.c tests/bench/peak.h src/kernels/si
 endef
 $(foreach i,$(ISAS),$(eval $(call PEAK_RULE,$(i))))
 
+include scripts/hosts/hosts.mk
+
 # ---- installing ----
 
 .PHONY: install
@@ -262,6 +264,7 @@ help:
 	@echo 'make accuracy      errors of exp, tanh, gelu and the like on all floats'
 	@echo 'make bench         this machine, the kernels beside it and OpenBLAS, the bundled models (BENCH=--json)'
 	@echo 'make agents        small networks frame by frame: AGENTS="FOLDER …", the files of scripts/make_agents.py'
+	@echo 'make hosts         a game, a C program and an engine with Cornu in them; make hosts-test runs them'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
 
