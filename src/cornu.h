@@ -730,8 +730,10 @@ CORNU_API void cornu_trainer_finish(cornu_trainer *t);
  * ones have "decay"), which is the same for those of Keras 3. */
 CORNU_API const cornu_value *cornu_trainer_optimizer(const cornu_trainer *t, bool keras3, cornu_tree *tree); /* NULL: no
                                                                                                            memory */
-/* Called for each array, as by cornu_npz_load; tensors are borrowed, and change with the next batch. */
-CORNU_API cornu_status cornu_trainer_state(cornu_trainer *t, bool keras3,
+/* Called for each array, as by cornu_npz_load; tensors are borrowed, and change with the next batch. keras: 3, as Keras 3
+ * keeps them; 2, as the settings' own version does in files of Keras 2; 0, as that does with this model: Keras 1 sorts them,
+ * and keeps recurrent layers gate by gate. */
+CORNU_API cornu_status cornu_trainer_state(cornu_trainer *t, int keras,
                                            cornu_status (*visit)(void *user, const char *name, cornu_tensor *array,
                                                                  cornu_error *e),
                                            void *user, cornu_error *e);

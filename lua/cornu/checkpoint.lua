@@ -111,7 +111,7 @@ function checkpoint.parts(model, keras, archive, numbered)
     local out = { optimizer_names = {}, optimizer_arrays = {},
       training_config = say_settings(given, trainer:optimizer(keras >= 3), keras, archive, left_out) }
     warn_left_out(model, given, left_out)
-    for i, entry in ipairs(trainer:state(keras >= 3)) do
+    for i, entry in ipairs(trainer:state(math.max(keras, 2))) do
       out.optimizer_names[i], out.optimizer_arrays[i] = entry.name, entry.value
     end
     return out

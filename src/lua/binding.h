@@ -207,7 +207,7 @@ extern const char cn_lua_plan_key, cn_lua_plan_methods;
 void cn_lua_open_plan(lua_State *L);
 int cn_lua_model_plan(lua_State *L);                              /* model:plan */
 int cn_lua_optimizer_weights(lua_State *L);                       /* model:optimizer_weights */
-int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, bool keras3); /* trainer:state */
+int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, int keras); /* trainer:state */
 
 /* ---- runner.c ---- */
 extern const char cn_lua_runner_key, cn_lua_runner_methods;

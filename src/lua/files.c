@@ -109,11 +109,11 @@ static cornu_status collect_copy(void *user, const char *name, cornu_tensor *t, 
   return status;
 }
 
-/* trainer:state([keras3]) → {{name =, value =}, …} */
-int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, bool keras3) {
+/* trainer:state([keras]) → {{name =, value =}, …} */
+int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, int keras) {
   cornu_error e;
   bag *b = cn_lua_box(L, &bag_key, sizeof *b);
-  cn_lua_check(L, cornu_trainer_state(t, keras3, collect_copy, b, &e), &e);
+  cn_lua_check(L, cornu_trainer_state(t, keras, collect_copy, b, &e), &e);
   return push_list(L, b);
 }
 

@@ -275,8 +275,12 @@ static int optimizer(lua_State *L) {
   return 1;
 }
 
-/* trainer:state([keras3]) → {{name =, value =}, …}, copies */
-static int state(lua_State *L) { return cn_lua_trainer_state(L, check_trainer(L, 1)->t, lua_toboolean(L, 2)); }
+/* trainer:state([keras]) → {{name =, value =}, …}, copies; keras: the version whose files they are for, true: 3 */
+static int state(lua_State *L) {
+  const int keras = lua_isboolean(L, 2) ? 3 * lua_toboolean(L, 2) : lua_isnil(L, 2) || lua_isnone(L, 2) ? 0
+                    : (int)cn_lua_check_int(L, 2);
+  return cn_lua_trainer_state(L, check_trainer(L, 1)->t, keras);
+}
 
 /* trainer:set_state{tensor or {value =}, …}: in the order of state() */
 static int set_state(lua_State *L) {

@@ -15,21 +15,33 @@ typedef struct entry {
   cn_tensor *tensor;
   int rank;                  /* NOTHING: what Keras keeps without use, zeros of this shape */
   int64_t shape[CN_MAX_RANK];
+  bool is_part;              /* the tensor is a view that the list has made */
   bool may_lack;             /* older files may be without it */
   bool is_zero;              /* the outer optimizer of another one does not count, and has no rate */
 } entry;
 
+/* A variable of the list, or of one that Keras 1 keeps gate by gate the part of one gate. */
+typedef struct place { int variable, gate, gates; const char *name; } place;
+
 typedef struct listing {
   cornu_trainer *t;
   cn_optimizer *optimizer;   /* the one being listed … */
-  int *order, n;             /* … and its variables */
+  place *order;              /* … and its variables */
+  int n;
   cn_lineage lineage;
+  bool as_is;                /* of a model of Keras 1: as that has it */
   const char *prefix;        /* the optimizer's name */
   cn_arena arena;
   entry *items;
   int count, capacity;
   bool failed;
 } listing;
+
+static void free_listing(listing *l) {
+  for (int i = 0; i < l->count; i++)
+    if (l->items[i].is_part) cornu_tensor_release(l->items[i].tensor);
+  cn_arena_free(&l->arena);
+}
 
 static entry *add(listing *l, entry_kind kind, const char *name) {
   if (!name || !cn_arena_grow(&l->arena, &l->items, &l->capacity, l->count, sizeof *l->items)) {
@@ -78,10 +90,19 @@ static const char *kept_name(listing *l, int variable, const char *path, const c
   }
 }
 
-static void add_tensor(listing *l, int variable, const cn_variable *v, cn_tensor *tensor, const char *name,
-                       const char *older) {
-  entry *item = add(l, TENSOR, kept_name(l, variable, v->path, name, older));
-  if (item) item->tensor = tensor;
+static const cn_variable *variable_at(const listing *l, int i) { return &l->t->variables[l->order[i].variable]; }
+
+static void add_tensor(listing *l, int i, cn_tensor *tensor, const char *name, const char *older) {
+  const place *at = &l->order[i];
+  entry *item = add(l, TENSOR, kept_name(l, i, variable_at(l, i)->path, name, older));
+  if (!item) return;
+  item->tensor = tensor;
+  if (!at->gates) return;
+  const int axis = tensor->rank - 1;
+  const int64_t part = tensor->shape[axis] / at->gates;
+  cn_error e;
+  item->is_part = !cornu_tensor_slice(tensor, axis, at->gate * part, (at->gate + 1) * part, 1, &item->tensor, &e);
+  l->failed |= !item->is_part;
 }
 
 static void add_nothing(listing *l, const char *name, cornu_dtype dtype, int rank, const int64_t *shape) {
@@ -95,11 +116,12 @@ static void add_nothing(listing *l, const char *name, cornu_dtype dtype, int ran
 /* ---- slots ---- */
 
 /* What another version of Keras keeps although these settings have no use for it. */
-static void add_unused(listing *l, int variable, const cn_variable *v, int slot) {
+static void add_unused(listing *l, int i, int slot) {
   const cn_optimizer *o = l->optimizer;
   const cn_slot *s = &o->type->slots[slot];
+  const cn_variable *v = variable_at(l, i);
   const cn_tensor *value = cn_variable_value(v);
-  const char *name = kept_name(l, variable, v->path, s->name, s->older);
+  const char *name = kept_name(l, i, v->path, s->name, s->older);
   const bool adafactor = o->type->slot_shape != NULL, vhat = strcmp(s->name, "velocity_hat") == 0;
   if (adafactor && l->lineage == CN_KERAS_3) add_nothing(l, name, CORNU_INT32, 0, NULL);
   else if (vhat && l->lineage >= CN_KERAS_2 && (l->lineage == CN_KERAS_2 || cn_value_find(o->config, "amsgrad"))) {
@@ -107,9 +129,12 @@ static void add_unused(listing *l, int variable, const cn_variable *v, int slot)
     if (l->count) l->items[l->count - 1].may_lack = true;
   } else if (strcmp(o->type->name, "SGD") == 0 && l->lineage != CN_KERAS_3 && l->lineage != CN_TF_LEGACY)
     add_nothing(l, name, value->dtype, value->rank, value->shape);
+  if (l->order[i].gates && !l->failed && l->items[l->count - 1].rank == value->rank)
+    l->items[l->count - 1].shape[value->rank - 1] /= l->order[i].gates;
 }
 
-static void add_slot(listing *l, int variable, const cn_variable *v, int slot) {
+static void add_slot(listing *l, int i, int slot) {
+  const cn_variable *v = variable_at(l, i);
   const cn_optimizer *o = l->optimizer;
   const cn_slot *s = &o->type->slots[slot];
   const cn_subject subject = {v->path, cn_variable_value(v)};
@@ -118,8 +143,8 @@ static void add_slot(listing *l, int variable, const cn_variable *v, int slot) {
   settings->lineage = l->lineage; /* whether it is kept there */
   const bool kept = !o->type->keeps || o->type->keeps(o->settings, slot, &subject);
   settings->lineage = own;
-  if (kept && v->slots[slot]) add_tensor(l, variable, v, v->slots[slot], s->name, s->older);
-  else add_unused(l, variable, v, slot);
+  if (kept && v->slots[slot]) add_tensor(l, i, v->slots[slot], s->name, s->older);
+  else add_unused(l, i, slot);
 }
 
 /* Groups one behind the other, each by variable; before 2.11 each slot was a group of its own, but in Ftrl. */
@@ -130,51 +155,68 @@ static void add_slots(listing *l) {
     next = first + 1;
     while (!alone && next < o->slots && o->type->slots[next].group == o->type->slots[first].group) next++;
     for (int i = 0; i < l->n; i++)
-      for (int k = first; k < next; k++) add_slot(l, i, &l->t->variables[l->order[i]], k);
+      for (int k = first; k < next; k++) add_slot(l, i, k);
   }
 }
 
 /* ---- the order of variables ---- */
 
-/* Keras 1 sorts its variables by name: "conv_W:0". */
-static const char *first_name(listing *l, const cn_variable *v) {
-  static const char *const names[][2] = {{"kernel", "W"}, {"embeddings", "W"}, {"bias", "b"}};
+/* Of a layer whose gates are joined here, but were not in Keras 1: their letters, in the order of the parts. */
+static const char *gates_of(const cn_layer *layer) {
+  if (!layer->type->keras1_arrays || layer->type->keras1_arrays(layer) <= layer->n_weights) return "";
+  return strcmp(layer->type->name, "GRU") == 0 ? "zrh" : "ifco";
+}
+
+/* Keras 1 sorts its variables by name: "conv_W:0", "lstm_U_i:0". */
+static const char *first_name(listing *l, const cn_variable *v, const char *gates, int gate) {
+  static const char *const names[][2] = {{"kernel", "W"}, {"embeddings", "W"}, {"bias", "b"}, {"recurrent_kernel", "U"}};
   const char *name = strrchr(v->path, '/'), *short_name = name + 1;
   for (int i = 0; i < CN_COUNT(names); i++)
     if (strcmp(name + 1, names[i][0]) == 0) short_name = names[i][1];
-  char *layer = cn_arena_copy(&l->arena, v->path, (size_t)(name - v->path));
-  return join(l, "%s_%s:0", layer ? layer : "", short_name, "");
+  const char letter[] = {*gates ? '_' : 0, *gates ? gates[gate] : 0, 0};
+  short_name = join(l, "%s%s:0", short_name, letter, "");
+  return join(l, "%s_%s", v->layer->name ? v->layer->name : "", short_name, "");
 }
 
-static bool is_first(const listing *l) {
-  return l->lineage == CN_KERAS_1 && l->n && l->t->variables[l->order[0]].layer->origin.keras == 1;
+static bool of_first(const listing *l, const cn_variable *v) {
+  return l->as_is && l->lineage == CN_KERAS_1 && v->layer->origin.keras == 1;
 }
 
-static void order_variables(listing *l) {
-  const cornu_trainer *t = l->t;
-  l->n = 0;
-  l->order = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *l->order);
-  const char **names = cn_arena_array(&l->arena, (size_t)t->n_variables + 1, sizeof *names);
-  if (!l->order || !names) l->failed = true;
-  for (int i = 0; i < t->n_variables && !l->failed; i++)
-    if (t->variables[i].trains && cn_variable_optimizer(t, &t->variables[i]) == l->optimizer) l->order[l->n++] = i;
-  if (l->failed || !is_first(l)) return;
-  for (int i = 0; i < l->n; i++) names[l->order[i]] = first_name(l, &t->variables[l->order[i]]);
+static bool is_first(const listing *l) { return l->n && of_first(l, variable_at(l, 0)); }
+
+static void sort_by_name(listing *l) {
   for (int i = 1; i < l->n; i++)
-    for (int k = i; k > 0 && strcmp(names[l->order[k]], names[l->order[k - 1]]) < 0; k--) {
-      const int other = l->order[k];
+    for (int k = i; k > 0 && strcmp(l->order[k].name, l->order[k - 1].name) < 0; k--) {
+      const place other = l->order[k];
       l->order[k] = l->order[k - 1];
       l->order[k - 1] = other;
     }
+}
+
+static void order_variables(listing *l) {
+  enum { MOST_GATES = 4 };
+  const cornu_trainer *t = l->t;
+  l->n = 0;
+  l->order = cn_arena_array(&l->arena, MOST_GATES * (size_t)t->n_variables + 1, sizeof *l->order);
+  if (!l->order) l->failed = true;
+  for (int i = 0; i < t->n_variables && !l->failed; i++) {
+    const cn_variable *v = &t->variables[i];
+    if (!v->trains || cn_variable_optimizer(t, v) != l->optimizer) continue;
+    const bool first = of_first(l, v);
+    const char *gates = first ? gates_of(v->layer) : "";
+    const int n = (int)strlen(gates);
+    for (int gate = 0; gate < (n ? n : 1); gate++)
+      l->order[l->n++] = (place){i, gate, n, first ? first_name(l, v, gates, gate) : ""};
+  }
+  if (!l->failed && is_first(l)) sort_by_name(l);
 }
 
 /* ---- all of it ---- */
 
 static void add_each(listing *l, const char *name, size_t member) {
   for (int i = 0; i < l->n; i++) {
-    const cn_variable *v = &l->t->variables[l->order[i]];
-    cn_tensor *tensor = *(cn_tensor *const *)((const char *)v + member);
-    if (tensor) add_tensor(l, i, v, tensor, name, NULL);
+    cn_tensor *tensor = *(cn_tensor *const *)((const char *)variable_at(l, i) + member);
+    if (tensor) add_tensor(l, i, tensor, name, NULL);
   }
 }
 
@@ -210,12 +252,12 @@ static void add_scale(listing *l) {
 }
 
 /* Of one optimizer; an inner one without variables does not count steps. */
-static void add_optimizer(listing *l, cn_optimizer *o, bool keras3) {
+static void add_optimizer(listing *l, cn_optimizer *o, int keras) {
   const cn_optimizer_settings *s = cn_optimizer_common(o);
   char snake[64];
   cn_snake_case(o->type->name, snake, sizeof snake);
   l->optimizer = o;
-  l->lineage = keras3 ? CN_KERAS_3 : s->lineage;
+  l->lineage = keras >= 3 ? CN_KERAS_3 : s->lineage;
   l->prefix = s->name;
   if (!l->prefix) l->prefix = l->lineage == CN_KERAS_3 ? cn_arena_string(&l->arena, snake) : o->type->name;
   if (!l->prefix) l->failed = true;
@@ -232,13 +274,13 @@ static void add_optimizer(listing *l, cn_optimizer *o, bool keras3) {
   if (l->lineage == CN_KERAS_3) add_scalar(l);
 }
 
-static cn_status list_state(cornu_trainer *t, bool keras3, listing *l, cn_error *e) {
+static cn_status list_state(cornu_trainer *t, int keras, listing *l, cn_error *e) {
   CN_TRY(cn_trainer_begin(t, e));
-  *l = (listing){.t = t};
-  add_optimizer(l, &t->optimizer, keras3);
-  for (int i = 0; i < t->optimizer.n_inner && !l->failed; i++) add_optimizer(l, &t->optimizer.inner[i], true);
+  *l = (listing){.t = t, .as_is = !keras};
+  add_optimizer(l, &t->optimizer, keras);
+  for (int i = 0; i < t->optimizer.n_inner && !l->failed; i++) add_optimizer(l, &t->optimizer.inner[i], 3);
   if (!l->failed) return CORNU_OK;
-  cn_arena_free(&l->arena);
+  free_listing(l);
   return cn_no_memory(e);
 }
 
@@ -258,8 +300,13 @@ static double number_of(const cornu_trainer *t, const entry *item) {
 }
 
 static cn_status visit_entry(const cornu_trainer *t, const entry *item, cornu_npz_visit visit, void *user, cn_error *e) {
-  if (item->kind == TENSOR) return visit(user, item->name, item->tensor, e);
   cn_tensor *made;
+  if (item->kind == TENSOR) {
+    CN_TRY(cornu_tensor_contiguous(item->tensor, &made, e));
+    cn_status status = visit(user, item->name, made, e);
+    cornu_tensor_release(made);
+    return status;
+  }
   CN_TRY(cornu_tensor_new(item->dtype, item->rank, item->shape, &made, e));
   const double number = number_of(t, item);
   if (item->kind != NOTHING) cn_convert(made->data, item->dtype, &number, CORNU_FLOAT64, 1);
@@ -268,13 +315,13 @@ static cn_status visit_entry(const cornu_trainer *t, const entry *item, cornu_np
   return status;
 }
 
-cornu_status cornu_trainer_state(cornu_trainer *t, bool keras3, cornu_npz_visit visit, void *user,
+cornu_status cornu_trainer_state(cornu_trainer *t, int keras, cornu_npz_visit visit, void *user,
                                  cornu_error *e) {
   listing l;
-  CN_TRY(list_state(t, keras3, &l, e));
+  CN_TRY(list_state(t, keras, &l, e));
   cn_status status = CORNU_OK;
   for (int i = 0; i < l.count && !status; i++) status = visit_entry(t, &l.items[i], visit, user, e);
-  cn_arena_free(&l.arena);
+  free_listing(&l);
   return status;
 }
 
@@ -343,14 +390,14 @@ static cn_status write_state(cornu_trainer *t, const listing *l, cornu_tensor *c
 cornu_status cornu_trainer_set_state(cornu_trainer *t, cornu_tensor *const *tensors, int n, cornu_error *e) {
   cn_status status = CORNU_OK;
   int expected = 0;
-  for (int keras3 = 0; keras3 < 2; keras3++) {
+  for (int keras = 0; keras <= 3; keras += 3) {
     listing l;
-    CN_TRY(list_state(t, keras3, &l, e));
-    if (!keras3) expected = l.count;
+    CN_TRY(list_state(t, keras, &l, e));
+    if (!keras) expected = l.count;
     fit(&l, n);
     const bool fits = l.count == n;
     if (fits) status = write_state(t, &l, tensors, e);
-    cn_arena_free(&l.arena);
+    free_listing(&l);
     if (fits && !status) return CORNU_OK;
   }
   if (status) return cn_at(e, status, "state of %s", t->optimizer.type->name);

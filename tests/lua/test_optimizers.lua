@@ -72,6 +72,20 @@ function TestOptimizers:testMulti()
   lu.assertErrorMsgContains("rate of its own", m.learning_rate, m, 0.1)
 end
 
+-- Recurrent layers of Keras 1, whose gates are apart there (scripts/make_resume.py).
+function TestOptimizers:testResumesKeras1()
+  local where = "tests/training/resume_keras1"
+  local m, arrays = cornu.load(where .. ".h5"), cornu.load_npz(where .. ".npz")
+  for i = 1, #arrays.x do m:train_on_batch(arrays.x[i], arrays.y[i]) end
+  for i, w in ipairs(m:weights()) do lu.assertTrue(w:allclose(arrays[tostring(i - 1)], 0, 1e-6), "weight " .. i) end
+  local path = os.tmpname() .. ".h5"
+  m:save(path)
+  local loaded = cornu.load(path)
+  for _, model in ipairs{ m, loaded } do model:train_on_batch(arrays.x[1], arrays.y[1]) end
+  os.remove(path)
+  for i, w in ipairs(m:weights()) do lu.assertTrue(w:allclose(loaded:weights()[i], 0, 0), "saved weight " .. i) end
+end
+
 -- A power of two changes nothing, unless numbers become too large on the way.
 function TestOptimizers:testLossScaleFactor()
   local function after(name, config, factor, target)
