@@ -40,7 +40,7 @@ void cn_shape_strides(int rank, const int64_t *shape, int64_t *stride) {
   int64_t step = 1;
   for (int i = rank - 1; i >= 0; i--) {
     stride[i] = step;
-    step *= shape[i] > 0 ? shape[i] : 1;
+    if (shape[i] > 0 && !cn_mul_i64(step, shape[i], &step)) step = 0; /* of an empty one, in which nothing is looked for */
   }
 }
 
