@@ -333,6 +333,45 @@ int cn_lua_tensor_newindex(lua_State *L) {
   }
 }
 
+/* ---- single elements, without anything for the collector ---- */
+
+/* The position that the numbers from 2 on name. */
+static void element_at(lua_State *L, const cornu_tensor *t, int given, int64_t *index) {
+  const int rank = cornu_tensor_rank(t);
+  if (given != rank) cn_lua_error(L, "the tensor has %d dimensions, %d positions are given", rank, given);
+  for (int d = 0; d < rank; d++) {
+    int64_t i = 0;
+    if (!cn_lua_whole(L, d + 2, &i)) cn_lua_error(L, "position %d is no whole number", d + 1);
+    index[d] = position(L, i, cornu_tensor_shape(t)[d], d);
+  }
+}
+
+/* t:get(i, j, …) */
+static int get(lua_State *L) {
+  int64_t index[CORNU_MAX_RANK];
+  cornu_tensor *t = cn_lua_check_data(L, 1);
+  element_at(L, t, lua_gettop(L) - 1, index);
+  cn_lua_push_element(L, t, index);
+  return 1;
+}
+
+/* t:set(i, j, …, v) */
+static int set(lua_State *L) {
+  int64_t index[CORNU_MAX_RANK], at = 0;
+  cornu_tensor *t = cn_lua_check_writable(L, 1);
+  const cornu_dtype d = cornu_tensor_dtype(t);
+  const int last = lua_gettop(L);
+  element_at(L, t, last - 2, index);
+  for (int k = 0; k < cornu_tensor_rank(t); k++) at += index[k] * cornu_tensor_strides(t)[k];
+  if (d == CORNU_TEXT || d == CORNU_FLOAT16 || d == CORNU_BFLOAT16)
+    return cn_lua_error(L, "set: elements of %s are set by t[{…}] = v", cornu_dtype_name(d));
+  char *data = (char *)cornu_tensor_data(t) + at * (int64_t)cornu_dtype_bytes(d);
+  const char *wrong = cn_lua_store(L, last, d, data, 0);
+  if (wrong) return cn_lua_error(L, "the value %s", wrong);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* ---- views as methods ---- */
 
 /* t:slice(axis, from, to [, step]) or t:slice{spec} */
@@ -496,7 +535,7 @@ static int broadcast_to(lua_State *L) {
 }
 
 const luaL_Reg cn_lua_tensor_views[] = {
-  {"slice", slice}, {"reshape", reshape}, {"view", reshape}, {"flatten", flatten}, {"transpose", transpose}, {"t",
+  {"get", get}, {"set", set}, {"slice", slice}, {"reshape", reshape}, {"view", reshape}, {"flatten", flatten}, {"transpose", transpose}, {"t",
     transpose},
   {"permute", transpose}, {"expand_dims", expand_dims}, {"squeeze", squeeze}, {"broadcast_to", broadcast_to},
   {NULL, NULL}};

@@ -6,6 +6,23 @@ local same, fails = support.same, support.fails
 
 TestIndex = {}
 
+function TestIndex:test_get_and_set()
+  local t = cornu.linspace(1, 6, 6):reshape { 2, 3 }
+  lu.assertEquals(t:get(2, 1), 4)
+  lu.assertEquals(t:get(-1, -1), 6)
+  lu.assertEquals(t:set(1, 2, 7.5):get(1, 2), 7.5)
+  local column = t[{ {}, 2 }]
+  column:set(2, -1) -- a view
+  lu.assertEquals(t:totable(), { { 1, 7.5, 3 }, { 4, -1, 6 } })
+  lu.assertEquals(cornu.tensor({ 1, 2 }, "int32"):set(1, 9):get(1), 9)
+  lu.assertErrorMsgContains("2 dimensions, 1 positions", t.get, t, 1)
+  lu.assertErrorMsgContains("dimension 2 has size 3", t.get, t, 1, 4)
+  lu.assertErrorMsgContains("count from 1", t.set, t, 0, 1, 1)
+  lu.assertErrorMsgContains("is no number", t.set, t, 1, 1, "x")
+  lu.assertError(function() cornu.tensor({ 1 }, "int32"):set(1, 1.5) end)
+  lu.assertErrorMsgContains("whole number", t.get, t, 1.5, 1)
+end
+
 function TestIndex:setUp()
   self.t = cornu.arange(1, 13):reshape(3, 4) -- 1 2 3 4 | 5 6 7 8 | 9 10 11 12
   self.v = cornu.tensor { 10, 20, 30 }

@@ -38,6 +38,27 @@ function TestRunner:testSlices()
   runner:run()
 end
 
+-- A frame leaves nothing for the collector.
+function TestRunner:testFramesMakeNoGarbage()
+  local runner = digits():runner()
+  local x, y, sum = runner:input(), runner:output(), 0
+  local function frame(i)
+    x:set(1, 1 + i % 8, 1, 1, i % 16)
+    runner:run()
+    repeat local done = runner:run_for(1e6) until done
+    for k = 1, 10 do sum = sum + y:get(1, k) end
+  end
+  frame(1)
+  collectgarbage()
+  collectgarbage "stop"
+  local before = collectgarbage "count"
+  for i = 1, 100 do frame(i) end
+  local after = collectgarbage "count"
+  collectgarbage "restart"
+  lu.assertAlmostEquals(sum, 101, 1e-3)
+  if not jit then lu.assertEquals(after, before) end -- the compiler's traces are counted, too
+end
+
 function TestRunner:testCoroutine()
   local model, x, frames = digits(), cornu.rand { 1, 8, 8, 1 }, 0
   local runner = model:runner()
