@@ -104,6 +104,57 @@ SRC_LIST := $(BUILD)/gen/sources
 $(shell mkdir -p $(BUILD)/gen; echo '$(OBJ) $(LUA_OBJ) $(CLI_OBJ)' | cmp -s - $(SRC_LIST) || echo '$(OBJ) $(LUA_OBJ) $(CLI_OBJ)' > $(SRC_LIST))
 $(BUILD)/libcornu.a $(BUILD)/gen/registry.c: | $(SRC_LIST)
 
+# ---- the small library: flat files alone, no training, nothing but libc, libm and threads ----
+
+LITE_ROOMS := base tensor kernels ops graph layers model lite
+LITE_SRC := $(foreach r,$(LITE_ROOMS),$(sort $(wildcard src/$(r)/*.c))) \
+            $(addprefix src/formats/,flat.c flat_load.c json_write.c load.c shared_layers.c)
+LITE_SRC := $(filter-out %_gradient.c %/gradient.c %/slope.c %_back.c,$(LITE_SRC))
+LITE_ISA := $(filter-out %_back.c %/slope.c,$(ISA_SRC))
+L        := $(BUILD)/lite/obj
+LITE_OBJ := $(LITE_SRC:src/%.c=$(L)/%.o) $(foreach i,$(ISAS),$(LITE_ISA:src/kernels/isa/%.c=$(L)/kernels/isa/%.$(i).o)) \
+            $(L)/gen/registry.o
+LITE_OP  := $(patsubst src/%.c,$(L)/%.o,$(filter src/ops/%,$(LITE_SRC)))
+LITE_LAYER := $(patsubst src/%.c,$(L)/%.o,$(filter src/layers/% src/model/%,$(LITE_SRC)))
+LITE_LIBS := -lm -pthread
+# What is no kernel is made small; so are the kernels that no machine of today needs.
+LITE_SMALL := -Os
+LITE_SPEED_sse2 := -Os
+LITE_SPEED_avx2 := -O3
+LITE_SPEED_avx512 := -O3
+LITE_FLAGS = $(CFLAGS_ALL) -DCORNU_LITE -g0 -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -Wno-unused-function
+
+.PHONY: lite
+lite: $(BUILD)/libcornu-lite.a
+$(BUILD)/libcornu-lite.a: $(LITE_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(L)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(LITE_FLAGS) $(LITE_SMALL) -MMD -MP -c -o $@ $<
+define LITE_ISA_RULE
+$(L)/kernels/isa/%.$(1).o: src/kernels/isa/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(LITE_FLAGS) $$(ISA_$(1)) $$(LITE_SPEED_$(1)) -DCN_ISA=$(1) -DCN_ISA_$(1) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call LITE_ISA_RULE,$(i))))
+$(BUILD)/lite/registry.c: $(LITE_OP) $(LITE_LAYER)
+	@sh scripts/registry.sh "$(LITE_OP)" "$(LITE_LAYER)" > $@
+$(L)/gen/registry.o: $(BUILD)/lite/registry.c
+	@mkdir -p $(@D)
+	$(CC) $(LITE_FLAGS) $(LITE_SMALL) -c -o $@ $<
+
+# Its tests: the answers of models beside those of the whole library, and what it has of its own.
+LITE_UNIT := $(patsubst %,$(BUILD)/lite/unit/%,formats_flat formats_json)
+LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(LITE_UNIT)
+$(BUILD)/lite/answers: tests/lite/answers.c $(BUILD)/libcornu-lite.a
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LITE_LIBS)
+$(BUILD)/lite/answers-whole: tests/lite/answers.c $(BUILD)/libcornu.a
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/lite/unit/%: tests/unit/%.c $(BUILD)/libcornu-lite.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu-lite.a $(LITE_LIBS) -lcmocka
+
 # Unit tests in C: one program per file of tests/unit.
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/*.c)))
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcornu.a
@@ -165,7 +216,7 @@ test: ready
 	@sh tests/run.sh $(BUILD)
 
 .PHONY: test-programs luajit
-test-programs: $(UNIT) $(REPLAYS) luajit
+test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit
 luajit: $(BUILD)/luajit/lib/cornu/core.so
 
 LUAJIT_OBJ := $(LUA_SRC:src/%.c=$(O)/luajit/%.o)
@@ -255,6 +306,7 @@ clean:
 	rm -rf $(BUILD)
 help:
 	@echo 'make               build/cornu, libraries and the Lua module'
+	@echo 'make lite          build/libcornu-lite.a: runs .cornu files, needs libc, libm and threads alone'
 	@echo 'make run           set up, build, run the digits demo, then the REPL'
 	@echo 'make test          set up, build, run all tests'
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
@@ -268,4 +320,4 @@ help:
 	@echo 'make deps          install the Debian packages'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
 
--include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d) $(LITE_OBJ:.o=.d) $(LITE_UNIT:=.d)

@@ -6,6 +6,7 @@ awk '
   BEGIN {
     n = split("base tensor kernels ops graph layers model formats train", order, " ")
     for (i = 1; i <= n; i++) place[order[i]] = i
+    place["lite"] = place["formats"] # stands in for parts of it
     home["hdf5.h"] = home["zip.h"] = home["cJSON.h"] = home["png.h"] = home["jpeglib.h"] = "formats"
     home["lua.h"] = home["lauxlib.h"] = home["lualib.h"] = "lua cli"
     home["cblas.h"] = "kernels"; home["histedit.h"] = "cli"

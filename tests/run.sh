@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows header unit lua lua54 luajit models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows header unit lite lua lua54 luajit models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows header unit lua lua54 luajit models kills damage fuzz cli terminal readme demo}
+which=${*:-arrows header unit lite lua lua54 luajit models kills damage fuzz cli terminal readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -38,6 +38,9 @@ for suite in $which; do
     unit)
       unit "unit/"
       for isa in ${UNIT_ISAS:-}; do CORNU_ISA=$isa; export CORNU_ISA; unit "$isa unit/"; unset CORNU_ISA; done ;;
+    lite)
+      for t in formats_flat formats_json; do run "lite/$t" "$build/lite/unit/$t"; done
+      run lite sh tests/lite.sh "$build" tests/models ;;
     lua) run "lua (cornu)" "$build/cornu" tests/lua/run.lua ;;
     lua54) run "lua (lua5.4)" sh -c 'eval "$("$1/cornu" env)" && exec lua5.4 tests/lua/run.lua' sh "$build" ;;
     luajit)

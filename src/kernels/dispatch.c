@@ -3,7 +3,6 @@
 #include "kernels/kernels.h"
 
 CN_KERNELS_DEFINE(cn_act_kernels, cn_act_math)
-CN_KERNELS_DEFINE(cn_slope_kernels, cn_slope)
 CN_KERNELS_DEFINE(cn_binary_kernels, cn_binary)
 CN_KERNELS_DEFINE(cn_reduce_kernels, cn_reduce)
 CN_KERNELS_DEFINE(cn_norm_kernels, cn_norm)
@@ -12,9 +11,7 @@ CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm)
 CN_KERNELS_DEFINE(cn_gemm_kernels, cn_gemm_double)
 CN_KERNELS_DEFINE(cn_window_kernels, cn_window)
 CN_KERNELS_DEFINE(cn_attention_kernels, cn_attention)
-CN_KERNELS_DEFINE(cn_pool_back_kernels, cn_pool_backward)
 CN_KERNELS_DEFINE(cn_rnn_kernels, cn_rnn)
-CN_KERNELS_DEFINE(cn_rnn_back_kernels, cn_rnn_back)
 CN_KERNELS_DEFINE(cn_transpose_kernels, cn_transpose)
 CN_KERNELS_DEFINE(cn_winograd_kernels, cn_winograd_2)
 CN_KERNELS_DEFINE(cn_winograd_kernels, cn_winograd_4)

@@ -70,7 +70,7 @@ const cn_op cn_op_activation = {
     .act_offset = offsetof(cn_act_attrs, act),
     .shape = shape,
     .plan = plan_activation,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 
 /* By name: up to three parameters, in the order in which the act takes them. */
@@ -123,7 +123,7 @@ static const cn_field gelu_fields[] = {
                             .check = check_##id,                                                                       \
                             .shape = shape,                                                                            \
                             .plan = plan_named,                                                                        \
-                            .gradient = gradient_named}
+                            .gradient = CN_GRADIENT(gradient_named)}
 static const cn_field no_fields[] = {{0}};
 
 extern const cn_op cn_op_relu, cn_op_relu6, cn_op_leaky_relu, cn_op_elu, cn_op_selu, cn_op_celu, cn_op_sigmoid,

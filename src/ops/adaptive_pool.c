@@ -200,7 +200,7 @@ const cn_op cn_op_adaptive_pool = {
             "(b, s…, c) -> (b, o…, c); window i of m over n elements is floor(i n / m) to ceil((i + 1) n / m)",
     .min_in = 1, .max_in = 1, .n_out = 1,
     .attrs_size = sizeof(cn_adaptive_pool_attrs), .fields = fields,
-    .check = check, .shape = shape, .plan = plan, .gradient = gradient,
+    .check = check, .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_adaptive_pool_gradient = {
     .name = "adaptive_pool_gradient",

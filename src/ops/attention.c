@@ -269,5 +269,5 @@ const cn_op cn_op_attention = {
   .flags = CN_OP_HIDDEN | CN_OP_SAMPLES,
   .min_in = 3, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_attention_attrs),
-  .shape = shape, .plan = plan, .gradient = cn_attention_gradient,
+  .shape = shape, .plan = plan, .gradient = CN_GRADIENT(cn_attention_gradient),
 };

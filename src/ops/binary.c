@@ -375,7 +375,7 @@ static void gradient(cn_gradient *g) {
                             .act_offset = is_truth ? 0 : offsetof(cn_act_attrs, act),                                  \
                             .shape = shape_##id,                                                                       \
                             .plan = plan,                                                                              \
-                            .gradient = is_truth ? cn_gradient_zero : gradient};
+                            .gradient = CN_GRADIENT(is_truth ? cn_gradient_zero : gradient)};
 #define ARITHMETIC(id, other, words, more, of_float, of_double, of_int)                                                \
   ROW(id##_floats, float, float, of_float)                                                                             \
   ROW(id##_doubles, double, double, of_double) ROW(id##_integers, int64_t, int64_t, of_int)                            \

@@ -140,7 +140,7 @@ const cn_op cn_op_rgb_to_hsv = {
     .n_out = 1,
     .shape = shape,
     .plan = hsv_plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_hsv_to_rgb = {
     .name = "hsv_to_rgb",
@@ -150,5 +150,5 @@ const cn_op cn_op_hsv_to_rgb = {
     .n_out = 1,
     .shape = shape,
     .plan = rgb_plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

@@ -324,5 +324,5 @@ const cn_op cn_op_conv = {
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .packed_in = 1 << 1, .check = check, .shape = shape, .plan = plan,
-  .gradient = gradient,
+  .gradient = CN_GRADIENT(gradient),
 };

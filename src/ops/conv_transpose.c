@@ -318,5 +318,5 @@ const cn_op cn_op_conv_transpose = {
   .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 4, .n_out = 1,
   .attrs_size = sizeof(cn_conv_transpose_attrs), .fields = fields, .act_offset = offsetof(cn_conv_transpose_attrs, act),
-  .check = check, .shape = shape, .plan = plan, .gradient = gradient,
+  .check = check, .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),
 };

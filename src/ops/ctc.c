@@ -235,7 +235,7 @@ const cn_op cn_op_ctc_loss = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_ctc_gradient = {
     .name = "ctc_gradient",

@@ -85,7 +85,7 @@ const cn_op cn_op_cumsum = {
     .fields = fields,
     .shape = shape,
     .plan = plan_sum,
-    .gradient = gradient_sum,
+    .gradient = CN_GRADIENT(gradient_sum),
 };
 const cn_op cn_op_cumprod = {
     .name = "cumprod",
@@ -97,5 +97,5 @@ const cn_op cn_op_cumprod = {
     .fields = fields,
     .shape = shape,
     .plan = plan_product,
-    .gradient = gradient_product,
+    .gradient = CN_GRADIENT(gradient_product),
 };

@@ -122,5 +122,5 @@ const cn_op cn_op_dense = {
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),
   .packed_in = 1 << 1, .shape = shape, .plan = plan,
-  .gradient = gradient,
+  .gradient = CN_GRADIENT(gradient),
 };

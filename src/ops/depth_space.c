@@ -94,7 +94,7 @@ const cn_op cn_op_depth_to_space = {
     .fields = fields,
     .shape = depth_shape,
     .plan = depth_plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_space_to_depth = {
     .name = "space_to_depth",
@@ -106,5 +106,5 @@ const cn_op cn_op_space_to_depth = {
     .fields = fields,
     .shape = space_shape,
     .plan = space_plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

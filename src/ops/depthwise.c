@@ -135,49 +135,7 @@ static cn_status check(void *attrs, cn_error *e) {
   return cn_spatial_spread("pad_end", &a->named.pad_end, 0, 0, a->pad_end, e);
 }
 
-/* ---- the gradient ---- */
-
-/* The kernel the other way round, one filter for each channel of the result. */
-static cn_edge turned_kernel(cn_gradient *g, int spatial) {
-  cn_ints_attrs axes = {.v = {.n = spatial}};
-  cn_type k = *cn_gradient_type(g, g->in[1]);
-  for (int i = 0; i < spatial; i++) axes.v.v[i] = i;
-  k.shape[spatial] *= k.shape[spatial + 1];
-  k.shape[spatial + 1] = 1;
-  return cn_g_reshape(g, cn_g1(g, &cn_op_reverse, &axes, g->in[1]), k.rank, k.shape);
-}
-
-/* dy with zeros between, under the kernel the other way round: every input meets the results that it went into. */
-static cn_edge to_input(cn_gradient *g, int64_t multiplier) {
-  const cn_conv_attrs *a = g->attrs;
-  const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, g->in[1]);
-  const int n = x.rank - 2;
-  cn_conv_attrs back = {.spatial = n, .stride = {1, 1, 1}, .act = {CN_ACT_LINEAR, 0, 0, 0}};
-  cn_edge dy = g->dy[0];
-  for (int i = 0; i < n; i++) {
-    const int64_t reach = (k.shape[i] - 1) * a->dilation[i];
-    back.dilation[i] = a->dilation[i];
-    dy = cn_g_window(g, cn_g_spread(g, dy, i + 1, a->stride[i]), i + 1, a->pad_begin[i] - reach, x.shape[i + 1] + reach);
-  }
-  const cn_edge dx = cn_g2(g, &cn_op_depthwise_conv, &back, dy, turned_kernel(g, n));
-  if (multiplier == 1) return dx;
-  cn_type apart = *cn_gradient_type(g, dx);
-  apart.shape[n + 1] /= multiplier;
-  apart.shape[apart.rank++] = multiplier;
-  const cn_ints last = {.n = 1, .v = {n + 2}};
-  return cn_g_sum(g, cn_g_reshape(g, dx, apart.rank, apart.shape), &last, false);
-}
-
-void cn_depthwise_gradient(cn_gradient *g, int64_t multiplier) {
-  const cn_type x = *cn_gradient_type(g, g->in[0]), k = *cn_gradient_type(g, g->in[1]);
-  cn_kernel_gradient_attrs a = {.conv = *(const cn_conv_attrs *)g->attrs};
-  a.conv.spatial = x.rank - 2;
-  for (int i = 0; i < x.rank - 2; i++) a.size[i] = k.shape[i];
-  if (g->wanted[0]) g->dx[0] = to_input(g, multiplier);
-  if (g->wanted[1])
-    g->dx[1] = cn_g_as(g, cn_g2(g, &cn_op_depthwise_gradient, &a, g->in[0], g->dy[0]), g->in[1]);
-  if (g->n_in > 2 && g->wanted[2]) g->dx[2] = cn_g_sum_rows(g, g->dy[0]);
-}
+/* ---- the gradient: see depthwise_gradient.c ---- */
 
 static void gradient(cn_gradient *g) {
   const cn_type k = *cn_gradient_type(g, g->in[1]);
@@ -196,5 +154,5 @@ const cn_op cn_op_depthwise_conv = {
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),
   .check = check, .shape = shape, .plan = plan,
-  .gradient = gradient,
+  .gradient = CN_GRADIENT(gradient),
 };

@@ -192,7 +192,7 @@ static const cn_field rcond_fields[] = {
 
 #define MATRIX(op, inputs, outputs, ...)                                                                           \
   const cn_op cn_op_##op = {.name = #op, .min_in = inputs, .max_in = inputs, .n_out = outputs, .plan = plan_##op, \
-                            .gradient = cn_##op##_gradient, __VA_ARGS__}
+                            .gradient = CN_GRADIENT(cn_##op##_gradient), __VA_ARGS__}
 #define FULL .attrs_size = sizeof(cn_full_attrs), .fields = full_fields
 #define RCOND .attrs_size = sizeof(cn_rcond_attrs), .fields = rcond_fields
 

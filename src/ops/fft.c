@@ -311,19 +311,19 @@ const cn_op cn_op_fft = {
     .help = "discrete Fourier transform along the last axis\n"
             "(real (…, n), imaginary (…, n)) -> real (…, n), imaginary (…, n): sum over k of x[k] exp(-2 pi i j k / n)",
     .min_in = 2, .max_in = 2, .n_out = 2, COMMON, .fields = complex_fields,
-    .shape = complex_shape, .plan = complex_plan, .gradient = complex_gradient,
+    .shape = complex_shape, .plan = complex_plan, .gradient = CN_GRADIENT(complex_gradient),
 };
 const cn_op cn_op_rfft = {
     .name = "rfft",
     .help = "discrete Fourier transform of real numbers along the last axis, the half without repetition\n"
             "(…, n) -> real (…, n / 2 + 1), imaginary (…, n / 2 + 1)",
     .min_in = 1, .max_in = 1, .n_out = 2, COMMON, .fields = real_fields,
-    .shape = real_shape, .plan = real_plan, .gradient = real_gradient,
+    .shape = real_shape, .plan = real_plan, .gradient = CN_GRADIENT(real_gradient),
 };
 const cn_op cn_op_irfft = {
     .name = "irfft",
     .help = "the inverse of rfft; by default of even length\n"
             "(real (…, k), imaginary (…, k)) -> (…, 2 (k - 1))",
     .min_in = 2, .max_in = 2, .n_out = 1, COMMON, .fields = real_fields,
-    .shape = to_real_shape, .plan = to_real_plan, .gradient = to_real_gradient,
+    .shape = to_real_shape, .plan = to_real_plan, .gradient = CN_GRADIENT(to_real_gradient),
 };

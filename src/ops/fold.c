@@ -22,7 +22,7 @@ const cn_op cn_op_fold = {
     .max_in = 1,
     .n_out = 1,
     .shape = shape_fold,
-    .gradient = cn_gradient_view,
+    .gradient = CN_GRADIENT(cn_gradient_view),
 };
 
 static cn_status shape_unfold(cn_typing *t, cn_error *e) {
@@ -46,5 +46,5 @@ const cn_op cn_op_unfold = {
     .max_in = 2,
     .n_out = 1,
     .shape = shape_unfold,
-    .gradient = cn_gradient_view,
+    .gradient = CN_GRADIENT(cn_gradient_view),
 };

@@ -63,7 +63,7 @@ const cn_op cn_op_frames = {
     .fields = frames_fields,
     .shape = frames_shape,
     .plan = frames_plan,
-    .gradient = frames_gradient,
+    .gradient = CN_GRADIENT(frames_gradient),
 };
 
 /* ---- overlap_add ---- */
@@ -133,5 +133,5 @@ const cn_op cn_op_overlap_add = {
     .fields = overlap_fields,
     .shape = overlap_shape,
     .plan = overlap_plan,
-    .gradient = overlap_gradient,
+    .gradient = CN_GRADIENT(overlap_gradient),
 };

@@ -109,7 +109,7 @@ const cn_op cn_op_gather = {
     .fields = gather_fields,
     .shape = gather_shape,
     .plan = gather_plan,
-    .gradient = gather_gradient,
+    .gradient = CN_GRADIENT(gather_gradient),
 };
 
 /* ---- one_hot ---- */
@@ -157,7 +157,7 @@ const cn_op cn_op_one_hot = {
     .fields = one_hot_fields,
     .shape = one_hot_shape,
     .plan = one_hot_plan,
-    .gradient = cn_gradient_zero,
+    .gradient = CN_GRADIENT(cn_gradient_zero),
 };
 
 /* ---- full_like ---- */
@@ -200,5 +200,5 @@ const cn_op cn_op_full_like = {
     .fields = full_fields,
     .shape = full_shape,
     .plan = full_plan,
-    .gradient = cn_gradient_zero,
+    .gradient = CN_GRADIENT(cn_gradient_zero),
 };

@@ -65,5 +65,5 @@ const cn_op cn_op_host_call = {
     .attrs_size = sizeof(cn_host_call_attrs),
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

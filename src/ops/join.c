@@ -128,7 +128,7 @@ const cn_op cn_op_concat = {
     .fields = axis_fields,
     .shape = concat_shape,
     .plan = join_plan,
-    .gradient = join_gradient,
+    .gradient = CN_GRADIENT(join_gradient),
 };
 const cn_op cn_op_stack = {
     .name = "stack",
@@ -141,7 +141,7 @@ const cn_op cn_op_stack = {
     .fields = axis_fields,
     .shape = stack_shape,
     .plan = join_plan,
-    .gradient = join_gradient,
+    .gradient = CN_GRADIENT(join_gradient),
 };
 
 /* ---- pad ---- */
@@ -300,5 +300,5 @@ const cn_op cn_op_pad = {
     .fields = pad_fields,
     .shape = pad_shape,
     .plan = pad_plan,
-    .gradient = pad_gradient,
+    .gradient = CN_GRADIENT(pad_gradient),
 };

@@ -173,7 +173,7 @@ static const cn_field triangle_fields[] = {
 
 #define MATRIX(op, inputs, outputs, shape_rule, back, ...)                                                             \
   const cn_op cn_op_##op = {.name = #op, .min_in = inputs, .max_in = inputs, .n_out = outputs, .shape = shape_rule, \
-                            .plan = plan_##op, .gradient = cn_##back##_gradient, __VA_ARGS__}
+                            .plan = plan_##op, .gradient = CN_GRADIENT(cn_##back##_gradient), __VA_ARGS__}
 #define TRIANGLE .attrs_size = sizeof(cn_triangle_attrs), .fields = triangle_fields
 
 MATRIX(cholesky, 1, 1, shape_same, cholesky, TRIANGLE,

@@ -278,5 +278,5 @@ const cn_op cn_op_matmul = {
           "and as a column on the right",
   .min_in = 2, .max_in = 2, .n_out = 1,
   .attrs_size = sizeof(cn_matmul_attrs), .fields = fields,
-  .shape = shape, .plan = plan, .gradient = gradient,
+  .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),
 };

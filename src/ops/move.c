@@ -95,7 +95,7 @@ const cn_op cn_op_transpose = {
     .fields = transpose_fields,
     .shape = transpose_shape,
     .plan = transpose_plan,
-    .gradient = transpose_gradient,
+    .gradient = CN_GRADIENT(transpose_gradient),
 };
 
 /* ---- broadcast_to ---- */
@@ -141,7 +141,7 @@ const cn_op cn_op_broadcast_to = {
     .fields = broadcast_fields,
     .shape = broadcast_shape,
     .plan = broadcast_plan,
-    .gradient = broadcast_gradient,
+    .gradient = CN_GRADIENT(broadcast_gradient),
 };
 
 /* ---- tile, repeat ---- */
@@ -204,7 +204,7 @@ const cn_op cn_op_tile = {
     .fields = tile_fields,
     .shape = tile_shape,
     .plan = tile_plan,
-    .gradient = tile_gradient,
+    .gradient = CN_GRADIENT(tile_gradient),
 };
 
 static cn_status repeat_shape(cn_typing *t, cn_error *e) {
@@ -249,7 +249,7 @@ const cn_op cn_op_repeat = {
     .fields = repeat_fields,
     .shape = repeat_shape,
     .plan = repeat_plan,
-    .gradient = repeat_gradient,
+    .gradient = CN_GRADIENT(repeat_gradient),
 };
 
 /* ---- reverse ---- */
@@ -288,7 +288,7 @@ const cn_op cn_op_reverse = {
     .fields = reverse_fields,
     .shape = reverse_shape,
     .plan = reverse_plan,
-    .gradient = reverse_gradient,
+    .gradient = CN_GRADIENT(reverse_gradient),
 };
 
 /* ---- split ---- */
@@ -342,7 +342,7 @@ const cn_op cn_op_split = {
     .fields = split_fields,
     .shape = split_shape,
     .plan = split_plan,
-    .gradient = split_gradient,
+    .gradient = CN_GRADIENT(split_gradient),
 };
 
 /* ---- slice ---- */
@@ -436,5 +436,5 @@ const cn_op cn_op_slice = {
     .fields = slice_fields,
     .shape = slice_shape,
     .plan = slice_plan,
-    .gradient = slice_gradient,
+    .gradient = CN_GRADIENT(slice_gradient),
 };

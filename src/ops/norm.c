@@ -182,7 +182,7 @@ const cn_op cn_op_batch_norm = {
     .act_offset = offsetof(cn_batch_norm_attrs, act),
     .shape = batch_shape,
     .plan = batch_plan,
-    .gradient = batch_gradient,
+    .gradient = CN_GRADIENT(batch_gradient),
 };
 
 /* ---- layer_norm ---- */
@@ -314,5 +314,5 @@ const cn_op cn_op_layer_norm = {
     .fields = layer_fields,
     .shape = layer_shape,
     .plan = layer_plan,
-    .gradient = layer_gradient,
+    .gradient = CN_GRADIENT(layer_gradient),
 };

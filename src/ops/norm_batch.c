@@ -259,7 +259,7 @@ const cn_op cn_op_batch_norm_train = {
     .attrs_size = sizeof(cn_batch_norm_attrs),
     .shape = train_shape,
     .plan = plan_train,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_batch_norm_back = {
     .name = "batch_norm_back",

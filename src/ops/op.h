@@ -93,6 +93,13 @@ typedef struct cn_op {
   void (*gradient)(struct cn_gradient *g);              /* NULL: none. It never sees an act: see cn_trace */
 } cn_op;
 
+/* The small library does not train: there no op has a gradient, and the compiler drops those functions. */
+#ifdef CORNU_LITE
+#define CN_GRADIENT(function) NULL
+#else
+#define CN_GRADIENT(function) (function)
+#endif
+
 /* The registry, sorted by name; made from the files of ops/ by the build: each `const cn_op cn_op_NAME` is found.
  * A file with a family of ops may define several. */
 extern const cn_op *const cn_ops[];

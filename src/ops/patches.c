@@ -180,7 +180,7 @@ const cn_op cn_op_patches = {
     .attrs_size = sizeof(cn_patches_attrs),
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_sum_patches = {
     .name = "sum_patches",
@@ -192,5 +192,5 @@ const cn_op cn_op_sum_patches = {
     .attrs_size = sizeof(cn_patches_attrs),
     .shape = sum_shape,
     .plan = sum_plan,
-    .gradient = sum_gradient,
+    .gradient = CN_GRADIENT(sum_gradient),
 };

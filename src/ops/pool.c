@@ -79,5 +79,5 @@ const cn_op cn_op_pool = {
   .flags = CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1,
   .min_in = 1, .max_in = 1, .n_out = 1,
   .attrs_size = sizeof(cn_pool_attrs), .fields = fields,
-  .check = check, .shape = shape, .plan = plan, .gradient = gradient,
+  .check = check, .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),
 };

@@ -191,5 +191,5 @@ const cn_op cn_op_quantile = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

@@ -142,5 +142,5 @@ const cn_op cn_op_random = {
     .attrs_size = sizeof(cn_random_attrs),
     .shape = shape,
     .plan = plan,
-    .gradient = cn_gradient_zero,
+    .gradient = CN_GRADIENT(cn_gradient_zero),
 };

@@ -369,7 +369,7 @@ static void gradient(cn_gradient *g) { g->dx[0] = gradient_of(g); }
                             .fields = fields,                                                                          \
                             .shape = shape_##id,                                                                       \
                             .plan = plan_##id,                                                                         \
-                            .gradient = gradient};
+                            .gradient = CN_GRADIENT(gradient)};
 DEFINE(sum, SUM, NULL, "the sum over axes; integers and bools give int64")
 DEFINE(mean, MEAN, NULL, "the mean over axes; integers give float32")
 DEFINE(max, MAX, "amax", "the largest over axes; NaN wins")

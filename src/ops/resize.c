@@ -308,5 +308,5 @@ const cn_op cn_op_resize = {
     .check = check,
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

@@ -470,7 +470,7 @@ static const char help[] = "a recurrent layer over (batch, time, features)\n(x, 
                             .attrs_size = sizeof(cn_rnn_attrs),                                                        \
                             .shape = shape_##id,                                                                       \
                             .plan = plan_##id,                                                                         \
-                            .gradient = cn_recurrent_gradient};
+                            .gradient = CN_GRADIENT(cn_recurrent_gradient)};
 DEFINE(simple_rnn, CN_SIMPLE, 6)
 DEFINE(lstm, CN_LSTM, 7)
 DEFINE(gru, CN_GRU, 6)

@@ -183,7 +183,7 @@ const cn_op cn_op_map_coordinates = {
     .attrs_size = sizeof(cn_map_attrs),
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 
 /* ---- resample_weights ---- */

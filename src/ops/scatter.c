@@ -162,7 +162,7 @@ const cn_op cn_op_scatter = {
     .fields = scatter_fields,
     .shape = scatter_shape,
     .plan = scatter_plan,
-    .gradient = scatter_gradient,
+    .gradient = CN_GRADIENT(scatter_gradient),
 };
 
 /* ---- segment ---- */
@@ -324,7 +324,7 @@ const cn_op cn_op_segment = {
     .fields = segment_fields,
     .shape = segment_shape,
     .plan = segment_plan,
-    .gradient = segment_gradient,
+    .gradient = CN_GRADIENT(segment_gradient),
 };
 
 /* ---- Blocks ---- */
@@ -399,7 +399,7 @@ const cn_op cn_op_slice_at = {
     .fields = slice_at_fields,
     .shape = slice_at_shape,
     .plan = slice_at_plan,
-    .gradient = slice_at_gradient,
+    .gradient = CN_GRADIENT(slice_at_gradient),
 };
 
 static cn_status slice_update_shape(cn_typing *t, cn_error *e) {
@@ -465,5 +465,5 @@ const cn_op cn_op_slice_update = {
     .n_out = 1,
     .shape = slice_update_shape,
     .plan = slice_update_plan,
-    .gradient = slice_update_gradient,
+    .gradient = CN_GRADIENT(slice_update_gradient),
 };

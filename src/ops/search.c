@@ -138,7 +138,7 @@ const cn_op cn_op_take_along_axis = {
     .fields = take_fields,
     .shape = take_shape,
     .plan = take_plan,
-    .gradient = take_gradient,
+    .gradient = CN_GRADIENT(take_gradient),
 };
 
 /* ---- searchsorted(sequence (n), values) ---- */

@@ -89,7 +89,7 @@ const cn_op cn_op_where = {
     .n_out = 1,
     .shape = where_shape,
     .plan = where_plan,
-    .gradient = where_gradient,
+    .gradient = CN_GRADIENT(where_gradient),
 };
 
 /* ---- clip ---- */
@@ -160,7 +160,7 @@ const cn_op cn_op_clip = {
     .fields = clip_fields,
     .shape = same_shape,
     .plan = clip_plan,
-    .gradient = clip_gradient,
+    .gradient = CN_GRADIENT(clip_gradient),
 };
 
 /* ---- nan_to_num ---- */
@@ -218,7 +218,7 @@ const cn_op cn_op_nan_to_num = {
     .fields = nan_to_num_fields,
     .shape = same_shape,
     .plan = nan_to_num_plan,
-    .gradient = nan_to_num_gradient,
+    .gradient = CN_GRADIENT(nan_to_num_gradient),
 };
 
 /* ---- cast ---- */
@@ -287,5 +287,5 @@ const cn_op cn_op_cast = {
     .fields = cast_fields,
     .shape = cast_shape,
     .plan = cast_plan,
-    .gradient = cast_gradient,
+    .gradient = CN_GRADIENT(cast_gradient),
 };

@@ -59,7 +59,7 @@ const cn_op cn_op_reshape = {
     .attrs_size = sizeof(cn_reshape_attrs),
     .fields = reshape_fields,
     .shape = reshape_shape,
-    .gradient = cn_gradient_view,
+    .gradient = CN_GRADIENT(cn_gradient_view),
 };
 
 static cn_status same_shape(cn_typing *t, cn_error *e) {
@@ -76,7 +76,7 @@ const cn_op cn_op_stop_gradient = {
     .max_in = 1,
     .n_out = 1,
     .shape = same_shape,
-    .gradient = cn_gradient_zero,
+    .gradient = CN_GRADIENT(cn_gradient_zero),
 };
 
 static cn_status expand_shape(cn_typing *t, cn_error *e) {
@@ -104,7 +104,7 @@ const cn_op cn_op_expand_dims = {
     .attrs_size = sizeof(cn_axis_attrs),
     .fields = axis_fields,
     .shape = expand_shape,
-    .gradient = cn_gradient_view,
+    .gradient = CN_GRADIENT(cn_gradient_view),
 };
 
 static cn_status squeeze_shape(cn_typing *t, cn_error *e) {
@@ -138,7 +138,7 @@ const cn_op cn_op_squeeze = {
     .attrs_size = sizeof(cn_reduce_attrs),
     .fields = squeeze_fields,
     .shape = squeeze_shape,
-    .gradient = cn_gradient_view,
+    .gradient = CN_GRADIENT(cn_gradient_view),
 };
 
 /* ---- bitcast ---- */
@@ -184,7 +184,7 @@ const cn_op cn_op_bitcast = {
     .fields = bitcast_fields,
     .shape = bitcast_shape,
     .plan = bitcast_plan,
-    .gradient = cn_gradient_zero,
+    .gradient = CN_GRADIENT(cn_gradient_zero),
 };
 
 /* ---- shape ---- */

@@ -198,7 +198,7 @@ const cn_op cn_op_softmax = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_log_softmax = {
     .name = "log_softmax",
@@ -211,7 +211,7 @@ const cn_op cn_op_log_softmax = {
     .fields = fields,
     .shape = shape,
     .plan = plan_log,
-    .gradient = gradient_log,
+    .gradient = CN_GRADIENT(gradient_log),
 };
 const cn_op cn_op_sparsemax = {
     .name = "sparsemax",
@@ -224,7 +224,7 @@ const cn_op cn_op_sparsemax = {
     .fields = fields,
     .shape = shape,
     .plan = plan_sparse,
-    .gradient = gradient_sparse,
+    .gradient = CN_GRADIENT(gradient_sparse),
 };
 const cn_op cn_op_sparsemax_gradient = {
     .name = "sparsemax_gradient",

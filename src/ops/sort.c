@@ -164,7 +164,7 @@ const cn_op cn_op_sort = {
     .fields = fields,
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_argsort = {
     .name = "argsort",
@@ -189,5 +189,5 @@ const cn_op cn_op_top_k = {
     .fields = top_k_fields,
     .shape = top_k_shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };

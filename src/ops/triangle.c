@@ -135,7 +135,7 @@ static const cn_field fields[] = {
 #define MATRIX(ident, rule, planner, back, text) \
   const cn_op cn_op_##ident = { \
       .name = #ident, .help = text, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_offset_attrs), \
-      .fields = fields, .shape = rule, .plan = planner, .gradient = back}
+      .fields = fields, .shape = rule, .plan = planner, .gradient = CN_GRADIENT(back)}
 MATRIX(diagonal, diagonal_shape, diagonal_plan, diagonal_gradient, "a diagonal of each matrix\n(…, m, n) -> (…, k)");
 MATRIX(diag, diag_shape, diag_plan, diag_gradient,
        "matrices with the vectors on a diagonal\n(…, n) -> (…, m, m), m = n + |offset|");

@@ -284,7 +284,7 @@ GRADIENT(sinc, MUL(dy, sinc_slope(g, x, y)))
                             .n_out = 1,                                                                                \
                             .shape = shape_##id,                                                                       \
                             .plan = plan,                                                                              \
-                            .gradient = of_gradient};
+                            .gradient = CN_GRADIENT(of_gradient)};
 FUNCTIONS(DEFINE)
 
 static const function *function_of(const cn_op *op) {

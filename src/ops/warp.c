@@ -155,7 +155,7 @@ const cn_op cn_op_warp = {
     .attrs_size = sizeof(cn_warp_attrs),
     .shape = shape,
     .plan = plan,
-    .gradient = gradient,
+    .gradient = CN_GRADIENT(gradient),
 };
 
 /* ---- homography ---- */
