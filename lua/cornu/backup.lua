@@ -10,6 +10,7 @@ function backup.save(path, run, epoch, batch)
   local arrays = {
     epoch = core.tensor(epoch, "int64"), batch = core.tensor(batch, "int64"),
     runs = core.tensor(run.trainer:runs(), "int64"), -- from which random numbers follow
+    seed = core.tensor(run.seed, "int64"), -- of the order of rows
   }
   for i, w in ipairs(run.model:weights()) do arrays["weights/" .. i] = w end
   for i, slot in ipairs(run.trainer:state()) do arrays["optimizer/" .. i] = slot.value end
@@ -37,7 +38,7 @@ end
 -- Puts the run where the backup was made.
 function backup.restore(path, run)
   local arrays = core.load_npz(path)
-  for _, name in ipairs { "epoch", "batch", "runs" } do
+  for _, name in ipairs { "epoch", "batch", "runs", "seed" } do
     if not arrays[name] then core.fail(('%s: no backup of a training: "%s" is missing'):format(path, name)) end
   end
   local weights, slots, present = numbered(arrays, "weights/"), numbered(arrays, "optimizer/"), {}
@@ -47,7 +48,7 @@ function backup.restore(path, run)
   run.model:set_weights(weights)
   run.trainer:set_state(slots)
   run.trainer:set_runs(arrays.runs:item())
-  run.initial_epoch, run.initial_batch = arrays.epoch:item(), arrays.batch:item()
+  run.initial_epoch, run.initial_batch, run.seed = arrays.epoch:item(), arrays.batch:item(), arrays.seed:item()
 end
 
 return backup

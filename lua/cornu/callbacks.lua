@@ -6,6 +6,7 @@
 -- ends the training after the batch.
 local core = require "cornu.core"
 local classes = require "cornu.classes"
+local options = require "cornu.options"
 local progress = require "cornu.progress"
 
 local callbacks = {}
@@ -32,6 +33,24 @@ function List:call(event, a, b)
   end
 end
 
+local events = {
+  "on_epoch_begin", "on_epoch_end", "on_test_batch_begin", "on_test_batch_end", "on_test_begin", "on_test_end",
+  "on_train_batch_begin", "on_train_batch_end", "on_train_begin", "on_train_end",
+}
+local is_event = {}
+for _, event in ipairs(events) do is_event[event] = true end
+
+-- Keras has other events, too: what would never be called is told.
+local function check_events(callback)
+  for key in pairs(callback) do
+    if type(key) == "string" and key:match "^on_" and not is_event[key] then
+      local near = options.nearest(key, events)
+      core.fail(("callbacks: nothing calls %s (there are: %s)%s"):format(key, table.concat(events, " "),
+        near and (": did you mean %s?"):format(near) or ""))
+    end
+  end
+end
+
 function List:wants(event)
   for _, callback in ipairs(self) do
     if callback[event] then return true end
@@ -47,6 +66,7 @@ function callbacks.list(given, run, verbose, history)
     if type(callback) ~= "table" then
       core.fail(("callbacks: a %s is no callback: a table of functions expected"):format(type(callback)))
     end
+    check_events(callback)
     list[#list + 1] = callback
   end
   list[#list + 1] = history
@@ -85,6 +105,19 @@ function History:on_epoch_end(epoch, logs)
     if not self.history[name] then self.history[name] = {} end
     self.history[name][#self.epoch] = value
   end
+end
+
+-- "3 epochs: loss 0.71 → 0.52, val_loss …"
+function History:__tostring()
+  local names, parts = {}, {}
+  for name in pairs(self.history) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local values = self.history[name]
+    local first, last = values[1], values[#self.epoch]
+    parts[i] = type(first) == "number" and type(last) == "number" and ("%s %.4g → %.4g"):format(name, first, last) or name
+  end
+  return ("%d epochs%s%s"):format(#self.epoch, #parts > 0 and ": " or "", table.concat(parts, ", "))
 end
 
 -- history.loss[i], history.val_accuracy[i]: of the i-th epoch of this training, whose number is history.epoch[i]

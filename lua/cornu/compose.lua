@@ -118,9 +118,15 @@ function compose.input(given)
   if not given or (given.shape == nil) == (given.batch_shape == nil) then
     core.fail "Input: shape = {…} without the batch, or batch_shape = {…} with it"
   end
-  local shape = {}
+  local shape, sizes = {}, given.shape or given.batch_shape
   if given.shape then shape[1] = given.batch_size or -1 end
-  for _, size in ipairs(given.shape or given.batch_shape) do shape[#shape + 1] = type(size) == "number" and size or -1 end
+  local before = #shape
+  for _, size in ipairs(sizes) do shape[#shape + 1] = type(size) == "number" and size or -1 end
+  for at in pairs(sizes) do
+    if type(at) == "number" and at > #shape - before then
+      core.fail(("Input: shape has no size %d: one that is not known is -1, as Lua's lists end at nil"):format(#shape - before + 1))
+    end
+  end
   return core.new_input(given.name, given.dtype or "float32", shape)
 end
 

@@ -41,7 +41,8 @@ y: a tensor, a list in the order of model.outputs, or a table by name for models
 Fields: name type keras_version backend path inputs outputs config. #model is the number of layers,
 model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
   { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
-As model(x), in batches along the first axis. progress = true draws a bar on stderr; a function gets (done, rows).]] },
+As model(x), in batches along the first axis. x may be a dataset (help "data"), whose batches are taken in its own order, not
+shuffled. progress = true draws a bar on stderr; a function gets (done, rows).]] },
   { "model:gradients", "model:gradients(x, loss [, {targets =, training = false, seed = 0}]) → table", [[
 Gradients of loss(y, targets), one number, to the inputs and the trainable weights, which stay as they are; y: the output or
 the list of outputs. Fields: loss; inputs[i], false where those are integers; weights, in the order of the layers, their names
@@ -98,7 +99,7 @@ What the file of the weights keeps of the optimizer (steps taken, momenta), read
 several files loaded, the last that keeps any. In .h5 files the names are those of Keras ("Adam/iter:0"), in .keras and
 .weights.h5 files numbers in the optimizer's order: "0", "1" … Empty when no file keeps any.]] },
   { "model:load_weights", "model:load_weights(path [, {by_name =, skip_mismatch =, backend =, data_format =}]) → model",
-    "Reads weights into the layers." },
+    "Reads weights into the layers: from .h5, .weights.h5, .keras, or what model:save_weights wrote as .npz." },
   { "model:save", "model:save(path [, {keras = 2 or 3, include_optimizer = true}]) → model", [[
 The whole model by the ending of the path: .keras is Keras 3's, .h5 and .hdf5 are of the Keras that the model comes from (2
 for Keras 1, 3 for models made here) unless `keras` says another; .cornu is a flat file, which is mapped and loads at once,

@@ -22,7 +22,7 @@ gives x, y, weights of samples for each step and nil at the end of an epoch: mod
   validation_steps =, validation_batch_size =
   shuffle = true, seed =                            the order of rows, anew in each epoch, repeatable
   class_weight = {[0] = 1, [1] = 5}, sample_weight = tensor
-  steps_per_epoch =                                 ends epochs early
+  steps_per_epoch =                                 batches of an epoch; the next one goes on in the data, as in Keras
   callbacks = {…}                                   help "callbacks"
   verbose = 0, 1 (a bar), 2 (a line for each epoch); default: what suits the output
 history.loss[i], history.val_loss[i] … are those of the i-th epoch. Ctrl-C ends the training after the batch.

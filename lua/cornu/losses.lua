@@ -26,6 +26,13 @@ local function same_rank(a, b, keep_rows)
 end
 losses.same_rank = same_rank
 
+-- Weights of samples count for each step of a mask.
+function losses.masked(weight, mask)
+  mask, weight = same_rank(mask, weight)
+  for _ = weight:rank() + 1, mask:rank() do weight = weight:expand_dims(-1) end
+  return weight * mask
+end
+
 -- Axes of Keras's configs count from 0.
 local function axis_of(axis) return axis >= 0 and axis + 1 or axis end
 losses.axis_of = axis_of
@@ -304,12 +311,7 @@ function losses.reduce(values, weight, mask, reduction)
     local total = 1
     for _, size in ipairs(mask:shape()) do total = total * size end
     if mean and reduction ~= "mean_with_sample_weight" then mask = mask * (total / ops.maximum(mask:sum(), 1)) end
-    if weight then
-      mask, weight = same_rank(mask, weight:cast(values:dtype()))
-      weight = weight * mask
-    else
-      weight = mask
-    end
+    weight = weight and losses.masked(weight:cast(values:dtype()), mask) or mask
   end
   if weight then
     values, weight = same_rank(values, weight:cast(values:dtype()))

@@ -52,8 +52,7 @@ local function masked(weight, mask)
   if not mask then return weight end
   mask = mask:cast "float32"
   if not weight then return mask end
-  mask, weight = same_rank(mask, weight:cast "float32")
-  return weight * mask
+  return losses.masked(weight:cast "float32", mask)
 end
 
 -- A metric whose values are a function of (y_true, y_pred, settings).
@@ -609,6 +608,14 @@ local function wrap(f, name)
 end
 
 function metrics.is(v) return getmetatable(v) == Metric end
+
+-- The same metric with sums of its own.
+function metrics.copy(metric)
+  local copy = {}
+  for key, v in pairs(metric) do copy[key] = v end
+  copy.sums = {}
+  return setmetatable(copy, Metric)
+end
 
 -- A metric from its name, {class_name =, config =}, a loss, a function of (y_true, y_pred), {name =, a function}, or
 -- itself.

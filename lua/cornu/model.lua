@@ -73,7 +73,29 @@ local function in_batches(cornu, model, list, rows, batch, progress)
   return single and whole[1] or whole
 end
 
+-- Whatever the dataset is shuffled by: results belong to its rows in order.
+local function over_dataset(cornu, model, data, opts)
+  local step, parts, single, done = data, {}, false, 0
+  if type(data) ~= "function" then
+    step = data:batches { batch_size = opts.batch_size or rawget(data, "batch_size"), shuffle = false }
+  end
+  for x in step do
+    local y = model(x)
+    single = core.type(y) == "tensor"
+    for name, part in pairs(single and { y } or y) do
+      parts[name] = parts[name] or {}
+      table.insert(parts[name], part)
+    end
+    done = done + ports.rows(ports.tensors(model.inputs, x))
+    if opts.progress then show_progress(opts.progress, done, math.max(done, data.rows or 0)) end
+  end
+  if done == 0 then core.fail "predict: there is no data" end
+  for name, list in pairs(parts) do parts[name] = cornu.concat(list, 1) end
+  return single and parts[1] or parts
+end
+
 local function predict(cornu, model, x, opts)
+  if ports.is_dataset(x) then return over_dataset(cornu, model, x, opts) end
   local batch = opts.batch_size or 32
   if type(batch) ~= "number" or batch < 1 then core.fail "predict: batch_size is a number from 1 on" end
   local list = ports.tensors(model.inputs, x)
@@ -118,8 +140,22 @@ return function(cornu)
     return cornu.load(json, weights, opts)
   end
 
+  -- What save_weights put into an archive of arrays, by their names.
+  local function load_arrays(model, path, opts)
+    local arrays, given, names = core.load_npz(path), {}, model:weight_names()
+    for i, w in ipairs(model:weights()) do
+      local name, a = names[i], arrays[names[i]]
+      if a == nil and not opts.by_name then core.fail(('%s: weight "%s" is missing'):format(path, name)) end
+      local differs = a and table.concat(a:shape(), ",") ~= table.concat(w:shape(), ",")
+      if a and not (opts.skip_mismatch and differs) then given[name] = a end
+    end
+    if next(given) ~= nil then model:set_weights(given) end
+    return model
+  end
+
   function methods.load_weights(model, path, opts)
-    options.check(opts, weight_options, "load_weights")
+    opts = options.check(opts, weight_options, "load_weights")
+    if type(path) == "string" and path:match "%.npz$" then return load_arrays(model, path, opts) end
     return load_weights(model, path, opts)
   end
 

@@ -120,8 +120,10 @@ local function check_target(o, y_true, y_pred)
     fits = #t == #p and equal(t, p, #t)
   end
   if not fits then
-    core.fail(('output "%s" has shape %s, its target %s: %s wants %s'):format(o.name, text(y_pred:shape()),
-      text(y_true:shape()), o.criterion.name, o.criterion.sparse and "numbers of classes" or "the same shape"))
+    local numbers = (#t == #p - 1 or t[#t] == 1) and o.criterion.name == "categorical_crossentropy"
+    core.fail(('output "%s" has shape %s, its target %s: %s wants %s%s'):format(o.name, text(y_pred:shape()),
+      text(y_true:shape()), o.criterion.name, o.criterion.sparse and "numbers of classes" or "the same shape",
+      numbers and ": of numbers of classes take sparse_categorical_crossentropy or cornu.to_categorical" or ""))
   end
 end
 
@@ -132,6 +134,7 @@ function objective.check_labels(self, targets)
     if n and #targets[i] > 0 then
       local low, high = core.range(targets[i])
       local ignored = o.criterion.settings.ignore_class
+      if low ~= low then core.fail(('output "%s": its targets hold nan, expected numbers of classes'):format(o.name)) end
       if (low < 0 and low ~= ignored) or (high >= n and high ~= ignored) then
         core.fail(('output "%s": its targets hold class %d: %d classes count from 0 to %d'):format(o.name,
           low < 0 and low or high, n, n - 1))
@@ -142,7 +145,8 @@ end
 
 -- ---- the trace ----
 
-local function resolve_metrics(list, y_true, y_pred)
+-- taken: metrics that are in use; an object that is given for several outputs counts for each apart.
+local function resolve_metrics(list, y_true, y_pred, taken)
   local made = {}
   for i, v in ipairs(list) do
     if v == "crossentropy" or v == "ce" then
@@ -152,7 +156,8 @@ local function resolve_metrics(list, y_true, y_pred)
     else
       made[i] = metrics.for_shapes(v, y_true, y_pred)
     end
-    made[i].sums = {}
+    if taken[made[i]] then made[i] = metrics.copy(made[i]) end
+    taken[made[i]], made[i].sums = true, {}
   end
   return made
 end
@@ -179,10 +184,12 @@ end
 
 -- Losses and metrics that wait for shapes are chosen when these are first known.
 local function resolve(self, ends)
+  local taken = {}
   for _, o in ipairs(self.targets) do
     local y_true, y_pred = ends[o].target, ends[o].output
     o.criterion = o.criterion or o.loss and losses.for_shapes(o.loss, y_true, y_pred)
-    o.made, o.made_weighted = resolve_metrics(o.metrics, y_true, y_pred), resolve_metrics(o.weighted, y_true, y_pred)
+    o.made = resolve_metrics(o.metrics, y_true, y_pred, taken)
+    o.made_weighted = resolve_metrics(o.weighted, y_true, y_pred, taken)
   end
   name_metrics(self)
   self.resolved = true

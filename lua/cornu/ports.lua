@@ -18,6 +18,11 @@ function ports.tensors(list, x)
   return tensors
 end
 
+-- A table with a method batches, or a function that gives a batch at each call.
+function ports.is_dataset(x)
+  return type(x) == "function" or (type(x) == "table" and core.type(x) == nil and type(x.batches) == "function")
+end
+
 -- The number of rows that all tensors share, or nil.
 function ports.rows(list)
   local rows

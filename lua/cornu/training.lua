@@ -105,7 +105,7 @@ local function by_target(state, v, what, each)
 end
 
 -- Weights of samples from those of their classes, {[0] = 1, [1] = 5}; others weigh 1.
-local function class_weights(y, by_class)
+local function class_weights(y, by_class, classes)
   local shape = y:shape()
   local ids = #shape > 1 and shape[#shape] > 1 and y:argmax(-1) - 1 or y:reshape(shape[1], -1)
   if ids:size() ~= shape[1] then core.fail "class_weight: one class for each sample expected" end
@@ -115,15 +115,25 @@ local function class_weights(y, by_class)
     if type(class) ~= "number" or type(weight) ~= "number" then
       core.fail "class_weight: a table {[class] = weight} expected, classes from 0 on"
     end
+    if classes and (class < 0 or class >= classes) then
+      core.fail(("class_weight: there is no class %g: %d classes count from 0, such as {[0] = 1, [1] = 5}"):format(class,
+        classes))
+    end
     weights = core.ops.where(ids:eq(class), weight, weights)
   end
   return weights
 end
 
+-- nil: unknown
+local function classes_of(output)
+  local binary = output.criterion and output.criterion.class_name == "BinaryCrossentropy"
+  return output.classes and (output.classes > 1 and output.classes or binary and 2) or nil
+end
+
 local function weights_of(state, y, w, by_class)
   if by_class then
     if #y ~= 1 then core.fail "class_weight: for models with one output; give sample_weight" end
-    local weight = class_weights(y[1], by_class)
+    local weight = class_weights(y[1], by_class, classes_of(state.objective.targets[1]))
     return { w and weight * w[1] or weight }
   end
   return w
@@ -159,9 +169,11 @@ end
 -- Runs a batch, which the objective's sums keep; returns its loss.
 local function run_batch(model, state, training, x, y, w, by_class, what)
   local inputs = inputs_of(model, x, what)
+  local rows = inputs[1]:rank() > 0 and #inputs[1] or 1
+  if rows == 0 then core.fail(("%s: the batch has no samples"):format(what)) end
   local given = given_of(state, y, w, by_class, what)
   local results = trainer_of(model, state, not training):batch(training, inputs, given)
-  return objective.add(state.objective, results, inputs[1]:rank() > 0 and #inputs[1] or 1)
+  return objective.add(state.objective, results, rows)
 end
 
 local function one_batch(model, training, x, y, opts, what)
@@ -174,9 +186,7 @@ end
 
 -- ---- passes over data ----
 
-local function is_dataset(x)
-  return type(x) == "function" or (type(x) == "table" and core.type(x) == nil and type(x.batches) == "function")
-end
+local is_dataset = ports.is_dataset
 
 local function whole(v, what, least)
   if type(v) ~= "number" or v % 1 ~= 0 or v < least then
@@ -202,6 +212,33 @@ local function pass(data, batch_size, limit, shuffle, seed, epoch)
     done = done + 1
     return step()
   end, steps
+end
+
+-- The batches of an epoch of training. With steps_per_epoch a pass over the data goes on in the next epoch, as in Keras; the
+-- epoch in which it ends is shorter.
+local function epoch_batches(data, opts, epoch)
+  local limit, done = opts.steps_per_epoch, 0
+  local function begin(number, most) return (pass(data, opts.batch_size, most, opts.shuffle, opts.seed, number)) end
+  if not limit or type(data) == "function" then return begin(epoch, limit) end
+  local parts = data.rows and math.ceil(data.rows / opts.batch_size / limit)
+  local part = parts and (epoch - 1) % parts or 0
+  if part == 0 and parts then opts.step = nil end
+  local fresh = opts.step == nil
+  if fresh then
+    opts.step = begin(parts and math.floor((epoch - 1) / parts) + 1 or epoch)
+    for _ = 1, part * limit do opts.step() end -- the training began in the middle of a pass
+  end
+  return function()
+    if done == limit then return nil end
+    done = done + 1
+    local x, y, w = opts.step()
+    if x == nil and done == 1 and not fresh then -- the epoch before took the last one
+      opts.step = begin(epoch)
+      x, y, w = opts.step()
+    end
+    if x == nil then opts.step = nil end
+    return x, y, w
+  end
 end
 
 local function check_nan(run, loss, epoch, batch)
@@ -292,7 +329,7 @@ return function(cornu)
   end
 
   local function train_pass(model, state, list, data, opts, epoch)
-    local step = pass(data, opts.batch_size, opts.steps_per_epoch, opts.shuffle, opts.seed, epoch)
+    local step = epoch_batches(data, opts, epoch)
     objective.reset(state.objective)
     local batch, run = 0, list.run
     local function results() return objective.logs(state.objective) end
@@ -361,12 +398,12 @@ return function(cornu)
     local _, steps = pass({ rows = type(data) == "table" and data.rows or nil, batches = function() end },
       opts.batch_size, opts.steps_per_epoch)
     local run = callbacks.run(model, { epochs = opts.epochs, steps = steps, batch_size = opts.batch_size,
-      initial_epoch = opts.initial_epoch })
+      initial_epoch = opts.initial_epoch, seed = opts.seed })
     run.trainer = trainer_of(model, state)
     local history = callbacks.History()
     local list = callbacks.list(opts.callbacks, run, opts.verbose, history)
     list:call "on_train_begin"
-    if run.initial_epoch then opts.initial_epoch = run.initial_epoch end
+    opts.initial_epoch, opts.seed = run.initial_epoch, run.seed -- a backup may say others
     core.defer_interrupts(true)
     local ok, message = pcall(train, model, state, list, data, validation, opts)
     core.defer_interrupts(false)

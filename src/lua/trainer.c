@@ -27,6 +27,7 @@ static trainer_box *check_trainer(lua_State *L, int arg) {
 static int close_trainer(lua_State *L) {
   trainer_box *b = cn_lua_test(L, 1, &cn_lua_trainer_key, sizeof *b);
   if (!b) return cn_lua_type_error(L, 1, "cornu.trainer");
+  if (b->running) return cn_lua_error(L, "the trainer is at a batch: its model cannot be compiled meanwhile");
   cornu_trainer *t = b->t;
   b->t = NULL;
   cornu_trainer_free(t);

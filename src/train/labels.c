@@ -1,4 +1,4 @@
-/* Numbers of classes in targets: their range, in one pass. */
+/* Numbers of classes in targets: their range, in one pass; the least is NaN where one of them is. */
 #include <math.h>
 
 #include "tensor/tensor.h"
@@ -9,11 +9,13 @@ typedef struct range { double low, high; } range;
   static range name(const void *data, int64_t n) {                 \
     const type *x = data;                                          \
     type low = x[0], high = x[0];                                  \
-    for (int64_t i = 1; i < n; i++) {                              \
+    bool numbers = true;                                           \
+    for (int64_t i = 0; i < n; i++) {                              \
+      numbers &= x[i] >= low || x[i] <= high; /* but NaN */        \
       low = x[i] < low ? x[i] : low;                               \
       high = x[i] > high ? x[i] : high;                            \
     }                                                              \
-    return (range){(double)low, (double)high};                     \
+    return (range){numbers ? (double)low : NAN, (double)high};     \
   }
 RANGE(of_floats, float)
 RANGE(of_ints, int32_t)

@@ -94,6 +94,20 @@ static void trace_rows(cornu_trainer *t, cn_trace *trace, const cn_edge *grads, 
   }
 }
 
+static bool is_zero(const cn_trace *trace, cn_edge grad) {
+  const cn_graph_node *maker = maker_of(trace, grad);
+  return maker && maker->op == &cn_op_full_like && ((const cn_fill_attrs *)maker->attrs)->value == 0;
+}
+
+/* A loss that no weight has to do with is a mistake, and would be a training that does nothing. */
+static void check_gradients(cn_trace *trace, const cn_edge *grads, int n) {
+  int zeros = 0;
+  for (int i = 0; i < n && !trace->status; i++) zeros += is_zero(trace, grads[i]);
+  if (n && zeros == n)
+    cn_trace_fail(trace, CORNU_ERR_ARGUMENT, "the loss depends on none of the weights that train: what it is made of "
+                  "passes no gradient, as argmax, comparisons and casts to whole numbers do");
+}
+
 /* The gradients of the variables that train, as outputs of the graph. */
 static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_program *p) {
   cn_edge *to = cn_arena_array(&trace->graph->arena, (size_t)trace->n_states + 1, sizeof *to);
@@ -114,6 +128,7 @@ static void trace_gradients(cornu_trainer *t, cn_trace *trace, cn_edge loss, cn_
   if (scale != 1)
     loss = cn_emit2(trace, &cn_op_mul, NULL, loss, cn_emit_scalar(trace, cn_edge_type(trace, loss)->dtype, scale));
   cn_trace_gradients(trace, loss, to, p->n_trained, grads);
+  check_gradients(trace, grads, p->n_trained);
   clip_rows(t, trace, grads, p);
   for (int i = 0; i < p->n_trained && !trace->status; i++)
     trace->status = cn_graph_add_output(trace->graph, grads[i], trace->error);

@@ -237,7 +237,7 @@ cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *
   if (t->optimizer.n_inner)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: each of its optimizers has a learning rate of its own", t->optimizer.type->name);
   if (t->optimizer.schedule)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "the learning rate follows a schedule: it cannot be set");
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "the learning rate follows a schedule: it cannot be set; compile with a number for that");
   if (!(rate >= 0)) return cn_fail(e, CORNU_ERR_ARGUMENT, "a learning rate is a number >= 0, not %g", rate);
   t->optimizer.rate = rate;
   return CORNU_OK;

@@ -107,6 +107,7 @@ function TestCompose:test_constructors()
   fails("PyTorch", function() return L.TorchModuleWrapper end)
   fails("use cornu.Model", function() return L.Functional end)
   fails("shape = {…}", cornu.Input, {})
+  fails("that is not known is -1", cornu.Input, { shape = { nil, 3 } })
   fails("size 1 of the shape", cornu.Input, { batch_shape = { 0 } })
   lu.assertStrContains(cornu.help(L.Dense), "units")
 end

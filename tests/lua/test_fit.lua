@@ -150,6 +150,66 @@ function TestFit:testFunctionsAsData()
   lu.assertAlmostEquals(logs.loss, (m:predict(x) - y):square():mean():item(), 1e-5)
 end
 
+-- A pass over the data goes on in the next epoch, as in Keras, and ends the epoch in which it is over.
+function TestFit:testEpochsOfSteps()
+  local m, x, y = small(), line()
+  local function batches_in(options, data)
+    local seen, first = {}, {}
+    options.callbacks = { { on_epoch_begin = function() seen[#seen + 1] = 0 end,
+      on_train_batch_end = function() seen[#seen] = seen[#seen] + 1 end } }
+    m:fit(data:map(function(a, b)
+      first[#first + 1] = a[1]:item()
+      return a, b
+    end), options)
+    return seen, first
+  end
+  local function options(epochs, from)
+    return { epochs = epochs, initial_epoch = from, steps_per_epoch = 2, batch_size = 12, verbose = 0, seed = 5 }
+  end
+  local seen, first = batches_in(options(4), cornu.data.tensors(x, y)) -- 32 rows: 3 batches
+  lu.assertEquals(seen, { 2, 1, 2, 1 })
+  lu.assertNotEquals({ first[1], first[2] }, { first[4], first[5] }) -- shuffled anew in each pass
+  local _, later = batches_in(options(4, 1), cornu.data.tensors(x, y)) -- begins in the middle of a pass
+  lu.assertEquals(later, first)
+  local function generated(n)
+    return cornu.data.generator(function()
+      local i = 0
+      return function()
+        i = i + 1
+        if i <= n then return cornu.full({ 1, 1 }, i), y:slice(1, 1, 1) end
+      end
+    end)
+  end
+  seen, first = batches_in(options(4), generated(3))
+  lu.assertEquals(seen, { 2, 1, 2, 1 })
+  lu.assertEquals(first, { 1, 2, 3, 1, 2, 3 })
+  lu.assertEquals(batches_in(options(3), generated(4)), { 2, 2, 2 })
+end
+
+-- A metric that is given for several outputs counts for each of them.
+function TestFit:testOneMetricForAllOutputs()
+  local x = line()
+  local input = cornu.Input{ shape = { 1 } }
+  local m = cornu.Model{ inputs = input, outputs = { L.Dense{ 1, name = "a" }(input), L.Dense{ 1, name = "b" }(input) } }
+  m:compile{ optimizer = "sgd", loss = { "mse", "mse" }, metrics = cornu.metrics.MeanSquaredError{} }
+  local logs = m:evaluate(x, { x, x + 100 })
+  check_near("a", logs.a_mean_squared_error, logs.a_loss)
+  check_near("b", logs.b_mean_squared_error, logs.b_loss)
+end
+
+function TestFit:testPredictsDatasets()
+  local m, x, y = small(), line()
+  local want = m:predict(x)
+  lu.assertTrue(m:predict(cornu.data.tensors(x, y), { batch_size = 5 }):allclose(want, 0, 0))
+  local at = 0
+  local got = m:predict(function()
+    at = at + 16
+    if at <= 32 then return x:slice(1, at - 15, at) end
+  end)
+  lu.assertTrue(got:allclose(want, 0, 0))
+  lu.assertErrorMsgContains("no data", m.predict, m, function() end)
+end
+
 function TestFit:testCustom()
   local x, y = line()
   local m = small(function(y_true, y_pred) return (y_true - y_pred):abs():pow(1.5):mean(-1) end)
@@ -171,13 +231,21 @@ function TestFit:testErrors()
   lu.assertErrorMsgContains('no output "ot"', m.compile, m, { loss = { ot = "mse" } })
   m:compile{ optimizer = "sgd", loss = "categorical_crossentropy" }
   lu.assertErrorMsgContains('output "out" has shape (32, 3), its target (32, 1)', fit, m, {}, x, y)
+  lu.assertErrorMsgContains("take sparse_categorical_crossentropy", fit, m, {}, x, cornu.zeros{ 32 })
   lu.assertErrorMsgContains("targets are missing", m.train_on_batch, m, x)
+  m:compile{ optimizer = "sgd", loss = function(y_true, y_pred) return (y_pred:argmax(-1) - y_true):float() end }
+  lu.assertErrorMsgContains("depends on none of the weights", fit, m, {}, x, cornu.zeros{ 32 })
   m:compile{ optimizer = "sgd", loss = "sparse_categorical_crossentropy" }
   local labels = cornu.full({ 32 }, 3, "int32")
   lu.assertErrorMsgContains("3 classes count from 0 to 2", fit, m, {}, x, labels)
   lu.assertErrorMsgContains("epochs", fit, m, { epochs = 1.5 }, x, y)
   lu.assertErrorMsgContains('no option "epoch"', fit, m, { epoch = 1 }, x, y)
   lu.assertErrorMsgContains("callback", fit, m, { callbacks = { 1 } }, x, labels - 1)
+  local misspelt = { on_batch_end = function() end }
+  lu.assertErrorMsgContains("nothing calls on_batch_end", fit, m, { callbacks = misspelt }, x, labels - 1)
+  lu.assertErrorMsgContains("there is no class 3", fit, m, { class_weight = { 1, 5, 2 } }, x, labels - 1)
+  lu.assertErrorMsgContains("targets hold nan", m.train_on_batch, m, x, labels:float() * (0 / 0))
+  lu.assertErrorMsgContains("has no samples", m.train_on_batch, m, x:slice(1, 1, 0), labels:slice(1, 1, 0))
 end
 
 -- Two ends: the first behind a layer without a gradient, the second in front of it.
@@ -291,6 +359,7 @@ function TestFit:testBackups()
   local backup = cornu.callbacks.BackupAndRestore{ folder_, delete_checkpoint = false }
   fit(m, { epochs = 2, callbacks = { backup } })
   local again = small()
+  again:compile{ optimizer = "sgd", loss = "mse", seed = 99 } -- the order of rows is that of the backup
   local history = fit(again, { epochs = 3, callbacks = { cornu.callbacks.BackupAndRestore{ folder_ } } })
   lu.assertEquals(history.epoch, { 3 })
   fit(m, { epochs = 3, initial_epoch = 2 })

@@ -86,6 +86,13 @@ function TestSave:testPairs()
     end
     lu.assertTrue(found, path)
   end
+  local weights = model:get_weights()
+  for _, w in ipairs(weights) do w:fill(0) end
+  model:set_weights(weights)
+  model:load_weights(npz)
+  assert_same(want, outputs(model, case, arrays), ".npz")
+  cornu.save_npz(npz, { other = cornu.zeros(3) })
+  lu.assertErrorMsgContains("is missing", model.load_weights, model, npz)
 end
 
 -- Models made here: flags, names, the calls of shared layers, attention and states.
