@@ -1,21 +1,24 @@
 # Programs that Cornu is embedded in. They need packages beyond Cornu's own.
-HOST_PACKAGES := godot3-server love xvfb xauth
-HAVE_HOSTS := sh -c 'command -v godot3-server love Xvfb xauth >/dev/null'
+HOST_PACKAGES := godot3-server love xvfb xauth libsdl2-dev
+HAVE_HOSTS := sh -c 'command -v godot3-server love Xvfb xauth >/dev/null && $(PKG) --exists sdl2'
 HOSTS    := $(BUILD)/hosts
 
-.PHONY: hosts hosts-deps hosts-test hosts-godot hosts-love
+.PHONY: hosts hosts-deps hosts-test hosts-godot hosts-love hosts-sdl
 hosts-deps: ready
 	@$(HAVE_HOSTS) || { $(SUDO) apt-get update && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(HOST_PACKAGES); }
 hosts: hosts-deps
-	@$(MAKE) -s BUILD=$(BUILD) all luajit $(HOSTS)/godot/libcornu_godot.so
+	@$(MAKE) -s BUILD=$(BUILD) all luajit $(HOSTS)/godot/libcornu_godot.so $(HOSTS)/sdl/forage
 # Each runs without a screen, and what it prints is judged.
-hosts-test: hosts-godot hosts-love
+hosts-test: hosts-godot hosts-love hosts-sdl
+hosts-godot hosts-love hosts-sdl: hosts-%: hosts
+	@sh scripts/hosts/$*/run.sh $(BUILD)
 
 $(HOSTS)/godot/libcornu_godot.so: scripts/hosts/godot/cornu_godot.c scripts/hosts/godot/gdnative.h $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -shared -o $@ $< $(BUILD)/libcornu.a $(LIBS)
-hosts-godot: hosts
-	@sh scripts/hosts/godot/run.sh $(BUILD)
-hosts-love: hosts
-	@sh scripts/hosts/love/run.sh $(BUILD)
+SDL_HOST := $(wildcard scripts/hosts/sdl/*.c)
+$(HOSTS)/sdl/forage: $(SDL_HOST) $(wildcard scripts/hosts/sdl/*.h) $(BUILD)/libcornu.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(shell $(PKG) --cflags sdl2) $(LUA_CFLAGS) -o $@ $(SDL_HOST) $(BUILD)/libcornu.a $(LIBS) $(LUA_LIBS) \
+	  $(shell $(PKG) --libs sdl2)

@@ -69,7 +69,8 @@ static int type_of(const gd_variant *v) { return CALL(GD_VARIANT_TYPE, int, cons
 
 /* Tells Godot, too, which prints it with the stack of the script. */
 static void tell(const instance *self) {
-  CALL(GD_PRINT_ERROR, void, const char *, const char *, const char *, int)(self->error.message, "CornuModel", "cornu", 0);
+  CALL(GD_PRINT_ERROR, void, const char *, const char *, const char *, int)
+  (self->error.message, "CornuModel", "cornu", 0);
 }
 
 static bool fail(instance *self, const char *message) {
@@ -97,8 +98,8 @@ static gd_variant method_load(gd_object *o, void *data, void *made, int n, gd_va
   gd_string path = CALL(GD_AS_STRING, gd_string, const gd_variant *)(arguments[0]);
   gd_char_string chars = CALL(GD_STRING_UTF8, gd_char_string, const gd_string *)(&path);
   cornu_model *m;
-  const bool fine = check(self, cornu_model_load(CALL(GD_CHARS, const char *, const gd_char_string *)(&chars), NULL, NULL,
-                                                 &m, &self->error));
+  const char *file = CALL(GD_CHARS, const char *, const gd_char_string *)(&chars);
+  const bool fine = check(self, cornu_model_load(file, NULL, NULL, &m, &self->error));
   CALL(GD_CHARS_DESTROY, void, gd_char_string *)(&chars);
   CALL(GD_STRING_DESTROY, void, gd_string *)(&path);
   if (!fine) return of_bool(false);
@@ -124,7 +125,8 @@ static bool shape_of(instance *self, int64_t numbers, cornu_port *port) {
     one *= port->shape[i];
   }
   if (numbers < one || numbers % one) return fail(self, "predict: the numbers are no whole samples");
-  if (port->shape[0] > 0 && port->shape[0] != numbers / one) return fail(self, "predict: the model has a batch of its own");
+  if (port->shape[0] > 0 && port->shape[0] != numbers / one)
+    return fail(self, "predict: the model has a batch of its own");
   port->shape[0] = numbers / one;
   return true;
 }
@@ -235,10 +237,11 @@ void godot_gdnative_terminate(void *options) {
 
 void godot_nativescript_init(void *library) {
   static const struct { const char *name; gd_method method; } methods[] = {
-    {"load", {method_load, NULL, NULL}}, {"predict", {method_numbers, NULL, NULL}}, {"begin", {method_begin, NULL, NULL}},
-    {"step", {method_numbers, (void *)1, NULL}}, {"reset", {method_reset, NULL, NULL}},
-    {"error", {method_error, NULL, NULL}}};
-  script->register_class(library, "CornuModel", "Node", (gd_create){create, NULL, NULL}, (gd_destroy){destroy, NULL, NULL});
+    {"load", {method_load, NULL, NULL}}, {"predict", {method_numbers, NULL, NULL}},
+    {"begin", {method_begin, NULL, NULL}}, {"step", {method_numbers, (void *)1, NULL}},
+    {"reset", {method_reset, NULL, NULL}}, {"error", {method_error, NULL, NULL}}};
+  script->register_class(library, "CornuModel", "Node", (gd_create){create, NULL, NULL},
+                         (gd_destroy){destroy, NULL, NULL});
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     script->register_method(library, "CornuModel", methods[i].name, (gd_attributes){0}, methods[i].method);
 }

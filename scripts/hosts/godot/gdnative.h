@@ -35,7 +35,8 @@ enum {
   GD_REALS_NEW = 187, GD_REALS_RESIZE = 196, GD_REALS_READ = 197, GD_REALS_WRITE = 198, GD_REALS_SIZE = 201,
   GD_REALS_DESTROY = 202, GD_READ_POINTER = 276, GD_READ_END = 278, GD_WRITE_POINTER = 304, GD_WRITE_END = 306,
   GD_VARIANT_TYPE = 507, GD_VARIANT_NIL = 509, GD_VARIANT_BOOL = 510, GD_VARIANT_INT = 512, GD_VARIANT_STRING = 514,
-  GD_VARIANT_REALS = 532, GD_AS_INT = 539, GD_AS_STRING = 541, GD_AS_REALS = 559, GD_CHARS = 572, GD_CHARS_DESTROY = 573,
+  GD_VARIANT_REALS = 532, GD_AS_INT = 539, GD_AS_STRING = 541, GD_AS_REALS = 559, GD_CHARS = 572,
+  GD_CHARS_DESTROY = 573,
   GD_STRING_UTF8 = 678, GD_STRING_OF_UTF8 = 681, GD_STRING_DESTROY = 721, GD_PRINT_ERROR = 741
 };
 
@@ -61,7 +62,8 @@ typedef struct gd_nativescript {
   gd_header header;
   void (*register_class)(void *library, const char *name, const char *base, gd_create create, gd_destroy destroy);
   gd_function register_tool_class;
-  void (*register_method)(void *library, const char *class, const char *name, gd_attributes attributes, gd_method method);
+  void (*register_method)(void *library, const char *class, const char *name, gd_attributes attributes,
+                          gd_method method);
 } gd_nativescript; /* and more that is not used */
 
 typedef struct gd_options {

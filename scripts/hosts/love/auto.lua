@@ -1,5 +1,5 @@
--- The automatic mode: the game from title to title, then the same night with hunters of several kinds; tells times, catches
--- and garbage.
+-- The automatic mode: the game from title to title, then nights with hunters of several kinds; tells times, catches and
+-- garbage.
 local World = require "world"
 local Policy = require "policy"
 local View = require "view"
@@ -96,9 +96,10 @@ local function play(note, frames, drive, picture)
     local began, driven, made = play_frame(world, drive, note, frame)
     if frame > 0 then whole[frame], driving[frame], garbage = now() - began, driven - began, garbage + made end
   end
-  print(("%s: frame median %.3f ms, p99.9 %.3f ms; hunters median %.1f us, p99.9 %.1f us; %.1f bytes of garbage per frame")
-        :format(note == "" and "network" or note, part(whole, 0.5) * 1e3, part(whole, 0.999) * 1e3,
-                part(driving, 0.5) * 1e6, part(driving, 0.999) * 1e6, garbage * 1024 / frames))
+  local report = "%s: frame median %.3f ms, p99.9 %.3f ms; hunters median %.1f us, p99.9 %.1f us; " ..
+                 "%.1f bytes of garbage per frame"
+  print(report:format(note == "" and "network" or note, part(whole, 0.5) * 1e3, part(whole, 0.999) * 1e3,
+                      part(driving, 0.5) * 1e6, part(driving, 0.999) * 1e6, garbage * 1024 / frames))
 end
 
 return function(frames, picture, game)

@@ -70,5 +70,6 @@ function love.keypressed(key)
 end
 
 for i, word in ipairs(arg) do
-  if word == "--frames" then require("auto")(tonumber(arg[i + 1]), arg[i + 2] == "--screenshot" and arg[i + 3], game) end
+  local picture = arg[i + 2] == "--screenshot" and arg[i + 3]
+  if word == "--frames" then require("auto")(tonumber(arg[i + 1]), picture, game) end
 end

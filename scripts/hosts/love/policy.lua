@@ -1,5 +1,5 @@
--- What turns the hunters: one run of the network per frame for all of them. Features and actions stay in the runner's own
--- buffers, so that a frame makes no garbage.
+-- What turns the hunters: one run of the network per frame for all of them. Features and actions stay in the runner's
+-- own buffers, so that a frame makes no garbage.
 local ffi = require "ffi"
 local cornu = require "cornu"
 local World = require "world"

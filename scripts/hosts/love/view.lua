@@ -11,14 +11,16 @@ local trails, stars, rings = {}, {}, {}
 function View.load()
   View.small, View.middle, View.big = g.newFont(16), g.newFont(24), g.newFont(64)
   local w = World.new(5, 0)
-  for i = 1, 140 do stars[i] = { x = w:random() * W, y = w:random() * H, r = 0.4 + w:random() * 1.1, t = w:random() * 6 } end
+  for i = 1, 140 do
+    stars[i] = { x = w:random() * W, y = w:random() * H, r = 0.4 + w:random() * 1.1, t = w:random() * 6 }
+  end
   for i = 1, World.MOST do
     trails[i] = { at = 0 }
     for k = 1, TRAIL do trails[i][k] = { x = -99, y = -99 } end
   end
   for i = 1, 8 do rings[i] = { age = 9, x = 0, y = 0, r = 1, g = 1, b = 1 } end
-  View.sky = g.newMesh({ { 0, 0, 0, 0, 0.05, 0.06, 0.14 }, { W, 0, 1, 0, 0.05, 0.06, 0.14 }, { W, H, 1, 1, 0.13, 0.1, 0.22 },
-                         { 0, H, 0, 1, 0.13, 0.1, 0.22 } }, "fan", "static")
+  View.sky = g.newMesh({ { 0, 0, 0, 0, 0.05, 0.06, 0.14 }, { W, 0, 1, 0, 0.05, 0.06, 0.14 },
+                         { W, H, 1, 1, 0.13, 0.1, 0.22 }, { 0, H, 0, 1, 0.13, 0.1, 0.22 } }, "fan", "static")
 end
 
 -- A ring that grows where something happened.

@@ -1,6 +1,6 @@
 -- The night of the game, without a screen: a player, sparks, standing stones, and hunters that are told where to turn.
 -- Game and training share it, so it is Lua of 5.1 and 5.4 alike, and a step of it makes no garbage.
-local sqrt, sin, cos, exp, min, max, floor, pi = math.sqrt, math.sin, math.cos, math.exp, math.min, math.max, math.floor, math.pi
+local sqrt, sin, cos, exp, min, max, pi = math.sqrt, math.sin, math.cos, math.exp, math.min, math.max, math.pi
 local atan = math.atan2 or math.atan
 
 local World = { WIDTH = 960, HEIGHT = 600, MOST = 16, FEATURES = 13, RADIUS = 11 }
@@ -13,9 +13,12 @@ World.stones = { { x = 240, y = 170, r = 42 }, { x = 720, y = 170, r = 42 }, { x
 local stones = World.stones
 
 function World.new(seed, hunters)
-  local w = setmetatable({ seed = seed, n = 0, hunters = {}, sparks = {}, score = 0, catches = 0, safe = 0, time = 0 }, World)
+  local w = { seed = seed, n = 0, hunters = {}, sparks = {}, score = 0, catches = 0, safe = 0, time = 0 }
+  setmetatable(w, World)
   w.player = { x = W / 2, y = H * 0.75, vx = 0, vy = 0 }
-  for i = 1, World.MOST do w.hunters[i] = { x = 0, y = 0, heading = 0, speed = 0, role = (i % 3) - 1, turn = 0, thrust = 0 } end
+  for i = 1, World.MOST do
+    w.hunters[i] = { x = 0, y = 0, heading = 0, speed = 0, role = i % 3 - 1, turn = 0, thrust = 0 }
+  end
   for i = 1, SPARKS do
     w.sparks[i] = { x = 0, y = 0 }
     w:place(w.sparks[i])

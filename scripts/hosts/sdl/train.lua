@@ -1,6 +1,6 @@
 -- Trains the policy of the SDL host: build/cornu scripts/hosts/sdl/train.lua [FILE.keras]
--- A forager smells food with two noisy antennae, and remembers: its network is a GRU. It learns from an expert that knows
--- where the food is, first on the expert's own ways, then on those that it goes itself.
+-- A forager smells food with two noisy antennae, and remembers: its network is a GRU. It learns from an expert that
+-- knows where the food is, first on the expert's own ways, then on those that it goes itself.
 local cornu = require "cornu"
 local L = cornu.layers
 
