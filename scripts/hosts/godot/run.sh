@@ -3,7 +3,9 @@
 set -e
 here=$(dirname "$0") out=$1/hosts/godot
 digits=lua/examples/digits/digits.keras policy=scripts/hosts/sdl/policy.keras
-cp "$here"/project/* $digits $policy "$out"
+cp "$here"/project/* "$out"
+"$1/cornu" convert $digits "$out/digits.cornu"
+"$1/cornu" convert $policy "$out/policy.cornu"
 status=0
 HOME=$(realpath "$out") timeout 120 godot3-server --path "$out" > "$out/output" 2> "$out/errors" || status=$?
 [ $status = 0 ] || { cat "$out/output" "$out/errors"; exit $status; }

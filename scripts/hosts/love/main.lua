@@ -42,7 +42,7 @@ function love.update(dt)
   local world = game.world
   dt = math.min(dt, 1 / 20)
   game.frame = game.frame + 1
-  if game.state == "over" then return end
+  if game.state == "over" then return View.update(world, dt, game.frame) end
   local driver = game.clever and policy or fool
   driver:drive(world)
   local event

@@ -12,6 +12,7 @@ expect("mod hoarder is stopped: [^\n]*memory", "a mod that wants all the memory 
 for name in text:gmatch "mod (%w+) is stopped" do
   assert(name == "runaway" or name == "hoarder", name .. " is stopped")
 end
+expect("frame 330: kept the old model: ", "half a file changes nothing")
 local half = tonumber(expect("loaded [^\n]* anew, (%d+) meals so far", "a changed file is loaded"))
 local all = tonumber(expect("with the network, 1000 agents, %d+ frames, (%d+) meals", "foragers eat"))
 assert(half > 1000 and all - half < half / 2, "foragers go for food, and with the mirrored network not:\n" .. text)

@@ -1,7 +1,7 @@
 /* A thousand foragers, each with its own memory: one run of a recurrent network per frame for all of them, and scripts
  * of strangers that make turns of its answers.
  *
- *   forage MODEL MODS [--frames N] [--swap FRAME FILE] [--screenshot FILE.png]
+ *   forage MODEL MODS [--frames N] [--swap FRAME FILE]… [--screenshot FILE.png]
  *
  * With --frames it measures N frames with the network and N without, and leaves; --swap puts another file in the
  * model's place at that frame. Escape leaves. */
@@ -16,11 +16,13 @@
 #include "view.h"
 #include "world.h"
 
-enum { WARM = 60, LOOK = 30, MOST = 100000 }; /* frames: until it is measured; between looks at the file; at most */
+/* Frames: until it is measured, between looks at the file, at most. */
+enum { WARM = 60, LOOK = 30, MOST = 100000, SWAPS = 4 };
 
 typedef struct options {
-  const char *model, *mods, *swap, *picture;
-  int frames, swap_at;
+  const char *model, *mods, *picture;
+  struct { const char *file; int frame; } swaps[SWAPS];
+  int frames, n_swaps;
 } options;
 
 typedef struct times { double whole[MOST], network[MOST], mods[MOST]; int n; } times;
@@ -43,7 +45,8 @@ static int fail(const cornu_error *e) { return fprintf(stderr, "forage: %s\n", e
 
 static void look_at_file(host *h, int frame) {
   cornu_error e;
-  if (h->o.swap && frame == h->o.swap_at && rename(h->o.swap, h->o.model)) perror(h->o.swap);
+  for (int i = 0; i < h->o.n_swaps; i++)
+    if (frame == h->o.swaps[i].frame && rename(h->o.swaps[i].file, h->o.model)) perror(h->o.swaps[i].file);
   if (frame % LOOK || !brain_file_changed(&h->brain)) return;
   h->event = true;
   if (brain_load(&h->brain, AGENTS, &e))
@@ -139,8 +142,10 @@ static bool read_options(options *o, int argc, char **argv) {
     const int left = argc - 1 - i;
     if (!strcmp(argv[i], "--frames") && left >= 1) o->frames = atoi(argv[++i]);
     else if (!strcmp(argv[i], "--screenshot") && left >= 1) o->picture = argv[++i];
-    else if (!strcmp(argv[i], "--swap") && left >= 2) o->swap_at = atoi(argv[++i]), o->swap = argv[++i];
-    else return false;
+    else if (!strcmp(argv[i], "--swap") && left >= 2 && o->n_swaps < SWAPS) {
+      o->swaps[o->n_swaps].frame = atoi(argv[++i]);
+      o->swaps[o->n_swaps++].file = argv[++i];
+    } else return false;
   }
   return o->frames >= 0 && o->frames < MOST;
 }

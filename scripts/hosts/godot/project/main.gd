@@ -20,12 +20,12 @@ func tell(what, values):
 	print(what, " ", words.join(" "))
 
 func _ready():
-	if not $Digits.load(ProjectSettings.globalize_path("res://digits.keras")) \
-			or not $Policy.load(ProjectSettings.globalize_path("res://policy.keras")) or not $Policy.begin(AGENTS):
+	if not $Digits.load(ProjectSettings.globalize_path("res://digits.cornu")) \
+			or not $Policy.load(ProjectSettings.globalize_path("res://policy.cornu")) or not $Policy.begin(AGENTS):
 		get_tree().quit(1)
 	tell("digits", $Digits.predict(numbers(2 * 64, 1)))
 	print("wrong size: ", $Digits.predict(numbers(63, 1)).size(), " ", $Digits.error())
-	print("no file: ", $Digits.load("nowhere.keras"), " ", $Digits.error().length() > 0)
+	print("no file: ", $Digits.load("nowhere.cornu"), " ", $Digits.error().length() > 0)
 	print("kept: ", $Digits.predict(numbers(64, 1)).size())
 
 func _process(_delta):
