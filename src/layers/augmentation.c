@@ -21,7 +21,8 @@ typedef cn_augmentation settings;
   {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18, \
    .help = "of its random numbers; null: the model's"}, \
   IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "which generator: there is one"), {0}
-#define FACTOR(standard_text) AMOUNT(0, "factor", standard_text, "how much, in training")
+#define FACTOR(standard_text) \
+  AMOUNT(0, "factor", standard_text, "{least, most} of what is drawn, or a number: most, and least its opposite or 0")
 #define RANGE AMOUNT(1, "value_range", "null", "of the images' values")
 #define HEIGHT AMOUNT(0, "height_factor", "0", "share of the height, in training")
 #define WIDTH AMOUNT(1, "width_factor", "null", "share of the width, in training")
@@ -50,8 +51,10 @@ static const cn_field erasing_fields[] = {
 static const cn_field blur_fields[] = {
     FACTOR("1"), RANGE, AMOUNT(2, "kernel_size", "3", "of the filter"), AMOUNT(3, "sigma", "1", "its deviation"), ENDS};
 static const cn_field jitter_fields[] = {
-    RANGE, AMOUNT(2, "brightness_factor", "null", "how much"), AMOUNT(3, "contrast_factor", "null", "how much"),
-    AMOUNT(4, "saturation_factor", "null", "how much"), AMOUNT(5, "hue_factor", "null", "how much"), ENDS};
+    RANGE, AMOUNT(2, "brightness_factor", "null", "of RandomBrightness"),
+    AMOUNT(3, "contrast_factor", "null", "of RandomContrast"),
+    AMOUNT(4, "saturation_factor", "null", "of RandomSaturation"),
+    AMOUNT(5, "hue_factor", "null", "of RandomHue"), ENDS};
 static const cn_field rand_augment_fields[] = {
     RANGE, FACTOR("0.5"), COUNT(0, "num_ops", "2", "changes to each image"), METHOD, ENDS};
 static const cn_field aug_mix_fields[] = {
@@ -144,40 +147,72 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_call_return(t, c, cn_emit_compute(t, c->in[0].data), c->in[0].mask);
 }
 
-#define LAYER_AS(id, class_name, in_versions, table, how) \
+#define LAYER_AS(id, class_name, in_versions, table, how, words) \
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
       .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
-      .help = "the identity at inference, in the dtype of the layer: (…) -> (…)"};
-#define TRAINED(id, class_name, in_versions, table, act) \
+      .help = words "\nthe identity at inference: (batch, height, width, channels) or (height, width, channels) -> the same"};
+#define TRAINED(id, class_name, in_versions, table, act, words) \
   static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, act); } \
-  LAYER_AS(id, class_name, in_versions, table, lower_##id)
+  LAYER_AS(id, class_name, in_versions, table, lower_##id, "in training " words)
 
-TRAINED(random_brightness, "RandomBrightness", "2 3", factor_fields, cn_augment_brightness)
-TRAINED(random_contrast, "RandomContrast", "2 3", factor_fields, cn_augment_contrast)
-TRAINED(random_grayscale, "RandomGrayscale", "3", factor_fields, cn_augment_grayscale)
-TRAINED(random_hue, "RandomHue", "3", factor_fields, cn_augment_hue)
-TRAINED(random_saturation, "RandomSaturation", "3", factor_fields, cn_augment_saturation)
-TRAINED(random_posterization, "RandomPosterization", "3", factor_fields, cn_augment_posterize)
-TRAINED(random_invert, "RandomInvert", "3", factor_fields, cn_augment_invert)
-TRAINED(random_color_jitter, "RandomColorJitter", "3", jitter_fields, cn_augment_jitter)
-TRAINED(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields, cn_augment_degenerate)
-TRAINED(mix_up, "MixUp", "3", mix_fields, cn_augment_mix_up)
-TRAINED(equalization, "Equalization", "3", equalization_fields, cn_augment_equalize)
-LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes)
-TRAINED(random_flip, "RandomFlip", "2 3", flip_fields, cn_augment_flip)
-LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_height)
-LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_width)
-TRAINED(random_rotation, "RandomRotation", "2 3", rotation_fields, cn_augment_rotate)
-TRAINED(random_translation, "RandomTranslation", "2 3", move_fields, cn_augment_translate)
-TRAINED(random_zoom, "RandomZoom", "2 3", move_fields, cn_augment_zoom)
-TRAINED(random_shear, "RandomShear", "3", shear_fields, cn_augment_shear)
-TRAINED(random_perspective, "RandomPerspective", "3", perspective_fields, cn_augment_tilt)
-TRAINED(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields, cn_augment_elastic)
-TRAINED(random_erasing, "RandomErasing", "3", erasing_fields, cn_augment_erase)
-TRAINED(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, cn_augment_blur)
-TRAINED(random_sharpness, "RandomSharpness", "3", factor_fields, cn_augment_sharpen)
-TRAINED(rand_augment, "RandAugment", "3", rand_augment_fields, cn_augment_rand_augment)
-TRAINED(aug_mix, "AugMix", "3", aug_mix_fields, cn_augment_aug_mix)
-TRAINED(cut_mix, "CutMix", "3", cut_fields, cn_augment_cut_mix)
-TRAINED(solarization, "Solarization", "3", solarization_fields, cn_augment_solarize)
+TRAINED(random_brightness, "RandomBrightness", "2 3", factor_fields, cn_augment_brightness,
+        "adds u times the length of value_range to each image and clips it; u is drawn by factor")
+TRAINED(random_contrast, "RandomContrast", "2 3", factor_fields, cn_augment_contrast,
+        "(x - mean) * u + mean of each channel of an image; u is drawn from 1 - factor to 1 + factor")
+TRAINED(random_grayscale, "RandomGrayscale", "3", factor_fields, cn_augment_grayscale,
+        "makes a share `factor` of the images grey: 0.2989 red + 0.587 green + 0.114 blue")
+TRAINED(random_hue, "RandomHue", "3", factor_fields, cn_augment_hue,
+        "turns the hue of each image by half of what is drawn by factor, of the whole circle, either way")
+TRAINED(random_saturation, "RandomSaturation", "3", factor_fields, cn_augment_saturation,
+        "the saturation of each image times u / (1 - u); u is drawn by factor: 0.5 changes nothing")
+TRAINED(random_posterization, "RandomPosterization", "3", factor_fields, cn_augment_posterize,
+        "keeps the upper bits of values of eight bits; how many is drawn by factor")
+TRAINED(random_invert, "RandomInvert", "3", factor_fields, cn_augment_invert,
+        "turns images into the end of value_range - x, with a chance that is drawn by factor")
+TRAINED(random_color_jitter, "RandomColorJitter", "3", jitter_fields, cn_augment_jitter,
+        "RandomBrightness, RandomContrast, RandomSaturation and RandomHue, those whose factors are given")
+TRAINED(random_color_degeneration, "RandomColorDegeneration", "3", factor_fields, cn_augment_degenerate,
+        "x + u * (grey - x); u is drawn by factor: 1 is grey")
+TRAINED(mix_up, "MixUp", "3", mix_fields, cn_augment_mix_up,
+        "u * x + (1 - u) * another image of the batch, u a beta number (Zhang et al. 2018); cornu.data.mix_up "
+        "mixes labels, too")
+TRAINED(equalization, "Equalization", "3", equalization_fields, cn_augment_equalize,
+        "evens out the histogram of each channel, over all images of the batch as Keras does")
+LAYER_AS(max_num_bounding_boxes, "MaxNumBoundingBoxes", "3", boxes_fields, lower_boxes,
+         "boxes are not supported: images stay as they are")
+TRAINED(random_flip, "RandomFlip", "2 3", flip_fields, cn_augment_flip,
+        "turns images around, left to right and top to bottom, with a chance of 1/2")
+LAYER_AS(random_height, "RandomHeight", "2 3", size_fields, lower_height,
+         "in training resizes to height * (1 + factor); heights that chance decides are refused: "
+         "factor is a pair of equal numbers")
+LAYER_AS(random_width, "RandomWidth", "2 3", size_fields, lower_width,
+         "in training resizes to width * (1 + factor); widths that chance decides are refused: "
+         "factor is a pair of equal numbers")
+TRAINED(random_rotation, "RandomRotation", "2 3", rotation_fields, cn_augment_rotate,
+        "turns images by what is drawn by factor, of a whole turn: 0.1 is up to 36 degrees either way")
+TRAINED(random_translation, "RandomTranslation", "2 3", move_fields, cn_augment_translate,
+        "moves images by shares of their height and width")
+TRAINED(random_zoom, "RandomZoom", "2 3", move_fields, cn_augment_zoom,
+        "makes images larger (factors below 0) or smaller (above 0); without width_factor both sides alike")
+TRAINED(random_shear, "RandomShear", "3", shear_fields, cn_augment_shear,
+        "moves rows along the width and columns along the height, the more the farther they are from the first")
+TRAINED(random_perspective, "RandomPerspective", "3", perspective_fields, cn_augment_tilt,
+        "moves the corners by up to scale / 2 of their distance from the first, with a chance drawn by factor")
+TRAINED(random_elastic_transform, "RandomElasticTransform", "3", elastic_fields, cn_augment_elastic,
+        "moves pixels by smoothed noise (Simard et al. 2003), with a chance drawn by factor")
+TRAINED(random_erasing, "RandomErasing", "3", erasing_fields, cn_augment_erase,
+        "fills a rectangle of a share `scale` of the image (Zhong et al. 2017), with a chance drawn by factor")
+TRAINED(random_gaussian_blur, "RandomGaussianBlur", "3", blur_fields, cn_augment_blur,
+        "blurs with a bell of kernel_size and sigma, with a chance drawn by factor")
+TRAINED(random_sharpness, "RandomSharpness", "3", factor_fields, cn_augment_sharpen,
+        "x + (1 - 2 u) * (blurred - x); u is drawn by factor: 0 blurs, 0.5 changes nothing, 1 sharpens")
+TRAINED(rand_augment, "RandAugment", "3", rand_augment_fields, cn_augment_rand_augment,
+        "num_ops changes out of eleven, the same ones for all images (Cubuk et al. 2020)")
+TRAINED(aug_mix, "AugMix", "3", aug_mix_fields, cn_augment_aug_mix,
+        "mixes chains of changes with the images (Hendrycks et al. 2020)")
+TRAINED(cut_mix, "CutMix", "3", cut_fields, cn_augment_cut_mix,
+        "puts a rectangle of another image of the batch into each (Yun et al. 2019); cornu.data.cut_mix mixes "
+        "labels, too")
+TRAINED(solarization, "Solarization", "3", solarization_fields, cn_augment_solarize,
+        "255 - x where x is at least a threshold, after an addition; both are drawn by their factors, x in bytes")

@@ -37,7 +37,8 @@ typedef struct settings {
    FLAG(zero_output_for_mask, "Keras 3: masked steps give zeros, else the output before them"),                        \
    CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                      \
    CN_RNN_IGNORED("implementation", "consume_less", "how it is computed"),                                             \
-   CN_INITIALIZER_ROW("kernel", "init"), CN_INITIALIZER_ROW("recurrent", "inner_init"), CN_INITIALIZER_ROW("bias", NULL), \
+   CN_INITIALIZER_ROW("kernel", "init", "glorot_uniform"), CN_INITIALIZER_ROW("bias", NULL, "zeros"),                  \
+   CN_INITIALIZER_ROW("recurrent", "inner_init", "orthogonal"),                                                        \
    CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), CN_WEIGHT_ROWS("recurrent", "U_regularizer", "U_constraint"), \
    CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW, {0}}
 

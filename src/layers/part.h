@@ -31,15 +31,15 @@ typedef struct cn_part_type {
 #define CN_REGULARIZER_ROW(of, other) CN_PART_ROW(of "_regularizer", other, "adds to the loss for its size")
 #define CN_CONSTRAINT_ROW(of, other) CN_PART_ROW(of "_constraint", other, "what becomes of it after each step of training")
 #define CN_WEIGHT_ROWS(of, regularizer, constraint) CN_REGULARIZER_ROW(of, regularizer), CN_CONSTRAINT_ROW(of, constraint)
-#define CN_INITIALIZER_ROW(of, other) CN_PART_ROW(of "_initializer", other, "how it begins")
+#define CN_INITIALIZER_ROW(of, other, standard) CN_PART_ROW(of "_initializer", other, "how it begins; null: " standard)
 #define CN_ACTIVITY_ROW CN_PART_ROW("activity_regularizer", NULL, "adds to the loss for the size of the results")
 #define CN_KERNEL_ROWS                                                                                                 \
-  CN_INITIALIZER_ROW("kernel", "init"), CN_INITIALIZER_ROW("bias", NULL),                                              \
+  CN_INITIALIZER_ROW("kernel", "init", "glorot_uniform"), CN_INITIALIZER_ROW("bias", NULL, "zeros"),                   \
   CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"),                                                           \
   CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW
 #define CN_GAMMA_ROWS                                                                                                  \
-  CN_INITIALIZER_ROW("beta", "beta_init"), CN_INITIALIZER_ROW("gamma", "gamma_init"), CN_WEIGHT_ROWS("beta", NULL, NULL), \
-  CN_WEIGHT_ROWS("gamma", NULL, NULL)
+  CN_INITIALIZER_ROW("beta", "beta_init", "zeros"), CN_INITIALIZER_ROW("gamma", "gamma_init", "ones"),                 \
+  CN_WEIGHT_ROWS("beta", NULL, NULL), CN_WEIGHT_ROWS("gamma", NULL, NULL)
 
 typedef struct cn_part { const cn_part_type *type; void *settings; } cn_part; /* type NULL: none */
 

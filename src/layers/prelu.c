@@ -9,7 +9,7 @@ typedef struct settings { cn_ints shared_axes; } settings;
 static const cn_field fields[] = {
     {.name = "shared_axes", .kind = CN_F_INTS, .offset = offsetof(settings, shared_axes), .standard = "null",
      .help = "axes (from 1) along which the slope is the same"},
-    CN_INITIALIZER_ROW("alpha", "init"), CN_WEIGHT_ROWS("alpha", NULL, NULL),
+    CN_INITIALIZER_ROW("alpha", "init", "zeros"), CN_WEIGHT_ROWS("alpha", NULL, NULL),
     {0}};
 
 /* Axes from the end: as Keras finds them, which subtracts 1 and indexes the shape without the batch. */

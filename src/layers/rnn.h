@@ -47,9 +47,9 @@ typedef struct cn_rnn {
 #define CN_CELL_ROWS                                                                                                   \
   {.name = "units", .aliases = "output_dim", .kind = CN_F_INT, .offset = offsetof(cn_rnn, cell.units), .min = 1,       \
    .max = 1 << 24, .help = "size of the state"},                                                                       \
-  CN_RNN_INITIALIZER(kernel_initializer, "init", "initial kernel"),                                                    \
-  CN_RNN_INITIALIZER(recurrent_initializer, "inner_init", "initial recurrent kernel"),                                 \
-  CN_RNN_INITIALIZER(bias_initializer, NULL, "initial bias"),                                                          \
+  CN_RNN_INITIALIZER(kernel_initializer, "init", "initial kernel; null: glorot_uniform"),                              \
+  CN_RNN_INITIALIZER(recurrent_initializer, "inner_init", "initial recurrent kernel; null: orthogonal"),               \
+  CN_RNN_INITIALIZER(bias_initializer, NULL, "initial bias; null: zeros"),                                             \
   CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), CN_WEIGHT_ROWS("recurrent", "U_regularizer", "U_constraint"), \
   CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,                                            \
   {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(cn_rnn, implementation), .standard = "null",         \

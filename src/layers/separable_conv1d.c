@@ -7,8 +7,9 @@ static const cn_field fields[] = {
     CN_CONV_FIELDS(1, NULL, NULL),
     CN_MULTIPLIER_FIELD,
     CN_NO_GROUPS_FIELD,
-    CN_INITIALIZER_ROW("depthwise", "depthwise_init"), CN_INITIALIZER_ROW("pointwise", "pointwise_init"),
-    CN_INITIALIZER_ROW("bias", NULL), CN_WEIGHT_ROWS("depthwise", NULL, NULL), CN_WEIGHT_ROWS("pointwise", NULL, NULL),
+    CN_INITIALIZER_ROW("depthwise", "depthwise_init", "glorot_uniform"),
+    CN_INITIALIZER_ROW("pointwise", "pointwise_init", "glorot_uniform"), CN_INITIALIZER_ROW("bias", NULL, "zeros"),
+    CN_WEIGHT_ROWS("depthwise", NULL, NULL), CN_WEIGHT_ROWS("pointwise", NULL, NULL),
     CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,
     {0}};
 

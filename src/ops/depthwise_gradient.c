@@ -1,7 +1,5 @@
 /* depthwise_gradient: what comes back to the kernel of a depthwise convolution: for each place and channel the sum over
  * all pixels of input times dy. Threads share out blocks of channels. */
-#include <string.h>
-
 #include "base/pool.h"
 #include "ops/spatial.h"
 
@@ -39,7 +37,14 @@ static void range_of(const cn_spatial *g, int i, int64_t k, int64_t *low, int64_
 SUMS(sum_floats, float)
 SUMS(sum_doubles, double)
 
-static void add_rows(const cn_step *s, const int64_t place[3], int64_t first, int64_t count, void *sum) {
+/* What came of one image, in the dtype of the step; sums over all of them lose too much in it. */
+typedef union part { float floats[COLUMNS]; double doubles[COLUMNS]; } part;
+
+static void add_part(double *sum, const part *p, bool doubles, int64_t count) {
+  for (int64_t c = 0; c < count; c++) sum[c] += doubles ? p->doubles[c] : (double)p->floats[c];
+}
+
+static void add_rows(const cn_step *s, const int64_t place[3], int64_t first, int64_t count, double *sum) {
   const state *st = s->state;
   const cn_spatial *g = &st->g;
   const bool doubles = s->out[0]->dtype == CORNU_FLOAT64;
@@ -47,7 +52,8 @@ static void add_rows(const cn_step *s, const int64_t place[3], int64_t first, in
   for (int i = 0; i < 3; i++) range_of(g, i, place[i], &low[i], &high[i]);
   const int64_t n = high[2] - low[2];
   for (int64_t b = 0; b < g->batch && n > 0; b++)
-    for (int64_t z = low[0]; z < high[0]; z++)
+    for (int64_t z = low[0]; z < high[0]; z++) {
+      part p = {.doubles = {0}};
       for (int64_t y = low[1]; y < high[1]; y++) {
         const int64_t iz = z * g->stride[0] - g->pad[0] + place[0] * g->dilation[0];
         const int64_t iy = y * g->stride[1] - g->pad[1] + place[1] * g->dilation[1];
@@ -55,19 +61,21 @@ static void add_rows(const cn_step *s, const int64_t place[3], int64_t first, in
         const int64_t x = (((b * g->in[0] + iz) * g->in[1] + iy) * g->in[2] + ix) * g->pitch;
         const int64_t dy = (((b * g->out[0] + z) * g->out[1] + y) * g->out[2] + low[2]) * st->filters;
         if (doubles)
-          sum_doubles(sum, (const double *)s->in[0]->data + x, g->stride[2] * g->pitch,
+          sum_doubles(p.doubles, (const double *)s->in[0]->data + x, g->stride[2] * g->pitch,
                       (const double *)s->in[1]->data + dy, st->filters, n, st->multiplier, first, count);
         else
-          sum_floats(sum, (const float *)s->in[0]->data + x, g->stride[2] * g->pitch,
+          sum_floats(p.floats, (const float *)s->in[0]->data + x, g->stride[2] * g->pitch,
                      (const float *)s->in[1]->data + dy, st->filters, n, st->multiplier, first, count);
       }
+      add_part(sum, &p, doubles, count);
+    }
 }
 
 static void blocks(void *context, int64_t begin, int64_t end) {
   const cn_step *s = context;
   const state *st = s->state;
   const cn_spatial *g = &st->g;
-  const size_t item = cornu_dtype_bytes(s->out[0]->dtype);
+  const cornu_dtype dtype = s->out[0]->dtype;
   const int64_t places = g->kernel[0] * g->kernel[1] * g->kernel[2];
   for (int64_t i = begin; i < end; i++) {
     const int64_t at = i % places, first = i / places * COLUMNS, left = st->filters - first;
@@ -75,7 +83,8 @@ static void blocks(void *context, int64_t begin, int64_t end) {
     const int64_t count = left < COLUMNS ? left : COLUMNS;
     double sum[COLUMNS] = {0};
     add_rows(s, place, first, count, sum);
-    memcpy((char *)s->out[0]->data + (size_t)(at * st->filters + first) * item, sum, (size_t)count * item);
+    cn_convert((char *)s->out[0]->data + (size_t)(at * st->filters + first) * cornu_dtype_bytes(dtype), dtype, sum,
+               CORNU_FLOAT64, count);
   }
 }
 

@@ -118,3 +118,15 @@ function TestGradients:testModelInFunction()
   lu.assertAlmostEquals(through.inputs[1][{ 1, 2 }], slope, 1e-3 * (1 + math.abs(slope)))
   lu.assertEquals(#through.weights, 6) -- the judge stays as it is
 end
+
+-- Sums over all images and places do not add up the errors of float32.
+function TestGradients:testLongSums()
+  cornu.manual_seed(3)
+  local x, sums = cornu.rand{ 128, 40, 40, 1 }, {}
+  for i, dtype in ipairs { "float32", "float64" } do
+    local m = cornu.Sequential{ cornu.Input{ shape = { 40, 40, 1 }, dtype = dtype },
+      L.DepthwiseConv2D{ 3, dtype = dtype, use_bias = false, depthwise_initializer = "ones" } }
+    sums[i] = m:gradients(x:cast(dtype), function(y) return y:sum() end).weights[1]:cast "float64"
+  end
+  lu.assertTrue(sums[1]:allclose(sums[2], 5e-7, 0))
+end
