@@ -240,7 +240,7 @@ define("ReduceLROnPlateau", {
 })
 
 define("LearningRateScheduler", {
-  { "schedule", nil, "a function of (epoch, rate) → rate", required = true },
+  { "schedule", nil, "a function of (epoch, rate) → rate; epochs count from 1", required = true },
   { "verbose", 0, "1: tells the rate of each epoch" },
 }, {
   help = "sets the learning rate at the beginning of each epoch",

@@ -21,9 +21,9 @@ local function class_of(name, part)
   return entry and { class_name = entry.name, config = { name = name } } or name
 end
 
--- Alone, or with a name: {name = "n", function (y_true, y_pred) … end}.
+-- Alone, with a name, {name = "n", function (y_true, y_pred) … end}, or as an object of losses or metrics.
 local function is_function(v)
-  return type(v) == "function" or (type(v) == "table" and v.name and type(v[1]) == "function")
+  return type(v) == "function" or (type(v) == "table" and (v.custom or v.name and type(v[1]) == "function"))
 end
 
 -- A name, an object {class_name =, config =}, or lists and tables of them by output. Functions of Lua are in no file: what

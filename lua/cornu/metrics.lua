@@ -438,7 +438,7 @@ end
 define { name = "FBetaScore", object_name = "fbeta_score", prepare = prepare_f, terms = f_terms, result = f_result,
   help = "(1 + beta²) precision recall / (beta² precision + recall)",
   fields = { average, { "beta", 1, "how much more recall counts than precision" }, f_threshold } }
-define { name = "F1Score", prepare = prepare_f, terms = f_terms, result = f_result, help = "FBetaScore with beta = 1",
+define { name = "F1Score", object_name = "f1_score", prepare = prepare_f, terms = f_terms, result = f_result, help = "FBetaScore with beta = 1",
   fields = { average, f_threshold } }
 
 -- ---- intersection over union ----

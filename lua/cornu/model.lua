@@ -103,7 +103,7 @@ local function predict(cornu, model, x, opts)
   batch = rows and batch_of(model, batch)
   local y
   if rows and rows > batch then y = in_batches(cornu, model, list, rows, math.floor(batch), opts.progress) end
-  if y == nil then y = model(x) end
+  if y == nil then y = model(list and (#list == 1 and list[1] or list) or x) end
   return y
 end
 

@@ -8,17 +8,17 @@ local parts = {}
 
 local modules = { initializer = "keras.initializers", regularizer = "keras.regularizers", constraint = "keras.constraints" }
 
--- L2(0.01), L2{0.01}, L2{l2 = 0.01}: the first argument needs no name.
+-- L2(0.01), L2{0.01}, L2{l2 = 0.01}: arguments in Keras's order need no names.
 local function arguments(entry, given)
   if given == nil then given = {} end
   if type(given) ~= "table" then given = { given } end
-  local config, names, first = {}, {}, entry.fields[1] and entry.fields[1].name
+  local config, names = {}, {}
   for _, f in ipairs(entry.fields) do
     names[#names + 1] = f.name
     for _, alias in ipairs(registry.words(f.aliases)) do names[#names + 1] = alias end
   end
   for key, value in pairs(given) do
-    local name = key == 1 and first or key
+    local name = type(key) == "number" and entry.fields[key] and entry.fields[key].name or key
     if name ~= key and given[name] ~= nil then core.fail(('%s: "%s" is given twice'):format(entry.name, name)) end
     config[name] = value
   end

@@ -3,9 +3,17 @@ local core = require "cornu.core"
 
 local ports = {}
 
--- The tensors of x in the order of `list` (model.inputs or model.outputs); nil where one is missing or no tensor.
+-- As in Keras, numbers go where there is one of them for each sample.
+local function fit_rank(t, shape)
+  local n = #shape
+  if t:rank() == n - 1 and shape[n] == 1 then return t:expand_dims(-1) end
+  if n > 0 and t:rank() == n + 1 and t:size(-1) == 1 then return t:squeeze(-1) end
+  return t
+end
+
+-- The tensors of x in the order of `list`, model.inputs; nil where one is missing or no tensor.
 function ports.tensors(list, x)
-  if core.type(x) == "tensor" then return { x } end
+  if core.type(x) == "tensor" then return { list[1] and fit_rank(x, list[1].shape) or x } end
   if type(x) ~= "table" then return nil end
   local tensors = {}
   for i, port in ipairs(list) do
@@ -13,7 +21,7 @@ function ports.tensors(list, x)
     if t == nil then t = x[port.key or port.name] end
     if t == nil then t = x[port.name] end
     if core.type(t) ~= "tensor" then return nil end
-    tensors[i] = t
+    tensors[i] = fit_rank(t, port.shape)
   end
   return tensors
 end

@@ -98,6 +98,12 @@ local weight_texts = {
 }
 function registry.weights_text(entry) return weight_texts[entry.weights] or "no weights" end
 
+-- What there is to know of all classes of a kind.
+local of_kind = {
+  loss = "(y_true, y_pred) -> a value for each sample, whose mean counts; also name =, reduction =: help \"losses\"",
+  metric = "also name =; by hand m:update_state(y_true, y_pred), m:result(): help \"metrics\"",
+}
+
 -- A line for each field: name, default, help, choices, older spellings.
 function registry.field_lines(fields)
   local lines = {}
@@ -106,8 +112,10 @@ function registry.field_lines(fields)
     if f.help then notes[#notes + 1] = f.help end
     if f.choices then notes[#notes + 1] = "one of: " .. f.choices end
     if f.aliases then notes[#notes + 1] = "also: " .. f.aliases end
-    lines[#lines + 1] = ("  %s%s%s"):format(f.name, f.standard and " = " .. f.standard or " (required)",
-      #notes > 0 and "   " .. table.concat(notes, "; ") or "")
+    if f.help ~= "has no effect" then
+      lines[#lines + 1] = ("  %s%s%s"):format(f.name, f.standard and " = " .. f.standard or " (required)",
+        #notes > 0 and "   " .. table.concat(notes, "; ") or "")
+    end
   end
   return lines
 end
@@ -126,6 +134,7 @@ function registry.describe(entry)
       table.concat(entry.arguments, ", "))
   end
   if entry.help then lines[#lines + 1] = entry.help end
+  lines[#lines + 1] = of_kind[entry.kind]
   for _, line in ipairs(registry.field_lines(entry.fields)) do lines[#lines + 1] = line end
   if #entry.aliases > 0 then lines[#lines + 1] = "also: " .. table.concat(entry.aliases, " ") end
   return table.concat(lines, "\n")

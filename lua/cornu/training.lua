@@ -21,6 +21,9 @@ local compiled = setmetatable({}, { __mode = "k" })
 
 -- trains: gradients that do not exist are an error here, not in the first batch.
 local function compile(model, given, trains)
+  if compiled[model] and compiled[model].trains then
+    core.fail(('compile: model "%s" is being trained: compile it before fit or after it'):format(model.name))
+  end
   local outputs = {}
   for i, port in ipairs(model.outputs) do
     local size = port.shape[#port.shape]
@@ -29,7 +32,8 @@ local function compile(model, given, trains)
   local state = { objective = objective.new(outputs, given), optimizer = optimizers.get(given.optimizer or "rmsprop"),
     given = given,
     seed = given.seed or math.floor(core.rand({}):item() * 2 ^ 31) }
-  if trains then
+  state.unbuilt = #model.inputs[1].shape == 0
+  if trains and not state.unbuilt then
     local has_loss = {}
     for i, o in ipairs(state.objective.outputs) do has_loss[i] = o.loss ~= nil end
     core.check_gradients(model, has_loss)
@@ -37,6 +41,13 @@ local function compile(model, given, trains)
   if compiled[model] and compiled[model].trainer then compiled[model].trainer:close() end
   compiled[model] = state
   return state
+end
+
+local function to_tensor(v)
+  if type(v) == "table" and core.type(v) == nil and (type(v[1]) == "number" or type(v[1]) == "table") then
+    return core.tensor(v)
+  end
+  return v
 end
 
 -- A model that was not compiled here goes on as its file says, with the optimizer's state that the file keeps.
@@ -54,6 +65,26 @@ local function state_of(model, what)
   return state
 end
 
+-- A model that does not know the shape of its input learns it from the data, and is compiled for it then.
+local function built(model, state, x)
+  if not state.unbuilt then return state end
+  if type(x) == "table" and type(x.batches) == "function" and core.type(x) == nil then
+    x = x:batches { batch_size = 1, shuffle = false }()
+  end
+  x = to_tensor(x)
+  if type(x) == "table" then x = x[1] or select(2, next(x)) end
+  if core.type(x) ~= "tensor" or x:rank() == 0 then
+    core.fail(('model "%s" does not know the shape of its input: call it once, or begin it with cornu.Input'):format(model.name))
+  end
+  model(x:slice(1, 1, 1))
+  local given = {}
+  for key, v in pairs(state.given) do given[key] = v end
+  given.seed = state.seed
+  local new = compile(model, given, true)
+  new.resumes = state.resumes
+  return new
+end
+
 -- What compile is not given, as the model's file says.
 local function resumed(model, given)
   local out = checkpoint.options(model:training_config())
@@ -63,13 +94,6 @@ local function resumed(model, given)
 end
 
 -- ---- data of one batch ----
-
-local function to_tensor(v)
-  if type(v) == "table" and core.type(v) == nil and (type(v[1]) == "number" or type(v[1]) == "table") then
-    return core.tensor(v)
-  end
-  return v
-end
 
 local function inputs_of(model, x, what)
   local list = ports.tensors(model.inputs, to_tensor(x))
@@ -157,7 +181,10 @@ end
 -- tests: only for results; then the optimizer needs neither room nor the state that it goes on with.
 local function trainer_of(model, state, tests)
   if not state.trainer then
-    state.trainer = core.new_trainer(model, state.optimizer, objective.build(state.objective), state.seed)
+    -- The trainer's own reference never goes; functions of the user may hold the model. So it holds them weakly.
+    local weak = setmetatable({ build = objective.build(state.objective) }, { __mode = "v" })
+    state.build = weak.build
+    state.trainer = core.new_trainer(model, state.optimizer, function(...) return weak.build(...) end, state.seed)
   end
   if state.resumes and not tests then
     checkpoint.restore(model, state.trainer)
@@ -177,7 +204,7 @@ local function run_batch(model, state, training, x, y, w, by_class, what)
 end
 
 local function one_batch(model, training, x, y, opts, what)
-  local state = state_of(model, what)
+  local state = built(model, state_of(model, what), x)
   opts = options.check(opts, batch_options, what)
   objective.reset(state.objective)
   run_batch(model, state, training, x, y, opts.sample_weight, opts.class_weight, what)
@@ -304,7 +331,7 @@ return function(cornu)
 
   function methods.evaluate(model, x, y, opts)
     if is_dataset(x) and opts == nil then y, opts = nil, y end
-    local state = state_of(model, "evaluate")
+    local state = built(model, state_of(model, "evaluate"), x)
     opts = options.check(opts, evaluate_options, "evaluate")
     local run = callbacks.run(model, { epochs = 1, testing = true })
     local list = callbacks.list(opts.callbacks, run, opts.verbose or 0)
@@ -392,7 +419,7 @@ return function(cornu)
 
   function methods.fit(model, x, y, opts)
     if is_dataset(x) and opts == nil then y, opts = nil, y end
-    local state = state_of(model, "fit")
+    local state = built(model, state_of(model, "fit"), x)
     opts = fit_settings(opts, state, x)
     local data, validation = split(x, y, opts)
     local _, steps = pass({ rows = type(data) == "table" and data.rows or nil, batches = function() end },
@@ -404,9 +431,12 @@ return function(cornu)
     local list = callbacks.list(opts.callbacks, run, opts.verbose, history)
     list:call "on_train_begin"
     opts.initial_epoch, opts.seed = run.initial_epoch, run.seed -- a backup may say others
+    local nested = state.trains
     core.defer_interrupts(true)
+    state.trains = true
     local ok, message = pcall(train, model, state, list, data, validation, opts)
-    core.defer_interrupts(false)
+    state.trains = nested
+    core.defer_interrupts(nested)
     if not ok then error(message, 0) end
     return history
   end

@@ -111,8 +111,13 @@ static void push_where(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
-static int raise_text(lua_State *L) { /* message on top */
+static int raise_text(lua_State *L) { /* message on top; one that came through a function may tell the place already */
   push_where(L);
+  const char *where = lua_tostring(L, -1), *message = lua_tostring(L, -2);
+  if (strncmp(message, where, strlen(where)) == 0) {
+    lua_pop(L, 1);
+    return lua_error(L);
+  }
   lua_insert(L, -2);
   lua_concat(L, 2);
   return lua_error(L);

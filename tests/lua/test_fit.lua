@@ -186,6 +186,45 @@ function TestFit:testEpochsOfSteps()
   lu.assertEquals(batches_in(options(3), generated(4)), { 2, 2, 2 })
 end
 
+-- A Sequential without cornu.Input learns from the data what goes into it.
+function TestFit:testUnbuilt()
+  local x, y = line()
+  local function new()
+    local m = cornu.Sequential{ L.Dense{ 4 }, L.Dense{ 2, "softmax" } }
+    return m:compile{ optimizer = "adam", loss = "sparse_categorical_crossentropy", metrics = { "accuracy" } }
+  end
+  local labels = y:gt(1):cast "int32"
+  lu.assertNotNil(fit(new(), {}, x, labels).accuracy)
+  lu.assertNotNil(new():fit(cornu.data.tensors(x, labels), { verbose = 0 }).accuracy)
+  lu.assertNotNil(new():evaluate(x, labels).accuracy)
+  lu.assertErrorMsgContains("2 classes count from 0", new().train_on_batch, new(), x, labels + 5) -- the sizes are known, too
+  lu.assertErrorMsgContains("begin it with cornu.Input", new().fit, new(), function() return x, labels end, {})
+end
+
+-- As in Keras, a vector is a number for each sample where the input has one.
+function TestFit:testRanks()
+  local x, y = line()
+  local m = small()
+  local want = m:evaluate(x, y).loss
+  lu.assertEquals(m:evaluate(x:reshape(-1), y).loss, want)
+  lu.assertEquals(m:evaluate(x:reshape(-1, 1, 1), y).loss, want)
+  lu.assertTrue(m:predict(x:reshape(-1)):allclose(m:predict(x), 0, 0))
+end
+
+-- A loss that refers to its model does not keep it.
+function TestFit:testModelsGo()
+  if _VERSION == "Lua 5.1" then return end -- no ephemerons
+  local gone = setmetatable({}, { __mode = "k" })
+  do
+    local m, x, y = nil, line()
+    m = small(function(y_true, y_pred) return (y_true - y_pred):square() * m:count_params() end)
+    m:train_on_batch(x, y)
+    gone[m] = true
+  end
+  for _ = 1, 3 do collectgarbage() end
+  lu.assertNil(next(gone))
+end
+
 -- A metric that is given for several outputs counts for each of them.
 function TestFit:testOneMetricForAllOutputs()
   local x = line()
@@ -245,6 +284,8 @@ function TestFit:testErrors()
   lu.assertErrorMsgContains("nothing calls on_batch_end", fit, m, { callbacks = misspelt }, x, labels - 1)
   lu.assertErrorMsgContains("there is no class 3", fit, m, { class_weight = { 1, 5, 2 } }, x, labels - 1)
   lu.assertErrorMsgContains("targets hold nan", m.train_on_batch, m, x, labels:float() * (0 / 0))
+  local compiles = { on_epoch_end = function(self) self.run.model:compile{ loss = "mse" } end }
+  lu.assertErrorMsgContains("is being trained", fit, m, { callbacks = compiles }, x, labels - 1)
   lu.assertErrorMsgContains("has no samples", m.train_on_batch, m, x:slice(1, 1, 0), labels:slice(1, 1, 0))
 end
 
