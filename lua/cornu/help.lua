@@ -194,6 +194,9 @@ constraint: names, or what cornu.initializers, cornu.regularizers and cornu.cons
 A layer of one's own, as custom_objects has them: call runs once, on symbolic tensors, and what it does becomes part of the
 model; layer:weights() are what is trained. Also: build = function(layer, input_shape) layer:add_weight(…) end, config = {…},
 name, output_shape, eager, state_size. To open a model that has it: cornu.load(path, {custom_objects = {NAME = …}}).]] },
+  { "layer:adapt", "layer:adapt(x) → layer", [[
+Of a Normalization: takes mean and variance from data, a tensor or a dataset (its x), before training, as in Keras. Layers
+with a vocabulary or boundaries get those when they are made: TextVectorization{vocabulary = {…}}.]] },
   { "layer:states", "layer:states() → {tensor, …}",
     "What a stateful layer left for its next run, (batch, units) each; none before the first run." },
   { "layer:reset_states", "layer:reset_states([{tensor, …}]) → layer",

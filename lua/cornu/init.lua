@@ -28,6 +28,7 @@ cornu.optimizers = require "cornu.optimizers"
 cornu.losses, cornu.metrics = require "cornu.losses".constructors(), require "cornu.metrics".constructors()
 cornu.callbacks = require "cornu.callbacks".constructors()
 require "cornu.training"(cornu)
+require "cornu.adapt"
 local parts = require "cornu.parts"
 for _, kind in ipairs { "initializer", "regularizer", "constraint" } do cornu[kind .. "s"] = parts.constructors(kind) end
 cornu.image = require "cornu.image"(cornu)

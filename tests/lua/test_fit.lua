@@ -201,6 +201,25 @@ function TestFit:testUnbuilt()
   lu.assertErrorMsgContains("begin it with cornu.Input", new().fit, new(), function() return x, labels end, {})
 end
 
+function TestFit:testAdapt()
+  cornu.manual_seed(8)
+  local x = cornu.rand{ 50, 4, 3 } * 5 + 2
+  local n = L.Normalization{}
+  local y = n:adapt(x)(x)
+  lu.assertTrue(y:mean{ 1, 2 }:allclose(cornu.zeros(3), 0, 1e-5))
+  lu.assertTrue(y:square():mean{ 1, 2 }:allclose(cornu.ones(3), 1e-5, 0))
+  local by_batches = L.Normalization{}
+  by_batches:adapt(cornu.data.tensors(x):prefetch(0))
+  for i = 1, 2 do lu.assertTrue(by_batches:weights()[i]:allclose(n:weights()[i], 1e-5, 0)) end
+  local all = L.Normalization{ axis = cornu.null }:adapt(x)
+  lu.assertAlmostEquals(all:weights()[1]:item(), x:mean():item(), 1e-5)
+  lu.assertEquals(L.Normalization{ axis = { 1, 2 } }:adapt(x):weights()[1]:shape(), { 4, 3 })
+  local function fails(text, layer, data) lu.assertErrorMsgContains(text, layer.adapt, layer, data) end
+  fails("was given its mean", L.Normalization{ mean = 1, variance = 2 }, x)
+  fails("make it with vocabulary", L.StringLookup{}, x)
+  fails("no data", L.Normalization{}, function() end)
+end
+
 -- As in Keras, a vector is a number for each sample where the input has one.
 function TestFit:testRanks()
   local x, y = line()
