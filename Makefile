@@ -144,9 +144,21 @@ $(L)/gen/registry.o: $(BUILD)/lite/registry.c
 	@mkdir -p $(@D)
 	$(CC) $(LITE_FLAGS) $(LITE_SMALL) -c -o $@ $<
 
+# The same in one file, which builds with one command: cc -O2 -c cornu.c
+AMALGAMATION := $(BUILD)/amalgamation/cornu.c
+.PHONY: amalgamation
+amalgamation: $(AMALGAMATION)
+$(AMALGAMATION): $(BUILD)/cornu $(BUILD)/libcornu-lite.a scripts/amalgamate.lua
+	@mkdir -p $(@D)
+	$(BUILD)/cornu scripts/amalgamate.lua $(@D) $(BUILD)/lite/registry.c $(LITE_SRC) $(LITE_ISA)
+
 # Its tests: the answers of models beside those of the whole library, and what it has of its own.
 LITE_UNIT := $(patsubst %,$(BUILD)/lite/unit/%,formats_flat formats_json)
-LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(LITE_UNIT)
+LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(BUILD)/amalgamation/answers $(LITE_UNIT)
+# Compiling it fast does for seeing whether it compiles: the bits are the same.
+AMALGAMATED ?= -O0
+$(BUILD)/amalgamation/answers: tests/lite/answers.c $(AMALGAMATION)
+	$(CC) $(AMALGAMATED) -I$(BUILD)/amalgamation -o $@ $^ $(LITE_LIBS)
 $(BUILD)/lite/answers: tests/lite/answers.c $(BUILD)/libcornu-lite.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LITE_LIBS)
 $(BUILD)/lite/answers-whole: tests/lite/answers.c $(BUILD)/libcornu.a
@@ -307,6 +319,7 @@ clean:
 help:
 	@echo 'make               build/cornu, libraries and the Lua module'
 	@echo 'make lite          build/libcornu-lite.a: runs .cornu files, needs libc, libm and threads alone'
+	@echo 'make amalgamation  that library as one file, build/amalgamation/cornu.c, and cornu.h'
 	@echo 'make run           set up, build, run the digits demo, then the REPL'
 	@echo 'make test          set up, build, run all tests'
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'

@@ -802,7 +802,7 @@ cn_status cn_say_weight(cn_saving *s, const cn_layer *l, int index, cn_tensor **
   *out = cornu_tensor_retain(w->value);
   cn_status status = CORNU_OK;
   if (s->keras >= 3 && is(l, "CuDNNLSTM CuDNNGRU"))
-    status = cn_cell_plain(is(l, "CuDNNGRU") ? CN_RNN_GRU : CN_RNN_LSTM, index, out, s->e);
+    status = cn_cell_plain(is(l, "CuDNNGRU") ? CN_CELL_GRU : CN_CELL_LSTM, index, out, s->e);
   if (!status && s->keras >= 3 && is(l, "MaxoutDense")) status = join_maps(out, s->e);
   if (!status && s->keras < 3 && l->origin.theano && is_turned(l, index))
     status = cn_spatial_rotate(out, w->rank - 2, s->e);

@@ -30,7 +30,7 @@ static bool by_channel(const cn_rewrite *r, cn_edge e, const cn_type *x, int64_t
   return (size == 1 || (size == n && t->rank > 0 && t->shape[t->rank - 1] == n)) && is_plain(t, x->dtype);
 }
 
-static bool from_arithmetic(const cn_rewrite *r, const cn_call *call, affine *a) {
+static bool from_arithmetic(const cn_rewrite *r, const cn_op_call *call, affine *a) {
   const bool add = call->op == &cn_op_add, mul = call->op == &cn_op_mul;
   const bool sub = call->op == &cn_op_sub, div = call->op == &cn_op_div;
   if (!add && !mul && !sub && !div) return false;
@@ -49,7 +49,7 @@ static bool from_arithmetic(const cn_rewrite *r, const cn_call *call, affine *a)
   return true;
 }
 
-static bool from_batch_norm(const cn_rewrite *r, const cn_call *call, affine *a) {
+static bool from_batch_norm(const cn_rewrite *r, const cn_op_call *call, affine *a) {
   if (call->op != &cn_op_batch_norm) return false;
   const cn_batch_norm_attrs *attrs = call->attrs;
   const cn_type *x = cn_rewrite_type(r, call->in[0]);
@@ -119,7 +119,7 @@ static const cn_graph_node *takes_affine(const cn_rewrite *r, cn_edge x) {
   return node;
 }
 
-cn_status cn_rule_affine(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_affine(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   const cn_graph_node *node = NULL;
   for (int i = 0; i < call->n_in && i < 2 && !node; i++) node = takes_affine(r, call->in[i]);
   if (!node) return CORNU_OK;
@@ -139,13 +139,13 @@ static bool same_type(const cn_type *a, const cn_type *b) {
   return a->dtype == b->dtype && cn_shape_equal(a->rank, a->shape, b->rank, b->shape);
 }
 
-static bool has_act(const cn_call *call) {
+static bool has_act(const cn_op_call *call) {
   return call->op->act_offset &&
          ((const cn_act *)((const char *)call->attrs + call->op->act_offset))->kind != CN_ACT_LINEAR;
 }
 
 /* op(x) + y: op adds y itself. Of two such ops the later one does, when the other's result is there. */
-cn_status cn_rule_residual(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_residual(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->op != &cn_op_add || call->in[0] == call->in[1] || has_act(call)) return CORNU_OK;
   if (!same_type(cn_rewrite_type(r, call->in[0]), cn_rewrite_type(r, call->in[1]))) return CORNU_OK;
   const cn_graph_node *best = NULL;
@@ -162,7 +162,7 @@ cn_status cn_rule_residual(cn_rewrite *r, const cn_call *call, cn_edge *out) {
 }
 
 /* activation(op(x)) with an op that applies an activation in its store. */
-cn_status cn_rule_activation(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_activation(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->op != &cn_op_activation) return CORNU_OK;
   const cn_graph_node *node = cn_rewrite_absorbable(r, call->in[0]);
   if (!node || !node->op->act_offset || node->op == &cn_op_activation) return CORNU_OK;

@@ -81,7 +81,7 @@ void cn_part_time(const cn_step *s, double *sums) {
 /* ---- Planning ---- */
 
 static cn_status part_shape(cn_typing *t, cn_error *e) {
-  const cn_part *p = ((const cn_part_attrs *)t->attrs)->part;
+  const cn_sliced_part *p = ((const cn_part_attrs *)t->attrs)->part;
   (void)e;
   t->n_out = p->graph->n_outputs;
   memcpy(t->out, p->out_types, sizeof *t->out * (size_t)t->n_out);
@@ -93,7 +93,7 @@ static size_t slice_bytes(const cn_operand *o, int64_t count) {
 }
 
 static cn_status part_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  cn_part *from = ((const cn_part_attrs *)s->attrs)->part;
+  cn_sliced_part *from = ((const cn_part_attrs *)s->attrs)->part;
   CN_TRY(cn_plan_part(p->plan, from, e));
   cn_arena *a = &p->plan->tables;
   part *pt = s->state = cn_arena_alloc(a, sizeof *pt);
@@ -169,7 +169,7 @@ static cn_status move_plan(const move *m, int n_edges, cn_arena *a, cn_error *e)
   return move_steps(m, a, e);
 }
 
-cn_status cn_part_slots(const cn_part *from, cn_error *e) {
+cn_status cn_part_slots(const cn_sliced_part *from, cn_error *e) {
   part *pt = from->step->state;
   cn_plan *first = pt->slots[0] = from->plan;
   cn_arena *a = &first->tables;

@@ -42,7 +42,7 @@ static cn_status note_growth(cn_rewrite *r) {
 }
 
 /* The same op on the same inputs with the same attributes, as when several layers apply one activation to one value. */
-static const cn_graph_node *find_twin(const cn_rewrite *r, const cn_call *call) {
+static const cn_graph_node *find_twin(const cn_rewrite *r, const cn_op_call *call) {
   if (call->n_in < 1 || call->in[0] == CN_NO_EDGE || call->op == &cn_op_host_call) return NULL;
   for (int n = r->reader[call->in[0]]; n >= 0; n = r->before[n]) {
     const cn_graph_node *node = &r->g->nodes[n];
@@ -55,7 +55,7 @@ static const cn_graph_node *find_twin(const cn_rewrite *r, const cn_call *call) 
   return NULL;
 }
 
-cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *n_out) {
+cn_status cn_rewrite_add(cn_rewrite *r, const cn_op_call *call, cn_edge *out, int *n_out) {
   *out = CN_NO_EDGE;
   *n_out = 1;
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
@@ -75,7 +75,7 @@ cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *
 cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void *attrs, const cn_edge *in, int n_in,
                            cn_edge *out) {
   int n_out;
-  const cn_call call = {node->op, attrs, in, n_in, node->label};
+  const cn_op_call call = {node->op, attrs, in, n_in, node->label};
   return cn_rewrite_add(r, &call, out, &n_out);
 }
 
@@ -115,7 +115,7 @@ static cn_status copy_node(cn_rewrite *r, const cn_graph_node *node, const int *
   cn_edge *in = cn_arena_array(&r->g->arena, (size_t)node->n_in + 1, sizeof *in), out;
   if (!in) return cn_no_memory(r->e);
   for (int i = 0; i < node->n_in; i++) in[i] = node->in[i] == CN_NO_EDGE ? CN_NO_EDGE : map[node->in[i]];
-  const cn_call call = {node->op, node->attrs, in, node->n_in, node->label};
+  const cn_op_call call = {node->op, node->attrs, in, node->n_in, node->label};
   int before = r->g->n_edges, n_out;
   CN_TRY(cn_rewrite_add(r, &call, &out, &n_out));
   for (int i = 0; i < n_out; i++) {

@@ -419,7 +419,7 @@ static cn_status compile(compiler *c) {
   return lay_out(c);
 }
 
-cn_status cn_plan_part(cn_plan *owner, cn_part *part, cn_error *e) {
+cn_status cn_plan_part(cn_plan *owner, cn_sliced_part *part, cn_error *e) {
   compiler *c = part->compiler = cn_arena_alloc(&part->graph->arena, sizeof *c);
   cn_plan *plan = part->plan = cn_calloc(1, sizeof *plan);
   if (!c || !plan) return cn_free(plan), cn_no_memory(e);
@@ -431,18 +431,18 @@ cn_status cn_plan_part(cn_plan *owner, cn_part *part, cn_error *e) {
   return compile(c);
 }
 
-void cn_plan_place(cn_part *part) {
+void cn_plan_place(cn_sliced_part *part) {
   part->plan->arena = part->step->scratch;
   place(part->compiler);
 }
 
-static cn_status make_memory(compiler *c, cn_part *parts) {
+static cn_status make_memory(compiler *c, cn_sliced_part *parts) {
   cn_plan *p = c->plan;
   /* not NULL when all is empty: kernels add offsets of 0 to it */
   p->arena = cn_alloc_data(p->arena_bytes ? p->arena_bytes : 1);
   if (!p->arena) return cn_no_memory(c->e);
   place(c);
-  for (cn_part *part = parts; part; part = part->next) {
+  for (cn_sliced_part *part = parts; part; part = part->next) {
     cn_plan_place(part);
     CN_TRY(cn_part_slots(part, c->e));
   }
@@ -452,20 +452,20 @@ static cn_status make_memory(compiler *c, cn_part *parts) {
 /* ---- What profiles tell ---- */
 
 /* The part that step i runs; NULL: it is a step of the plan itself. */
-static const cn_part *part_of(const cn_part *parts, const cn_step *s) {
+static const cn_sliced_part *part_of(const cn_sliced_part *parts, const cn_step *s) {
   while (parts && parts->step != s) parts = parts->next;
   return parts;
 }
 
-static cn_status tell_steps(cn_plan *p, const cn_part *parts, cn_error *e) {
+static cn_status tell_steps(cn_plan *p, const cn_sliced_part *parts, cn_error *e) {
   size_t most = (size_t)p->n_steps + 1;
-  for (const cn_part *part = parts; part; part = part->next) most += (size_t)part->plan->n_steps;
+  for (const cn_sliced_part *part = parts; part; part = part->next) most += (size_t)part->plan->n_steps;
   p->told = cn_arena_array(&p->tables, most, sizeof *p->told);
   p->first_told = cn_arena_array(&p->tables, (size_t)p->n_steps + 1, sizeof *p->first_told);
   p->stretches = cn_arena_array(&p->tables, (size_t)p->n_steps + 1, sizeof *p->stretches);
   if (!p->told || !p->first_told || !p->stretches) return cn_no_memory(e);
   for (int i = 0; i < p->n_steps; i++) {
-    const cn_part *part = part_of(parts, &p->steps[i]);
+    const cn_sliced_part *part = part_of(parts, &p->steps[i]);
     p->first_told[i] = p->n_told;
     if (!part) p->told[p->n_told++] = (cn_told_step){.step = &p->steps[i], .outer = i, .times = 1};
     for (int k = 0; part && k < part->plan->n_steps; k++)
@@ -476,7 +476,7 @@ static cn_status tell_steps(cn_plan *p, const cn_part *parts, cn_error *e) {
 }
 
 /* Turns the producers' numbers from steps into steps told. */
-static void tell_producers(const compiler *c, const cn_part *parts) {
+static void tell_producers(const compiler *c, const cn_sliced_part *parts) {
   int *producers = c->plan->producers;
   for (int n = 0; n < c->g->n_nodes; n++) {
     const cn_graph_node *node = &c->g->nodes[n];
@@ -484,7 +484,7 @@ static void tell_producers(const compiler *c, const cn_part *parts) {
       int *producer = &producers[node->out + i];
       if (node->op->flags & CN_OP_VIEW) *producer = producers[node->in[0]];
       else if (*producer >= 0) {
-        const cn_part *part = part_of(parts, &c->plan->steps[*producer]);
+        const cn_sliced_part *part = part_of(parts, &c->plan->steps[*producer]);
         const int inner = part ? part->plan->producers[part->graph->outputs[i]] : 0;
         if (inner >= -1) *producer = inner < 0 ? -1 : c->plan->first_told[*producer] + inner;
         else *producer = producers[node->in[-2 - inner]];
@@ -496,7 +496,7 @@ static void tell_producers(const compiler *c, const cn_part *parts) {
 cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   *out = NULL;
   compiler c = {.g = g, .e = e, .plan = cn_calloc(1, sizeof(cn_plan))};
-  cn_part *parts = NULL;
+  cn_sliced_part *parts = NULL;
   cn_status status = c.plan ? cn_cpu_check(e) : cn_no_memory(e);
   if (!status) c.plan->exact = g->exact;
   if (!status) status = cn_graph_passes(&c.g, e);

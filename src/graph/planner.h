@@ -62,26 +62,26 @@ static inline void cn_plan_copy_outputs(const cn_plan *p, void *const *outputs) 
 
 /* Consecutive nodes that are computed for `slice` samples (along axis 0) at a time, from the first to the last of them:
  * what lies between them then stays in a core's cache. */
-typedef struct cn_part {
+typedef struct cn_sliced_part {
   cn_graph *graph;           /* for one slice; the part lies in its arena */
   int64_t slice, count;
   cn_type *out_types;        /* for all slices */
-  struct cn_part *next;
+  struct cn_sliced_part *next;
   cn_plan *plan;             /* from here on: while a plan is compiled; its memory comes from the step that runs it */
   cn_step *step;
   struct cn_compiler *compiler;
-} cn_part;
-typedef struct cn_part_attrs { cn_part *part; } cn_part_attrs;
+} cn_sliced_part;
+typedef struct cn_part_attrs { cn_sliced_part *part; } cn_part_attrs;
 extern const cn_op cn_part_op;
 
 /* Replaces runs of nodes by parts where that saves memory traffic; the caller frees *parts, on failure too. */
-cn_status cn_graph_slices(cn_graph **g, cn_part **parts, cn_error *e);
-void cn_parts_free(cn_part *parts);
+cn_status cn_graph_slices(cn_graph **g, cn_sliced_part **parts, cn_error *e);
+void cn_parts_free(cn_sliced_part *parts);
 
 /* The steps of a part, for the plan of `owner`; after the memory of its step is known, where its values lie. */
-cn_status cn_plan_part(cn_plan *owner, cn_part *part, cn_error *e);
-void cn_plan_place(cn_part *part);
-cn_status cn_part_slots(const cn_part *part, cn_error *e); /* then: memory for each thread */
+cn_status cn_plan_part(cn_plan *owner, cn_sliced_part *part, cn_error *e);
+void cn_plan_place(cn_sliced_part *part);
+cn_status cn_part_slots(const cn_sliced_part *part, cn_error *e); /* then: memory for each thread */
 /* While `seconds` (one per step of the part) is not NULL, runs add to them how long the steps took on all threads. */
 void cn_part_time(const cn_step *s, double *seconds);
 

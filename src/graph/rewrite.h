@@ -18,19 +18,19 @@ typedef struct cn_rewrite {
 } cn_rewrite;
 
 /* A node that is to be added. */
-typedef struct cn_call {
+typedef struct cn_op_call {
   const cn_op *op;
   const void *attrs;
   const cn_edge *in;
   int n_in;
   const char *label;
-} cn_call;
+} cn_op_call;
 
 /* Leaves *out alone where it does not apply; else *out stands for output 0 of the call. */
-typedef cn_status (*cn_rule)(cn_rewrite *r, const cn_call *call, cn_edge *out);
+typedef cn_status (*cn_rule)(cn_rewrite *r, const cn_op_call *call, cn_edge *out);
 
 /* Adds a node through the rules. */
-cn_status cn_rewrite_add(cn_rewrite *r, const cn_call *call, cn_edge *out, int *n_out);
+cn_status cn_rewrite_add(cn_rewrite *r, const cn_op_call *call, cn_edge *out, int *n_out);
 /* Takes the tensor over. */
 cn_status cn_rewrite_constant(cn_rewrite *r, cn_tensor *value, cn_edge *out);
 
@@ -47,16 +47,16 @@ cn_status cn_rewrite_again(cn_rewrite *r, const cn_graph_node *node, const void 
                            cn_edge *out);
 
 /* The rules, by file; see passes.c for their order. */
-cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out);   /* simplify.c */
-cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out);
-cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out);
+cn_status cn_rule_identity(cn_rewrite *r, const cn_op_call *call, cn_edge *out);   /* simplify.c */
+cn_status cn_rule_depthwise(cn_rewrite *r, const cn_op_call *call, cn_edge *out);
+cn_status cn_rule_pad(cn_rewrite *r, const cn_op_call *call, cn_edge *out);
 /* The zeros around the dimensions of space alone, as a window's own padding; false: there are others. */
 bool cn_pad_border(const cn_pad_attrs *pad, int rank, int64_t before[3], int64_t after[3]);
-cn_status cn_rule_sample(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* sample.c */
-cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out);  /* transposes.c */
-cn_status cn_rule_gate(cn_rewrite *r, const cn_call *call, cn_edge *out);       /* siblings.c */
-cn_status cn_rule_affine(cn_rewrite *r, const cn_call *call, cn_edge *out);     /* fuse.c */
-cn_status cn_rule_residual(cn_rewrite *r, const cn_call *call, cn_edge *out);
-cn_status cn_rule_activation(cn_rewrite *r, const cn_call *call, cn_edge *out);
+cn_status cn_rule_sample(cn_rewrite *r, const cn_op_call *call, cn_edge *out);     /* sample.c */
+cn_status cn_rule_transpose(cn_rewrite *r, const cn_op_call *call, cn_edge *out);  /* transposes.c */
+cn_status cn_rule_gate(cn_rewrite *r, const cn_op_call *call, cn_edge *out);       /* siblings.c */
+cn_status cn_rule_affine(cn_rewrite *r, const cn_op_call *call, cn_edge *out);     /* fuse.c */
+cn_status cn_rule_residual(cn_rewrite *r, const cn_op_call *call, cn_edge *out);
+cn_status cn_rule_activation(cn_rewrite *r, const cn_op_call *call, cn_edge *out);
 
 #endif

@@ -61,14 +61,14 @@ static cn_status take(cn_rewrite *r, const char *label, cn_edge x, int n, const 
     padded |= begin > 0 || end < s[i].count;
   }
   int n_out;
-  const cn_call sliced = {&cn_op_slice, &slice, &x, 1, label};
+  const cn_op_call sliced = {&cn_op_slice, &slice, &x, 1, label};
   CN_TRY(cn_rewrite_add(r, &sliced, out, &n_out));
   const cn_edge part = *out;
-  const cn_call around = {&cn_op_pad, &pad, &part, 1, label};
+  const cn_op_call around = {&cn_op_pad, &pad, &part, 1, label};
   return padded ? cn_rewrite_add(r, &around, out, &n_out) : CORNU_OK;
 }
 
-cn_status cn_rule_sample(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_sample(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->op != &cn_op_pool) return CORNU_OK;
   const cn_pool_attrs *pool = call->attrs;
   const cn_type *whole = cn_rewrite_type(r, call->in[0]);

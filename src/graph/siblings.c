@@ -58,13 +58,13 @@ static cn_status add_joined(cn_rewrite *r, const cn_graph_node *a, const cn_grap
   attrs.act = (cn_act){.kind = CN_ACT_LINEAR};
   CN_TRY(join(r, cn_rewrite_value(r, a->in[1]), cn_rewrite_value(r, b->in[1]), &in[1]));
   if (bias) CN_TRY(join(r, bias, bias_of(r, b), &in[BIAS]));
-  const cn_call conv = {&cn_op_conv, &attrs, in, bias ? 3 : 2, a->label};
+  const cn_op_call conv = {&cn_op_conv, &attrs, in, bias ? 3 : 2, a->label};
   CN_TRY(cn_rewrite_add(r, &conv, &wide, &n_out));
-  const cn_call call = {&cn_op_gate, &gate, &wide, 1, label};
+  const cn_op_call call = {&cn_op_gate, &gate, &wide, 1, label};
   return cn_rewrite_add(r, &call, out, &n_out);
 }
 
-cn_status cn_rule_gate(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_gate(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->op != &cn_op_mul || ((const cn_act_attrs *)call->attrs)->act.kind != CN_ACT_LINEAR) return CORNU_OK;
   const cn_graph_node *a = conv_of(r, call->in[0]), *b = conv_of(r, call->in[1]);
   if (!a || !b || !siblings(r, a, b)) return CORNU_OK;

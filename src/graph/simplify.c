@@ -4,7 +4,7 @@
 #include "graph/rewrite.h"
 #include "kernels/kernels.h"
 
-static bool is_identity(const cn_rewrite *r, const cn_call *call) {
+static bool is_identity(const cn_rewrite *r, const cn_op_call *call) {
   const cn_type *x = cn_rewrite_type(r, call->in[0]);
   if (call->op == &cn_op_activation) return ((const cn_act_attrs *)call->attrs)->act.kind == CN_ACT_LINEAR;
   if (call->op == &cn_op_cast) return ((const cn_cast_attrs *)call->attrs)->dtype == x->dtype;
@@ -12,7 +12,7 @@ static bool is_identity(const cn_rewrite *r, const cn_call *call) {
   return false;
 }
 
-cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_identity(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->n_in > 0 && call->in[0] != CN_NO_EDGE && is_identity(r, call)) {
     *out = call->in[0];
     r->uses[*out]--;
@@ -21,7 +21,7 @@ cn_status cn_rule_identity(cn_rewrite *r, const cn_call *call, cn_edge *out) {
 }
 
 /* A convolution with a group for every channel is a depthwise one; its kernel (k…, 1, c m) lies as (k…, c, m). */
-cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_depthwise(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->op != &cn_op_conv || call->n_in > 3) return CORNU_OK;
   const cn_type *kernel = cn_rewrite_type(r, call->in[1]);
   const int64_t groups = ((const cn_conv_attrs *)call->attrs)->groups;
@@ -36,7 +36,7 @@ cn_status cn_rule_depthwise(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   CN_TRY(cornu_tensor_reshape(value, kernel->rank, shape, &turned, r->e));
   CN_TRY(cn_rewrite_constant(r, turned, &in[1]));
   int n_out;
-  const cn_call depthwise = {&cn_op_depthwise_conv, call->attrs, in, call->n_in, call->label};
+  const cn_op_call depthwise = {&cn_op_depthwise_conv, call->attrs, in, call->n_in, call->label};
   return cn_rewrite_add(r, &depthwise, out, &n_out);
 }
 
@@ -70,7 +70,7 @@ static bool pool_takes_zeros(const cn_rewrite *r, const cn_pool_attrs *pool, cn_
   return true;
 }
 
-cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_pad(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   const bool conv = call->op == &cn_op_conv || call->op == &cn_op_depthwise_conv, pool = call->op == &cn_op_pool;
   const cn_graph_node *pad = conv || pool ? cn_rewrite_producer(r, call->in[0]) : NULL;
   int64_t before[3], after[3];
@@ -88,6 +88,6 @@ cn_status cn_rule_pad(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   if (pool && !pool_takes_zeros(r, call->attrs, attrs, rank - 2, pad->in[0])) return CORNU_OK;
   in[0] = pad->in[0];
   int n_out;
-  const cn_call direct = {call->op, attrs, in, call->n_in, call->label};
+  const cn_op_call direct = {call->op, attrs, in, call->n_in, call->label};
   return cn_rewrite_add(r, &direct, out, &n_out);
 }

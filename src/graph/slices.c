@@ -306,7 +306,7 @@ static cn_status fill_part(builder *b, int from, int end, cn_edge *outputs) {
   return CORNU_OK;
 }
 
-static cn_status link_part(builder *top, builder *b, cn_part *part, const cn_edge *outputs) {
+static cn_status link_part(builder *top, builder *b, cn_sliced_part *part, const cn_edge *outputs) {
   const slicer *s = top->s;
   const int n_in = b->to->n_inputs, n_out = b->to->n_outputs;
   part->out_types = cn_arena_array(&b->to->arena, (size_t)n_out + 1, sizeof *part->out_types);
@@ -319,14 +319,14 @@ static cn_status link_part(builder *top, builder *b, cn_part *part, const cn_edg
   return CORNU_OK;
 }
 
-static cn_status add_part(builder *top, int from, int end, int64_t slice, cn_part **parts) {
+static cn_status add_part(builder *top, int from, int end, int64_t slice, cn_sliced_part **parts) {
   slicer *s = top->s;
   cn_graph *g;
   builder b;
   CN_TRY(cn_graph_new(&g, s->e));
-  cn_part *part = cn_arena_alloc(&g->arena, sizeof *part);
+  cn_sliced_part *part = cn_arena_alloc(&g->arena, sizeof *part);
   if (!part) return cn_graph_free(g), cn_no_memory(s->e);
-  *part = (cn_part){.graph = g, .slice = slice, .count = s->batch / slice, .next = *parts};
+  *part = (cn_sliced_part){.graph = g, .slice = slice, .count = s->batch / slice, .next = *parts};
   *parts = part;
   cn_edge *outputs = cn_arena_array(&s->g->arena, (size_t)s->g->n_edges + 1, sizeof *outputs);
   if (!outputs || !make_builder(&b, s, g, slice)) return cn_no_memory(s->e);
@@ -334,7 +334,7 @@ static cn_status add_part(builder *top, int from, int end, int64_t slice, cn_par
   return link_part(top, &b, part, outputs);
 }
 
-static cn_status build(slicer *s, cn_graph *to, cn_part **parts) {
+static cn_status build(slicer *s, cn_graph *to, cn_sliced_part **parts) {
   builder top;
   int *next = cn_arena_array(&s->g->arena, (size_t)s->n + 1, sizeof *next); /* where the choice ends that begins here */
   if (!next || !make_builder(&top, s, to, 0)) return cn_no_memory(s->e);
@@ -380,7 +380,7 @@ static bool has_parts(const slicer *s) {
   return false;
 }
 
-cn_status cn_graph_slices(cn_graph **g, cn_part **parts, cn_error *e) {
+cn_status cn_graph_slices(cn_graph **g, cn_sliced_part **parts, cn_error *e) {
   slicer s = {.g = *g, .e = e, .batch = batch_of(*g)};
   cn_graph *to;
   if (s.batch == 1) return CORNU_OK;
@@ -399,8 +399,8 @@ cn_status cn_graph_slices(cn_graph **g, cn_part **parts, cn_error *e) {
   return CORNU_OK;
 }
 
-void cn_parts_free(cn_part *parts) {
-  for (cn_part *next; parts; parts = next) {
+void cn_parts_free(cn_sliced_part *parts) {
+  for (cn_sliced_part *next; parts; parts = next) {
     next = parts->next;
     cn_graph_free(parts->graph);
   }

@@ -23,12 +23,12 @@ static cn_status add_transpose(cn_rewrite *r, cn_edge x, const permutation *p, c
   cn_ints_attrs attrs = {.v.n = p->rank};
   for (int i = 0; i < p->rank; i++) attrs.v.v[i] = p->of[i];
   int n_out;
-  const cn_call call = {&cn_op_transpose, &attrs, &x, 1, label};
+  const cn_op_call call = {&cn_op_transpose, &attrs, &x, 1, label};
   return cn_rewrite_add(r, &call, out, &n_out);
 }
 
 /* transpose(transpose(x)): one transpose, or x itself. */
-static cn_status join(cn_rewrite *r, const cn_call *call, const cn_graph_node *inner, cn_edge *out) {
+static cn_status join(cn_rewrite *r, const cn_op_call *call, const cn_graph_node *inner, cn_edge *out) {
   const cn_graph_node outer_node = {.op = call->op, .attrs = (void *)call->attrs, .out = inner->out};
   const permutation p = permutation_of(r, inner), q = permutation_of(r, &outer_node);
   permutation both = {.rank = p.rank};
@@ -47,7 +47,7 @@ static cn_status join(cn_rewrite *r, const cn_call *call, const cn_graph_node *i
 }
 
 /* Whether every input is either transposed in one and the same way, or a single number. */
-static const cn_graph_node *common_transpose(const cn_rewrite *r, const cn_call *call, bool numbers) {
+static const cn_graph_node *common_transpose(const cn_rewrite *r, const cn_op_call *call, bool numbers) {
   const cn_graph_node *first = NULL;
   for (int i = 0; i < call->n_in; i++) {
     if (call->in[i] == CN_NO_EDGE) return NULL;
@@ -63,7 +63,7 @@ static const cn_graph_node *common_transpose(const cn_rewrite *r, const cn_call 
 }
 
 /* op(transpose(x), …) as transpose(op(x, …)). */
-static cn_status sink(cn_rewrite *r, const cn_call *call, const void *attrs, int moved, const permutation *p,
+static cn_status sink(cn_rewrite *r, const cn_op_call *call, const void *attrs, int moved, const permutation *p,
                       cn_edge *out) {
   cn_edge *in = cn_arena_array(&r->g->arena, (size_t)call->n_in, sizeof *in), inner;
   if (!in) return cn_no_memory(r->e);
@@ -73,14 +73,14 @@ static cn_status sink(cn_rewrite *r, const cn_call *call, const void *attrs, int
     if (node && r->uses[node->out] != 1) r->uses[in[i]]++; /* the transpose may stay */
   }
   int n_out;
-  const cn_call below = {call->op, attrs, in, call->n_in, call->label};
+  const cn_op_call below = {call->op, attrs, in, call->n_in, call->label};
   CN_TRY(cn_rewrite_add(r, &below, &inner, &n_out));
   return add_transpose(r, inner, p, call->label, out);
 }
 
 static int64_t moved_axis(const permutation *p, int64_t axis) { return p->of[(axis + p->rank) % p->rank]; }
 
-static cn_status sink_elementwise(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+static cn_status sink_elementwise(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   const cn_graph_node *node = common_transpose(r, call, true);
   if (!node) return CORNU_OK;
   const permutation p = permutation_of(r, node);
@@ -89,7 +89,7 @@ static cn_status sink_elementwise(cn_rewrite *r, const cn_call *call, cn_edge *o
   return sink(r, call, call->attrs, call->n_in, &p, out);
 }
 
-static cn_status sink_concat(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+static cn_status sink_concat(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   const cn_graph_node *node = common_transpose(r, call, false);
   if (!node) return CORNU_OK;
   const permutation p = permutation_of(r, node);
@@ -97,14 +97,14 @@ static cn_status sink_concat(cn_rewrite *r, const cn_call *call, cn_edge *out) {
   return sink(r, call, &attrs, call->n_in, &p, out);
 }
 
-static cn_status sink_batch_norm(cn_rewrite *r, const cn_call *call, const cn_graph_node *node, cn_edge *out) {
+static cn_status sink_batch_norm(cn_rewrite *r, const cn_op_call *call, const cn_graph_node *node, cn_edge *out) {
   const permutation p = permutation_of(r, node);
   cn_batch_norm_attrs attrs = *(const cn_batch_norm_attrs *)call->attrs;
   attrs.axis = moved_axis(&p, attrs.axis);
   return sink(r, call, &attrs, 1, &p, out);
 }
 
-static cn_status sink_pad(cn_rewrite *r, const cn_call *call, const cn_graph_node *node, cn_edge *out) {
+static cn_status sink_pad(cn_rewrite *r, const cn_op_call *call, const cn_graph_node *node, cn_edge *out) {
   const permutation p = permutation_of(r, node);
   const cn_pad_attrs *from = call->attrs;
   cn_pad_attrs attrs = *from;
@@ -116,7 +116,7 @@ static cn_status sink_pad(cn_rewrite *r, const cn_call *call, const cn_graph_nod
 }
 
 /* A reduction of transposed axes: what is left must come in the order it had. */
-static cn_status reduce_through(cn_rewrite *r, const cn_call *call, const cn_graph_node *node, cn_edge *out) {
+static cn_status reduce_through(cn_rewrite *r, const cn_op_call *call, const cn_graph_node *node, cn_edge *out) {
   const permutation p = permutation_of(r, node);
   cn_reduce_attrs attrs = *(const cn_reduce_attrs *)call->attrs;
   bool gone[CN_MAX_RANK] = {0};
@@ -132,11 +132,11 @@ static cn_status reduce_through(cn_rewrite *r, const cn_call *call, const cn_gra
   }
   if (r->uses[node->out] != 1) r->uses[node->in[0]]++;
   int n_out;
-  const cn_call direct = {call->op, &attrs, &node->in[0], 1, call->label};
+  const cn_op_call direct = {call->op, &attrs, &node->in[0], 1, call->label};
   return cn_rewrite_add(r, &direct, out, &n_out);
 }
 
-cn_status cn_rule_transpose(cn_rewrite *r, const cn_call *call, cn_edge *out) {
+cn_status cn_rule_transpose(cn_rewrite *r, const cn_op_call *call, cn_edge *out) {
   if (call->n_in < 1) return CORNU_OK;
   if (call->op->flags & CN_OP_ELEMENTWISE) return sink_elementwise(r, call, out);
   if (call->op == &cn_op_concat) return sink_concat(r, call, out);

@@ -255,7 +255,7 @@ typedef struct cn_rnn_kernels {
   /* rows of `row` elements; to: units * gates * (units rounded up to lanes) */
   void (*pack)(float *to, const float *from, int64_t row, int gates, int64_t units);
 } cn_rnn_kernels;
-CN_KERNELS_DECLARE(cn_rnn_kernels, cn_rnn);
+CN_KERNELS_DECLARE(cn_rnn_kernels, cn_rnn_math);
 /* One row of a step backwards. */
 typedef struct cn_rnn_back_row {
   cn_rnn_kind kind;               /* CN_RNN_GRU_MIX comes before CN_RNN_GRU_GATES */

@@ -3,21 +3,21 @@
 #include "layers/rnn.h"
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
-  return cn_rnn_upgrade(l, config, CN_RNN_LSTM, e);
+  return cn_rnn_upgrade(l, config, CN_CELL_LSTM, e);
 }
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)n_in;
-  return cn_cell_build(l, CN_RNN_LSTM, false, in, e);
+  return cn_cell_build(l, CN_CELL_LSTM, false, in, e);
 }
 static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
-  return cn_cell_import(l, CN_RNN_LSTM, false, arrays, n, e);
+  return cn_cell_import(l, CN_CELL_LSTM, false, arrays, n, e);
 }
-static int keras1_arrays(const cn_layer *l) { return cn_cell_keras1_arrays(l, CN_RNN_LSTM); }
+static int keras1_arrays(const cn_layer *l) { return cn_cell_keras1_arrays(l, CN_CELL_LSTM); }
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_LSTM, false);
+  cn_rnn_part part = cn_rnn_part_of(l, t, CN_CELL_LSTM, false);
   cn_rnn_lower(l, &part, 1, false, t, c);
 }
-static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_RNN_LSTM); }
+static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_CELL_LSTM); }
 
 static const cn_field fields[] = {CN_CELL_ROWS, CN_CELL_ACTIVATION_ROWS, CN_CELL_GATE_ROWS, CN_CELL_FORGET_ROWS,
                                   CN_CELL_DROPOUT_ROWS, CN_RNN_ROWS, {0}};
@@ -69,13 +69,13 @@ static cn_status check_cudnn(cn_layer *l, cn_error *e) {
 }
 static cn_status build_cudnn(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)n_in;
-  return cn_cell_build(l, CN_RNN_LSTM, true, in, e);
+  return cn_cell_build(l, CN_CELL_LSTM, true, in, e);
 }
 static cn_status import_cudnn(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
-  return cn_cell_import(l, CN_RNN_LSTM, true, arrays, n, e);
+  return cn_cell_import(l, CN_CELL_LSTM, true, arrays, n, e);
 }
 static void lower_cudnn(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_LSTM, true);
+  cn_rnn_part part = cn_rnn_part_of(l, t, CN_CELL_LSTM, true);
   cn_rnn_lower(l, &part, 1, false, t, c);
 }
 

@@ -20,17 +20,17 @@ static cn_status put_bool(cn_layer *l, cn_value *config, const char *key, bool b
   return cn_value_put(&l->arena, config, key, v) ? CORNU_OK : cn_no_memory(e);
 }
 
-cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_error *e) {
+cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_cell_kind kind, cn_error *e) {
   const cn_origin *o = &l->origin;
-  if (kind != CN_RNN_SIMPLE && !cn_value_find(config, "recurrent_activation") &&
+  if (kind != CN_CELL_SIMPLE && !cn_value_find(config, "recurrent_activation") &&
       !cn_value_find(config, "inner_activation")) {
     bool hard = !o->tf && !cn_origin_at_least(o, 2, 3, 0);
     CN_TRY(put_text(l, config, "recurrent_activation", hard ? "hard_sigmoid" : "sigmoid", e));
   }
-  if (kind == CN_RNN_GRU && !cn_value_find(config, "reset_after"))
+  if (kind == CN_CELL_GRU && !cn_value_find(config, "reset_after"))
     CN_TRY(put_bool(l, config, "reset_after", o->tf || o->keras >= 3, e));
   const cn_value *forget = cn_value_find(config, "forget_bias_init");
-  if (kind == CN_RNN_LSTM && forget) {
+  if (kind == CN_CELL_LSTM && forget) {
     const char *name = cn_value_str(forget);
     CN_TRY(put_bool(l, config, "unit_forget_bias", name && cn_word_in("one ones", name, NULL), e));
     cn_value_remove(config, "forget_bias_init");
@@ -54,10 +54,10 @@ static cn_edge plain_kernel(cn_trace *t, cn_edge kernel, int gates) {
   return cn_emit(t, &cn_op_concat, &(cn_axis_attrs){1}, turned, gates);
 }
 
-static cn_edge plain_bias(cn_trace *t, cn_edge bias, cn_rnn_kind kind) {
+static cn_edge plain_bias(cn_trace *t, cn_edge bias, cn_cell_kind kind) {
   int64_t half = cn_edge_type(t, bias)->shape[0] / 2;
   cn_edge pair = cn_emit1(t, &cn_op_reshape, &(cn_reshape_attrs){{2, {2, half}}}, bias);
-  return kind == CN_RNN_GRU ? pair : cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {0}}}, pair);
+  return kind == CN_CELL_GRU ? pair : cn_emit1(t, &cn_op_sum, &(cn_reduce_attrs){.axes = {1, {0}}}, pair);
 }
 
 /* Whether each gate drops values of its own: Keras 1 unless the kernels are joined, later Keras by the implementation,
@@ -71,14 +71,14 @@ static bool drops_by_gate(const cn_layer *l, const cn_rnn *s) {
 }
 
 /* tf.keras's layers with the settings of cuDNN take the factors from the whole sequence. */
-static bool drops_by_step(const cn_layer *l, const cn_rnn *s, cn_rnn_kind kind) {
+static bool drops_by_step(const cn_layer *l, const cn_rnn *s, cn_cell_kind kind) {
   const cn_activation *a = &s->cell.activation, *r = &s->cell.recurrent_activation;
   double unroll = 0;
   cn_value_number(cn_value_find(l->config, "unroll"), &unroll);
   const bool acts = a->kind == CN_ACTIVATION_ELEMENT && a->act.kind == CN_ACT_TANH &&
                     r->kind == CN_ACTIVATION_ELEMENT && r->act.kind == CN_ACT_SIGMOID;
-  return l->origin.tf && l->origin.keras == 2 && l->type->weights_path && kind != CN_RNN_SIMPLE && unroll == 0 &&
-         s->cell.use_bias && s->cell.recurrent_dropout <= 0 && acts && (kind == CN_RNN_LSTM || s->cell.reset_after);
+  return l->origin.tf && l->origin.keras == 2 && l->type->weights_path && kind != CN_CELL_SIMPLE && unroll == 0 &&
+         s->cell.use_bias && s->cell.recurrent_dropout <= 0 && acts && (kind == CN_CELL_LSTM || s->cell.reset_after);
 }
 
 static void set_drops(const cn_layer *l, cn_rnn_part *p) {
@@ -91,11 +91,11 @@ static void set_drops(const cn_layer *l, cn_rnn_part *p) {
   if (p->each_step) p->factors = 1;
   p->drops_kept = plain && !by_gate;
   /* Keras 1's SimpleRNN forgets it unless it saves the CPU. */
-  if (l->origin.keras == 1 && p->kind == CN_RNN_SIMPLE && s->consume_less && strcmp(s->consume_less,
+  if (l->origin.keras == 1 && p->kind == CN_CELL_SIMPLE && s->consume_less && strcmp(s->consume_less,
                                                                                     "cpu") != 0) p->dropout = 0;
 }
 
-cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn) {
+cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_cell_kind kind, bool cudnn) {
   cn_rnn_part p = {.kind = kind, .cell = &((const cn_rnn *)l->settings)->cell, .layer = l};
   set_drops(l, &p);
   p.kernel = cn_layer_weight_edge(l, t, "kernel");
@@ -145,7 +145,7 @@ cn_edge cn_rnn_mask(const cn_layer *l, const cn_call *c, int n_initial) {
 
 static int state_count(const cn_rnn_part *parts, int n_parts) {
   int count = 0;
-  for (int i = 0; i < n_parts; i++) count += parts[i].kind == CN_RNN_LSTM ? 2 : 1;
+  for (int i = 0; i < n_parts; i++) count += parts[i].kind == CN_CELL_LSTM ? 2 : 1;
   return count;
 }
 
@@ -185,7 +185,7 @@ cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask) {
 static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *part, cn_rnn_attrs flags, cn_edge x, cn_edge mask,
     const cn_edge *state) {
   cn_rnn_part drawn = *part, *p = &drawn;
-  flags.reset_after = p->kind == CN_RNN_GRU && p->cell->reset_after;
+  flags.reset_after = p->kind == CN_CELL_GRU && p->cell->reset_after;
   flags.keeps = t->differentiable;
   flags.act = cn_activation_epilogue(&p->cell->activation);
   flags.recurrent_act = cn_activation_epilogue(&p->cell->recurrent_activation);
@@ -193,7 +193,7 @@ static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *part, cn_rnn_attrs
   t->compute = cn_edge_type(t, p->kernel)->dtype; /* the cell has a policy of its own */
   cn_edge in[7] = {cn_emit_compute(t, x), p->kernel, p->recurrent, p->bias, mask,
                    state ? cn_emit_compute(t, state[0]) : CN_NO_EDGE, CN_NO_EDGE};
-  if (p->kind == CN_RNN_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
+  if (p->kind == CN_CELL_LSTM && state) in[6] = cn_emit_compute(t, state[1]);
   if (!p->input.n && !p->state.n) cn_rnn_draw(t, p, in[0]);
   if (!t->status && cn_rnn_must_unroll(p) && cn_edge_type(t, x)->shape[1] > 0) {
     cn_rnn_result unrolled = cn_rnn_unroll(t, p, flags, in[0], mask, in[5], in[6]);
@@ -202,9 +202,9 @@ static cn_rnn_result run_part(cn_trace *t, const cn_rnn_part *part, cn_rnn_attrs
   }
   in[0] = cn_rnn_left(t, p, in[0]);
   t->compute = compute;
-  const cn_op *op = p->kind == CN_RNN_LSTM ? &cn_op_lstm : p->kind == CN_RNN_GRU ? &cn_op_gru : &cn_op_simple_rnn;
+  const cn_op *op = p->kind == CN_CELL_LSTM ? &cn_op_lstm : p->kind == CN_CELL_GRU ? &cn_op_gru : &cn_op_simple_rnn;
   cn_edge first;
-  cn_emit_many(t, op, &flags, in, p->kind == CN_RNN_LSTM ? 7 : 6, &first);
+  cn_emit_many(t, op, &flags, in, p->kind == CN_CELL_LSTM ? 7 : 6, &first);
   return (cn_rnn_result){first, {first + 1, first + 2}};
 }
 
@@ -230,7 +230,7 @@ static void return_states(cn_trace *t, cn_call *c, const cn_rnn_part *parts, int
   for (int k = 0; k < n_parts; k++) {
     int i = reversed ? n_parts - 1 - k : k;
     cn_call_return(t, c, cn_emit_compute(t, finals[i].states[0]), CN_NO_EDGE);
-    if (parts[i].kind == CN_RNN_LSTM) cn_call_return(t, c, cn_emit_compute(t, finals[i].states[1]), CN_NO_EDGE);
+    if (parts[i].kind == CN_CELL_LSTM) cn_call_return(t, c, cn_emit_compute(t, finals[i].states[1]), CN_NO_EDGE);
   }
 }
 
@@ -281,7 +281,7 @@ void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool state
   if (s->return_state) return_states(t, c, parts, n_parts, states_reversed, finals);
 }
 
-void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind) {
+void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_cell_kind kind) {
   cn_rnn_part part = cn_rnn_part_of(l, t, kind, false);
   states initial = {.n = 0};
   for (int i = 1; i < c->n_in; i++) add_state(t, c->in[i].data, initial.edge, &initial.n, CN_RNN_MAX_STATES);

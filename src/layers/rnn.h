@@ -6,8 +6,8 @@
 #include "layers/part.h"
 #include "ops/ops.h"
 
-typedef enum cn_rnn_kind { CN_RNN_SIMPLE, CN_RNN_LSTM, CN_RNN_GRU } cn_rnn_kind;
-int cn_rnn_gates(cn_rnn_kind kind); /* 1, 4, 3 */
+typedef enum cn_cell_kind { CN_CELL_SIMPLE, CN_CELL_LSTM, CN_CELL_GRU } cn_cell_kind;
+int cn_rnn_gates(cn_cell_kind kind); /* 1, 4, 3 */
 
 /* The arithmetic of one time step. */
 typedef struct cn_cell {
@@ -97,22 +97,22 @@ typedef struct cn_rnn {
 /* ---- Callbacks of the layer types ---- */
 
 /* Puts in what a missing recurrent_activation, reset_after or forget_bias_init meant to the writer. */
-cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_rnn_kind kind, cn_error *e);
+cn_status cn_rnn_upgrade(cn_layer *l, cn_value *config, cn_cell_kind kind, cn_error *e);
 /* kernel (features, gates * u), recurrent_kernel (u, gates * u), bias (gates * u), (2, 3 u) for GRU with reset_after;
  * cuDNN classes: bias (2 * gates * u). features is the last dimension of in. */
-cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type *in, cn_error *e);
+cn_status cn_cell_build(cn_layer *l, cn_cell_kind kind, bool cudnn, const cn_type *in, cn_error *e);
 /* Joins Keras 1's gates, converts between cuDNN's and the plain layout, and settles reset_after by the bias. */
-cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e);
+cn_status cn_cell_import(cn_layer *l, cn_cell_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e);
 /* A weight of a cuDNN class in the plain layout; releases what it replaces. */
-cn_status cn_cell_plain(cn_rnn_kind kind, int index, cn_tensor **array, cn_error *e);
+cn_status cn_cell_plain(cn_cell_kind kind, int index, cn_tensor **array, cn_error *e);
 /* LSTM's forget gate begins with ones where the bias (of this size) begins with zeros. */
 cn_status cn_cell_forget_bias(cn_layer *l, int64_t units, const cn_value *initializer, int64_t size, cn_error *e);
-int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind);
+int cn_cell_keras1_arrays(const cn_layer *l, cn_cell_kind kind);
 
 /* ---- Lowering ---- */
 
 typedef struct cn_rnn_part {
-  cn_rnn_kind kind;
+  cn_cell_kind kind;
   const cn_cell *cell;
   cn_edge kernel, recurrent, bias;
   cn_layer *layer;             /* whose it is */
@@ -132,11 +132,11 @@ cn_edge cn_rnn_mask(const cn_layer *l, const cn_call *c, int n_initial);
 cn_edge cn_rnn_time_mask(cn_trace *t, cn_edge mask);
 cn_edge cn_rnn_swap_leading(cn_trace *t, cn_edge x);   /* (time, batch, …) and back */
 /* The layer's own weights as the op wants them. */
-cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_rnn_kind kind, bool cudnn);
+cn_rnn_part cn_rnn_part_of(cn_layer *l, cn_trace *t, cn_cell_kind kind, bool cudnn);
 /* A stack of cells (often one) over a sequence; states of the last cell come first when states_reversed. */
 void cn_rnn_lower(cn_layer *l, const cn_rnn_part *parts, int n_parts, bool states_reversed, cn_trace *t, cn_call *c);
 /* A cell called on its own: (x (b, in), states) -> (h, states). */
-void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_rnn_kind kind);
+void cn_cell_lower(cn_layer *l, cn_trace *t, cn_call *c, cn_cell_kind kind);
 
 typedef struct cn_rnn_result { cn_edge y, states[2]; } cn_rnn_result; /* h, and LSTM's c */
 /* Whether the ops do not take an activation, or what is dropped; a cell over (batch, time, features) without them, where

@@ -8,16 +8,16 @@
 
 /* ---- Cells ---- */
 
-static bool cell_kind(const cn_layer *cell, cn_rnn_kind *kind) {
-  if (cell->type == &cn_layer_simple_rnn_cell) *kind = CN_RNN_SIMPLE;
-  else if (cell->type == &cn_layer_lstm_cell) *kind = CN_RNN_LSTM;
-  else if (cell->type == &cn_layer_gru_cell) *kind = CN_RNN_GRU;
+static bool cell_kind(const cn_layer *cell, cn_cell_kind *kind) {
+  if (cell->type == &cn_layer_simple_rnn_cell) *kind = CN_CELL_SIMPLE;
+  else if (cell->type == &cn_layer_lstm_cell) *kind = CN_CELL_LSTM;
+  else if (cell->type == &cn_layer_gru_cell) *kind = CN_CELL_GRU;
   else return false;
   return true;
 }
 
 static bool is_cell(const cn_layer *cell) {
-  cn_rnn_kind kind;
+  cn_cell_kind kind;
   return cell_kind(cell, &kind) || cell->type == &cn_layer_stacked_rnn_cells ||
          cell->type == &cn_layer_cell_wrapper || (cell->custom && cell->custom->states);
 }
@@ -34,7 +34,7 @@ static cn_status refuse_cell(const cn_layer *cell, cn_error *e) {
 /* The cells of a cell layer: itself, or those of the stack; *count of them in cells (room: CN_RNN_MAX_CELLS). False:
  * one of them is no op of its own, or there are too many. */
 static bool list_cells(cn_layer *cell, cn_layer **cells, int *count) {
-  cn_rnn_kind kind;
+  cn_cell_kind kind;
   if (cell->type != &cn_layer_stacked_rnn_cells) {
     if (!cell_kind(cell, &kind) || *count >= CN_RNN_MAX_CELLS) return false;
     cells[(*count)++] = cell;
@@ -199,11 +199,11 @@ static int stacked_states(cn_layer *cell, const cn_type *x, cn_type *out, int ca
 }
 
 int cn_cell_states(cn_layer *cell, const cn_type *x, cn_type *out, int cap, cn_error *e) {
-  cn_rnn_kind kind;
+  cn_cell_kind kind;
   if (cell->custom) return custom_states(cell, x, out, cap, e);
   if (cell->type == &cn_layer_stacked_rnn_cells) return stacked_states(cell, x, out, cap, e);
   if (cell->type == &cn_layer_cell_wrapper) return cn_cell_states(cell->children[0].layer, x, out, cap, e);
-  int count = cell_kind(cell, &kind) && kind == CN_RNN_LSTM ? 2 : 1;
+  int count = cell_kind(cell, &kind) && kind == CN_CELL_LSTM ? 2 : 1;
   if (count > cap) return cn_fail(e, CORNU_ERR_LIMIT, "more than %d states", CN_RNN_MAX_STATES), -1;
   for (int i = 0; i < count; i++)
     out[i] = (cn_type){.dtype = cell->compute, .rank = 2,
@@ -261,7 +261,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
     return;
   }
   for (int i = 0; i < count; i++) {
-    cn_rnn_kind kind = CN_RNN_SIMPLE;
+    cn_cell_kind kind = CN_CELL_SIMPLE;
     cell_kind(cells[i], &kind);
     parts[i] = cn_rnn_part_of(cells[i], t, kind, false);
   }

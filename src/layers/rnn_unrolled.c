@@ -108,8 +108,8 @@ static cn_edge gru_step(cn_trace *t, run *r, const cn_edge *x) {
 static cn_edge step(cn_trace *t, run *r, cn_edge x) {
   cn_edge parts[CN_RNN_MAX_GATES], s;
   part(t, x, r->gates, parts);
-  if (r->p->kind == CN_RNN_LSTM) return lstm_step(t, r, parts);
-  if (r->p->kind == CN_RNN_GRU) return gru_step(t, r, parts);
+  if (r->p->kind == CN_CELL_LSTM) return lstm_step(t, r, parts);
+  if (r->p->kind == CN_CELL_GRU) return gru_step(t, r, parts);
   from_state(t, r, 1, &s);
   return act(t, &r->p->cell->activation, parts[0], s);
 }
@@ -147,7 +147,7 @@ static void take_steps(cn_trace *t, cn_edge x, int64_t time, cn_edge *steps) {
 }
 
 bool cn_rnn_must_unroll(const cn_rnn_part *p) {
-  const bool gated = p->kind != CN_RNN_SIMPLE;
+  const bool gated = p->kind != CN_CELL_SIMPLE;
   return p->cell->activation.kind != CN_ACTIVATION_ELEMENT || p->state.n || p->input.n > 1 ||
          (gated && p->cell->recurrent_activation.kind != CN_ACTIVATION_ELEMENT);
 }
@@ -155,7 +155,7 @@ bool cn_rnn_must_unroll(const cn_rnn_part *p) {
 static void begin(cn_trace *t, run *r, cn_edge *input_bias) {
   const cn_rnn_part *p = r->p;
   const int64_t u = p->cell->units;
-  const bool two = p->kind == CN_RNN_GRU && p->cell->reset_after && p->bias != CN_NO_EDGE;
+  const bool two = p->kind == CN_CELL_GRU && p->cell->reset_after && p->bias != CN_NO_EDGE;
   const cn_edge bias = two ? bias_row(t, p->bias, 1) : CN_NO_EDGE;
   *input_bias = two ? bias_row(t, p->bias, 0) : p->bias;
   r->gates = cn_rnn_gates(p->kind);
@@ -187,7 +187,7 @@ cn_rnn_result cn_rnn_unroll(cn_trace *t, const cn_rnn_part *p, cn_rnn_attrs flag
     const cn_edge before = r.c, fresh = step(t, &r, steps[at]);
     r.output = outputs[i] = cn_rnn_keep(t, masks[at], fresh, flags.zero_masked ? CN_NO_EDGE : r.output);
     r.h = cn_rnn_keep(t, masks[at], fresh, r.h);
-    if (p->kind == CN_RNN_LSTM) r.c = cn_rnn_keep(t, masks[at], r.c, before);
+    if (p->kind == CN_CELL_LSTM) r.c = cn_rnn_keep(t, masks[at], r.c, before);
   }
   cn_edge y = flags.sequences ? cn_emit(t, &cn_op_stack, &(cn_axis_attrs){1}, outputs, (int)time) : r.output;
   return (cn_rnn_result){y, {r.h, r.c}};

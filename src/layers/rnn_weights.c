@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "layers/rnn.h"
 
-int cn_rnn_gates(cn_rnn_kind kind) { return kind == CN_RNN_LSTM ? 4 : kind == CN_RNN_GRU ? 3 : 1; }
+int cn_rnn_gates(cn_cell_kind kind) { return kind == CN_CELL_LSTM ? 4 : kind == CN_CELL_GRU ? 3 : 1; }
 
 /* ---- Declaration ---- */
 
@@ -29,9 +29,9 @@ cn_status cn_cell_forget_bias(cn_layer *l, int64_t units, const cn_value *initia
   return status;
 }
 
-static int bias_shape(const cn_cell *cell, cn_rnn_kind kind, bool cudnn, int64_t *shape) {
+static int bias_shape(const cn_cell *cell, cn_cell_kind kind, bool cudnn, int64_t *shape) {
   int64_t width = cn_rnn_gates(kind) * cell->units;
-  if (kind == CN_RNN_GRU && cell->reset_after && !cudnn) {
+  if (kind == CN_CELL_GRU && cell->reset_after && !cudnn) {
     shape[0] = 2;
     shape[1] = width;
     return 2;
@@ -40,7 +40,7 @@ static int bias_shape(const cn_cell *cell, cn_rnn_kind kind, bool cudnn, int64_t
   return 1;
 }
 
-cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type *in, cn_error *e) {
+cn_status cn_cell_build(cn_layer *l, cn_cell_kind kind, bool cudnn, const cn_type *in, cn_error *e) {
   const cn_cell *cell = &((const cn_rnn *)l->settings)->cell;
   int64_t features = in->rank > 0 ? in->shape[in->rank - 1] : -1;
   if (features < 0)
@@ -53,16 +53,16 @@ cn_status cn_cell_build(cn_layer *l, cn_rnn_kind kind, bool cudnn, const cn_type
       cell->recurrent_initializer, e));
   if (!cell->use_bias) return CORNU_OK;
   CN_TRY(cn_layer_add_weight(l, "bias", bias_rank, bias, true, cell->bias_initializer, e));
-  if (kind != CN_RNN_LSTM || !cell->unit_forget_bias) return CORNU_OK;
+  if (kind != CN_CELL_LSTM || !cell->unit_forget_bias) return CORNU_OK;
   return cn_cell_forget_bias(l, cell->units, cell->bias_initializer, bias[0], e);
 }
 
 /* ---- Keras 1: an array per gate ---- */
 
-int cn_cell_keras1_arrays(const cn_layer *l, cn_rnn_kind kind) {
+int cn_cell_keras1_arrays(const cn_layer *l, cn_cell_kind kind) {
   const cn_rnn *s = l->settings;
   bool joined = s->consume_less && strcmp(s->consume_less, "gpu") == 0;
-  return joined || kind == CN_RNN_SIMPLE ? 3 : 3 * cn_rnn_gates(kind);
+  return joined || kind == CN_CELL_SIMPLE ? 3 : 3 * cn_rnn_gates(kind);
 }
 
 /* Parts side by side along the last axis. */
@@ -92,10 +92,10 @@ static cn_status join_last(cn_tensor *const *parts, int n, cn_tensor **out, cn_e
 }
 
 /* W U b per gate -> kernel, recurrent kernel, bias. */
-static cn_status join_gates(cn_rnn_kind kind, cn_tensor **arrays, int *n, cn_error *e) {
+static cn_status join_gates(cn_cell_kind kind, cn_tensor **arrays, int *n, cn_error *e) {
   static const int lstm[] = {0, 2, 1, 3}, gru[] = {0, 1, 2}; /* stored i c f o,
       wanted i f c o; stored as wanted z r h */
-  const int *order = kind == CN_RNN_LSTM ? lstm : gru;
+  const int *order = kind == CN_CELL_LSTM ? lstm : gru;
   int gates = cn_rnn_gates(kind);
   cn_tensor *joined[3] = {0}, *parts[4];
   for (int what = 0; what < 3; what++) {
@@ -157,10 +157,10 @@ static cn_status turn_kernel(cn_tensor **kernel, int gates, bool from_cudnn, cn_
 
 /* LSTM: the two halves of cuDNN's bias add up; a plain bias is split evenly. GRU: the same numbers under another
  * shape. */
-static cn_status turn_bias(cn_tensor **bias, cn_rnn_kind kind, bool from_cudnn, cn_error *e) {
+static cn_status turn_bias(cn_tensor **bias, cn_cell_kind kind, bool from_cudnn, cn_error *e) {
   cn_tensor *old = *bias, *new = NULL;
   int64_t size = cornu_tensor_size(old), half = size / 2;
-  if (kind == CN_RNN_GRU) {
+  if (kind == CN_CELL_GRU) {
     CN_TRY(cornu_tensor_reshape(old, from_cudnn ? 2 : 1, from_cudnn ? (int64_t[]){2, half} : (int64_t[]){size}, &new,
         e));
   } else {
@@ -177,12 +177,12 @@ static cn_status turn_bias(cn_tensor **bias, cn_rnn_kind kind, bool from_cudnn, 
   return CORNU_OK;
 }
 
-static cn_status turn_cudnn(cn_rnn_kind kind, bool from_cudnn, cn_tensor **arrays, cn_error *e) {
+static cn_status turn_cudnn(cn_cell_kind kind, bool from_cudnn, cn_tensor **arrays, cn_error *e) {
   for (int i = 0; i < 2; i++) CN_TRY(turn_kernel(&arrays[i], cn_rnn_gates(kind), from_cudnn, e));
   return turn_bias(&arrays[2], kind, from_cudnn, e);
 }
 
-cn_status cn_cell_plain(cn_rnn_kind kind, int index, cn_tensor **array, cn_error *e) {
+cn_status cn_cell_plain(cn_cell_kind kind, int index, cn_tensor **array, cn_error *e) {
   return index < 2 ? turn_kernel(array, cn_rnn_gates(kind), true, e) : turn_bias(array, kind, true, e);
 }
 
@@ -194,12 +194,12 @@ static void settle_reset_after(cn_layer *l, bool reset_after) {
   if (cell->reset_after == reset_after) return;
   cell->reset_after = reset_after;
   cn_weight *w = &l->weights[cn_layer_find_weight(l, "bias")];
-  w->rank = bias_shape(cell, CN_RNN_GRU, false, w->shape);
+  w->rank = bias_shape(cell, CN_CELL_GRU, false, w->shape);
   cornu_tensor_release(w->value);
   w->value = NULL;
 }
 
-cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e) {
+cn_status cn_cell_import(cn_layer *l, cn_cell_kind kind, bool cudnn, cn_tensor **arrays, int *n, cn_error *e) {
   const cn_cell *cell = &((const cn_rnn *)l->settings)->cell;
   int gates = cn_rnn_gates(kind);
   if (gates > 1 && *n == 3 * gates) CN_TRY(join_gates(kind, arrays, n, e));
@@ -211,14 +211,14 @@ cn_status cn_cell_import(cn_layer *l, cn_rnn_kind kind, bool cudnn, cn_tensor **
   bool flat = bias->rank == 1, paired = bias->rank == 2 && bias->shape[0] == 2 && bias->shape[1] == width;
   bool from_cudnn = flat && bias->shape[0] == 2 * width, plain = flat && bias->shape[0] == width;
   if (cudnn) {
-    if (kind == CN_RNN_GRU && plain)
+    if (kind == CN_CELL_GRU && plain)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
           "the file has a GRU with reset_after=False (bias %s), which CuDNNGRU cannot be: "
                                                "change the class to GRU in the config",
                                                    CN_SHAPE(bias->rank, bias->shape));
-    return plain || (paired && kind == CN_RNN_GRU) ? turn_cudnn(kind, false, arrays, e) : CORNU_OK;
+    return plain || (paired && kind == CN_CELL_GRU) ? turn_cudnn(kind, false, arrays, e) : CORNU_OK;
   }
   if (from_cudnn) CN_TRY(turn_cudnn(kind, true, arrays, e));
-  if (kind == CN_RNN_GRU && (plain || paired || from_cudnn)) settle_reset_after(l, !plain);
+  if (kind == CN_CELL_GRU && (plain || paired || from_cudnn)) settle_reset_after(l, !plain);
   return CORNU_OK;
 }

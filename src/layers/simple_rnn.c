@@ -2,17 +2,17 @@
 #include "layers/rnn.h"
 
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
-  return cn_rnn_upgrade(l, config, CN_RNN_SIMPLE, e);
+  return cn_rnn_upgrade(l, config, CN_CELL_SIMPLE, e);
 }
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
   (void)n_in;
-  return cn_cell_build(l, CN_RNN_SIMPLE, false, in, e);
+  return cn_cell_build(l, CN_CELL_SIMPLE, false, in, e);
 }
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
-  cn_rnn_part part = cn_rnn_part_of(l, t, CN_RNN_SIMPLE, false);
+  cn_rnn_part part = cn_rnn_part_of(l, t, CN_CELL_SIMPLE, false);
   cn_rnn_lower(l, &part, 1, false, t, c);
 }
-static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_RNN_SIMPLE); }
+static void lower_cell(cn_layer *l, cn_trace *t, cn_call *c) { cn_cell_lower(l, t, c, CN_CELL_SIMPLE); }
 
 static const cn_field fields[] = {CN_CELL_ROWS, CN_CELL_ACTIVATION_ROWS, CN_CELL_DROPOUT_ROWS, CN_RNN_ROWS, {0}};
 static const cn_field cell_fields[] = {CN_CELL_ROWS, CN_CELL_ACTIVATION_ROWS, CN_CELL_DROPOUT_ROWS, {0}};

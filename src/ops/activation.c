@@ -14,7 +14,7 @@ static cn_status shape(cn_typing *t, cn_error *e) {
   return CORNU_OK;
 }
 
-typedef struct state { const cn_act *act; cn_rows rows; } state;
+typedef struct state { const cn_act *act; cn_row_places rows; } state;
 
 static void part(const cn_act *act, void *y, const void *x, cornu_dtype from, cornu_dtype to, int64_t n) {
   if (from != to) {

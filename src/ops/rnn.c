@@ -135,7 +135,7 @@ typedef struct cells_job { const cn_rnn_call *call; int64_t first, rows, tiles; 
 
 static void cells_range(void *context, int64_t begin, int64_t end) {
   const cells_job *j = context;
-  const cn_rnn_kernels *kernels = cn_rnn();
+  const cn_rnn_kernels *kernels = cn_rnn_math();
   if (j->tiles == 1) {
     kernels->run(j->call, j->first, (int)j->rows, begin, end);
     return;
@@ -148,7 +148,7 @@ static void cells_range(void *context, int64_t begin, int64_t end) {
 
 /* All rows and units of one kind of cell: block by block, so that its weights serve all rows while they are near. */
 static void run_cells(const cn_rnn_call *call, const moment *m, int64_t gates) {
-  const cn_rnn_kernels *k = cn_rnn();
+  const cn_rnn_kernels *k = cn_rnn_math();
   const int64_t rows = m->end - m->first;
   cells_job j = {call, m->first, rows, (rows + k->rows - 1) / k->rows};
   int64_t blocks = (call->units + k->block - 1) / k->block, work = rows / j.tiles * gates * call->units * k->block;
@@ -296,7 +296,7 @@ static const void *ready(const cn_step *s, const cn_pack *w, const float *weight
   const float *from = s->in[RECURRENT]->data;
   if (st->item == sizeof(double)) return cn_pack_ready(w, from, room(s, at, 0));
   if (weights) return weights;
-  cn_rnn()->pack(room(s, at, 0), from + column, st->g * st->u, gates, st->u);
+  cn_rnn_math()->pack(room(s, at, 0), from + column, st->g * st->u, gates, st->u);
   return room(s, at, 0);
 }
 
@@ -346,7 +346,7 @@ static void run_rows(void *context, int64_t first, int64_t end) {
 /* Threads that have rows enough never wait for each other; else they share the units of each step. */
 static void run_all_rows(moment *m) {
   const state *st = m->s->state;
-  int64_t threads = cn_threads(), most = cn_rnn()->rows, grain = st->b / threads < most ? st->b / threads : most,
+  int64_t threads = cn_threads(), most = cn_rnn_math()->rows, grain = st->b / threads < most ? st->b / threads : most,
           work = st->t * st->g * st->u * (st->in + st->u);
   if (threads == 1 || grain < FEW_ROWS || st->item == sizeof(double) || work * grain < ROWS_TASK)
     run_rows(m, 0, st->b);
@@ -403,7 +403,7 @@ static cn_status pack(struct cn_planner *p, cn_step *s, cn_pack *w, cn_pack_part
 static cn_status pack_gates(struct cn_planner *p, cn_step *s, int64_t column, int64_t gates, const float **out,
                             size_t *at, cn_error *e) {
   const state *st = s->state;
-  const cn_rnn_kernels *k = cn_rnn();
+  const cn_rnn_kernels *k = cn_rnn_math();
   const cn_operand *source = s->in[RECURRENT];
   int64_t count = st->u * gates * ((st->u + k->lanes - 1) / k->lanes * k->lanes);
   if (!source->constant) {
@@ -439,7 +439,7 @@ static cn_status plan(cn_recurrent k, struct cn_planner *p, cn_step *s, cn_error
   state *st = s->state = cn_plan_memory(p, sizeof *st);
   if (!st) return cn_no_memory(e);
   int64_t g = cn_recurrent_gates(k), u = s->in[RECURRENT]->shape[0], b = s->in[X]->shape[0], t = s->in[X]->shape[1],
-          in = s->in[X]->shape[2], lanes = cn_rnn()->lanes;
+          in = s->in[X]->shape[2], lanes = cn_rnn_math()->lanes;
   st->kind = k, st->b = b, st->t = t, st->in = in, st->u = u, st->g = g;
   st->item = cornu_dtype_bytes(s->in[X]->dtype);
   st->apart = k == CN_GRU && !((const cn_rnn_attrs *)s->attrs)->reset_after;

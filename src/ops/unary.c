@@ -71,7 +71,7 @@ static void range(void *context, int64_t begin, int64_t end) {
 static void run(const cn_step *s) { cn_parallel_range(s->out[0]->size, 16384, range, (void *)s); }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
-  cn_rows *rows = s->state = cn_plan_memory(p, sizeof *rows);
+  cn_row_places *rows = s->state = cn_plan_memory(p, sizeof *rows);
   if (!rows) return cn_no_memory(e);
   *rows = cn_rows_of(s->in[0], s->out[0]);
   s->run = run;

@@ -95,7 +95,7 @@ static void check_kernel(const cn_rnn_kernels *k, int kind, acts f, int u, int r
 }
 
 static void kernels(void **state) {
-  static const cn_rnn_kernels *const tables[] = CN_KERNELS_OF(cn_rnn);
+  static const cn_rnn_kernels *const tables[] = CN_KERNELS_OF(cn_rnn_math);
   static const int units[] = {1, 5, 8, 16, 17, 33, 48, 64, 79};
   (void)state;
   for (int isa = 0; isa <= (int)cn_cpu_isa(); isa++)

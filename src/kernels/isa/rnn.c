@@ -183,7 +183,7 @@ V_FN void gates_of(cn_rnn_kind kind, bool usual, const cn_rnn_call *s, const cel
 }
 
 #define GATES(name, kind)                                                                                 \
-  static void name(const cn_rnn_call *s, const cell *o) { gates_of(kind, false, s, o); }                  \
+  static void plain_##name(const cn_rnn_call *s, const cell *o) { gates_of(kind, false, s, o); }          \
   static void usual_##name(const cn_rnn_call *s, const cell *o) { gates_of(kind, true, s, o); }
 GATES(simple, CN_RNN_SIMPLE)
 GATES(lstm, CN_RNN_LSTM)
@@ -193,9 +193,9 @@ GATES(gru_mix, CN_RNN_GRU_MIX)
 
 typedef struct gates { int count; void (*cell[2])(const cn_rnn_call *s, const cell *o); } gates;
 static const gates gates_table[] = {
-  [CN_RNN_SIMPLE] = {1, {simple, usual_simple}}, [CN_RNN_LSTM] = {4, {lstm, usual_lstm}},
-  [CN_RNN_GRU] = {3, {gru, usual_gru}}, [CN_RNN_GRU_GATES] = {2, {gru_gates, usual_gru_gates}},
-  [CN_RNN_GRU_MIX] = {1, {gru_mix, usual_gru_mix}},
+  [CN_RNN_SIMPLE] = {1, {plain_simple, usual_simple}}, [CN_RNN_LSTM] = {4, {plain_lstm, usual_lstm}},
+  [CN_RNN_GRU] = {3, {plain_gru, usual_gru}}, [CN_RNN_GRU_GATES] = {2, {plain_gru_gates, usual_gru_gates}},
+  [CN_RNN_GRU_MIX] = {1, {plain_gru_mix, usual_gru_mix}},
 };
 
 /* ---- The table ---- */
@@ -247,6 +247,6 @@ static void pack(float *to, const float *from, int64_t row, int gate_count, int6
   }
 }
 
-const cn_rnn_kernels CN_ISA_NAME(cn_rnn_table) = {
+const cn_rnn_kernels CN_ISA_NAME(cn_rnn_math_table) = {
   .lanes = CN_LANES, .block = BLOCK, .rows = ROWS, .run = run, .pack = pack,
 };
