@@ -32,6 +32,8 @@ typedef cn_augmentation settings;
   AMOUNT(5, "fill_value", "null", "what comes in where that is constant")
 
 static const cn_field factor_fields[] = {FACTOR("null"), RANGE, ENDS};
+static const cn_field grayscale_fields[] = {AMOUNT(0, "factor", "0.5", "which share"), RANGE, ENDS};
+static const cn_field invert_fields[] = {FACTOR("1"), RANGE, ENDS};
 static const cn_field size_fields[] = {FACTOR("0"), METHOD, ENDS};
 static const cn_field flip_fields[] = {
     CHOICE(0, "mode", "\"horizontal_and_vertical\"", "horizontal vertical horizontal_and_vertical", "the direction"),
@@ -160,7 +162,7 @@ TRAINED(random_brightness, "RandomBrightness", "2 3", factor_fields, cn_augment_
         "adds u times the length of value_range to each image and clips it; u is drawn by factor")
 TRAINED(random_contrast, "RandomContrast", "2 3", factor_fields, cn_augment_contrast,
         "(x - mean) * u + mean of each channel of an image; u is drawn from 1 - factor to 1 + factor")
-TRAINED(random_grayscale, "RandomGrayscale", "3", factor_fields, cn_augment_grayscale,
+TRAINED(random_grayscale, "RandomGrayscale", "3", grayscale_fields, cn_augment_grayscale,
         "makes a share `factor` of the images grey: 0.2989 red + 0.587 green + 0.114 blue")
 TRAINED(random_hue, "RandomHue", "3", factor_fields, cn_augment_hue,
         "turns the hue of each image by half of what is drawn by factor, of the whole circle, either way")
@@ -168,7 +170,7 @@ TRAINED(random_saturation, "RandomSaturation", "3", factor_fields, cn_augment_sa
         "the saturation of each image times u / (1 - u); u is drawn by factor: 0.5 changes nothing")
 TRAINED(random_posterization, "RandomPosterization", "3", factor_fields, cn_augment_posterize,
         "keeps the upper bits of values of eight bits; how many is drawn by factor")
-TRAINED(random_invert, "RandomInvert", "3", factor_fields, cn_augment_invert,
+TRAINED(random_invert, "RandomInvert", "3", invert_fields, cn_augment_invert,
         "turns images into the end of value_range - x, with a chance that is drawn by factor")
 TRAINED(random_color_jitter, "RandomColorJitter", "3", jitter_fields, cn_augment_jitter,
         "RandomBrightness, RandomContrast, RandomSaturation and RandomHue, those whose factors are given")

@@ -306,6 +306,13 @@ static cn_status find_plan(cn_model *m, run *r, cached **out, cn_error *e) {
 
 /* ---- Calls on symbols, as traced functions make them: the model joins the trace, its weights as constants ---- */
 
+static bool has_weights(const cn_model *m) {
+  for (int i = 0; i < m->n_layers; i++)
+    if (cornu_layer_weights(m->layers[i])) return true;
+  return false;
+}
+
+/* Layers without weights, such as noise, do in training what they do there. */
 static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_tensor *const *inputs,
                        cornu_tensor **outputs, cn_error *e) {
   const bool variables = t->variables, training = t->training;
@@ -320,7 +327,7 @@ static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_ten
     in[i] = (cn_sym){cn_emit1(t, &cn_op_cast, &(cn_cast_attrs){types[i].dtype}, in[i].data), CN_NO_EDGE};
     if (types[i].rank != inputs[i]->rank) in[i].data = cn_emit1(t, &cn_op_reshape, &shape, in[i].data);
   }
-  t->variables = t->training = false;
+  if (has_weights(m)) t->variables = t->training = false;
   cn_model_lower(m, t, in, out);
   t->variables = variables, t->training = training, t->label = label;
   if (t->status) return *e = *t->error, t->status;

@@ -201,6 +201,26 @@ function TestFit:testUnbuilt()
   lu.assertErrorMsgContains("begin it with cornu.Input", new().fit, new(), function() return x, labels end, {})
 end
 
+-- Layers without weights that a layer calls are at work in training; defaults are those of Keras.
+function TestFit:testRandomWithin()
+  local noise = L.GaussianNoise{ 1 }
+  local noisy = cornu.Layer{ class_name = "Noisy", call = function(x) return x + noise(x * 0) end }
+  local m = cornu.Sequential{ cornu.Input{ shape = { 3 } }, noisy, L.Dense{ 1 } }
+  m:compile{ optimizer = cornu.optimizers.SGD{ 0 }, loss = "mse" }
+  local x, y, losses = cornu.zeros(2, 3), cornu.zeros(2, 1), {}
+  for i = 1, 2 do losses[i] = m:train_on_batch(x, y).loss end
+  lu.assertTrue(losses[1] > 0 and losses[2] > 0 and losses[1] ~= losses[2])
+  lu.assertEquals(m:test_on_batch(x, y).loss, 0)
+
+  local pictures = cornu.rand(32, 2, 2, 3) * 255
+  for _, name in ipairs { "RandomGrayscale", "RandomInvert" } do
+    local trained = cornu.Sequential{ cornu.Input{ shape = { 2, 2, 3 } }, L[name]{} }
+    local t = core.new_trainer(trained, "sgd", function(out) return { (out[1] * 0):mean(), out[1] } end, 3)
+    local changed = t:batch(true, { pictures }, {})[2]:ne(pictures):any{ 2, 3, 4 }:cast "float32":mean():item()
+    lu.assertTrue(changed > 0.2 and changed < 0.8, name)
+  end
+end
+
 function TestFit:testAdapt()
   cornu.manual_seed(8)
   local x = cornu.rand{ 50, 4, 3 } * 5 + 2
