@@ -23,7 +23,7 @@ typedef cn_augmentation settings;
   IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "which generator: there is one"), {0}
 #define FACTOR(standard_text) \
   AMOUNT(0, "factor", standard_text, "{least, most} of what is drawn, or a number: most, and least its opposite or 0")
-#define RANGE AMOUNT(1, "value_range", "null", "of the images' values")
+#define RANGE AMOUNT(1, "value_range", "null", "of the images' values; null: {0, 255}")
 #define HEIGHT AMOUNT(0, "height_factor", "0", "share of the height, in training")
 #define WIDTH AMOUNT(1, "width_factor", "null", "share of the width, in training")
 #define METHOD CHOICE(0, "interpolation", "\"bilinear\"", CN_RESIZE_CHOICES, "between pixels, in training")
@@ -48,7 +48,7 @@ static const cn_field perspective_fields[] = {
 static const cn_field elastic_fields[] = {
     FACTOR("1"), RANGE, AMOUNT(2, "scale", "1", "how far"), FILL("\"reflect\""), METHOD, ENDS};
 static const cn_field erasing_fields[] = {
-    FACTOR("1"), RANGE, AMOUNT(2, "scale", "null", "size of the erased part"),
+    FACTOR("1"), RANGE, AMOUNT(2, "scale", "null", "share of the image that is erased; null: {0.02, 0.33}"),
     AMOUNT(3, "fill_value", "null", "what it becomes"), ENDS};
 static const cn_field blur_fields[] = {
     FACTOR("1"), RANGE, AMOUNT(2, "kernel_size", "3", "of the filter"), AMOUNT(3, "sigma", "1", "its deviation"), ENDS};

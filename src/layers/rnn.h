@@ -78,7 +78,7 @@ typedef struct cn_rnn {
    .standard = "true", .help = "the forget gate's bias begins as ones"}
 #define CN_CELL_RESET_ROWS                                                                                             \
   {.name = "reset_after", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.reset_after), .standard = "false",        \
-   .help = "the reset gate applies after the recurrent product; a missing key means what its Keras meant"}
+   .help = "the reset gate applies after the recurrent product; a missing key is true in Keras 3"}
 
 #define CN_RNN_ROWS                                                                                                    \
   CN_RNN_FLAG(return_sequences, "output of every step, else of the last"),                                             \
