@@ -8,6 +8,7 @@ ifeq ($(origin CC),default)
 CC       := gcc
 endif
 PKG      ?= pkg-config
+NM       ?= nm
 LUA_PC   ?= lua5.4
 
 # The Debian packages, named here alone.
@@ -40,7 +41,8 @@ SRC      := $(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c)))
 LUA_SRC  := $(sort $(wildcard src/lua/*.c))
 CLI_SRC  := $(sort $(wildcard src/cli/*.c))
 ISA_SRC  := $(sort $(wildcard src/kernels/isa/*.c))
-ISAS     := sse2 avx2 avx512
+MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
+ISAS     := $(if $(filter x86_64-% i%86-%,$(MACHINE)),sse2 avx2 avx512,$(if $(filter aarch64-%,$(MACHINE)),neon,generic))
 ISA_sse2   := -msse2
 ISA_avx2   := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-vector-width=512
@@ -93,7 +95,7 @@ $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 # The registries are what the objects define: cn_op_NAME, cn_layer_NAME, cn_optimizer_NAME.
 $(BUILD)/gen/registry.c: $(OP_OBJ) $(LAYER_OBJ) $(TRAIN_OBJ)
 	@mkdir -p $(@D)
-	@sh scripts/registry.sh "$(OP_OBJ)" "$(LAYER_OBJ)" "$(TRAIN_OBJ)" > $@.new
+	@NM="$(NM)" sh scripts/registry.sh "$(OP_OBJ)" "$(LAYER_OBJ)" "$(TRAIN_OBJ)" > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
 $(O)/gen/registry.o: $(BUILD)/gen/registry.c
 	@mkdir -p $(@D)
@@ -119,27 +121,26 @@ LITE_LAYER := $(patsubst src/%.c,$(L)/%.o,$(filter src/layers/% src/model/%,$(LI
 LITE_LIBS := -lm -pthread
 # What is no kernel is made small; so are the kernels that no machine of today needs.
 LITE_SMALL := -Os
+LITE_SPEED := -O3
 LITE_SPEED_sse2 := -Os
-LITE_SPEED_avx2 := -O3
-LITE_SPEED_avx512 := -O3
 LITE_FLAGS = $(CFLAGS_ALL) -DCORNU_LITE -g0 -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -Wno-unused-function
 
 .PHONY: lite
 lite: $(BUILD)/libcornu-lite.a
 $(BUILD)/libcornu-lite.a: $(LITE_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 $(L)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(LITE_FLAGS) $(LITE_SMALL) -MMD -MP -c -o $@ $<
 define LITE_ISA_RULE
 $(L)/kernels/isa/%.$(1).o: src/kernels/isa/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(LITE_FLAGS) $$(ISA_$(1)) $$(LITE_SPEED_$(1)) -DCN_ISA=$(1) -DCN_ISA_$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(LITE_FLAGS) $$(ISA_$(1)) $$(or $$(LITE_SPEED_$(1)),$$(LITE_SPEED)) -DCN_ISA=$(1) -DCN_ISA_$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call LITE_ISA_RULE,$(i))))
 $(BUILD)/lite/registry.c: $(LITE_OP) $(LITE_LAYER)
-	@sh scripts/registry.sh "$(LITE_OP)" "$(LITE_LAYER)" > $@
+	@NM="$(NM)" sh scripts/registry.sh "$(LITE_OP)" "$(LITE_LAYER)" > $@
 $(L)/gen/registry.o: $(BUILD)/lite/registry.c
 	@mkdir -p $(@D)
 	$(CC) $(LITE_FLAGS) $(LITE_SMALL) -c -o $@ $<
@@ -238,6 +239,8 @@ $(O)/luajit/lua/%.o: src/lua/%.c
 $(BUILD)/luajit/lib/cornu/core.so: $(LUAJIT_OBJ) $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANFLAGS) -o $@ $^ $(LIBS)
+
+include ports.mk
 
 # ---- checks ----
 

@@ -4,7 +4,7 @@
 # usage: registry.sh "OP_OBJECTS" "LAYER_OBJECTS" ["TRAIN_OBJECTS"]
 set -eu
 symbols() { # OBJECTS PREFIX: data symbols alone
-  nm --defined-only $1 | awk -v p="^$2" '$2 ~ /^[DRBG]$/ && $3 ~ p { print $3 }' | LC_ALL=C sort -u
+  ${NM:-nm} --defined-only $1 | awk -v p="^$2" '$2 ~ /^[DRBG]$/ && $3 ~ p { print $3 }' | LC_ALL=C sort -u
 }
 table() { # TYPE ARRAY TOTAL NAMES
   for n in $4; do echo "extern const $1 $n;"; done

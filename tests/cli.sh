@@ -38,7 +38,7 @@ expect "bench layers json" 0 '"minimum"' "$cornu" bench $model --seconds 0.1 --l
 expect "bench picture" 0 "" "$cornu" bench $model --seconds 0.1 --svg "$dir/plan.svg"
 expect "the picture" 0 "</svg>" cat "$dir/plan.svg"
 expect "bench sort" 2 "usage" "$cornu" bench $model --layers --sort name
-expect "unknown kernels" 1 "CORNU_ISA=avx9: no such instruction set: it is sse2, avx2 or avx512" env CORNU_ISA=avx9 "$cornu" predict $model -i lua/examples/digits/images/03_label9.png
+expect "unknown kernels" 1 "CORNU_ISA=avx9: no such instruction set here: it is one of sse2 avx2 avx512" env CORNU_ISA=avx9 "$cornu" predict $model -i lua/examples/digits/images/03_label9.png
 expect "unknown kernels, one operation" 1 "CORNU_ISA=avx9" env CORNU_ISA=avx9 "$cornu" -e 'print(cornu.exp(1))'
 expect "forced kernels" 0 "sse2" env CORNU_ISA=sse2 "$cornu" -e 'print(cornu.isa(), cornu.exp(1))'
 expect convert 0 "" "$cornu" convert $model "$dir/digits.cornu"

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"sse2", "avx2", "avx512"};
+#define NAME(isa, ...) #isa,
+#define LISTED(isa, ...) " " #isa
+static const char *const names[] = {CN_EACH_ISA(NAME, )};
+static const char all_names[] = CN_EACH_ISA(LISTED, );
 
 static cn_isa best(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -13,10 +16,10 @@ static cn_isa best(void) {
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    return CN_ISA_AVX512;
-  if (avx2) return CN_ISA_AVX2;
+    return CN_IS_avx512;
+  if (avx2) return CN_IS_avx2;
 #endif
-  return CN_ISA_SSE2;
+  return (cn_isa)0;
 }
 
 static int forced_isa(void) { /* -1: none; CN_COUNT(names): unknown */
@@ -43,8 +46,8 @@ cn_status cn_cpu_check(cn_error *e) {
   if (atomic_load_explicit(&fine, memory_order_relaxed)) return CORNU_OK;
   int forced = forced_isa();
   if (forced == CN_COUNT(names))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "CORNU_ISA=%s: no such instruction set: it is sse2, avx2 or avx512",
-                   getenv("CORNU_ISA"));
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "CORNU_ISA=%s: no such instruction set here: it is one of%s",
+                   getenv("CORNU_ISA"), all_names);
   if (forced > (int)best())
     return cn_fail(e, CORNU_ERR_ARGUMENT, "CORNU_ISA=%s: this CPU can do %s at most", names[forced], names[best()]);
   atomic_store_explicit(&fine, true, memory_order_relaxed);

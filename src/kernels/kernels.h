@@ -12,10 +12,12 @@
 
 /* In a header: declares the table of each instruction set and `const type *name(void)`, the one for this CPU. The file
  * in isa/ defines `const type CN_ISA_NAME(name##_table)`; CN_KERNELS_DEFINE in a plain file defines the function. */
-#define CN_KERNELS_DECLARE(type, name)                                            \
-  extern const type name##_table_sse2, name##_table_avx2, name##_table_avx512;    \
+#define CN_TABLE_DECLARED_(isa, type, name) extern const type name##_table_##isa;
+#define CN_TABLE_ADDRESS_(isa, name) &name##_table_##isa,
+#define CN_KERNELS_DECLARE(type, name)         \
+  CN_EACH_ISA(CN_TABLE_DECLARED_, type, name)  \
   const type *name(void)
-#define CN_KERNELS_OF(name) {&name##_table_sse2, &name##_table_avx2, &name##_table_avx512} /* indexed by cn_isa */
+#define CN_KERNELS_OF(name) {CN_EACH_ISA(CN_TABLE_ADDRESS_, name)} /* indexed by cn_isa */
 #define CN_KERNELS_DEFINE(type, name)                   \
   const type *name(void) {                              \
     static const type *const of[] = CN_KERNELS_OF(name); \

@@ -41,9 +41,10 @@ typedef struct words { uint32_t bits[AT_ONCE][QUADS]; } words;
       k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;                                                                         \
     }                                                                                                               \
   }
-PHILOX(philox_sse2, )
-PHILOX(philox_avx2, __attribute__((target("avx2"))))
-PHILOX(philox_avx512, __attribute__((target("avx512f,avx512vl,avx512dq"))))
+#define PHILOX_OF(isa, ...) PHILOX(philox_##isa, CN_TARGET_##isa)
+#define PHILOX_NAME(isa, ...) philox_##isa,
+CN_EACH_ISA(PHILOX_OF, )
+static void (*const philox[])(uint64_t, int64_t, uint32_t, uint32_t, words *) = {CN_EACH_ISA(PHILOX_NAME, )};
 
 static double unit(uint32_t bits) { return ((double)bits + 0.5) * 0x1p-32; } /* above 0, below 1 */
 
@@ -71,8 +72,6 @@ NUMBERS(floats, float)
 NUMBERS(doubles, double)
 
 static void blocks(void *context, int64_t begin, int64_t end) {
-  static void (*const philox[])(uint64_t, int64_t, uint32_t, uint32_t, words *) = {philox_sse2, philox_avx2,
-                                                                                   philox_avx512};
   const cn_step *s = context;
   const cn_random_attrs *a = s->attrs;
   const int64_t n = s->out[0]->size, run = *(const int64_t *)s->in[0]->data;
@@ -111,10 +110,10 @@ static void run_log_gamma(const cn_step *s) {
   const int64_t n = s->out[0]->size, run = *(const int64_t *)s->in[0]->data;
   const uint64_t mixed = (uint64_t)a->seed * 0x9E3779B97F4A7C15u + (uint64_t)a->stream;
   words w;
-  philox_sse2((uint64_t)(n * QUADS), run, (uint32_t)mixed, (uint32_t)(mixed >> 32), &w);
+  philox[0]((uint64_t)(n * QUADS), run, (uint32_t)mixed, (uint32_t)(mixed >> 32), &w);
   const double alpha = a->low + (a->high - a->low) * unit(w.bits[0][0]);
   for (int64_t i = 0; i < n; i++) {
-    philox_sse2((uint64_t)(i * QUADS), run, (uint32_t)mixed, (uint32_t)(mixed >> 32), &w);
+    philox[0]((uint64_t)(i * QUADS), run, (uint32_t)mixed, (uint32_t)(mixed >> 32), &w);
     const double v = log_gamma(&w, alpha);
     if (s->out[0]->dtype == CORNU_FLOAT64) ((double *)s->out[0]->data)[i] = v;
     else ((float *)s->out[0]->data)[i] = (float)v;

@@ -29,15 +29,15 @@
 /* What Keras squares: see cn_seconds. */
 #define CN_SQUARE(i) (q ? q[i] : g[i] * g[i])
 
-#define CN_RULE(RULE)                                                                                        \
-  RULE(floats_sse2, float, )                                                                                 \
-  RULE(floats_avx2, float, __attribute__((target("avx2,fma"))))                                              \
-  RULE(floats_avx512, float, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))))              \
-  RULE(doubles, double, )                                                                                    \
-  static void update(const cn_update *u, int64_t begin, int64_t end) {                                       \
-    static void (*const floats[])(const cn_update *, int64_t, int64_t) = {floats_sse2, floats_avx2, floats_avx512}; \
-    if (u->dtype == CORNU_FLOAT64) doubles(u, begin, end);                                                   \
-    else floats[cn_cpu_isa()](u, begin, end);                                                                \
+#define CN_RULE_OF_(isa, RULE) RULE(floats_##isa, float, CN_TARGET_##isa)
+#define CN_RULE_NAME_(isa, ...) floats_##isa,
+#define CN_RULE(RULE)                                                                                                 \
+  CN_EACH_ISA(CN_RULE_OF_, RULE)                                                                                      \
+  RULE(doubles, double, )                                                                                             \
+  static void update(const cn_update *u, int64_t begin, int64_t end) {                                                \
+    static void (*const floats[])(const cn_update *, int64_t, int64_t) = {CN_EACH_ISA(CN_RULE_NAME_, )};             \
+    if (u->dtype == CORNU_FLOAT64) doubles(u, begin, end);                                                            \
+    else floats[cn_cpu_isa()](u, begin, end);                                                                         \
   }
 
 /* norms.c: sums that are the same for any number of threads. */

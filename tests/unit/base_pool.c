@@ -224,6 +224,7 @@ static void test_callers_that_need_workers(void **state) {
   assert_false(late);
 }
 
+#ifndef TESTS_WITHOUT_FORK /* emulators and some systems */
 /* The child of a fork has no workers at first; it gets its own. */
 static void test_fork(void **state) {
   (void)state;
@@ -244,6 +245,8 @@ static void test_fork(void **state) {
   expect_once(64);
 }
 
+#endif
+
 static void test_interrupts(void **state) {
   (void)state;
   unsigned before = cn_interrupts();
@@ -257,7 +260,10 @@ int main(void) {
       cmocka_unit_test(test_two_at_once),     cmocka_unit_test(test_ranges),        cmocka_unit_test(test_slots),
       cmocka_unit_test(test_nested_calls),
       cmocka_unit_test(test_callers_at_once), cmocka_unit_test(test_callers_that_need_workers),
-      cmocka_unit_test(test_fork),            cmocka_unit_test(test_interrupts),
+      cmocka_unit_test(test_interrupts),
+#ifndef TESTS_WITHOUT_FORK
+      cmocka_unit_test(test_fork),
+#endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@
 #include "kernels/kernels.h"
 
 static const cn_act_kernels *const exact_tables[] = CN_KERNELS_OF(cn_act_math);
-static const char *const exact_isas[] = {"sse2", "avx2", "avx512"};
+#define EXACT_ISA(isa, ...) #isa,
+static const char *const exact_isas[] = {CN_EACH_ISA(EXACT_ISA, )};
 
 /* In double to find the worst values, and in long double to measure them: both by the functions of <tgmath.h>. */
 #define FORMULA(name, ...)                                    \

@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "kernels/transpose_vector.h"
 
-#if defined(CN_ISA_avx512)
+#if CN_REGISTERS == 32
 #define MR 14 /* 28 accumulators, 2 of b, 1 of a */
 #define PAIR_MR 6 /* up to so many rows two panels fit */
 #define KU_1 4
@@ -31,7 +31,7 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
-#if defined(CN_ISA_sse2)
+#if CN_LANES == 4
 #define PREFETCH(p) (void)(p) /* too many for the few operations of a k */
 #else
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second level */

@@ -3,7 +3,7 @@
 #include "kernels/act_vector.h"
 #include "kernels/kernels.h"
 
-#if defined(CN_ISA_avx512)
+#if CN_REGISTERS == 32
 #define NV 2    /* vectors of units in a block: 4 gates of one row make 8 accumulators, which hide the latency */
 #define ROWS 8  /* most rows at once: they share the loads of weights */
 #define SUMS 24 /* accumulators, of 32 registers */

@@ -91,7 +91,7 @@ V_FN void row(kind what, const cn_window_call *w, const range *r) {
   }
   int64_t x = w->begin;
   for (; x < begin && x < w->end; x++) one_pixel(what, w, r, x);
-  const int wide = CN_LANES == 16 ? 2 : 1; /* AVX-512 has 32 registers, the others 16 */
+  const int wide = CN_REGISTERS == 32 ? 2 : 1;
   for (; x + 8 <= end; x += 8) pixels(what, 8, wide, w, r, x);
   for (; x + 4 <= end; x += 4) pixels(what, 4, 2, w, r, x);
   for (; x + 2 <= end; x += 2) pixels(what, 2, 4, w, r, x);

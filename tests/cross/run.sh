@@ -1,0 +1,19 @@
+#!/bin/sh
+# Runs the programs of a cross-build and ends with a line `N passed, N failed`. usage: tests/cross/run.sh BUILD, from the
+# project's root; PORT_RUN is what runs a program, EXE the end of their names.
+set -u
+build=$1 passed=0 failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for t in "$build"/port/*"${EXE:-}"; do
+  case $t in *.d) continue ;; esac
+  $PORT_RUN "$t" >"$log" 2>&1 </dev/null
+  status=$?
+  n=$(awk '/^\[  PASSED  \]/ { n += $4 } END { print n + 0 }' "$log")
+  [ $status -eq 0 ] && [ "$n" -gt 0 ] && passed=$((passed + n)) && continue
+  failed=$((failed + 1))
+  echo "FAILED $(basename "$t") (status $status)"
+  tail -n 5 "$log"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
