@@ -23,12 +23,19 @@ cross-$(1):
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PORT_PACKAGES_$(1)); }
 	@$$(MAKE) -s BUILD=$(BUILD)/$(1) CC="$(CCACHE) $(PORT_CC_$(1))" PKG=true AR=$(PORT_TOOLS_$(1))ar NM=$(PORT_TOOLS_$(1))nm \
 	  OPT="-O2 $(PORT_FLAGS_$(1))" LIBS="-lm -pthread $(PORT_LIBS_$(1))" EXE=$(PORT_EXE_$(1)) port-programs
-cross-test-$(1): cross-$(1)
-	@PORT_RUN="$(PORT_RUN_$(1))" EXE=$(PORT_EXE_$(1)) sh tests/cross/run.sh $(BUILD)/$(1)
+cross-test-$(1): cross-$(1) $(BUILD)/cross/cases
+	@PORT_RUN="$(PORT_RUN_$(1))" EXE=$(PORT_EXE_$(1)) sh tests/cross/run.sh $(BUILD)/$(1) $(BUILD)/cross
 endef
 $(foreach p,$(PORTS),$(eval $(call PORT_RULES,$(p))))
 
-port-programs: $(PORT_UNIT)
+# The models and what Keras gave for them, from the cases, by the program of this machine.
+$(BUILD)/cross/cases: $(BUILD)/cornu scripts/plain_cases.lua
+	@mkdir -p $(@D)
+	@$(BUILD)/cornu scripts/plain_cases.lua $(CASES) $(@D) > $@ || { rm $@; exit 1; }
+
+port-programs: $(PORT_UNIT) $(BUILD)/cases$(EXE)
+$(BUILD)/cases$(EXE): tests/cross/cases.c $(BUILD)/libcornu-lite.a
+	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
 $(BUILD)/libcornu-core.a: $(CORE_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs the programs of a cross-build and ends with a line `N passed, N failed`. usage: tests/cross/run.sh BUILD, from the
-# project's root; PORT_RUN is what runs a program, EXE the end of their names.
+# Runs the programs of a cross-build and ends with a line `N passed, N failed`. usage: tests/cross/run.sh BUILD
+# CASES, from the project's root. CASES: files of scripts/plain_cases.lua; PORT_RUN is what runs a program, EXE the end of
+# their names.
 set -u
-build=$1 passed=0 failed=0
+build=$1 cases=$2 passed=0 failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for t in "$build"/port/*"${EXE:-}"; do
@@ -15,5 +16,10 @@ for t in "$build"/port/*"${EXE:-}"; do
   echo "FAILED $(basename "$t") (status $status)"
   tail -n 5 "$log"
 done
+$PORT_RUN "$build/cases${EXE:-}" "$cases" "$(ls "$cases"/*.txt | wc -l)" >"$log" 2>&1 </dev/null
+grep -v '^FAILED' "$log" | tail -n 1
+grep '^FAILED' "$log"
+set -- $(awk '/ passed, .* failed$/ { p += $2; f += $4 } END { print p + 0, f + 0 }' "$log")
+passed=$((passed + $1)) failed=$((failed + $2 + ($1 + $2 == 0)))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
