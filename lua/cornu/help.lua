@@ -64,7 +64,8 @@ model:slice.]] },
   { "model:layers", "model.layers, model:layers() → {layer, …}",
     'All layers in the model\'s order; model.layers.conv1 is the one of that name.' },
   { "model:add", "model:add(layer) → model", [[
-Puts a layer or a model at the end of a Sequential, the same object afterwards; cornu.Input as the first thing.]] },
+Puts a layer or a model at the end of a Sequential, the same object afterwards; cornu.Input as the first thing. A model that
+was compiled before is to be compiled again.]] },
   { "model:pop", "model:pop() → layer",
     "Takes the last layer off a Sequential. Of other models model[{1, -2}] is the part without the last layer." },
   { "model:replace", "model:replace(layer, with) → model", [[

@@ -289,6 +289,18 @@ return function(cornu)
     return model
   end
 
+  -- A Sequential that gets or loses a layer is another model: what it was compiled for is over.
+  local become = core.become
+  function core.become(model, other)
+    local state = compiled[model]
+    if state and state.trains then
+      core.fail(('model "%s" is being trained: change its layers before fit or after it'):format(model.name))
+    end
+    if state and state.trainer then state.trainer:close() end
+    compiled[model] = nil
+    return become(model, other)
+  end
+
   -- The options of compile, or nil.
   function methods.compiled(model) return compiled[model] and compiled[model].given end
 

@@ -201,6 +201,19 @@ function TestFit:testUnbuilt()
   lu.assertErrorMsgContains("begin it with cornu.Input", new().fit, new(), function() return x, labels end, {})
 end
 
+-- Layers that come or go after compile need another one.
+function TestFit:testChangedModels()
+  local m, x, y = small(), line()
+  fit(m, {}, x, y)
+  m:add(L.Dense{ 2 })
+  lu.assertErrorMsgContains("call model:compile", m.fit, m, x, y)
+  m:compile{ optimizer = "sgd", loss = "mse" }
+  fit(m, {}, x, y * cornu.ones{ 1, 2 })
+  lu.assertEquals(#m:trainable_weights(), 4)
+  local adds = { on_epoch_end = function() m:add(L.Dense{ 1 }) end }
+  lu.assertErrorMsgContains("is being trained", m.fit, m, x, y * cornu.ones{ 1, 2 }, { callbacks = adds, verbose = 0 })
+end
+
 -- Layers without weights that a layer calls are at work in training; defaults are those of Keras.
 function TestFit:testRandomWithin()
   local noise = L.GaussianNoise{ 1 }
