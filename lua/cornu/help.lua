@@ -194,7 +194,8 @@ constraint: names, or what cornu.initializers, cornu.regularizers and cornu.cons
   { "Layer", "cornu.Layer{class_name =, call = function(x, layer) … end, …} → layer", [[
 A layer of one's own, as custom_objects has them: call runs once, on symbolic tensors, and what it does becomes part of the
 model; layer:weights() are what is trained. Random numbers come from layers without weights that it calls, such as
-noise = cornu.layers.GaussianNoise{1}, noise(x * 0), which draw in each step of training; cornu.randn would draw once. Also: build = function(layer, input_shape) layer:add_weight(…) end, config = {…},
+noise = cornu.layers.GaussianNoise{1}, noise(x * 0), which draw in each step of training; cornu.randn would draw once. Those
+with weights are constants within it, which must be frozen. Also: build = function(layer, input_shape) layer:add_weight(…) end, config = {…},
 name, output_shape, eager, state_size. To open a model that has it: cornu.load(path, {custom_objects = {NAME = …}}).]] },
   { "layer:adapt", "layer:adapt(x) → layer", [[
 Of a Normalization: takes mean and variance from data, a tensor or a dataset (its x), before training, as in Keras. Layers

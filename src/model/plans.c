@@ -312,6 +312,19 @@ static bool has_weights(const cn_model *m) {
   return false;
 }
 
+/* A layer of Lua that is to be trained holds what it calls as constants: silently, weights would stay as they are. In a
+ * loss, which is within no layer, that is what is wanted. */
+static cn_status check_trained(const cn_model *m, const cn_trace *t, cn_error *e) {
+  const bool within = t->training && t->variables && t->label && *t->label;
+  for (int i = 0; i < m->n_layers && within; i++)
+    if (cornu_layer_trainable_weights(m->layers[i]))
+      return cn_fail(e, CORNU_ERR_UNSUPPORTED,
+                     "the weights of layer \"%s\", which is called within, would not be trained: make weights with "
+                     "layer:add_weight, build a model of both layers, or freeze it (trainable = false)",
+                     m->layers[i]->name);
+  return CORNU_OK;
+}
+
 /* Layers without weights, such as noise, do in training what they do there. */
 static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_tensor *const *inputs,
                        cornu_tensor **outputs, cn_error *e) {
@@ -320,6 +333,7 @@ static cn_status lower(cn_model *m, cn_trace *t, const cn_type *types, cornu_ten
   cn_sym *in = cn_arena_array(&t->graph->arena, (size_t)m->n_inputs + 1, sizeof *in);
   cn_sym *out = cn_arena_array(&t->graph->arena, (size_t)m->n_outputs + 1, sizeof *out);
   if (!in || !out) return cn_no_memory(e);
+  CN_TRY(check_trained(m, t, e));
   for (int i = 0; i < m->n_inputs; i++) {
     cn_reshape_attrs shape = {.shape = {.n = types[i].rank}};
     for (int d = 0; d < types[i].rank; d++) shape.shape.v[d] = types[i].shape[d];

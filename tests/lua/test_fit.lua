@@ -201,6 +201,22 @@ function TestFit:testUnbuilt()
   lu.assertErrorMsgContains("begin it with cornu.Input", new().fit, new(), function() return x, labels end, {})
 end
 
+-- Weights that would silently stay as they are: those of layers that a layer of Lua calls.
+function TestFit:testWeightsWithin()
+  local inner = L.Dense{ 4, name = "inner" }
+  local block = cornu.Layer{ class_name = "Block", call = function(x) return inner(x) end }
+  local m, x, y = cornu.Sequential{ cornu.Input{ shape = { 1 } }, block, L.Dense{ 1 } }, line()
+  lu.assertEquals(m:predict(x):shape(), { 32, 1 })
+  lu.assertErrorMsgContains('weights of layer "inner"', function()
+    m:compile{ optimizer = "sgd", loss = "mse" }
+    fit(m, {}, x, y)
+  end)
+  inner.trainable = false
+  local judge = small() -- of a loss
+  m:compile{ optimizer = "sgd", loss = function(y_true, y_pred) return (judge(y_true) - judge(y_pred)):square() end }
+  lu.assertNotNil(fit(m, {}, x, y).loss[1])
+end
+
 -- Layers that come or go after compile need another one.
 function TestFit:testChangedModels()
   local m, x, y = small(), line()
