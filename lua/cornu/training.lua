@@ -424,6 +424,9 @@ return function(cornu)
     o.batch_size = whole(o.batch_size or own or 32, "fit: batch_size", 1)
     o.epochs = whole(o.epochs or 1, "fit: epochs", 0)
     o.initial_epoch = whole(o.initial_epoch or 0, "fit: initial_epoch", 0)
+    for _, name in ipairs { "steps_per_epoch", "validation_batch_size", "validation_freq", "validation_steps" } do
+      if o[name] ~= nil then o[name] = whole(o[name], "fit: " .. name, 1) end
+    end
     if o.shuffle == nil then o.shuffle = true end
     o.seed = o.seed or state.seed
     return o

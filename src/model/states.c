@@ -66,7 +66,7 @@ static cn_status begin_one(const cn_state_ref *s, cn_tensor **now, cn_tensor **n
   if (cn_shape_equal((*now)->rank, (*now)->shape, want->rank, want->shape)) return CORNU_OK;
   return cn_fail(e, CORNU_ERR_SHAPE,
                  "layer \"%s\" (%s): state %d has shape %s from the last run, this one needs %s: reset "
-                 "the states first",
+                 "the states first, or keep all batches of one size",
                  s->layer->name, s->layer->class_name, s->index + 1, CN_SHAPE((*now)->rank, (*now)->shape),
                  CN_SHAPE(want->rank, want->shape));
 }

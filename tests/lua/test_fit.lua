@@ -346,6 +346,7 @@ function TestFit:testErrors()
   local labels = cornu.full({ 32 }, 3, "int32")
   lu.assertErrorMsgContains("3 classes count from 0 to 2", fit, m, {}, x, labels)
   lu.assertErrorMsgContains("epochs", fit, m, { epochs = 1.5 }, x, y)
+  lu.assertErrorMsgContains("validation_freq", fit, m, { validation_freq = { 1 } }, x, y)
   lu.assertErrorMsgContains('no option "epoch"', fit, m, { epoch = 1 }, x, y)
   lu.assertErrorMsgContains("callback", fit, m, { callbacks = { 1 } }, x, labels - 1)
   local misspelt = { on_batch_end = function() end }
