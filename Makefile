@@ -155,11 +155,11 @@ $(AMALGAMATION): $(BUILD)/cornu $(BUILD)/libcornu-lite.a scripts/amalgamate.lua
 
 # Its tests: the answers of models beside those of the whole library, and what it has of its own.
 LITE_UNIT := $(patsubst %,$(BUILD)/lite/unit/%,formats_flat formats_json)
-LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(BUILD)/amalgamation/answers $(LITE_UNIT)
-# Compiling it fast does for seeing whether it compiles: the bits are the same.
-AMALGAMATED ?= -O0
-$(BUILD)/amalgamation/answers: tests/lite/answers.c $(AMALGAMATION)
-	$(CC) $(AMALGAMATED) -I$(BUILD)/amalgamation -o $@ $^ $(LITE_LIBS)
+LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(BUILD)/amalgamation/checked $(LITE_UNIT)
+# Compiling it takes minutes: make packaging-test does, and compares what it answers.
+$(BUILD)/amalgamation/checked: $(AMALGAMATION)
+	$(CC) -Wall -Wno-unused-function -Werror -fsyntax-only $<
+	@touch $@
 $(BUILD)/lite/answers: tests/lite/answers.c $(BUILD)/libcornu-lite.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LITE_LIBS)
 $(BUILD)/lite/answers-whole: tests/lite/answers.c $(BUILD)/libcornu.a
@@ -297,24 +297,46 @@ include scripts/hosts/hosts.mk
 
 # ---- installing ----
 
+INTO     = $(DESTDIR)$(PREFIX)
+FILL     = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|@LIBS@|$(filter-out %openblas %openblas-pthread/,$(LIBS))|g'
 .PHONY: install
-install: all luajit
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
-	  $(DESTDIR)$(PREFIX)/lib/lua/5.4/cornu $(DESTDIR)$(PREFIX)/lib/lua/5.1/cornu $(DESTDIR)$(PREFIX)/share/cornu/lua/cornu \
-	  $(DESTDIR)$(PREFIX)/share/lua/5.4 $(DESTDIR)$(PREFIX)/share/lua/5.1
-	install -m 755 $(BUILD)/cornu $(DESTDIR)$(PREFIX)/bin/cornu
-	install -m 644 $(BUILD)/libcornu.a $(DESTDIR)$(PREFIX)/lib/libcornu.a
-	install -m 755 $(BUILD)/libcornu.so $(DESTDIR)$(PREFIX)/lib/libcornu.so.$(VERSION)
-	ln -sf libcornu.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libcornu.so.0
-	ln -sf libcornu.so.0 $(DESTDIR)$(PREFIX)/lib/libcornu.so
-	install -m 644 src/cornu.h $(DESTDIR)$(PREFIX)/include/cornu.h
-	install -m 755 $(BUILD)/lib/cornu/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/cornu/core.so
-	install -m 755 $(BUILD)/luajit/lib/cornu/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/cornu/core.so
-	install -m 644 lua/cornu/*.lua $(DESTDIR)$(PREFIX)/share/cornu/lua/cornu/
-	ln -sfn ../../cornu/lua/cornu $(DESTDIR)$(PREFIX)/share/lua/5.4/cornu
-	ln -sfn ../../cornu/lua/cornu $(DESTDIR)$(PREFIX)/share/lua/5.1/cornu
-	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: cornu\nDescription: Keras models from C and Lua\nVersion: %s\nLibs: -L$${libdir} -lcornu\nCflags: -I$${includedir}\n' \
-	  '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cornu.pc
+install: all lite luajit
+	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/lib/cmake/cornu $(INTO)/include $(INTO)/lib/lua/5.4/cornu \
+	  $(INTO)/lib/lua/5.1/cornu $(INTO)/share/cornu/lua/cornu $(INTO)/share/lua/5.4 $(INTO)/share/lua/5.1
+	install -m 755 $(BUILD)/cornu $(INTO)/bin/cornu
+	install -m 644 $(BUILD)/libcornu.a $(BUILD)/libcornu-lite.a $(INTO)/lib/
+	install -m 755 $(BUILD)/libcornu.so $(INTO)/lib/libcornu.so.$(VERSION)
+	ln -sf libcornu.so.$(VERSION) $(INTO)/lib/libcornu.so.0
+	ln -sf libcornu.so.0 $(INTO)/lib/libcornu.so
+	install -m 644 src/cornu.h $(INTO)/include/cornu.h
+	install -m 755 $(BUILD)/lib/cornu/core.so $(INTO)/lib/lua/5.4/cornu/core.so
+	install -m 755 $(BUILD)/luajit/lib/cornu/core.so $(INTO)/lib/lua/5.1/cornu/core.so
+	install -m 644 lua/cornu/*.lua $(INTO)/share/cornu/lua/cornu/
+	ln -sfn ../../cornu/lua/cornu $(INTO)/share/lua/5.4/cornu
+	ln -sfn ../../cornu/lua/cornu $(INTO)/share/lua/5.1/cornu
+	for f in cornu cornu-lite; do $(FILL) scripts/install/$$f.pc.in > $(INTO)/lib/pkgconfig/$$f.pc; done
+	for f in Config ConfigVersion; do $(FILL) scripts/install/cornu$$f.cmake.in > $(INTO)/lib/cmake/cornu/cornu$$f.cmake; done
+
+# The Lua module for LuaRocks, which says where its Lua is and where the module goes.
+ROCK_OBJ := $(LUA_SRC:src/%.c=$(O)/rock/%.o)
+.PHONY: rock rock-install packaging-test sizes
+$(O)/rock/lua/%.o: src/lua/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(LUA_CFLAGS)) -MMD -MP -c -o $@ $<
+$(BUILD)/rock/core.so: $(ROCK_OBJ) $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared $(SANFLAGS) -o $@ $^ $(LIBS)
+rock: $(BUILD)/rock/core.so
+rock-install:
+	install -d $(LIBDIR)/cornu $(LUADIR)/cornu
+	install -m 755 $(BUILD)/rock/core.so $(LIBDIR)/cornu/core.so
+	install -m 644 lua/cornu/*.lua $(LUADIR)/cornu/
+
+# What was installed is found by pkg-config, CMake and LuaRocks; the amalgamation by both compilers. Minutes.
+packaging-test: all amalgamation $(LITE_TESTS)
+	@sh tests/packaging.sh $(BUILD)
+sizes: all lite
+	@sh scripts/sizes.sh $(BUILD) $(CC)
 
 .PHONY: clean help
 clean:
@@ -334,6 +356,8 @@ help:
 	@echo 'make agents        small networks frame by frame: AGENTS="FOLDER …", the files of scripts/make_agents.py'
 	@echo 'make hosts         a game, a C program and an engine with Cornu in them; make hosts-test runs them'
 	@echo 'make deps          install the Debian packages'
-	@echo 'make install       to PREFIX (/usr/local), DESTDIR'
+	@echo 'make sizes         what the libraries weigh'
+	@echo 'make install       to PREFIX (/usr/local), DESTDIR; with files for pkg-config and CMake'
+	@echo 'make packaging-test  installs, and builds with it by pkg-config, CMake and LuaRocks'
 
--include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d) $(LITE_OBJ:.o=.d) $(LITE_UNIT:=.d)
+-include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d) $(LITE_OBJ:.o=.d) $(LITE_UNIT:=.d) $(ROCK_OBJ:.o=.d)

@@ -8,10 +8,15 @@
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local files = require "files"
 
+local x86 = "defined(__x86_64__) || defined(__i386__)"
 local isas = {
-  { name = "sse2", target = "sse2" },
-  { name = "avx2", target = "avx2,fma,f16c" },
-  { name = "avx512", target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c", gcc = ",prefer-vector-width=512" },
+  { name = "sse2", when = x86, target = "sse2" },
+  { name = "avx2", when = x86, target = "avx2,fma,f16c" },
+  { name = "avx512", when = x86, target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c", gcc = ",prefer-vector-width=512" },
+  { name = "neon", when = "defined(__aarch64__)" },
+  { name = "simd128", when = "defined(__wasm_simd128__)" },
+  { name = "generic", when = "!defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__) && "
+    .. "!defined(__wasm_simd128__)" },
 }
 
 -- ---- Tokens ----
@@ -203,7 +208,8 @@ for word in ("const enum struct union static inline void char int float double b
   words[word] = true
 end
 
-local starts = { static = true, typedef = true, V_FN = true, inline = true, enum = true, struct = true, union = true }
+local starts = { static = true, inline = true, V_FN = true, V_ACT_FN = true, typedef = true, enum = true, struct = true,
+  union = true }
 
 local function is_literal(macro, argument)
   return macro.literal[macro.rest and math.min(argument, macro.rest) or argument]
@@ -524,14 +530,21 @@ for _, path in ipairs(sources) do
 end
 for _, isa in ipairs(isas) do
   local own = { names = {}, macros = {}, seen = {}, prefix = isa.name .. "_" }
-  add(("\n/* ---- %s ---- */\n#if defined(__clang__)\n"
-       .. "#pragma clang attribute push(__attribute__((target(\"%s\"))), apply_to = function)\n#else\n"
-       .. "#pragma GCC push_options\n#pragma GCC target(\"%s\")\n#endif\n#define CN_ISA %s\n#define CN_ISA_%s\n")
-      :format(isa.name, isa.target, isa.target .. (isa.gcc or ""), isa.name, isa.name))
+  add(("\n/* ---- %s ---- */\n#if %s\n"):format(isa.name, isa.when))
+  if isa.target then
+    add(("#if defined(__clang__)\n"
+         .. "#pragma clang attribute push(__attribute__((target(\"%s\"))), apply_to = function)\n#else\n"
+         .. "#pragma GCC push_options\n#pragma GCC target(\"%s\")\n#endif\n")
+        :format(isa.target, isa.target .. (isa.gcc or "")))
+  end
+  add(("#define CN_ISA %s\n#define CN_ISA_%s\n"):format(isa.name, isa.name))
   for _, path in ipairs(isa_sources) do emit(path, own) end
   add(undefine(own.macros))
-  add(("#undef CN_ISA\n#undef CN_ISA_%s\n#if defined(__clang__)\n#pragma clang attribute pop\n"
-       .. "#else\n#pragma GCC pop_options\n#endif\n"):format(isa.name))
+  add(("#undef CN_ISA\n#undef CN_ISA_%s\n"):format(isa.name))
+  if isa.target then
+    add "#if defined(__clang__)\n#pragma clang attribute pop\n#else\n#pragma GCC pop_options\n#endif\n"
+  end
+  add "#endif\n"
 end
 emit(registry)
 
@@ -542,6 +555,8 @@ local head = { "/* Cornu's small library in one file: made by `make amalgamation
   "#elif defined(__GNUC__)\n",
   "#pragma GCC optimize(\"fp-contract=off\")\n#pragma GCC diagnostic ignored \"-Wunused-function\"\n#endif\n" }
 for _, name in ipairs(system) do head[#head + 1] = "#include <" .. name .. ">\n" end
+head[#head + 1] = "#if " .. x86 .. "\n#include <immintrin.h>\n#elif defined(__aarch64__)\n#include <arm_neon.h>\n"
+  .. "#elif defined(__wasm_simd128__)\n#include <wasm_simd128.h>\n#endif\n"
 head[#head + 1] = '#include "cornu.h"\n#pragma GCC visibility push(hidden)\n'
 add "\n#pragma GCC visibility pop\n"
 files.write(out .. "/cornu.c", table.concat(head) .. table.concat(pieces))

@@ -6,6 +6,14 @@
 #include "kernels/act.h"
 #include "kernels/vmath.h"
 
+/* Where little room counts for more than speed (the small library, on machines of long ago): no loop for each kind. */
+#if defined(CORNU_LITE) && defined(CN_ISA_sse2)
+#define V_SMALL
+#define V_ACT_FN static __attribute__((noinline, unused))
+#else
+#define V_ACT_FN V_FN
+#endif
+
 typedef struct vact { vf a, b, c; } vact; /* the parameters, one value in all lanes */
 
 V_FN vact v_act_parameters(const cn_act *act) { return (vact){v_set((float)act->a), v_set((float)act->b), v_set((float)act->c)}; }
@@ -31,7 +39,7 @@ V_FN vf v_act_squareplus_(vf x, vf b) {
   return v_select(v_lt(x, v_zero()), low, v_set(0.5f) * (x + root));
 }
 
-V_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
+V_ACT_FN vf v_act_one(cn_act_kind kind, vf x, const vact *p) {
   const vf zero = v_zero(), one = v_set(1);
   switch (kind) {
     case CN_ACT_RELU: return v_act_relu_(x, p);
@@ -94,6 +102,13 @@ V_FN void v_silu_rows(float *y, const float *x, int64_t pitch, int64_t rows, int
     enum { V_KIND = k };    \
     __VA_ARGS__;            \
   } break;
+#if defined(V_SMALL)
+#define V_ACT_SWITCH(kind, ...)         \
+  {                                     \
+    const cn_act_kind V_KIND = (kind);  \
+    __VA_ARGS__;                        \
+  }
+#else
 #define V_ACT_SWITCH(kind, ...)                                                                        \
   switch (kind) {                                                                                      \
     V_ACT_CASE_(CN_ACT_RELU, __VA_ARGS__) V_ACT_CASE_(CN_ACT_THRESHOLDED, __VA_ARGS__)                 \
@@ -114,5 +129,6 @@ V_FN void v_silu_rows(float *y, const float *x, int64_t pitch, int64_t rows, int
       __VA_ARGS__;                                                                                     \
     } break;                                                                                           \
   }
+#endif
 
 #endif

@@ -136,9 +136,20 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
 /* The activation on a tile that was just stored. */
 static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int64_t n) {
   const vact p = v_act_parameters(act);
-  if (act->kind == CN_ACT_SILU) v_silu_rows(c, c, ldc, rows, n);
-  else V_ACT_SWITCH(act->kind, for (int64_t m = 0; m < rows; m++, c += ldc)
-    V_FOR(n, V_PUT(c, v_act_one((cn_act_kind)V_KIND, V_AT(c), &p))));
+#define EACH_ROW for (int64_t m = 0; m < rows; m++, c += ldc)
+#define USUAL(k) V_ACT_CASE_(k, EACH_ROW V_FOR(n, V_PUT(c, v_act_one((cn_act_kind)V_KIND, V_AT(c), &p))))
+  switch (act->kind) {
+    case CN_ACT_SILU: v_silu_rows(c, c, ldc, rows, n); break;
+    USUAL(CN_ACT_RELU)
+    USUAL(CN_ACT_ELU)
+    USUAL(CN_ACT_SELU)
+    USUAL(CN_ACT_SIGMOID)
+    USUAL(CN_ACT_TANH)
+    USUAL(CN_ACT_GELU)
+    USUAL(CN_ACT_GELU_TANH)
+    USUAL(CN_ACT_SOFTPLUS)
+    default: EACH_ROW CN_ISA_NAME(cn_act_math_table).apply(act, c, c, n);
+  }
 }
 
 /* Panels [panel0, panel1) of mr rows from `row` on. Few rows take two panels at a time. */

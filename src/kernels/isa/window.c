@@ -98,6 +98,7 @@ V_FN void row(kind what, const cn_window_call *w, const range *r) {
   for (; x < w->end; x++) one_pixel(what, w, r, x);
 }
 
+#if !defined(V_SMALL)
 /* ---- The usual way: windows of `kw` neighbouring columns, blocks of np pixels. Every column that is loaded feeds all
  * windows over it. The arguments before w are constants; checked: columns outside of the image are left out. Depthwise
  * or average. */
@@ -182,6 +183,10 @@ static void depthwise_row(const cn_window_call *w, const range *bounds) {
   else row(DEPTHWISE, w, bounds);
 }
 
+#else
+static void depthwise_row(const cn_window_call *w, const range *bounds) { row(DEPTHWISE, w, bounds); }
+#endif
+
 static const range everything = {-__builtin_inff(), __builtin_inff(), false};
 
 static void depthwise(const cn_window_call *w) {
@@ -205,9 +210,14 @@ static void depthwise(const cn_window_call *w) {
 
 static void maximum(const cn_window_call *w) { row(MAXIMUM, w, &everything); }
 static void average(const cn_window_call *w) {
+#if !defined(V_SMALL)
   const bool usual = w->end - w->begin >= 4 && w->stride == 1 && w->dilation == 1 && w->columns == 3;
-  if (usual) wide_row(AVERAGE, 3, 1, w, NULL);
-  else row(AVERAGE, w, &everything);
+  if (usual) {
+    wide_row(AVERAGE, 3, 1, w, NULL);
+    return;
+  }
+#endif
+  row(AVERAGE, w, &everything);
 }
 
 const cn_window_kernels CN_ISA_NAME(cn_window_table) = {.depthwise = depthwise, .maximum = maximum, .average = average};
