@@ -48,7 +48,9 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
       !cn_value_put(&l->arena, init, "class_name", cn_value_text(&l->arena, "TruncatedNormal")) ||
       !cn_value_put(&l->arena, init, "config", config))
     return cn_no_memory(e);
-  return cn_layer_add_weight(l, "vector_u", 2, (int64_t[]){1, kernel->shape[kernel->rank - 1]}, false, init, e);
+  CN_TRY(cn_layer_add_weight(l, "vector_u", 2, (int64_t[]){1, kernel->shape[kernel->rank - 1]}, false, init, e));
+  l->weights[0].dtype = kernel->dtype; /* which the wrapped layer has from its own policy */
+  return CORNU_OK;
 }
 
 /* ---- Training ---- */

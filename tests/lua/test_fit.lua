@@ -217,6 +217,15 @@ function TestFit:testWeightsWithin()
   lu.assertNotNil(fit(m, {}, x, y).loss[1])
 end
 
+-- A wrapper and the layer within may compute in dtypes of their own.
+function TestFit:testDtypesWithin()
+  local m = cornu.Sequential{ cornu.Input{ shape = { 4 } }, L.SpectralNormalization{ L.Dense{ 3 }, dtype = "float64" },
+    L.Dense{ 1 } }
+  m:compile{ optimizer = "sgd", loss = "mse" }
+  local loss = m:train_on_batch(cornu.rand(2, 4), cornu.zeros(2, 1)).loss
+  lu.assertTrue(loss >= 0)
+end
+
 -- Layers that come or go after compile need another one.
 function TestFit:testChangedModels()
   local m, x, y = small(), line()
