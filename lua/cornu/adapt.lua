@@ -46,7 +46,8 @@ function core.layer_methods.adapt(layer, data)
   local name = ('adapt: layer "%s" (%s)'):format(layer.name, layer.class_name)
   if layer.class_name ~= "Normalization" then
     local key = others[layer.class_name]
-    core.fail(name .. (key and (" is told by its config: make it with %s = {…}"):format(key) or " learns nothing before training"))
+    core.fail(name .. (key and (" is told by its config: make it with %s = {…}"):format(key) or
+      " learns nothing before training"))
   end
   local mean = layer.config.mean
   if mean ~= nil and mean ~= core.null then core.fail(name .. " was given its mean and variance") end

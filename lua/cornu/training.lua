@@ -74,7 +74,8 @@ local function built(model, state, x)
   x = to_tensor(x)
   if type(x) == "table" then x = x[1] or select(2, next(x)) end
   if core.type(x) ~= "tensor" or x:rank() == 0 then
-    core.fail(('model "%s" does not know the shape of its input: call it once, or begin it with cornu.Input'):format(model.name))
+    core.fail(('model "%s" does not know the shape of its input: call it once, or begin it with cornu.Input'):format(
+      model.name))
   end
   model(x:slice(1, 1, 1))
   local given = {}

@@ -153,7 +153,8 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
       .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
-      .help = words "\nthe identity at inference: (batch, height, width, channels) or (height, width, channels) -> the same"};
+      .help = words "\nthe identity at inference: (batch, height, width, channels) or (height, width, channels) -> the " \
+                    "same"};
 #define TRAINED(id, class_name, in_versions, table, act, words) \
   static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, act); } \
   LAYER_AS(id, class_name, in_versions, table, lower_##id, "in training " words)

@@ -8,7 +8,8 @@ typedef struct settings { cn_ints axis; const cn_value *mean, *variance; bool in
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .null_items = true, .help = "axes that keep statistics of their own; null or []: one for all"},
+     .max = CN_MAX_RANK - 1, .null_items = true,
+     .help = "axes that keep statistics of their own; null or []: one for all"},
     {.name = "mean", .kind = CN_F_VALUE, .offset = offsetof(settings, mean), .standard = "null",
      .help = "given instead of learned"},
     {.name = "variance", .kind = CN_F_VALUE, .offset = offsetof(settings, variance), .standard = "null",
