@@ -12,7 +12,8 @@ local x86 = "defined(__x86_64__) || defined(__i386__)"
 local isas = {
   { name = "sse2", when = x86, target = "sse2" },
   { name = "avx2", when = x86, target = "avx2,fma,f16c" },
-  { name = "avx512", when = x86, target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c", gcc = ",prefer-vector-width=512" },
+  { name = "avx512", when = x86, target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c",
+    gcc = ",prefer-vector-width=512" },
   { name = "neon", when = "defined(__aarch64__)" },
   { name = "simd128", when = "defined(__wasm_simd128__)" },
   { name = "generic", when = "!defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__) && "

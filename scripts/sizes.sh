@@ -25,6 +25,7 @@ row "files" "(formats|lite)/"
 row "training" "train/"
 row "the rest" "(base|tensor|gen)/"
 row "**all**" ""
-"$cc" -O2 -Isrc -o "$dir/host" tests/lite/answers.c "$build/libcornu-lite.a" -lm -pthread -Wl,--gc-sections,-z,pack-relative-relocs -s
+smaller=-Wl,--gc-sections,-z,pack-relative-relocs
+"$cc" -O2 -Isrc -o "$dir/host" tests/lite/answers.c "$build/libcornu-lite.a" -lm -pthread $smaller -s
 echo "a program with the small one, stripped: $(($(wc -c <"$dir/host") / 1000)) kB; it needs" \
   $(readelf -d "$dir/host" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')

@@ -96,8 +96,8 @@ static void test_of_other_type(void **state) {
 
 static void test_same(void **state) {
   (void)state;
-  static const char model[] = "\"__metadata__\": {\"format\": \"cornu\", \"version\": \"1\", \"model\": \"{\\\"class_name\\\": "
-    "\\\"Sequential\\\", \\\"config\\\": {\\\"layers\\\": [{\\\"class_name\\\": \\\"Dense\\\", \\\"config\\\": "
+  static const char model[] = "\"__metadata__\": {\"format\": \"cornu\", \"version\": \"1\", \"model\": \"{"
+    "\\\"class_name\\\": \\\"Sequential\\\", \\\"config\\\": {\\\"layers\\\": [{\\\"class_name\\\": \\\"Dense\\\", \\\"config\\\": "
     "{\\\"name\\\": \\\"d\\\", \\\"units\\\": 2, \\\"batch_input_shape\\\": [null, 3]}}]}, "
     "\\\"same\\\": {\\\"d/bias\\\": \\\"other\\\"}}\"}";
   char header[4096];
