@@ -16,6 +16,13 @@ PACKAGES := gcc g++ make pkg-config libhdf5-dev libcjson-dev libzip-dev libyaml-
             liblua5.4-dev lua5.4 libluajit-5.1-dev luajit libedit-dev libcmocka-dev lua-unit
 CI_PACKAGES := clang
 
+# What the compiler makes programs for.
+MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
+is       = $(filter $(1),$(MACHINE))
+ISAS     := $(if $(call is,x86_64-% i%86-%),sse2 avx2 avx512,$(if $(call is,aarch64-%),neon,$(if $(call is,wasm32-%),simd128,generic)))
+PIC      := $(if $(call is,wasm32-% %-mingw32),,-fPIC)
+THREADS  := $(if $(call is,wasm32-%),,-pthread)
+
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 OPT      ?= -O2 -g
 comma    := ,
@@ -26,7 +33,7 @@ SANFLAGS := $(if $(SAN),$(if $(filter thread,$(SAN)),-fsanitize=thread,-fsanitiz
 PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
 PCS      := libcjson libzip yaml-0.1 zlib libpng libjpeg openblas
 HDF5_PC  ?= hdf5-serial
-CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -fvisibility=hidden -pthread $(OPT) $(WARN) $(SANFLAGS) \
+CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(PIC) -fvisibility=hidden $(THREADS) $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)
 LIBS     = $(shell $(PKG) --libs $(PCS)) -lm -ldl -pthread
 LIB_CFLAGS = $(shell $(PKG) --cflags $(PCS) $(HDF5_PC))
@@ -41,10 +48,9 @@ SRC      := $(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c)))
 LUA_SRC  := $(sort $(wildcard src/lua/*.c))
 CLI_SRC  := $(sort $(wildcard src/cli/*.c))
 ISA_SRC  := $(sort $(wildcard src/kernels/isa/*.c))
-MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
-ISAS     := $(if $(filter x86_64-% i%86-%,$(MACHINE)),sse2 avx2 avx512,$(if $(filter aarch64-%,$(MACHINE)),neon,generic))
 ISA_sse2   := -msse2
 ISA_avx2   := -mavx2 -mfma -mf16c
+ISA_simd128 := -msimd128
 ISA_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-vector-width=512
 
 OBJ      := $(SRC:src/%.c=$(O)/%.o) $(foreach i,$(ISAS),$(ISA_SRC:src/kernels/isa/%.c=$(O)/kernels/isa/%.$(i).o)) \
@@ -123,6 +129,7 @@ LITE_LIBS := -lm -pthread
 LITE_SMALL := -Os
 LITE_SPEED := -O3
 LITE_SPEED_sse2 := -Os
+LITE_SPEED_generic := -O1
 LITE_FLAGS = $(CFLAGS_ALL) -DCORNU_LITE -g0 -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -Wno-unused-function
 
 .PHONY: lite

@@ -45,7 +45,11 @@ extern "C" {
 #define CORNU_VERSION "0.1.0"
 #define CORNU_MAX_RANK 8
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(CORNU_BUILD) /* Cornu itself is compiled */
+#define CORNU_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(CORNU_DLL) /* a host that links cornu.dll */
+#define CORNU_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define CORNU_API __attribute__((visibility("default")))
 #else
 #define CORNU_API
@@ -79,7 +83,8 @@ CORNU_API const char *cornu_status_name(cornu_status status); /* "shape", "not f
 /* ---- The process -------------------------------------------------------------------------------------------- */
 
 CORNU_API const char *cornu_version(void);  /* "0.1.0" */
-CORNU_API const char *cornu_isa(void);      /* the kernels in use: "sse2", "avx2" or "avx512" (CORNU_ISA forces one) */
+/* The kernels in use: "sse2", "avx2", "avx512", "neon", "simd128" or "generic" (CORNU_ISA forces one of the machine's). */
+CORNU_API const char *cornu_isa(void);
 CORNU_API double cornu_clock(void);         /* seconds, monotonic */
 
 /* Memory. alloc returns `size` bytes aligned to `align` (a power of two) or NULL; free gets the same size back. */

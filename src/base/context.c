@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/system.h"
+
 #define STANDARD_LIMITS {sizeof(cornu_limits), SIZE_MAX / 4 < (size_t)16 << 30 ? SIZE_MAX / 4 : (size_t)16 << 30, \
                          (size_t)256 << 20, 100000, 200}
 
@@ -52,7 +54,7 @@ size_t cornu_memory_used(void) { return atomic_load(&cn_context()->used); }
 /* ---- Life ---- */
 
 static cornu_context *allocate(const cornu_allocator *a) {
-  return a->alloc ? a->alloc(a->user, sizeof(cornu_context), 16) : malloc(sizeof(cornu_context));
+  return a->alloc ? a->alloc(a->user, sizeof(cornu_context), 16) : cn_system_alloc(sizeof(cornu_context), false);
 }
 
 static cn_status check(const cornu_context_options *o, cn_error *e) {

@@ -26,6 +26,6 @@ bool cn_context_take(cornu_context *c, size_t bytes);
 void cn_context_give_back(cornu_context *c, size_t bytes);
 
 /* Tells the host's log, if there is one. */
-void cn_log(cornu_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cn_log(cornu_log_level level, const char *format, ...) CN_PRINTF(2, 3);
 
 #endif

@@ -6,30 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/context.h"
+#include "base/system.h"
 
-enum { SMALL_ALIGN = 16, DATA_ALIGN = 64, SLACK = 64, HUGE_PAGE = 2 << 20 };
+enum { SMALL_ALIGN = 16, DATA_ALIGN = 64, SLACK = 64 };
 
 /* Of the whole block; what it belongs to, and in the low bits of it how far the payload is from the start, in units of
  * SMALL_ALIGN. */
 typedef struct header { size_t bytes; uintptr_t owner; } header;
 _Static_assert(DATA_ALIGN / SMALL_ALIGN < 16 && sizeof(header) <= SMALL_ALIGN, "the header has no room");
-
-/* Large blocks lie in huge pages where the system has them: reading weights once is faster without a miss of the page
- * tables every 4 KiB. */
-static void *standard_alloc(size_t size) {
-#ifdef MADV_HUGEPAGE
-  void *p;
-  if (size >= HUGE_PAGE && !posix_memalign(&p, HUGE_PAGE, size)) {
-    (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    return p;
-  }
-#endif
-  return malloc(size);
-}
-_Static_assert(_Alignof(max_align_t) >= SMALL_ALIGN, "malloc aligns to less");
 
 const cornu_limits *cn_limits_here(void) { return &cn_context()->limits; }
 
@@ -38,9 +24,7 @@ static void *take(size_t bytes, size_t align, bool used_whole) {
   cornu_context *c = cn_context();
   size_t total;
   if (!cn_add_size(bytes, align + (align == DATA_ALIGN ? SLACK : 0), &total) || !cn_context_take(c, total)) return NULL;
-  char *block = c->hooks.alloc ? c->hooks.alloc(c->hooks.user, total, SMALL_ALIGN)
-                : used_whole   ? standard_alloc(total)
-                               : malloc(total);
+  char *block = c->hooks.alloc ? c->hooks.alloc(c->hooks.user, total, SMALL_ALIGN) : cn_system_alloc(total, used_whole);
   if (!block) return cn_context_give_back(c, total), NULL;
   size_t offset = align - ((uintptr_t)block & (align - 1)); /* at least SMALL_ALIGN: there is room for the header */
   char *payload = block + offset;

@@ -26,7 +26,7 @@ void *cn_arena_alloc(cn_arena *a, size_t bytes);                       /* aligne
 void *cn_arena_array(cn_arena *a, size_t count, size_t size);          /* count * size, checked */
 char *cn_arena_copy(cn_arena *a, const char *text, size_t length);     /* with a NUL behind */
 char *cn_arena_string(cn_arena *a, const char *text);
-char *cn_arena_printf(cn_arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *cn_arena_printf(cn_arena *a, const char *format, ...) CN_PRINTF(2, 3);
 void cn_arena_take(cn_arena *a, cn_arena *from); /* all that is in another one, which is empty then */
 void cn_arena_free(cn_arena *a);
 

@@ -8,13 +8,12 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/context.h"
+#include "base/system.h"
 
 enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2, SLICED_PARTS = 256 };
 /* How long a waiting thread keeps its core for itself, and how long until it sleeps; in between it yields. */
@@ -85,7 +84,7 @@ static int clamp_threads(long n) { return n < 1 ? 1 : n > MAX_THREADS ? MAX_THRE
 static int standard_threads(void) {
   const char *text = getenv("CORNU_NUM_THREADS");
   long n = text ? strtol(text, NULL, 10) : 0;
-  return clamp_threads(n > 0 ? n : sysconf(_SC_NPROCESSORS_ONLN));
+  return clamp_threads(n > 0 ? n : cn_system_processors());
 }
 
 int cn_threads(void) {
@@ -128,7 +127,10 @@ static void wait_for_time(cn_slice *s) {
 }
 
 bool cn_slice_look(cn_slice *s, double *stretch) {
-  if (!s->canceled && is_spent(s, stretch)) wait_for_time(s);
+  if (!s->canceled && is_spent(s, stretch)) {
+    if (!s->wait) return false;
+    wait_for_time(s);
+  }
   s->begun = true;
   return !s->canceled;
 }
@@ -312,21 +314,17 @@ static bool start_worker(worker *w) {
   atomic_store(&w->asleep, false);
   pthread_mutex_init(&w->lock, NULL);
   pthread_cond_init(&w->wake, NULL);
-  return pthread_create(&w->thread, NULL, work, w) == 0;
+  return cn_system_thread(&w->thread, work, w);
 }
 
 static void start_workers(int wanted) {
   static bool watching_forks;
-  sigset_t all, before;
   pthread_mutex_lock(&pool.starting);
-  if (!watching_forks) watching_forks = pthread_atfork(NULL, NULL, after_fork) == 0;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (!watching_forks) watching_forks = cn_system_watch_forks(after_fork);
   for (int i = atomic_load(&pool.started); i < wanted; i++) {
     if (!start_worker(&pool.workers[i])) break; /* fewer do */
     atomic_store(&pool.started, i + 1);
   }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_mutex_unlock(&pool.starting);
 }
 

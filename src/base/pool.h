@@ -23,7 +23,10 @@ int cn_threads(void);
  * looks go on until the deadline; then, with no task under way, it waits until it is given more time. */
 typedef struct cn_slice {
   _Atomic double deadline;          /* by cornu_clock */
-  void (*wait)(struct cn_slice *s); /* returns with another deadline, or canceled */
+  void (*wait)(struct cn_slice *s); /* returns with another deadline, or canceled; NULL: there is no other thread, and the
+                                       run comes back to be called again */
+  int next;                         /* without wait: the step to go on with */
+  bool stopped;                     /* so it did: the run has not ended */
   bool canceled;                    /* tasks are left out from now on: nobody looks at what they make */
   bool begun;                       /* something was done since the last wait */
   double last;                      /* when it looked last */

@@ -9,7 +9,7 @@ typedef struct cn_text { char *data; size_t length, capacity; bool failed; } cn_
 bool cn_text_reserve(cn_text *t, size_t more); /* room for so many bytes more */
 void cn_text_add(cn_text *t, const char *s);
 void cn_text_add_bytes(cn_text *t, const char *s, size_t length);
-void cn_text_addf(cn_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cn_text_addf(cn_text *t, const char *format, ...) CN_PRINTF(2, 3);
 void cn_text_pad(cn_text *t, char c, size_t count);
 void cn_text_free(cn_text *t);
 

@@ -23,7 +23,7 @@ typedef struct cn_loading {
 
 cn_status cn_stored_add(cn_loading *g, cn_stored_list *list, const char *path, const char *name);
 /* Notes that something does not fit; loading goes on, so that all is told at once. */
-void cn_loading_problem(cn_loading *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cn_loading_problem(cn_loading *g, const char *format, ...) CN_PRINTF(2, 3);
 /* `layer "outer/inner" (Dense)` in the arena. */
 const char *cn_loading_layer(cn_loading *g, const cn_layer *top, const cn_layer *owner);
 

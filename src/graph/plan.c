@@ -539,11 +539,25 @@ static cn_status run_sliced(cn_plan *p, cn_slice *s, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Without another thread: whole steps until the time is over. */
+static cn_status run_steps(cn_plan *p, cn_slice *s, cn_error *e) {
+  unsigned interrupts = cn_interrupts();
+  cn_status status = CORNU_OK;
+  while (!status && s->next < p->n_steps && cn_slice_look(s, &p->stretches[s->next])) {
+    cn_slice_set(NULL);
+    status = run_step(&p->steps[s->next++], interrupts, e);
+    cn_slice_set(s);
+  }
+  s->stopped = !status && s->next < p->n_steps;
+  return s->stopped ? cn_fail(e, CORNU_ERR_INTERRUPTED, "no time is left") : status;
+}
+
 cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *outputs, cn_error *e) {
   unsigned interrupts = cn_interrupts();
   cn_plan_bind(p, inputs, outputs);
-  if (cn_slice_here()) {
-    CN_TRY(run_sliced(p, cn_slice_here(), e));
+  cn_slice *s = cn_slice_here();
+  if (s) {
+    CN_TRY(s->wait ? run_sliced(p, s, e) : run_steps(p, s, e));
     cn_plan_copy_outputs(p, outputs);
     return CORNU_OK;
   }

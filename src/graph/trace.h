@@ -44,7 +44,7 @@ void cn_trace_begin(cn_trace *t, cn_graph *graph, cn_error *e);
 cn_status cn_trace_end(cn_trace *t);
 cn_trace *cn_trace_current(void); /* of this thread; NULL: none */
 
-void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
+void cn_trace_fail(cn_trace *t, cn_status status, const char *format, ...) CN_PRINTF(3, 4) __attribute__((cold));
 /* valid until the next emit; never NULL (a scalar after failure) */
 const cn_type *cn_edge_type(const cn_trace *t, cn_edge e);
 

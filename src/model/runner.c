@@ -2,11 +2,11 @@
  * between tasks (base/pool.h) and waits where it stands: kernels know nothing of it. */
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/context.h"
 #include "base/pool.h"
+#include "base/system.h"
 #include "base/text.h"
 #include "model/plans.h"
 #include "ops/ops.h"
@@ -98,25 +98,21 @@ static void *work(void *context) {
   return NULL;
 }
 
-/* Signals are for the threads of the host. */
 static cn_status need_thread(cornu_runner *r, cn_error *e) {
-  sigset_t all, before;
   if (r->has_thread) return CORNU_OK;
   for (int i = 0; i < cn_plan_steps(r->plan->plan); i++)
     if (cn_plan_step(r->plan->plan, i)->op == &cn_op_host_call)
       return cn_fail(e, CORNU_ERR_UNSUPPORTED,
                      "layer \"%s\" calls the host, which other threads than its own must not do: use whole runs",
                      cn_plan_step(r->plan->plan, i)->label);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  r->has_thread = pthread_create(&r->thread, NULL, work, r) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  r->has_thread = cn_system_thread(&r->thread, work, r);
   return r->has_thread ? CORNU_OK : cn_fail(e, CORNU_ERR_MEMORY, "no thread can be started");
 }
 
 /* Lets the thread begin or go on. */
 static void let_run(cornu_runner *r, double deadline) {
   atomic_store(&r->slice.deadline, deadline);
+  r->slice.wait = pause_here;
   pthread_mutex_lock(&r->lock);
   r->phase = RUNNING;
   pthread_cond_signal(&r->go);
@@ -160,12 +156,26 @@ static cn_status run_timed(cornu_runner *r, cn_error *e) {
   return CORNU_OK;
 }
 
+/* Where no thread can be started the calling one does as many steps as there is time for. */
+static cn_status run_here(cornu_runner *r, double deadline, bool *done, cn_error *e) {
+  cn_slice *s = &r->slice;
+  *s = (cn_slice){.deadline = deadline, .last = cornu_clock(), .next = r->under_way ? s->next : 0};
+  cn_slice_set(s);
+  cn_status status = run_whole(r, e);
+  cn_slice_set(NULL);
+  r->under_way = s->stopped;
+  *done = !r->under_way;
+  return r->under_way ? CORNU_OK : status;
+}
+
 cornu_status cornu_runner_run_for(cornu_runner *r, double microseconds, bool *done, cornu_error *e) {
   const double begin = cornu_clock(), seconds = microseconds * 1e-6;
   *done = false;
   if (r->in_background) return refuse_under_way(r, e);
   if (!r->under_way && fits(r, seconds)) return *done = true, run_timed(r, e);
-  CN_TRY(need_thread(r, e));
+  cn_status found = need_thread(r, e);
+  if (found == CORNU_ERR_MEMORY) return run_here(r, begin + seconds, done, e);
+  CN_TRY(found);
   if (!r->under_way) r->spent = 0;
   r->finished = NULL;
   let_run(r, begin + seconds);
@@ -203,6 +213,10 @@ cornu_status cornu_runner_wait(cornu_runner *r, cornu_error *e) {
 
 void cornu_runner_cancel(cornu_runner *r) {
   if (!r->under_way) return;
+  if (!r->has_thread) {
+    r->under_way = false;
+    return;
+  }
   atomic_store(&r->slice.deadline, -HUGE_VAL);
   pthread_mutex_lock(&r->lock);
   r->canceling = true;
@@ -402,7 +416,6 @@ cornu_status cornu_runner_new(cornu_model *m, const cornu_runner_options *given,
   cornu_runner *r = cn_calloc(1, sizeof *r);
   if (!r) return cn_no_memory(e);
   r->context = cornu_context_retain(cn_context());
-  r->slice.wait = pause_here;
   pthread_mutex_init(&r->lock, NULL);
   pthread_cond_init(&r->go, NULL);
   pthread_cond_init(&r->stopped, NULL);
