@@ -55,14 +55,14 @@ ISA_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-v
 
 OBJ      := $(SRC:src/%.c=$(O)/%.o) $(foreach i,$(ISAS),$(ISA_SRC:src/kernels/isa/%.c=$(O)/kernels/isa/%.$(i).o)) \
             $(O)/gen/registry.o
-LUA_OBJ  := $(LUA_SRC:src/%.c=$(O)/%.o)
+LUA_OBJ  := $(LUA_SRC:src/%.c=$(O)/%.o) $(O)/gen/lua.o
 CLI_OBJ  := $(CLI_SRC:src/%.c=$(O)/%.o)
 OP_OBJ   := $(patsubst src/%.c,$(O)/%.o,$(filter src/ops/%,$(SRC)))
 TRAIN_OBJ := $(patsubst src/%.c,$(O)/%.o,$(filter src/train/%,$(SRC)))
 LAYER_OBJ := $(patsubst src/%.c,$(O)/%.o,$(filter src/layers/% src/model/%,$(SRC)))
 
 .PHONY: all
-all: $(BUILD)/cornu $(BUILD)/libcornu.a $(BUILD)/libcornu.so $(BUILD)/lib/cornu/core.so
+all: $(BUILD)/cornu $(BUILD)/libcornu.a $(BUILD)/libcornu.so $(BUILD)/lib/cornu/core.so $(BUILD)/libcornu-lua5.4.a
 
 $(BUILD)/libcornu.a: $(OBJ)
 	@rm -f $@
@@ -235,18 +235,12 @@ test: ready
 	@$(MAKE) -s BUILD=$(BUILD) all test-programs
 	@sh tests/run.sh $(BUILD)
 
-.PHONY: test-programs luajit
-test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit
+.PHONY: test-programs luajit hosts
+test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit hosts
 luajit: $(BUILD)/luajit/lib/cornu/core.so
+hosts: $(HOST_TESTS)
 
-LUAJIT_OBJ := $(LUA_SRC:src/%.c=$(O)/luajit/%.o)
-$(O)/luajit/lua/%.o: src/lua/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(shell $(PKG) --cflags luajit) -MMD -MP -c -o $@ $<
-$(BUILD)/luajit/lib/cornu/core.so: $(LUAJIT_OBJ) $(OBJ)
-	@mkdir -p $(@D)
-	$(CC) -shared $(SANFLAGS) -o $@ $^ $(LIBS)
-
+include lua.mk
 include ports.mk
 
 # ---- checks ----
@@ -315,7 +309,8 @@ install: all lite luajit
 	install -m 755 $(BUILD)/libcornu.so $(INTO)/lib/libcornu.so.$(VERSION)
 	ln -sf libcornu.so.$(VERSION) $(INTO)/lib/libcornu.so.0
 	ln -sf libcornu.so.0 $(INTO)/lib/libcornu.so
-	install -m 644 src/cornu.h $(INTO)/include/cornu.h
+	install -m 644 src/cornu.h src/cornu_lua.h $(INTO)/include/
+	install -m 644 $(BUILD)/libcornu-lua5.4.a $(INTO)/lib/
 	install -m 755 $(BUILD)/lib/cornu/core.so $(INTO)/lib/lua/5.4/cornu/core.so
 	install -m 755 $(BUILD)/luajit/lib/cornu/core.so $(INTO)/lib/lua/5.1/cornu/core.so
 	install -m 644 lua/cornu/*.lua $(INTO)/share/cornu/lua/cornu/
@@ -330,7 +325,7 @@ ROCK_OBJ := $(LUA_SRC:src/%.c=$(O)/rock/%.o)
 $(O)/rock/lua/%.o: src/lua/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(LUA_CFLAGS)) -MMD -MP -c -o $@ $<
-$(BUILD)/rock/core.so: $(ROCK_OBJ) $(OBJ)
+$(BUILD)/rock/core.so: $(ROCK_OBJ) $(O)/gen/lua.o $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) -shared $(SANFLAGS) -o $@ $^ $(LIBS)
 rock: $(BUILD)/rock/core.so
@@ -354,6 +349,7 @@ help:
 	@echo 'make amalgamation  that library as one file, build/amalgamation/cornu.c, and cornu.h'
 	@echo 'make run           set up, build, run the digits demo, then the REPL'
 	@echo 'make test          set up, build, run all tests'
+	@echo 'make lua-bindings  libcornu-lua5.1.a to 5.4 and -luajit, where their headers are; make lua-versions-test tests them all'
 	@echo 'make conformance   run the models under CASES=dir against the outputs kept with them'
 	@echo 'make asan          tests under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan          what several threads do, under the thread sanitizer'
@@ -367,4 +363,4 @@ help:
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR; with files for pkg-config and CMake'
 	@echo 'make packaging-test  installs, and builds with it by pkg-config, CMake and LuaRocks'
 
--include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(LUAJIT_OBJ:.o=.d) $(UNIT:=.d) $(LITE_OBJ:.o=.d) $(LITE_UNIT:=.d) $(ROCK_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT:=.d) $(LITE_OBJ:.o=.d) $(LITE_UNIT:=.d) $(ROCK_OBJ:.o=.d)

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every test and ends with a line `N passed, N failed`. usage: tests/run.sh [BUILD [WHICH…]], from the project's root.
-# WHICH: arrows header unit lite lua lua54 luajit models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
+# WHICH: arrows header unit lite lua lua54 luajit host models kills damage fuzz cli terminal readme demo (all by default). UNIT_ISAS adds runs of the unit tests with other kernels.
 set -u
 build=${1:-build}
 [ $# -gt 0 ] && shift
-which=${*:-arrows header unit lite lua lua54 luajit models kills damage fuzz cli terminal readme demo}
+which=${*:-arrows header unit lite lua lua54 luajit host models kills damage fuzz cli terminal readme demo}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
@@ -45,6 +45,7 @@ for suite in $which; do
     lua54) run "lua (lua5.4)" sh -c 'eval "$("$1/cornu" env)" && exec lua5.4 tests/lua/run.lua' sh "$build" ;;
     luajit)
       run "lua (luajit)" sh -c 'LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$1/luajit/lib/?.so;;" exec luajit tests/lua/run.lua' sh "$build" ;;
+    host) for t in "$build"/host/*; do [ -x "$t" ] && case $t in *.d) ;; *) run "host/$(basename "$t")" "$t" ;; esac; done ;;
     models) run models "$build/cornu" scripts/conformance.lua tests/models ;;
     kills) run "kills while saving" sh tests/kills.sh "$build" 40 ;;
     damage) run damage sh scripts/damage.sh --build "$build" --cuts 8 --flips 20 tests/formats/two.h5 \

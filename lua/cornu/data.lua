@@ -89,7 +89,7 @@ return function(cornu)
   local function row_batches(ds, opts)
     local order, source, at, size = order_of(ds, opts), ds.source, 0, opts.batch_size
     local rows = opts.drop_remainder and ds.rows - ds.rows % size or ds.rows
-    if source.load and ds.ahead > 0 then return source.load(order, ds.first, rows, size, ds.ahead) end
+    if source.load and ds.ahead > 0 and core.background() then return source.load(order, ds.first, rows, size, ds.ahead) end
     return function()
       if at >= rows then return nil end
       local from, to = at + 1, math.min(at + size, rows)

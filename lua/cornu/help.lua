@@ -120,6 +120,17 @@ that exist (plan:inputs(), plan:outputs() make them) and allocates nothing in th
 The model with inputs, outputs and states of its own, for frame loops: write into runner:input(), runner:run(), read
 runner:output(). batch: also in place of the one that a stateful model fixes, so that each sample is an agent with states
 of its own; all runners of a model share its weights. outputs: values to give instead of the model's, by names of layers.]] },
+  { "watch", "cornu.watch(paths [, f]) → watch", [[
+Looks whether files have changed, for frame loops: watch:poll() gives nil, or the list of the paths that changed since the
+last call, after f(path) for each. An error of f is told in poll's second result, {path = message}. It asks for time and size
+of each file, in every call, or every so many seconds: cornu.watch{"a.keras", "b.lua", every = 0.5}. A file that is missing
+has not changed. See cornu.reload.]] },
+  { "reload", "cornu.reload(model [, path] [, options]) → model, in_place; cornu.reload(name) → module", [[
+Reads the model's file again, or another. With the same layers, the model itself takes the new weights, and in_place is true:
+whoever holds it goes on with them at its next call; plans and runners have those that they were made with. Else the result
+is a new model. options: those of cornu.load, and weights = path. cornu.reload "ai" reads a module of Lua again: the table
+that require gave takes the new fields. An error leaves all as it was. A flat file is mapped: put a new one in its place by
+renaming, as model:save does, rather than write into it.]] },
   { "model:reset_states", "model:reset_states() → model",
     "Stateful layers begin their next run with zeros, as after loading." },
   { "model:close", "model:close()", "Frees the model now instead of at the next collection; closing twice is fine." },

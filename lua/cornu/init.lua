@@ -21,6 +21,7 @@ require "cornu.save"(cornu)
 require "cornu.grad"(cornu)
 require "cornu.profile"(cornu)
 require "cornu.runner"
+require "cornu.reload"(cornu)
 local compose = require "cornu.compose"
 cornu.layers, cornu.Input, cornu.Layer = compose.layers(), compose.input, compose.layer
 cornu.Sequential, cornu.Model = compose.sequential, compose.model

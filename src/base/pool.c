@@ -106,6 +106,8 @@ int cornu_get_threads(void) { return cn_threads(); }
 
 static _Thread_local cn_slice *slice;
 
+static _Thread_local cn_slice limited; /* of a thread with a deadline */
+
 void cn_slice_set(cn_slice *s) { slice = s; }
 cn_slice *cn_slice_here(void) { return slice; }
 
@@ -133,6 +135,25 @@ bool cn_slice_look(cn_slice *s, double *stretch) {
   }
   s->begun = true;
   return !s->canceled;
+}
+
+/* Work that may not be done in time is begun nevertheless. */
+static void give_up(cn_slice *s) { s->canceled = is_late(atomic_load(&s->deadline)); }
+
+double cornu_set_deadline(double time) {
+  const double before = slice == &limited ? atomic_load(&limited.deadline) : 0;
+  if (slice && slice != &limited) return 0; /* a run in slices has deadlines of its own */
+  atomic_store(&limited.deadline, time);
+  limited.wait = give_up;
+  limited.canceled = false;
+  limited.begun = true;
+  limited.stretch = NULL;
+  slice = time > 0 ? &limited : NULL;
+  return before;
+}
+
+bool cn_past_deadline(void) {
+  return slice == &limited && (limited.canceled || is_late(atomic_load_explicit(&limited.deadline, memory_order_relaxed)));
 }
 
 /* ---- Waiting ---- */

@@ -1,6 +1,7 @@
 /* cornu_apply: one operation on tensors, at once or into the trace under way. */
 #include <string.h>
 
+#include "base/pool.h"
 #include "base/text.h"
 #include "graph/planner.h"
 #include "graph/trace.h"
@@ -80,6 +81,10 @@ static void set_operand(cn_operand *o, const cn_tensor *t) {
   memcpy(o->shape, t->shape, sizeof o->shape);
 }
 
+static cn_status check_time(const cn_op *op, cn_error *e) {
+  return cn_past_deadline() ? cn_fail(e, CORNU_ERR_INTERRUPTED, "%s: the time for it is over", op->name) : CORNU_OK;
+}
+
 static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error *e) {
   for (int i = 0; i < r->n_out; i++)
     CN_TRY(cornu_tensor_new(r->out_types[i].dtype, r->out_types[i].rank, r->out_types[i].shape, &r->out[i], e));
@@ -96,7 +101,9 @@ static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error
     set_operand(&r->operands[r->n_in + i], r->out[i]);
     s.out[i] = &r->operands[r->n_in + i];
   }
+  CN_TRY(check_time(op, e));
   CN_TRY(cn_step_run_once(&s, e));
+  CN_TRY(check_time(op, e));
   for (int i = 0; i < r->n_out; i++)
     if (r->out[i]->dtype == CORNU_TEXT) CN_TRY(cn_tensor_own_texts(r->out[i], e));
   return CORNU_OK;

@@ -557,7 +557,9 @@ cn_status cn_plan_run(cn_plan *p, const void *const *inputs, void *const *output
   cn_plan_bind(p, inputs, outputs);
   cn_slice *s = cn_slice_here();
   if (s) {
-    CN_TRY(s->wait ? run_sliced(p, s, e) : run_steps(p, s, e));
+    const cn_status status = s->wait ? run_sliced(p, s, e) : run_steps(p, s, e);
+    if (s->wait) s->stretch = NULL; /* which is the plan's */
+    CN_TRY(status);
     cn_plan_copy_outputs(p, outputs);
     return CORNU_OK;
   }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/decompose.h"
 
 #define REAL float
@@ -63,7 +64,7 @@ static void diagonalise(double a, double b, double c, double d, rotation *left, 
  * the diagonal. */
 static bool sweep(int64_t k, double *w, double *ut, int64_t m, double *vt, int64_t n, double *largest) {
   bool any = false;
-  for (int64_t p = 1; p < k; p++)
+  for (int64_t p = 1; p < k && !cn_past_deadline(); p++)
     for (int64_t q = 0; q < p; q++) {
       double limit = fmax(DBL_MIN, 2 * DBL_EPSILON * *largest);
       if (!(fabs(w[p * k + q]) > limit || fabs(w[q * k + p]) > limit)) continue;

@@ -27,13 +27,16 @@ typedef struct cn_lua_state {
   pthread_t thread;    /* and the system thread it runs on */
   cornu_random random;
   cornu_print_options print;
-  size_t live, since, limit; /* bytes of tensors: alive, made since the last collection, and how many start one */
+  size_t live, since, limit; /* bytes of tensors: alive, made since the last collection, and how many start one, */
+  size_t least, most;        /* within these bounds; most 0: none */
+  cornu_context *context; /* its calls work in it; NULL: in that of the calling thread */
+  bool alone;          /* the context is not for several threads */
   char own[512];       /* "@…/cornu/": sources that begin so are the module's own; errors are the caller's fault */
 } cn_lua_state;
 
 cn_lua_state *cn_lua_state_of(lua_State *L); /* raises while the Lua state closes */
 void cn_lua_state_drop(cn_lua_state *s);
-void cn_lua_open_state(lua_State *L);
+void cn_lua_open_state(lua_State *L); /* unless there is one */
 
 typedef struct cn_lua_frame { lua_State *current; pthread_t thread; } cn_lua_frame;
 /* For callbacks of the library: runs `body` with the light userdata `job`, protected, in the coroutine of the library
@@ -56,6 +59,8 @@ const char *cn_lua_check_string(lua_State *L, int arg);
 bool cn_lua_opt_bool(lua_State *L, int arg, bool standard);      /* nil: standard; else a boolean or an error */
 cornu_dtype cn_lua_check_dtype(lua_State *L, int arg);           /* a name */
 void cn_lua_setfuncs(lua_State *L, const luaL_Reg *functions);   /* into the table on top */
+/* pushes a closure with up to 2 upvalues, which are popped, that works in the state's context */
+void cn_lua_push_function(lua_State *L, lua_CFunction f, int upvalues);
 /* A class: metatable on top with the metamethods, __index(methods, getters) as given, and close as __gc and __close.
  * Registers it under `key` and its methods table under `methods_key`; pops it. */
 typedef struct cn_lua_class {
@@ -239,6 +244,12 @@ void cn_lua_open_files(lua_State *L);
 
 /* ---- save.c ---- */
 extern const luaL_Reg cn_lua_save_functions[];
+
+/* ---- open.c: the module's Lua files without files ---- */
+/* Pops the environment in which they run, and below it the table of the modules that are loaded. */
+void cn_lua_open_modules(lua_State *L);
+void cn_lua_require(lua_State *L, const char *name);              /* pushes the module */
+void cn_lua_push_require(lua_State *L);                           /* of these files, for their environment */
 
 /* ---- describe.c: the registries as tables, for help, completion and constructors ---- */
 extern const luaL_Reg cn_lua_describe_functions[];

@@ -118,6 +118,12 @@ static int defer_interrupts(lua_State *L) {
   return 0;
 }
 
+/* background(): whether other threads may read files for this state */
+static int background(lua_State *L) {
+  lua_pushboolean(L, !cn_lua_state_of(L)->alone);
+  return 1;
+}
+
 static int interrupted(lua_State *L) {
   lua_pushboolean(L, cornu_interrupt_waits());
   return 1;
@@ -132,7 +138,7 @@ int luaopen_cornu_core(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"clock", clock_now}, {"set_threads", set_threads}, {"get_threads", get_threads}, {"isa", isa}, {"memory", memory},
     {"type", type_of}, {"printoptions", printoptions}, {"own", own}, {"fail", fail},
-    {"defer_interrupts", defer_interrupts}, {"interrupted", interrupted}, {NULL, NULL}};
+    {"defer_interrupts", defer_interrupts}, {"interrupted", interrupted}, {"background", background}, {NULL, NULL}};
   cn_lua_open_state(L);
   lua_newtable(L);
   cn_lua_setfuncs(L, functions);

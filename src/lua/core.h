@@ -5,8 +5,9 @@
 
 #include <lua.h>
 
-#include "cornu.h"
+#include "cornu_lua.h"
 
 CORNU_API int luaopen_cornu_core(lua_State *L);
+CORNU_API int luaopen_cornu(lua_State *L); /* cornu_lua_open by the name that require looks for in cornu.so */
 
 #endif

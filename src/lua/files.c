@@ -203,6 +203,19 @@ static int make_folder(lua_State *L) {
   return 0;
 }
 
+/* file_state(path) → time of its last change, size; nothing when it is not there */
+static int file_state(lua_State *L) {
+  struct stat s;
+  if (stat(cn_lua_check_string(L, 1), &s)) return 0;
+#ifdef st_mtime /* nanoseconds are told */
+  lua_pushnumber(L, (lua_Number)s.st_mtim.tv_sec + (lua_Number)s.st_mtim.tv_nsec * 1e-9);
+#else
+  lua_pushnumber(L, (lua_Number)s.st_mtime);
+#endif
+  lua_pushnumber(L, (lua_Number)s.st_size);
+  return 2;
+}
+
 /* crc32c(text) → number: Castagnoli's polynomial, as TFRecord files have it */
 static int crc32c(lua_State *L) {
   size_t n;
@@ -219,7 +232,7 @@ static int crc32c(lua_State *L) {
 const luaL_Reg cn_lua_file_functions[] = {
   {"optimizer_list", optimizer_list},
   {"load_npz", load_npz}, {"save_npz", save_npz}, {"load_npy", load_npy}, {"save_npy", save_npy},
-  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c},
+  {"image_load", image_load}, {"image_save", image_save}, {"make_folder", make_folder}, {"crc32c", crc32c}, {"file_state", file_state},
   {"load_idx", load_idx},
   {NULL, NULL}};
 

@@ -56,10 +56,10 @@ void cn_lua_push_arithmetic(lua_State *L) {
     {"__idiv", "floordiv"}};
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
     lua_pushlightuserdata(L, (void *)(uintptr_t)table[i].op);
-    lua_pushcclosure(L, arithmetic, 1);
+    cn_lua_push_function(L, arithmetic, 1);
     lua_setfield(L, -2, table[i].event);
   }
-  lua_pushcfunction(L, negate);
+  cn_lua_push_function(L, negate, 0);
   lua_setfield(L, -2, "__unm");
 }
 
@@ -339,7 +339,7 @@ void cn_lua_open_op(lua_State *L) { /* core.ops = {name = function} */
     }
     op->positions = find_positions(op->info.name);
     const cornu_type_info info = op->info;
-    lua_pushcclosure(L, call_op, 1);
+    cn_lua_push_function(L, call_op, 1);
     register_words(L, info.name);
     register_words(L, info.aliases);
     lua_pop(L, 1);

@@ -26,7 +26,9 @@ cn_lua_state *cn_lua_state_of(lua_State *L) {
 }
 
 void cn_lua_state_drop(cn_lua_state *s) {
-  if (s && --s->references == 0) free(s);
+  if (!s || --s->references) return;
+  cornu_context_release(s->context);
+  free(s);
 }
 
 static int close_state(lua_State *L) {
@@ -40,6 +42,7 @@ static int close_state(lua_State *L) {
 }
 
 void cn_lua_open_state(lua_State *L) {
+  if (find_state(L)) return;
   state_box *box = lua_newuserdata(L, sizeof *box);
   box->s = NULL;
   lua_newtable(L);
@@ -49,7 +52,7 @@ void cn_lua_open_state(lua_State *L) {
   box->s = calloc(1, sizeof *box->s);
   if (!box->s) cn_lua_error(L, "out of memory");
   box->s->references = 1;
-  box->s->limit = COLLECT_AFTER;
+  box->s->limit = box->s->least = COLLECT_AFTER;
   cornu_random_seed(&box->s->random, 0);
   box->s->main = L;
   lua_pushthread(L);
@@ -226,9 +229,38 @@ cornu_dtype cn_lua_check_dtype(lua_State *L, int arg) {
 
 /* ---- classes ---- */
 
+/* The function behind `upvalues` upvalues in the state's context. When the thread works in another one, the closure is
+ * called once more, protected, so that the other one comes back after an error, too. */
+static int in_context(lua_State *L, int upvalues) {
+  lua_Debug ar;
+  lua_CFunction f = lua_tocfunction(L, lua_upvalueindex(upvalues + 1));
+  const cn_lua_state *s = find_state(L);
+  if (!s) return f(L);
+  cornu_context *before = cornu_context_use(s->context);
+  if (before == s->context) return f(L);
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_insert(L, 1);
+  const int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  cornu_context_use(before);
+  return status ? lua_error(L) : lua_gettop(L);
+}
+
+static int in_context_0(lua_State *L) { return in_context(L, 0); }
+static int in_context_1(lua_State *L) { return in_context(L, 1); }
+static int in_context_2(lua_State *L) { return in_context(L, 2); }
+
+void cn_lua_push_function(lua_State *L, lua_CFunction f, int upvalues) {
+  static const lua_CFunction within[] = {in_context_0, in_context_1, in_context_2};
+  const cn_lua_state *s = find_state(L);
+  if (s && s->context) lua_pushcfunction(L, f);
+  if (s && s->context) lua_pushcclosure(L, within[upvalues], upvalues + 1);
+  else lua_pushcclosure(L, f, upvalues);
+}
+
 void cn_lua_setfuncs(lua_State *L, const luaL_Reg *functions) {
   for (; functions && functions->name; functions++) {
-    lua_pushcfunction(L, functions->func);
+    cn_lua_push_function(L, functions->func, 0);
     lua_setfield(L, -2, functions->name);
   }
 }
@@ -273,7 +305,7 @@ void cn_lua_open_class(lua_State *L, const cn_lua_class *c) {
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, names, 2);
   lua_setfield(L, -4, "__names");
-  lua_pushcclosure(L, c->index, 2);
+  cn_lua_push_function(L, c->index, 2);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, c->close);
   lua_setfield(L, -2, "__gc");

@@ -3,19 +3,18 @@
 
 #include "lua/binding.h"
 
-/* A collection starts when this much was made since the last one; the limit grows with the live set and with the
- * Lua heap that a collection has to walk. */
-#define COLLECT_AFTER ((size_t)64 << 20)
 #define LEAST 4096 /* what a tensor counts for: many small ones are garbage, too, of which Lua sees little */
 
 const char cn_lua_tensor_key = 0, cn_lua_tensor_methods = 0;
 
+/* A collection starts when `limit` bytes were made since the last one; it grows with the live set and with the Lua heap
+ * that a collection has to walk. */
 static void collect(lua_State *L, cn_lua_state *s) {
   s->since = 0;
   lua_gc(L, LUA_GCCOLLECT, 0);
   int kib = lua_gc(L, LUA_GCCOUNT, 0); /* -1 inside a finaliser */
   size_t limit = s->live / 2 + (kib > 0 ? (size_t)kib << 10 : 0);
-  s->limit = limit > COLLECT_AFTER ? limit : COLLECT_AFTER;
+  s->limit = limit < s->least ? s->least : s->most && limit > s->most ? s->most : limit;
 }
 
 cn_lua_tensor *cn_lua_new_tensor_in(lua_State *L, cn_lua_state *s) {

@@ -34,6 +34,7 @@ local files = {
   "optimizer_parity",
   "optimizers",
   "parts",
+  "reload",
   "runner",
   "save",
   "stateful",

@@ -197,6 +197,36 @@ static void an_interrupt_ends_a_part(void **unused) {
   end(&n, 1, &s);
 }
 
+static void count_task(void *count, int i) { (void)i, (void)atomic_fetch_add((atomic_int *)count, 1); }
+
+static void a_deadline_ends_runs(void **unused) {
+  (void)unused;
+  net n;
+  sliced s;
+  cn_error e = {0};
+  atomic_int done = 0;
+  cornu_tensor *x, *y = NULL;
+  int n_y = 1;
+  start(&n);
+  cn_edge end_of_chain = chain(&n, INPUT(&n, 8, 48, 48, 24), 2);
+  compile(&n, &end_of_chain, 1, &s);
+  assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, 1, (int64_t[]){4}, &x, &e), CORNU_OK);
+  assert_true(cornu_set_deadline(cornu_clock() - 1) == 0);
+  cn_parallel(100, count_task, &done);
+  assert_int_equal(done, 0);
+  assert_int_equal(cn_plan_run(s.plan, s.in, s.out, &e), CORNU_ERR_INTERRUPTED);
+  assert_int_equal(cornu_apply("relu", &x, 1, NULL, &y, &n_y, &e), CORNU_ERR_INTERRUPTED);
+  assert_true(cornu_set_deadline(0) > 0);
+  cn_parallel(100, count_task, &done);
+  assert_int_equal(done, 100);
+  assert_int_equal(cn_plan_run(s.plan, s.in, s.out, &e), CORNU_OK);
+  n_y = 1;
+  assert_int_equal(cornu_apply("relu", &x, 1, NULL, &y, &n_y, &e), CORNU_OK);
+  cornu_tensor_release(x);
+  cornu_tensor_release(y);
+  end(&n, 1, &s);
+}
+
 int main(void) {
   setenv("CORNU_EXACT", "1", 1); /* another number of samples may else take another way */
   const struct CMUnitTest tests[] = {
@@ -206,6 +236,7 @@ int main(void) {
     cmocka_unit_test(profiles_tell_the_steps_of_parts),
     cmocka_unit_test(small_ones_stay_whole),
     cmocka_unit_test(an_interrupt_ends_a_part),
+    cmocka_unit_test(a_deadline_ends_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
