@@ -235,10 +235,10 @@ test: ready
 	@$(MAKE) -s BUILD=$(BUILD) all test-programs
 	@sh tests/run.sh $(BUILD)
 
-.PHONY: test-programs luajit hosts
-test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit hosts
+.PHONY: test-programs luajit lua-hosts
+test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit lua-hosts
 luajit: $(BUILD)/luajit/lib/cornu/core.so
-hosts: $(HOST_TESTS)
+lua-hosts: $(HOST_TESTS)
 
 include lua.mk
 include ports.mk

@@ -27,6 +27,11 @@ expect shebang 7 "" "$dir/exit"
 expect "script error" 1 "cornu: " "$cornu" "$dir/error.lua"
 expect "no script" 1 "cornu: " "$cornu" "$dir/none.lua"
 expect "no option" 2 "--nothing" "$cornu" --nothing
+printf 'print(cornu.load("digits.keras").name, io, os.exit)' >"$dir/mod.lua"
+printf '\nwhile true do pcall(error) end' >"$dir/runaway.lua"
+expect "sandbox" 0 "	nil	nil" "$cornu" --sandbox "$dir/mod.lua" lua/examples/digits
+expect "sandbox, no folder" 1 "mod.lua:1: " "$cornu" --sandbox "$dir/mod.lua"
+expect "sandbox, a runaway" 1 "runaway.lua:2: stopped after 1 seconds" "$cornu" --sandbox "$dir/runaway.lua"
 expect info 0 "Sequential" "$cornu" info $model
 expect "info json" 0 '"type"' "$cornu" info $model --json
 expect "info, no file" 1 "none.h5" "$cornu" info "$dir/none.h5"

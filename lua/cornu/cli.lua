@@ -4,6 +4,7 @@ local host = require "cornu.host"
 local usage = [==[
 usage: cornu [OPTIONS] [SCRIPT [ARGS…]]
        cornu COMMAND [ARGS…]
+       cornu --sandbox SCRIPT [FOLDER…]
 
 Without a script: the REPL, or Lua from standard input where that is no terminal.
 
@@ -15,6 +16,7 @@ options
   -h --help     print this
   -             run standard input
   --            the script's name follows
+  --sandbox     run a script that nobody vouches for: it may read those folders, for a second, in 64 MiB
 
 commands (cornu COMMAND --help tells more)
   info          what a model file holds

@@ -63,6 +63,43 @@ static void push_command_line(lua_State *L, int argc, char **argv) {
   }
 }
 
+/* ---- cornu --sandbox SCRIPT [FOLDER…] ---- */
+
+static void say(void *user, cornu_log_level level, const char *message) {
+  (void)user;
+  if (level == CORNU_LOG_INFO) puts(message);
+}
+
+static char *whole_file(const char *path, size_t *length) {
+  FILE *f = fopen(path, "rb");
+  const size_t room = (1 << 20) + 1; /* a sandbox takes no longer ones */
+  char *text = f ? malloc(room) : NULL;
+  *length = text ? fread(text, 1, room, f) : 0;
+  if (f) fclose(f);
+  return text;
+}
+
+/* A script of strangers: with the files of those folders alone, and the standard limits. */
+static int run_sandboxed(int argc, char **argv) {
+  cornu_error e = {0};
+  cornu_sandbox *s = NULL;
+  const cornu_context_options c = {.struct_size = sizeof c, .log = say};
+  const cornu_sandbox_options o = {.struct_size = sizeof o, .context = &c, .folders = (const char *const *)argv + 3,
+                                   .n_folders = argc - 3};
+  size_t length;
+  char *text = whole_file(argv[2], &length);
+  if (!text) {
+    fprintf(stderr, "cornu: cannot read %s\n", argv[2]);
+    return 1;
+  }
+  cornu_status status = cornu_sandbox_new(&o, &s, &e);
+  if (!status) status = cornu_sandbox_run(s, text, length, argv[2], &e);
+  if (status) fprintf(stderr, "cornu: %s\n", e.message);
+  cornu_sandbox_free(s);
+  free(text);
+  return status != CORNU_OK;
+}
+
 typedef struct start { int argc; char **argv; int status; } start;
 
 static int run(lua_State *L) {
@@ -86,6 +123,7 @@ static int run(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 2 && !strcmp(argv[1], "--sandbox")) return run_sandboxed(argc, argv);
   lua_State *L = luaL_newstate();
   start s = {argc, argv, 1};
   if (!L) {

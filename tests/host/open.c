@@ -133,9 +133,51 @@ static void lives_in_the_memory_of_the_state(void **unused) {
   assert_int_equal(lua_bytes, 0);
 }
 
+#ifndef LUA_JITLIBNAME
+static long calls, first_failure; /* 0: none */
+
+static void *failing_alloc(void *user, void *p, size_t old, size_t size) {
+  if (size > (p ? old : 0) && first_failure && ++calls >= first_failure) return NULL;
+  return lua_alloc(user, p, old, size);
+}
+
+static int open_and_run(lua_State *L) {
+  open_with(L);
+  lua_setglobal(L, "cornu");
+  if (luaL_loadstring(L, "assert(cornu.load('lua/examples/digits/digits.keras')(cornu.ones(2, 8, 8, 1)):shape()[1] == 2)"))
+    return lua_error(L);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+static void any_allocation_may_fail(void **unused) {
+  (void)unused;
+  const cornu_lua_options options = {.struct_size = sizeof options, .lua_memory = true};
+  bool done = false;
+  for (long k = 1; !done; k += 1 + k / 6) {
+    lua_State *L = lua_newstate(failing_alloc, NULL);
+    luaL_openlibs(L);
+    lua_gc(L, LUA_GCSTOP, 0);
+    lua_pushcfunction(L, open_and_run);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&options);
+    calls = 0;
+    first_failure = k;
+    done = lua_pcall(L, 1, 0, 0) == 0;
+    first_failure = 0;
+    if (!done) assert_non_null(strstr(lua_tostring(L, -1), "memory"));
+    lua_close(L);
+    assert_int_equal(lua_bytes, 0);
+  }
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(predicts_in_two_states), cmocka_unit_test(works_in_its_context),
-      cmocka_unit_test(lives_in_the_memory_of_the_state)};
+      cmocka_unit_test(lives_in_the_memory_of_the_state),
+#ifndef LUA_JITLIBNAME
+      cmocka_unit_test(any_allocation_may_fail),
+#endif
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

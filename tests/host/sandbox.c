@@ -323,9 +323,12 @@ static void memory_has_a_limit(void **unused) {
 /* ---- the host ---- */
 
 static size_t out;
+static long calls, first_failure = INT32_MAX, last_failure = INT32_MAX;
 static void *count_alloc(void *user, size_t size, size_t align) {
   void *p = NULL;
   (void)user;
+  calls++;
+  if (calls >= first_failure && calls <= last_failure) return NULL;
   if (posix_memalign(&p, align, size)) return NULL;
   out += size;
   return p;
@@ -357,6 +360,29 @@ static void all_memory_is_the_hosts_and_goes_back(void **unused) {
   assert_null(s);
 }
 
+static void any_allocation_may_fail(void **unused) {
+  (void)unused;
+  const char *read[] = {"lua/examples/digits"};
+  const cornu_context_options c = {.struct_size = sizeof c, .allocator = {NULL, count_alloc, count_free}};
+  const cornu_sandbox_options o = {.struct_size = sizeof o, .context = &c, .folders = read, .n_folders = 1, .max_seconds = 60};
+  const char text[] = "assert(cornu.load 'digits.keras'(cornu.ones(2, 8, 8, 1)):shape()[1] == 2)";
+  cornu_status status = CORNU_ERR_MEMORY;
+  for (long k = 1; status; k += 1 + k / 6)
+    for (int once = 1; once >= 0; once--) {
+      cornu_error e = {0};
+      cornu_sandbox *s;
+      calls = 0;
+      first_failure = k;
+      last_failure = once ? k : INT32_MAX;
+      status = cornu_sandbox_new(&o, &s, &e);
+      if (!status) status = cornu_sandbox_run(s, text, strlen(text), NULL, &e);
+      if (status) assert_non_null(strstr(e.message, "memory"));
+      cornu_sandbox_free(s);
+      assert_int_equal(out, 0);
+    }
+  first_failure = INT32_MAX;
+}
+
 static int set_up(void **unused) {
   (void)unused;
   char path[256];
@@ -381,6 +407,6 @@ int main(void) {
       cmocka_unit_test(scripts_do_what_they_may), cmocka_unit_test(hosts_call_functions),
       cmocka_unit_test(scripts_stay_within_their_walls), cmocka_unit_test(runaways_are_stopped),
       cmocka_unit_test(instructions_are_counted), cmocka_unit_test(memory_has_a_limit),
-      cmocka_unit_test(all_memory_is_the_hosts_and_goes_back)};
+      cmocka_unit_test(all_memory_is_the_hosts_and_goes_back), cmocka_unit_test(any_allocation_may_fail)};
   return cmocka_run_group_tests(tests, set_up, clean);
 }
