@@ -238,7 +238,6 @@ test: ready
 .PHONY: test-programs luajit lua-hosts
 test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit lua-hosts
 luajit: $(BUILD)/luajit/lib/cornu/core.so
-lua-hosts: $(HOST_TESTS)
 
 include lua.mk
 include ports.mk

@@ -35,6 +35,7 @@ $(BUILD)/luajit/lib/cornu/core.so: $(luajit_OBJ) $(O)/gen/lua.o $(OBJ)
 HOSTS    := $(patsubst tests/host/%.c,%,$(sort $(wildcard tests/host/*.c)))
 HOST_TESTS := $(foreach h,$(HOSTS),$(BUILD)/host/$(h)-lua5.4 $(BUILD)/host/$(h)-luajit)
 .PHONY: lua-bindings lua-versions-test
+lua-hosts: $(HOST_TESTS)
 lua-bindings: $(BUILD)/libcornu-lua5.4.a $(foreach l,$(OTHER_LUAS),$(if $(shell $(PKG) --exists $(l) && echo yes),$(BUILD)/libcornu-$(l).a))
 lua-versions-test: $(foreach h,$(HOSTS),$(foreach l,lua5.4 $(OTHER_LUAS),$(BUILD)/host/$(h)-$(l)))
 	@sh tests/run.sh $(BUILD) host

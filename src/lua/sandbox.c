@@ -352,7 +352,7 @@ static int path(lua_State *L) {
   const char *name = luaL_checklstring(L, 1, &n);
   const bool write = lua_toboolean(L, 2);
   if (n == 0 || n != strlen(name) || n >= PATH_MAX || !find_file(cn_sandbox_of(L), name, write, out))
-    return luaL_error(L, "\"%s\": %s", name,
+    return cn_lua_error(L, "\"%s\": %s", name,
                       write ? "this sandbox may not write there" : "no such file in the folders of this sandbox");
   lua_pushstring(L, out);
   return 1;
