@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/context.h"
+#include "base/deadline.h"
 #include "base/system.h"
 
 enum { MAX_THREADS = 64, MAX_JOBS = 8, MOST_WAKES = 2, SLICED_PARTS = 256 };

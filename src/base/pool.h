@@ -36,10 +36,6 @@ void cn_slice_set(cn_slice *s); /* of the calling thread; NULL: none */
 cn_slice *cn_slice_here(void);
 /* Before other work, of which *stretch tells: waits if there is no time left for it; false: it is canceled. */
 bool cn_slice_look(cn_slice *s, double *stretch);
-/* Runs and operations of the calling thread end with CORNU_ERR_INTERRUPTED at about that time of cornu_clock, in the midst
- * of large ones, too; 0: when they are done. Returns the time before. For the binding, which has it from here alone. */
-double cornu_set_deadline(double time);
-bool cn_past_deadline(void);
 
 /* A counter that cornu_interrupt raises; a run compares it with the value at its start. */
 unsigned cn_interrupts(void);

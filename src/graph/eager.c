@@ -1,7 +1,7 @@
 /* cornu_apply: one operation on tensors, at once or into the trace under way. */
 #include <string.h>
 
-#include "base/pool.h"
+#include "base/deadline.h"
 #include "base/text.h"
 #include "graph/planner.h"
 #include "graph/trace.h"

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/pool.h"
+#include "base/deadline.h"
 #include "kernels/decompose.h"
 
 #define REAL float

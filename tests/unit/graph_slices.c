@@ -1,6 +1,7 @@
 /* Parts of plans that run for a few samples at a time: what becomes one, and that results stay. */
 #include "graph_net.h"
 
+#include "base/deadline.h"
 #include "base/pool.h"
 
 static cn_edge same(net *n, cn_edge x, int64_t in, int64_t out) {
