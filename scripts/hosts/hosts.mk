@@ -1,6 +1,6 @@
 # Programs that Cornu is embedded in. They need packages beyond Cornu's own.
 HOST_PACKAGES := godot3-server love xvfb xauth libsdl2-dev
-HAVE_HOSTS := sh -c 'command -v godot3-server love Xvfb xauth >/dev/null && $(PKG) --exists sdl2'
+HAVE_HOSTS := sh -c 'for p in godot3-server love Xvfb xauth; do command -v $$p >/dev/null || exit 1; done; $(PKG) --exists sdl2'
 HOST_DIR := $(BUILD)/hosts
 
 .PHONY: hosts hosts-deps hosts-test hosts-godot hosts-love hosts-sdl
@@ -19,7 +19,7 @@ $(HOST_DIR)/godot/libcornu_godot.so: scripts/hosts/godot/cornu_godot.c scripts/h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -shared -Wl,--gc-sections -Wl,--exclude-libs,ALL -o $@ $< $(BUILD)/libcornu-lite.a $(LITE_LIBS)
 SDL_HOST := $(wildcard scripts/hosts/sdl/*.c)
-$(HOST_DIR)/sdl/forage: $(SDL_HOST) $(wildcard scripts/hosts/sdl/*.h) $(BUILD)/libcornu.a
+$(HOST_DIR)/sdl/forage: $(SDL_HOST) $(wildcard scripts/hosts/sdl/*.h) $(BUILD)/libcornu-lua5.4.a $(BUILD)/libcornu.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(shell $(PKG) --cflags sdl2) $(LUA_CFLAGS) -o $@ $(SDL_HOST) $(BUILD)/libcornu.a $(LIBS) $(LUA_LIBS) \
-	  $(shell $(PKG) --libs sdl2)
+	$(CC) $(CFLAGS_ALL) $(shell $(PKG) --cflags sdl2) $(LUA_CFLAGS) -o $@ $(SDL_HOST) $(BUILD)/libcornu-lua5.4.a $(BUILD)/libcornu.a \
+	  $(LIBS) $(LUA_LIBS) $(shell $(PKG) --libs sdl2)

@@ -25,7 +25,7 @@ typedef struct options {
   int frames, n_swaps;
 } options;
 
-typedef struct times { double whole[MOST], network[MOST], mods[MOST]; int n; } times;
+typedef struct times { double whole[MOST], senses[MOST], network[MOST], mods[MOST]; int n; } times;
 
 typedef struct host {
   options o;
@@ -54,14 +54,17 @@ static void look_at_file(host *h, int frame) {
   else printf("frame %d: kept the old model: %s\n", frame, e.message);
 }
 
-static bool think(host *h, double *network, double *scripts, cornu_error *e) {
+static bool think(host *h, cornu_error *e) {
+  times *t = &h->times;
   const double begin = cornu_clock();
   world_sense(&h->world, h->brain.features);
+  const double sensed = cornu_clock();
   if (cornu_runner_run(h->brain.runner, e)) return false;
   const double ran = cornu_clock();
   if (mods_frame(h->mods, h->world.agents, h->brain.turns)) h->event = true;
-  *network = ran - begin;
-  *scripts = cornu_clock() - ran;
+  t->senses[t->n] = sensed - begin;
+  t->network[t->n] = ran - sensed;
+  t->mods[t->n] = cornu_clock() - ran;
   return true;
 }
 
@@ -76,7 +79,7 @@ static bool run_frame(host *h, int frame, bool network, cornu_error *e) {
   if (network) look_at_file(h, frame);
   const long mallocs = counts_malloc(), hooks = counts_hooks();
   if (!network) without_network(&h->world);
-  else if (!think(h, &t->network[t->n], &t->mods[t->n], e)) return false;
+  else if (!think(h, e)) return false;
   const long thought = counts_malloc(), hooked = counts_hooks();
   world_step(&h->world);
   view_draw(h->view, &h->world);
@@ -106,7 +109,7 @@ static void report(host *h, bool network, long meals) {
   printf("%s the network, %d agents, %d frames, %ld meals\n", network ? "with" : "without", AGENTS, t->n, meals);
   if (t->n == 0) return;
   say("frame", t->whole, t->n);
-  if (network) say("network", t->network, t->n), say("mods", t->mods, t->n);
+  if (network) say("senses", t->senses, t->n), say("network", t->network, t->n), say("mods", t->mods, t->n);
   printf("  allocations in these frames: network and mods %ld by malloc, %ld by the context; the rest %ld\n",
          h->mallocs, h->hooks, h->drawing);
 }

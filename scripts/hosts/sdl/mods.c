@@ -1,17 +1,19 @@
 #include "mods.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EACH = AGENTS / MODS, INSTRUCTIONS = 400000, MEMORY = 1 << 20 }; /* of a mod: agents, per frame, bytes */
+#include "cornu_lua.h"
+#include "counts.h"
+
+enum { EACH = AGENTS / MODS, INSTRUCTIONS = 400000, MEMORY = 16 << 20, LONGEST = 1 << 16 };
+/* of a mod: agents, instructions per frame, bytes, bytes of its script */
 
 static const char *const names[MODS] = {"greedy", "gambler", "dancer", "runaway", "hoarder"};
 
 typedef struct mod {
-  lua_State *L;
-  size_t held; /* bytes */
+  cornu_sandbox *box;
   bool stopped;
 } mod;
 
@@ -48,63 +50,44 @@ static int turn(lua_State *L) {
   return 0;
 }
 
-/* ---- a state for each ---- */
-
-static void *give_memory(void *user, void *p, size_t old, size_t size) {
-  mod *m = user;
-  const size_t had = p ? old : 0;
-  if (size > had && m->held + size - had > MEMORY) return NULL;
-  void *new = size ? realloc(p, size) : (free(p), NULL);
-  if (!new && size) return NULL;
-  m->held += size - had;
-  return new;
-}
-
-static void stop(lua_State *L, lua_Debug *where) {
-  (void)where;
-  luaL_error(L, "more than %d instructions in a frame", (int)INSTRUCTIONS);
-}
-
-static int open_mod(lua_State *L) {
-  static const luaL_Reg libraries[] = {{"_G", luaopen_base}, {"math", luaopen_math}, {"string", luaopen_string},
-                                       {"table", luaopen_table}};
+static int give_functions(lua_State *L) { /* of the mods at 1 */
   static const luaL_Reg functions[] = {{"see", see}, {"turn", turn}};
-  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-    luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
-    lua_pop(L, 1);
-  }
-  static const char *const unsafe[] = {"dofile", "loadfile", "load", "collectgarbage", "pcall", "xpcall"};
-  for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++) lua_pushnil(L), lua_setglobal(L, unsafe[i]);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
     lua_pushcclosure(L, functions[i].func, 1);
     lua_setglobal(L, functions[i].name);
   }
-  if (luaL_loadfilex(L, lua_touserdata(L, 1), "t")) return lua_error(L);
-  lua_call(L, 0, 0);
   return 0;
 }
 
-static bool begin_mod(mods *m, mod *one, const char *path, cornu_error *e) {
-  one->L = lua_newstate(give_memory, one);
-  e->status = CORNU_ERR_MEMORY;
-  if (!one->L) return snprintf(e->message, sizeof e->message, "%s: out of memory", path), false;
-  lua_sethook(one->L, stop, LUA_MASKCOUNT, INSTRUCTIONS);
-  lua_pushcfunction(one->L, open_mod);
-  lua_pushlightuserdata(one->L, (void *)path);
-  lua_pushlightuserdata(one->L, m);
-  e->status = CORNU_ERR_FORMAT;
-  if (lua_pcall(one->L, 2, 0, 0) == LUA_OK) return true;
-  snprintf(e->message, sizeof e->message, "%s", lua_tostring(one->L, -1));
-  return false;
+/* ---- a sandbox for each ---- */
+
+static bool run_file(mod *one, const char *folder, const char *name, cornu_error *e) {
+  char path[512], text[LONGEST];
+  snprintf(path, sizeof path, "%s/%s.lua", folder, name);
+  FILE *file = fopen(path, "rb");
+  e->status = CORNU_ERR_NOT_FOUND;
+  if (!file) return snprintf(e->message, sizeof e->message, "%s: cannot be read", path), false;
+  const size_t n = fread(text, 1, sizeof text, file);
+  fclose(file);
+  return cornu_sandbox_run(one->box, text, n, path, e) == CORNU_OK;
+}
+
+static bool begin_mod(mods *m, mod *one, cornu_error *e) {
+  const cornu_context_options c = {.struct_size = sizeof c, .allocator = counts_allocator, .max_memory = MEMORY};
+  const cornu_sandbox_options o = {.struct_size = sizeof o, .context = &c, .max_instructions = INSTRUCTIONS};
+  if (cornu_sandbox_new(&o, &one->box, e)) return false;
+  lua_State *L = cornu_sandbox_lua(one->box);
+  lua_pushcfunction(L, give_functions);
+  lua_pushlightuserdata(L, m);
+  return cornu_sandbox_call(one->box, NULL, 1, 0, e) == CORNU_OK;
 }
 
 mods *mods_open(const char *folder, cornu_error *e) {
-  char path[512];
   mods *m = calloc(1, sizeof *m);
+  *e = (cornu_error){CORNU_ERR_MEMORY, "out of memory"};
   for (int i = 0; m && i < MODS; i++) {
-    snprintf(path, sizeof path, "%s/%s.lua", folder, names[i]);
-    if (begin_mod(m, &m->all[i], path, e)) continue;
+    if (begin_mod(m, &m->all[i], e) && run_file(&m->all[i], folder, names[i], e)) continue;
     mods_close(m);
     return NULL;
   }
@@ -112,8 +95,7 @@ mods *mods_open(const char *folder, cornu_error *e) {
 }
 
 void mods_close(mods *m) {
-  for (int i = 0; i < MODS; i++)
-    if (m->all[i].L) lua_close(m->all[i].L);
+  for (int i = 0; i < MODS; i++) cornu_sandbox_free(m->all[i].box);
   free(m);
 }
 
@@ -121,25 +103,23 @@ void mods_close(mods *m) {
 
 static void greedy(agent *a, const float *p) { a->turn = p[0] > p[1] && p[0] >= p[2] ? 1 : p[2] > p[1] ? -1 : 0; }
 
-static bool call_frame(mod *one, int first) {
-  lua_State *L = one->L;
-  lua_sethook(L, stop, LUA_MASKCOUNT, INSTRUCTIONS); /* counts from now on */
-  lua_getglobal(L, "frame");
+static bool call_frame(mod *one, int first, cornu_error *e) {
+  lua_State *L = cornu_sandbox_lua(one->box);
   lua_pushinteger(L, first + 1);
   lua_pushinteger(L, first + EACH);
-  return lua_pcall(L, 2, 0, 0) == LUA_OK;
+  return cornu_sandbox_call(one->box, "frame", 2, 0, e) == CORNU_OK;
 }
 
 int mods_frame(mods *m, agent *agents, const float *turns) {
+  cornu_error e;
   int stopped = 0;
   m->agents = agents;
   m->turns = turns;
   for (int i = 0; i < AGENTS; i++) greedy(&agents[i], turns + TURNS * i);
   for (int i = 0; i < MODS; i++) {
     mod *one = &m->all[i];
-    if (one->stopped || call_frame(one, i * EACH)) continue;
-    printf("mod %s is stopped: %s\n", names[i], lua_tostring(one->L, -1));
-    lua_settop(one->L, 0);
+    if (one->stopped || call_frame(one, i * EACH, &e)) continue;
+    printf("mod %s is stopped: %s\n", names[i], e.message);
     one->stopped = true;
     stopped++;
   }
