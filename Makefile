@@ -21,6 +21,7 @@ MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
 is       = $(filter $(1),$(MACHINE))
 ISAS     := $(if $(call is,x86_64-% i%86-%),sse2 avx2 avx512,$(if $(call is,aarch64-%),neon,$(if $(call is,wasm32-%),simd128,generic)))
 PIC      := $(if $(call is,wasm32-% %-mingw32),,-fPIC)
+LARGE    := $(if $(call is,arm% i%86-%),-D_FILE_OFFSET_BITS=64)
 THREADS  := $(if $(call is,wasm32-%),,-pthread)
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -33,7 +34,7 @@ SANFLAGS := $(if $(SAN),$(if $(filter thread,$(SAN)),-fsanitize=thread,-fsanitiz
 PLAIN_KERNELS := $(if $(COVER),-fno-sanitize=undefined$(comma)fuzzer-no-link -O1)
 PCS      := libcjson libzip yaml-0.1 zlib libpng libjpeg openblas
 HDF5_PC  ?= hdf5-serial
-CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(PIC) -fvisibility=hidden $(THREADS) $(OPT) $(WARN) $(SANFLAGS) \
+CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(PIC) $(LARGE) -fvisibility=hidden $(THREADS) $(OPT) $(WARN) $(SANFLAGS) \
              -Isrc $(DEFS) $(CFLAGS)
 LIBS     = $(shell $(PKG) --libs $(PCS)) -lm -ldl -pthread
 LIB_CFLAGS = $(shell $(PKG) --cflags $(PCS) $(HDF5_PC))
@@ -357,6 +358,8 @@ help:
 	@echo 'make bench         this machine, the kernels beside it and OpenBLAS, the bundled models (BENCH=--json)'
 	@echo 'make agents        small networks frame by frame: AGENTS="FOLDER …", the files of scripts/make_agents.py'
 	@echo 'make hosts         a game, a C program and an engine with Cornu in them; make hosts-test runs them'
+	@echo 'make cross-test    the small library for other machines (aarch64 arm windows wasm), and its tests under emulators'
+	@echo 'make wasm-page     a page that runs the digits model: build/wasm/page; make wasm-page-test looks at it in Chromium'
 	@echo 'make deps          install the Debian packages'
 	@echo 'make sizes         what the libraries weigh'
 	@echo 'make install       to PREFIX (/usr/local), DESTDIR; with files for pkg-config and CMake'

@@ -25,6 +25,7 @@ PORT_PACKAGES_windows := gcc-mingw-w64-x86-64-posix wine64
 PORT_FLAGS_windows    := -DCORNU_BUILD -D__USE_MINGW_ANSI_STDIO=1 -Wa,-muse-unaligned-vector-move
 PORT_LIBS_windows     := -static
 PORT_EXE_windows      := .exe
+PORT_WITHOUT_windows  := base_file
 
 PORT_CC_wasm          := emcc
 PORT_AR_wasm          := emar
@@ -32,8 +33,10 @@ PORT_NM_wasm          := emnm
 PORT_RUN_wasm         := node
 PORT_PACKAGES_wasm    := emscripten nodejs
 PORT_FLAGS_wasm       := -msimd128
-PORT_LIBS_wasm        := -sNODERAWFS -sALLOW_MEMORY_GROWTH -sTOTAL_STACK=1MB -sSINGLE_FILE
+PORT_LIBS_wasm        := -O1 -sNODERAWFS -sALLOW_MEMORY_GROWTH -sTOTAL_STACK=1MB -sSINGLE_FILE
 PORT_EXE_wasm         := .js
+PORT_WITHOUT_wasm     := base_pool
+export NODE_PATH      ?= /usr/share/nodejs
 
 # The unit tests that link with the small library, and those that need one with gradients (core, which is the whole one
 # without the formats of other libraries); PORT_WITHOUT: what the machine has not. With a substitute for cmocka.
@@ -67,7 +70,9 @@ $(BUILD)/cross/cases: $(BUILD)/cornu scripts/plain_cases.lua
 	@mkdir -p $(@D)
 	@$(BUILD)/cornu scripts/plain_cases.lua $(CASES) $(@D) > $@ || { rm $@; exit 1; }
 
-port-programs: $(PORT_UNIT) $(BUILD)/cases$(EXE)
+port-programs: $(PORT_UNIT) $(BUILD)/cases$(EXE) $(if $(call is,%-mingw32),$(BUILD)/cornu.dll)
+$(BUILD)/cornu.dll: $(BUILD)/libcornu-lite.a
+	$(CC) -shared -o $@ -Wl,--out-implib,$(BUILD)/libcornu.dll.a -Wl,--whole-archive $< -Wl,--no-whole-archive $(LIBS)
 $(BUILD)/cases$(EXE): tests/cross/cases.c $(BUILD)/libcornu-lite.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
 $(BUILD)/libcornu-core.a: $(CORE_OBJ)

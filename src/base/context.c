@@ -9,7 +9,8 @@
 
 #include "base/system.h"
 
-#define STANDARD_LIMITS {sizeof(cornu_limits), SIZE_MAX / 4 < (size_t)16 << 30 ? SIZE_MAX / 4 : (size_t)16 << 30, \
+#define LARGEST ((uint64_t)16 << 30)
+#define STANDARD_LIMITS {sizeof(cornu_limits), SIZE_MAX / 4 < LARGEST ? SIZE_MAX / 4 : (size_t)LARGEST, \
                          (size_t)256 << 20, 100000, 200}
 
 cornu_context cn_standard_context = {.limits = STANDARD_LIMITS, .holds = 1};

@@ -60,9 +60,21 @@ cn_status cn_file_read(const char *path, size_t max, char **data, size_t *size, 
   return status;
 }
 
+cn_status cn_mapping_read(const cn_file *f, cn_mapping *m, cn_error *e) {
+  enum { BEHIND = 64 };
+  size_t got = 0;
+  m->mapped = 0;
+  m->data = cn_alloc_data(m->size);
+  if (!m->data) return cn_no_memory(e);
+  memset(m->data + m->size, 0, BEHIND);
+  CN_TRY(cn_system_read(f, 0, m->data, m->size, &got, e));
+  return got == m->size ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "the file ends too early");
+}
+
 cn_status cn_file_map_open(const cn_file *f, cn_mapping **out, cn_error *e) {
   if (f->memory) return *out = cn_mapping_share(f->memory), CORNU_OK;
   *out = NULL;
+  if (f->size > SIZE_MAX / 2) return cn_no_memory(e);
   cn_mapping *m = cn_calloc(1, sizeof *m);
   if (!m) return cn_no_memory(e);
   m->references = 1;

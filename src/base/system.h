@@ -24,5 +24,6 @@ cn_path_kind cn_system_look(const char *path);
 /* Sets data and mapped; m->size is the file's. On failure m is dropped. */
 cn_status cn_system_map(const cn_file *f, cn_mapping *m, cn_error *e);
 void cn_system_unmap(cn_mapping *m);
+cn_status cn_mapping_read(const cn_file *f, cn_mapping *m, cn_error *e); /* of file.c: on the heap in place of a map */
 
 #endif

@@ -86,14 +86,15 @@ cn_path_kind cn_system_look(const char *path) {
   return stat(path, &s) ? CN_PATH_NOTHING : S_ISDIR(s.st_mode) ? CN_PATH_FOLDER : CN_PATH_FILE;
 }
 
-/* The file's pages lie over the beginning of a larger range of zeros. */
+/* The file's pages lie over the beginning of a larger range of zeros. What cannot be mapped is read. */
 static cn_status map_pages(cn_mapping *m, const cn_file *f, cn_error *e) {
   m->data = mmap(NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (m->data == MAP_FAILED) return m->data = NULL, cn_no_memory(e);
   if (m->size == 0 ||
       mmap(m->data, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, f->fd, 0) != MAP_FAILED)
     return CORNU_OK;
-  return io_error(e, f->path);
+  cn_system_unmap(m);
+  return cn_mapping_read(f, m, e);
 }
 
 cn_status cn_system_map(const cn_file *f, cn_mapping *m, cn_error *e) {

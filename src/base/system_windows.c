@@ -105,19 +105,11 @@ cn_status cn_system_read(const cn_file *f, uint64_t offset, char *data, size_t s
 enum { SLACK = 64 }; /* readable bytes behind a mapping */
 
 /* Where the file's last page has no room for them, the file is read. */
-static cn_status read_whole(const cn_file *f, cn_mapping *m, cn_error *e) {
-  size_t got = 0;
-  m->data = cn_alloc_data(m->size);
-  if (!m->data) return cn_no_memory(e);
-  CN_TRY(cn_system_read(f, 0, m->data, m->size, &got, e));
-  return got == m->size ? CORNU_OK : cn_fail(e, CORNU_ERR_FORMAT, "the file ends too early");
-}
-
 cn_status cn_system_map(const cn_file *f, cn_mapping *m, cn_error *e) {
   SYSTEM_INFO info;
   GetSystemInfo(&info);
   const size_t tail = m->size % info.dwPageSize;
-  if (tail == 0 || info.dwPageSize - tail < SLACK) return read_whole(f, m, e);
+  if (tail == 0 || info.dwPageSize - tail < SLACK) return cn_mapping_read(f, m, e);
   HANDLE section = CreateFileMappingW(handle_of(f), NULL, PAGE_WRITECOPY, 0, 0, NULL);
   if (!section) return system_error(e, f->path);
   m->data = MapViewOfFile(section, FILE_MAP_COPY, 0, 0, 0);

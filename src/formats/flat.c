@@ -52,16 +52,18 @@ static cn_status parse_offsets(const cn_value *v, size_t size, cn_flat_array *a,
 }
 
 static cn_status parse_array(const cn_value *v, size_t size, cn_flat_array *a, cn_error *e) {
-  size_t bytes;
+  int64_t bytes;
   CN_TRY(parse_dtype(cn_value_find(v, "dtype"), &a->type.dtype, e));
   CN_TRY(parse_shape(cn_value_find(v, "shape"), &a->type, e));
   CN_TRY(parse_offsets(cn_value_find(v, "data_offsets"), size, a, e));
   int64_t count = cn_shape_size(a->type.rank, a->type.shape);
-  if (count < 0 || !cn_mul_size((size_t)count, cornu_dtype_bytes(a->type.dtype), &bytes) || bytes != a->end - a->begin)
+  if (count < 0 || !cn_mul_i64(count, (int64_t)cornu_dtype_bytes(a->type.dtype), &bytes) ||
+      (uint64_t)bytes != a->end - a->begin)
     return cn_fail(e, CORNU_ERR_FORMAT, "shape %s of %s does not fill its %zu bytes",
                    CN_SHAPE(a->type.rank, a->type.shape), cornu_dtype_name(a->type.dtype), a->end - a->begin);
-  if (bytes > cn_limits.max_tensor_bytes)
-    return cn_fail(e, CORNU_ERR_LIMIT, "it has %zu bytes, the limit is %zu", bytes, cn_limits.max_tensor_bytes);
+  if ((uint64_t)bytes > cn_limits.max_tensor_bytes)
+    return cn_fail(e, CORNU_ERR_LIMIT, "it has %zu bytes, the limit is %zu", a->end - a->begin,
+                   cn_limits.max_tensor_bytes);
   return CORNU_OK;
 }
 

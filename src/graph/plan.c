@@ -99,7 +99,7 @@ static cn_status known_shapes(compiler *c) {
     if (needed && size == -1)
       return cn_fail(c->e, CORNU_ERR_SHAPE, "the shape %s is not known", CN_SHAPE(edge->type.rank, edge->type.shape));
     if (needed &&
-        (size < -1 || (size > 0 && (size_t)size > cn_limits.max_tensor_bytes / cornu_dtype_bytes(edge->type.dtype))))
+        (size < -1 || (size > 0 && (uint64_t)size > cn_limits.max_tensor_bytes / cornu_dtype_bytes(edge->type.dtype))))
       return cn_fail(c->e, CORNU_ERR_LIMIT, "a value of shape %s is larger than the limit of %zu bytes",
                      CN_SHAPE(edge->type.rank, edge->type.shape), cn_limits.max_tensor_bytes);
     if (!edge->is_input && edge->producer < 0 && !edge->constant && c->last_use[i] >= 0)

@@ -13,7 +13,9 @@ static cn_status check_shape(cornu_dtype dtype, int rank, const int64_t *shape, 
     return cn_fail(e, CORNU_ERR_SHAPE, "%d dimensions, expected at most %d", rank, CN_MAX_RANK);
   int64_t size = cn_shape_size(rank, shape);
   if (size == -1) return cn_fail(e, CORNU_ERR_SHAPE, "shape %s has a negative dimension", CN_SHAPE(rank, shape));
-  if (size == -2 || !cn_mul_size((size_t)size, cornu_dtype_bytes(dtype), bytes) || *bytes > cn_limits.max_tensor_bytes)
+  *bytes = cornu_dtype_bytes(dtype);
+  if (size == -2 || (uint64_t)size > SIZE_MAX || !cn_mul_size((size_t)size, *bytes, bytes) ||
+      *bytes > cn_limits.max_tensor_bytes)
     return cn_fail(e, CORNU_ERR_LIMIT, "a %s tensor of shape %s is larger than the limit of %zu bytes",
                    cornu_dtype_name(dtype), CN_SHAPE(rank, shape), cn_limits.max_tensor_bytes);
   return CORNU_OK;

@@ -9,6 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(_WIN32) /* what the tests take from POSIX */
+static inline int setenv(const char *name, const char *value, int replaces) {
+  return replaces || !getenv(name) ? _putenv_s(name, value) : 0;
+}
+static inline int unsetenv(const char *name) { return _putenv_s(name, ""); }
+static inline int posix_memalign(void **p, size_t align, size_t size) { /* malloc aligns to 16 */
+  *p = align <= 16 ? malloc(size) : NULL;
+  return !*p;
+}
+#endif
+
 typedef int (*CMFixtureFunction)(void **state);
 struct CMUnitTest {
   const char *name;

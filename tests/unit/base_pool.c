@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#ifndef TESTS_WITHOUT_FORK
 #include <sys/wait.h>
+#endif
 #include <unistd.h>
 /* after those */
 #include <cmocka.h>

@@ -49,8 +49,9 @@ static void packs_lie_apart(void **state) {
 
 /* A host that has no more than the packs need. */
 static void *scarce(void *user, size_t size, size_t align) {
-  (void)user, (void)align;
-  return size > (size_t)3500000 ? NULL : malloc(size);
+  void *p;
+  (void)user;
+  return size > (size_t)3500000 || posix_memalign(&p, align, size) ? NULL : p;
 }
 
 static void release(void *user, void *pointer, size_t size) {

@@ -136,7 +136,7 @@ static void test_dtypes(void **state) {
       [CORNU_INT32] = {"int32", 4, false, true},     [CORNU_INT64] = {"int64", 8, false, true},
       [CORNU_UINT8] = {"uint8", 1, false, true},     [CORNU_UINT16] = {"uint16", 2, false, true},
       [CORNU_UINT32] = {"uint32", 4, false, true},   [CORNU_UINT64] = {"uint64", 8, false, true},
-      [CORNU_BOOL8] = {"bool", 1, false, false},     [CORNU_TEXT] = {"string", 16, false, false}};
+      [CORNU_BOOL8] = {"bool", 1, false, false},     [CORNU_TEXT] = {"string", sizeof(cornu_text), false, false}};
   for (int d = 0; d < CORNU_DTYPES; d++) {
     cornu_dtype parsed = CORNU_DTYPES;
     assert_string_equal(cornu_dtype_name((cornu_dtype)d), cases[d].name);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Opens the page in Chromium without a screen: it must recognise all pictures. usage: check.sh PAGE
+# Opens the page in Chromium without a screen: it must answer as the program outside does. usage: check.sh PAGE
 set -u
 said=$(chromium --headless --no-sandbox --disable-gpu --virtual-time-budget=20000 --dump-dom "file://$(realpath "$1")/index.html" 2>/dev/null |
   sed -n 's/.*<p id="check">\(.*\)<\/p>.*/\1/p')
