@@ -9,12 +9,14 @@ PORT_NM_aarch64       := aarch64-linux-gnu-nm
 PORT_RUN_aarch64      := qemu-aarch64 -L /usr/aarch64-linux-gnu
 PORT_PACKAGES_aarch64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PORT_LIB_aarch64      := core
+PORT_WITHOUT_aarch64  := graph_slices
 
 PORT_CC_arm           := arm-linux-gnueabihf-gcc
 PORT_AR_arm           := arm-linux-gnueabihf-ar
 PORT_NM_arm           := arm-linux-gnueabihf-nm
 PORT_RUN_arm          := qemu-arm -L /usr/arm-linux-gnueabihf
 PORT_PACKAGES_arm     := gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user
+PORT_WITHOUT_arm      := graph_slices tensor_convert
 
 # The assembler makes unaligned moves of those of 32 bytes: the stack of Windows is aligned to 16, which gcc forgets.
 PORT_CC_windows       := x86_64-w64-mingw32-gcc-posix
@@ -35,11 +37,12 @@ PORT_PACKAGES_wasm    := emscripten nodejs
 PORT_FLAGS_wasm       := -msimd128
 PORT_LIBS_wasm        := -O1 -sNODERAWFS -sALLOW_MEMORY_GROWTH -sTOTAL_STACK=1MB -sSINGLE_FILE
 PORT_EXE_wasm         := .js
-PORT_WITHOUT_wasm     := base_pool
+PORT_WITHOUT_wasm     := base_pool base_file
 export NODE_PATH      ?= /usr/share/nodejs
 
 # The unit tests that link with the small library, and those that need one with gradients (core, which is the whole one
-# without the formats of other libraries); PORT_WITHOUT: what the machine has not. With a substitute for cmocka.
+# without the formats of other libraries); PORT_WITHOUT: what needs what the machine has not (processes, threads, a
+# long double that is longer than double), or many minutes in an emulator. With a substitute for cmocka.
 PORT_LIB   ?= lite
 CORE_OBJ   := $(filter-out $(O)/formats/%,$(OBJ)) $(patsubst src/%.c,$(O)/%.o,$(filter src/lite/% src/formats/%,$(LITE_SRC)))
 UNIT_NAMES := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
