@@ -58,7 +58,8 @@ cross-test: $(PORTS:%=cross-test-%)
 
 define PORT_RULES
 cross-$(1):
-	@command -v $(PORT_CC_$(1)) $(lastword $(filter-out -L /usr/%-gnu%,$(PORT_RUN_$(1)))) >/dev/null || { $(SUDO) apt-get update && \
+	@{ command -v $(PORT_CC_$(1)) && command -v $(filter qemu-% node %/wine64,$(PORT_RUN_$(1))); } >/dev/null || { \
+	  $(SUDO) apt-get update && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PORT_PACKAGES_$(1)); }
 	@$$(MAKE) -s BUILD=$(BUILD)/$(1) CC="$(CCACHE) $(PORT_CC_$(1))" PKG=true AR=$(PORT_AR_$(1)) NM=$(PORT_NM_$(1)) \
 	  OPT="-O2 $(PORT_FLAGS_$(1))" LIBS="-lm $(PORT_LIBS_$(1))" EXE=$(PORT_EXE_$(1)) \
