@@ -240,8 +240,8 @@ test: ready
 test-programs: $(UNIT) $(REPLAYS) $(LITE_TESTS) luajit lua-hosts
 luajit: $(BUILD)/luajit/lib/cornu/core.so
 
-include lua.mk
-include ports.mk
+include scripts/lua.mk
+include scripts/ports.mk
 
 # ---- checks ----
 
