@@ -212,7 +212,7 @@ fuzz: ci-deps all
 # ---- setting up ----
 
 # What is missing for a build, as far as the tools can tell.
-HAVE := sh -c 'command -v $(CC) g++ $(PKG) luajit lua5.4 >/dev/null && $(PKG) --exists $(PCS) $(HDF5_PC) lua5.4 luajit libedit && \
+HAVE := sh -c 'for t in $(firstword $(CC)) g++ $(PKG) luajit lua5.4; do command -v $$t || exit 1; done >/dev/null && $(PKG) --exists $(PCS) $(HDF5_PC) lua5.4 luajit libedit && \
         test -e /usr/include/cmocka.h && test -e /usr/share/lua/5.4/luaunit.lua'
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
