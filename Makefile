@@ -259,7 +259,7 @@ TSAN_UNIT := base_pool base_context formats_loader formats_rows graph_slices mod
 .PHONY: tsan
 tsan:
 	@$(MAKE) -s BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" UNIT="$(TSAN_UNIT:%=$(BUILD)/tsan/unit/%)" unit-programs
-	@TSAN_OPTIONS=halt_on_error=1 sh tests/run.sh $(BUILD)/tsan unit
+	@TSAN_OPTIONS="halt_on_error=1 die_after_fork=0" sh tests/run.sh $(BUILD)/tsan unit
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 

@@ -473,7 +473,7 @@ static cn_status say_chained(graph *g, int layer, const char *name, int n, cn_va
 }
 
 static cn_status add_calls(graph *g, int layer, cn_value *entries, cn_value *list) {
-  cn_value *calls;
+  cn_value *calls = NULL;
   CN_TRY(is_function(g, g->m->layers[layer]) ? say_function_calls(g, layer, &calls) : say_calls(g, layer, &calls));
   for (int i = 0; i < entries->count; i++) {
     if (i) CN_TRY(say_chained(g, layer, cn_value_find(entries->items[i - 1], "name")->s, calls->count, &calls));
