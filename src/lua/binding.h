@@ -211,6 +211,8 @@ void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg);   /* makes b->a
 extern const char cn_lua_plan_key, cn_lua_plan_methods;
 void cn_lua_open_plan(lua_State *L);
 int cn_lua_model_plan(lua_State *L);                              /* model:plan */
+int64_t cn_lua_batch_option(lua_State *L);                        /* of the options at 2, made if need be; 0: none */
+bool cn_lua_shape_option(lua_State *L, const cornu_port *port, int i, int64_t *shape); /* of input i; false: none */
 int cn_lua_optimizer_weights(lua_State *L);                       /* model:optimizer_weights */
 int cn_lua_trainer_state(lua_State *L, cornu_trainer *t, int keras); /* trainer:state */
 
@@ -223,6 +225,8 @@ int cn_lua_model_runner(lua_State *L);                            /* model:runne
 extern const char cn_lua_trainer_key, cn_lua_trainer_methods;
 extern const luaL_Reg cn_lua_trainer_functions[];
 void cn_lua_open_trainer(lua_State *L);
+
+void cn_lua_push_masks(lua_State *L, const cornu_objective_call *c); /* a list: false where an output has no mask */
 
 /* ---- gradients.c ---- */
 extern const luaL_Reg cn_lua_gradient_functions[];

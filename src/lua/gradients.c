@@ -13,15 +13,6 @@ typedef struct job {
   cornu_tensor *gradient;
 } job;
 
-static void push_masks(lua_State *L, const cornu_objective_call *c) {
-  lua_createtable(L, c->n_outputs, 0);
-  for (int i = 0; i < c->n_outputs; i++) {
-    if (c->masks[i]) cn_lua_push_tensor(L, c->masks[i]);
-    else lua_pushboolean(L, false);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
 /* Element i of the list at the top as a tensor: a number becomes one. */
 static cornu_tensor *result_at(lua_State *L, int i) {
   lua_rawgeti(L, -1, i);
@@ -40,7 +31,7 @@ static int call_function(lua_State *L) {
   cn_lua_push_list(L, j->call->outputs, j->call->n_outputs);
   cn_lua_push_list(L, j->call->given, j->call->n_given);
   lua_pushboolean(L, j->call->training);
-  push_masks(L, j->call);
+  cn_lua_push_masks(L, j->call);
   lua_call(L, 4, 1);
   const int n = (int)cn_lua_rawlen(L, -1);
   if (n < 1 || n > *j->n_results)

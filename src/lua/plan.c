@@ -34,29 +34,48 @@ static int close_plan(lua_State *L) {
   return 0;
 }
 
-/* Shape of input i: options.shapes[i] (or by name), else the model's, options.batch for an unknown first dimension. */
+/* The table of options at 2, made if there is none; its batch: 0 if it has none. */
+int64_t cn_lua_batch_option(lua_State *L) {
+  int64_t batch = 0;
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    lua_newtable(L);
+    lua_replace(L, 2);
+  }
+  if (!lua_istable(L, 2)) cn_lua_type_error(L, 2, "table of options");
+  lua_getfield(L, 2, "batch");
+  if (!lua_isnil(L, -1) && (!cn_lua_whole(L, -1, &batch) || batch < 1))
+    cn_lua_error(L, "option \"batch\" is not a positive whole number");
+  lua_pop(L, 1);
+  return batch;
+}
+
+/* The shape that options.shapes has for input i, by name or number; false: none. */
+bool cn_lua_shape_option(lua_State *L, const cornu_port *port, int i, int64_t *shape) {
+  lua_getfield(L, 2, "shapes");
+  if (!lua_istable(L, -1)) return lua_pop(L, 1), false;
+  lua_getfield(L, -1, port->key ? port->key : port->name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_rawgeti(L, -1, i + 1);
+  }
+  const bool given = !lua_isnil(L, -1);
+  if (given) {
+    int rank;
+    if (!lua_istable(L, -1)) cn_lua_error(L, "the shape of input \"%s\" is not a table of sizes", port->name);
+    cn_lua_check_shape(L, lua_gettop(L), &rank, shape);
+    if (rank != port->rank)
+      cn_lua_error(L, "input \"%s\" has %d dimensions, the shape given %d", port->name, port->rank, rank);
+  }
+  lua_pop(L, 2);
+  return given;
+}
+
+/* Shape of input i: that of the options, else the model's, with the batch for an unknown first dimension. */
 static void input_shape(lua_State *L, const cornu_port *port, int i, int64_t batch, int64_t *shape) {
   memcpy(shape, port->shape, sizeof port->shape);
-  lua_getfield(L, 2, "shapes");
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, port->key ? port->key : port->name);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_rawgeti(L, -1, i + 1);
-    }
-    if (!lua_isnil(L, -1)) {
-      int rank;
-      int64_t given[CORNU_MAX_RANK];
-      if (!lua_istable(L, -1)) cn_lua_error(L, "the shape of input \"%s\" is not a table of sizes", port->name);
-      cn_lua_check_shape(L, lua_gettop(L), &rank, given);
-      if (rank != port->rank)
-        cn_lua_error(L, "input \"%s\" has %d dimensions, the shape given %d", port->name, port->rank, rank);
-      memcpy(shape, given, sizeof given);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  if (port->rank && shape[0] < 0) shape[0] = batch;
+  cn_lua_shape_option(L, port, i, shape);
+  if (port->rank && shape[0] < 0) shape[0] = batch ? batch : 1;
   for (int k = 0; k < port->rank; k++)
     if (shape[k] < 0)
       cn_lua_error(L, "dimension %d of input \"%s\" is not known: say model:plan{shapes = {{…}}}", k + 1, port->name);
@@ -66,18 +85,10 @@ static void input_shape(lua_State *L, const cornu_port *port, int i, int64_t bat
 int cn_lua_model_plan(lua_State *L) {
   cornu_error e;
   cornu_port port;
-  int64_t shape[MAX_PORTS][CORNU_MAX_RANK], batch = 1;
+  int64_t shape[MAX_PORTS][CORNU_MAX_RANK];
   const int64_t *shapes[MAX_PORTS];
   cornu_model *m = cn_lua_check_model(L, 1);
-  lua_settop(L, 2);
-  if (lua_isnil(L, 2)) {
-    lua_newtable(L);
-    lua_replace(L, 2);
-  }
-  if (!lua_istable(L, 2)) return cn_lua_type_error(L, 2, "table of options");
-  lua_getfield(L, 2, "batch");
-  if (!lua_isnil(L, -1) && (!cn_lua_whole(L, -1, &batch) || batch < 1))
-    return cn_lua_error(L, "option \"batch\" is not a positive whole number");
+  const int64_t batch = cn_lua_batch_option(L);
   int n = cornu_model_inputs(m);
   if (n > MAX_PORTS) return cn_lua_error(L, "a plan takes at most %d inputs", MAX_PORTS);
   for (int i = 0; i < n && cornu_model_input(m, i, &port); i++) {

@@ -33,24 +33,6 @@ static int close_runner(lua_State *L) {
 
 /* ---- Making ---- */
 
-/* The shape that options.shapes has for input i, by name or number; false: none. */
-static bool given_shape(lua_State *L, const cornu_port *port, int i, int64_t *shape) {
-  lua_getfield(L, 2, "shapes");
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, port->key ? port->key : port->name);
-    if (lua_isnil(L, -1)) lua_rawgeti(L, -2, i + 1);
-  }
-  const bool given = lua_istable(L, -1) && lua_gettop(L) > 3;
-  if (given) {
-    int rank;
-    cn_lua_check_shape(L, lua_gettop(L), &rank, shape);
-    if (rank != port->rank)
-      cn_lua_error(L, "input \"%s\" has %d dimensions, the shape given %d", port->name, port->rank, rank);
-  }
-  lua_settop(L, 2);
-  return given;
-}
-
 /* The names in options.outputs: a name or a list; they stay on the stack. */
 static int given_outputs(lua_State *L, const char **names) {
   int n = 0;
@@ -80,19 +62,11 @@ int cn_lua_model_runner(lua_State *L) {
   const int64_t *shapes[MOST];
   const char *names[MOST];
   cornu_model *m = cn_lua_check_model(L, 1);
-  lua_settop(L, 2);
-  if (lua_isnil(L, 2)) {
-    lua_newtable(L);
-    lua_replace(L, 2);
-  }
-  if (!lua_istable(L, 2)) return cn_lua_type_error(L, 2, "table of options");
   cornu_runner_options o = {.struct_size = sizeof o, .shapes = shapes, .outputs = names};
-  lua_getfield(L, 2, "batch");
-  if (!lua_isnil(L, -1) && (!cn_lua_whole(L, -1, &o.batch) || o.batch < 1))
-    return cn_lua_error(L, "option \"batch\" is not a positive whole number");
-  lua_settop(L, 2);
+  o.batch = cn_lua_batch_option(L);
   if (cornu_model_inputs(m) > MOST) return cn_lua_error(L, "a runner takes at most %d inputs", MOST);
-  for (int i = 0; cornu_model_input(m, i, &port); i++) shapes[i] = given_shape(L, &port, i, shape[i]) ? shape[i] : NULL;
+  for (int i = 0; cornu_model_input(m, i, &port); i++)
+    shapes[i] = cn_lua_shape_option(L, &port, i, shape[i]) ? shape[i] : NULL;
   o.n_outputs = given_outputs(L, names);
   runner_box *b = cn_lua_box(L, &cn_lua_runner_key, sizeof *b);
   const int box = lua_gettop(L);

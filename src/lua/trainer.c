@@ -46,8 +46,7 @@ typedef struct job {
   int *n_results;
 } job;
 
-/* false where an output has no mask */
-static void push_masks(lua_State *L, const cornu_objective_call *c) {
+void cn_lua_push_masks(lua_State *L, const cornu_objective_call *c) {
   lua_createtable(L, c->n_outputs, 0);
   for (int i = 0; i < c->n_outputs; i++) {
     if (c->masks[i]) cn_lua_push_tensor(L, c->masks[i]);
@@ -63,7 +62,7 @@ static int body(lua_State *L) {
   cn_lua_push_list(L, j->call->outputs, j->call->n_outputs);
   cn_lua_push_list(L, j->call->given, j->call->n_given);
   lua_pushboolean(L, j->call->training);
-  push_masks(L, j->call);
+  cn_lua_push_masks(L, j->call);
   lua_call(L, 4, 1);
   const int n = lua_istable(L, -1) ? (int)cn_lua_rawlen(L, -1) : 0;
   if (n < 1 || n > *j->n_results)
