@@ -249,9 +249,12 @@ cornu_status cornu_runner_carry(cornu_runner *r, int output, int input, cornu_er
   return CORNU_OK;
 }
 
+/* Inputs may have fewer rows than the first one, whose batch is the runner's. */
 static void clear_rows(cn_tensor *t, int64_t first, int64_t n) {
-  const size_t row = tensor_bytes(t) / (size_t)t->shape[0];
-  memset(t->data + (size_t)first * row, 0, (size_t)n * row);
+  const int64_t rows = t->rank ? t->shape[0] : 0;
+  if (first >= rows) return;
+  const size_t row = tensor_bytes(t) / (size_t)rows;
+  memset(t->data + (size_t)first * row, 0, (size_t)(n < rows - first ? n : rows - first) * row);
 }
 
 cornu_status cornu_runner_reset(cornu_runner *r, int64_t first, int64_t n, cornu_error *e) {

@@ -244,6 +244,27 @@ static void outputs_are_carried_to_inputs(void **state) {
   cornu_model_release(m);
 }
 
+static void only_rows_that_are_there_are_reset(void **state) {
+  (void)state;
+  cornu_model *m = load(
+      "{\"class_name\": \"Model\", \"config\": {\"name\": \"m\", \"layers\": ["
+      NODE("InputLayer", "x", ", \"batch_input_shape\": [null, 3]", "[]") ", "
+      NODE("InputLayer", "h", ", \"batch_input_shape\": [null, 3]", "[]") ", "
+      NODE("ReLU", "a", "", CALL("x")) ", " NODE("ReLU", "b", "", CALL("h")) "], "
+      "\"input_layers\": [[\"x\", 0, 0], [\"h\", 0, 0]], \"output_layers\": [[\"a\", 0, 0], [\"b\", 0, 0]]}}");
+  const int64_t x[] = {900, 3}, h[] = {1, 3}, *const shapes[] = {x, h};
+  cornu_runner *r;
+  OK(cornu_runner_new(m, &(cornu_runner_options){sizeof(cornu_runner_options), .shapes = shapes}, &r, &e));
+  OK(cornu_runner_carry(r, 1, 1, &e));
+  for (int i = 0; i < 3; i++) numbers(r, CORNU_RUNNER_INPUT, 1)[i] = 7;
+  OK(cornu_runner_reset(r, 1, -1, &e));
+  for (int i = 0; i < 3; i++) assert_float_equal(numbers(r, CORNU_RUNNER_INPUT, 1)[i], 7, 0);
+  OK(cornu_runner_reset(r, 0, -1, &e)); /* the sanitizer would see rows beyond the one */
+  for (int i = 0; i < 3; i++) assert_float_equal(numbers(r, CORNU_RUNNER_INPUT, 1)[i], 0, 0);
+  cornu_runner_free(r);
+  cornu_model_release(m);
+}
+
 static void outputs_are_chosen_by_name(void **state) {
   (void)state;
   const char *const names[] = {"c", "n"}, *const wrong[] = {"zzz"};
@@ -329,7 +350,8 @@ int main(void) {
       cmocka_unit_test(fixtures_run_in_slices), cmocka_unit_test(a_long_slice_is_a_whole_run),
       cmocka_unit_test(a_canceled_run_leaves_the_states), WITH(runs_in_the_background, branches),
       WITH(runs_in_the_background, recurrent), cmocka_unit_test(a_batch_of_agents_is_like_each_alone),
-      cmocka_unit_test(outputs_are_carried_to_inputs), cmocka_unit_test(outputs_are_chosen_by_name),
+      cmocka_unit_test(outputs_are_carried_to_inputs), cmocka_unit_test(only_rows_that_are_there_are_reset),
+      cmocka_unit_test(outputs_are_chosen_by_name),
       cmocka_unit_test(the_hosts_jobs_do_the_work)};
   return cmocka_run_group_tests(tests, NULL, nothing_left);
 }
