@@ -74,7 +74,7 @@ $(BUILD)/cross/cases: $(BUILD)/cornu scripts/plain_cases.lua
 	@mkdir -p $(@D)
 	@$(BUILD)/cornu scripts/plain_cases.lua $(CASES) $(@D) > $@ || { rm $@; exit 1; }
 
-port-programs: $(PORT_UNIT) $(BUILD)/cases$(EXE) $(if $(call is,%-mingw32),$(BUILD)/cornu.dll)
+port-programs: $(PORT_UNIT) $(BUILD)/cases$(EXE) $(if $(call is,%-mingw32),$(BUILD)/cornu.dll $(BUILD)/port/windows$(EXE))
 $(BUILD)/cornu.dll: $(BUILD)/libcornu-lite.a
 	$(CC) -shared -o $@ -Wl,--out-implib,$(BUILD)/libcornu.dll.a -Wl,--whole-archive $< -Wl,--no-whole-archive $(LIBS)
 $(BUILD)/cases$(EXE): tests/cross/cases.c $(BUILD)/libcornu-lite.a
@@ -85,6 +85,8 @@ $(BUILD)/libcornu-core.a: $(CORE_OBJ)
 $(BUILD)/port/%$(EXE): tests/unit/%.c tests/cross/cmocka.h $(BUILD)/libcornu-$(PORT_LIB).a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Itests/cross -DTESTS_WITHOUT_FORK -MMD -MP -MF $(@D)/$*.d -o $@ $< $(BUILD)/libcornu-$(PORT_LIB).a $(LIBS)
+$(BUILD)/port/windows$(EXE): tests/cross/windows.c tests/cross/cmocka.h $(BUILD)/libcornu-$(PORT_LIB).a
+	$(CC) $(CFLAGS_ALL) -Itests/cross -o $@ $< $(BUILD)/libcornu-$(PORT_LIB).a $(LIBS)
 -include $(PORT_UNITS:%=$(BUILD)/port/%.d)
 
 # A page with the digits model, in build/wasm/page, and the check of it in Chromium.

@@ -140,3 +140,17 @@ cn_status cn_file_peek(const char *path, size_t offset, void *data, size_t size,
 
 bool cn_file_is_folder(const char *path) { return !cn_file_given(path) && cn_system_look(path) == CN_PATH_FOLDER; }
 bool cn_file_exists(const char *path) { return cn_file_given(path) || cn_system_look(path) != CN_PATH_NOTHING; }
+
+static bool separates(char c) {
+#if defined(_WIN32)
+  if (c == '\\' || c == ':') return true;
+#endif
+  return c == '/';
+}
+
+const char *cn_base_name(const char *path) {
+  const char *name = path;
+  for (const char *p = path; *p; p++)
+    if (separates(*p) && p[1]) name = p + 1;
+  return name;
+}

@@ -48,6 +48,7 @@ void cn_pages_read(const void *p, size_t size);
 void cn_pages_write(void *p, size_t size);
 bool cn_file_is_folder(const char *path);
 bool cn_file_exists(const char *path);
+const char *cn_base_name(const char *path); /* what stands behind the last folder; part of `path` */
 
 /* A write goes to a temporary file beside `path`, which cn_file_commit brings onto the disk and then renames onto it, so
  * that whoever looks, after a crash, too, finds the old file or the new one whole; cn_file_abandon removes it. A file that

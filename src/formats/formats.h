@@ -37,7 +37,6 @@ typedef struct cn_source {
 enum { CN_SOURCE_CONFIG = 1, CN_SOURCE_WEIGHTS = 2, CN_SOURCE_TRUSTED = 4 };
 cn_status cn_source_open(const char *path, int parts, cn_source *s, cn_error *e);
 void cn_source_close(cn_source *s);
-const char *cn_base_name(const char *path);
 /* Whether the path is no path but the JSON itself: a text that begins with "{". A file of that name comes first. */
 bool cn_source_is_text(const char *path);
 /* The group in which the source keeps arrays of an optimizer, NULL: none. *numbered: by number, not by name. */

@@ -9,13 +9,6 @@
 
 typedef enum content { HDF5, ZIP, JSON, YAML, KERAS_FOLDER, FLAT } content;
 
-const char *cn_base_name(const char *path) {
-  const char *name = path;
-  for (const char *p = path; *p; p++)
-    if (*p == '/' && p[1]) name = p + 1;
-  return name;
-}
-
 /* ---- Sniffing ---- */
 
 static const char hdf5_signature[] = "\x89HDF\r\n\x1a\n";

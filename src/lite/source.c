@@ -2,13 +2,9 @@
  * other formats. */
 #include <string.h>
 
+#include "base/file.h"
 #include "formats/formats.h"
 #include "formats/weights.h"
-
-const char *cn_base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash && slash[1] ? slash + 1 : path;
-}
 
 bool cn_source_is_text(const char *path) { return (void)path, false; }
 
