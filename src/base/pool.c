@@ -114,10 +114,16 @@ cn_slice *cn_slice_here(void) { return slice; }
 
 static bool is_late(double deadline) { return deadline < HUGE_VAL && cornu_clock() >= deadline; }
 
+/* How long the next stretch may take. A thread that was held up once says little. */
+static double expect(double before, double took) {
+  if (before > 0 && took > 2 * before) took = 2 * before;
+  return took > 0.8 * before ? took : 0.8 * before;
+}
+
 /* Whether the next stretch of work would end behind the deadline. The first one after a wait is always done. */
 static bool is_spent(cn_slice *s, double *next) {
   const double now = cornu_clock(), took = now - s->last;
-  if (s->stretch && s->begun) *s->stretch = took > 0.9 * *s->stretch ? took : 0.9 * *s->stretch;
+  if (s->stretch && s->begun) *s->stretch = expect(*s->stretch, took);
   s->last = now;
   s->stretch = next;
   return s->begun && now + (next ? *next : 0) > atomic_load_explicit(&s->deadline, memory_order_relaxed);
@@ -137,6 +143,9 @@ bool cn_slice_look(cn_slice *s, double *stretch) {
   s->begun = true;
   return !s->canceled;
 }
+
+bool cn_sliced(void) { return slice && !inside; }
+bool cn_sliced_next(void) { return !cn_sliced() || cn_slice_look(slice, slice->stretch); }
 
 /* Work that may not be done in time is begun nevertheless. */
 static void give_up(cn_slice *s) { s->canceled = is_late(atomic_load(&s->deadline)); }
@@ -423,7 +432,7 @@ static void run_job(job *j, int tasks, int threads) {
 }
 
 static void run_alone(int tasks, void (*task)(void *context, int i, int slot), void *context) {
-  cn_slice *s = inside ? NULL : slice;
+  cn_slice *s = cn_sliced() ? slice : NULL;
   for (int i = 0; i < tasks && (!s || cn_slice_look(s, s->stretch)); i++) task(context, i, 0);
 }
 

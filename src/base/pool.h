@@ -34,6 +34,11 @@ typedef struct cn_slice {
 } cn_slice;
 void cn_slice_set(cn_slice *s); /* of the calling thread; NULL: none */
 cn_slice *cn_slice_here(void);
+/* Whether the calling thread has one and is not within a task. Work is then cut into tasks of about CN_SLICED_WORK
+ * multiply-adds - some tens of microseconds - with one thread, too. */
+bool cn_sliced(void);
+#define CN_SLICED_WORK 1000000.0
+bool cn_sliced_next(void); /* looks between such pieces of work; true where there is no slice */
 /* Before other work, of which *stretch tells: waits if there is no time left for it; false: it is canceled. */
 bool cn_slice_look(cn_slice *s, double *stretch);
 

@@ -23,7 +23,8 @@ typedef struct part {
 /* ---- Running ---- */
 
 static void run_steps(const part *pt, const cn_plan *p) {
-  for (int i = 0; i < p->n_steps && cn_interrupts() == pt->interrupts; i++) p->steps[i].run(&p->steps[i]);
+  for (int i = 0; i < p->n_steps && cn_interrupts() == pt->interrupts && cn_sliced_next(); i++)
+    p->steps[i].run(&p->steps[i]);
 }
 
 static void run_steps_timed(const part *pt, const cn_plan *p, double *seconds) {
@@ -62,7 +63,7 @@ static void add_seconds(const part *pt) {
 static void run_part(const cn_step *s) {
   part *pt = s->state;
   const int threads = cn_threads();
-  const int64_t apart = threads <= pt->n_slots ? pt->count / threads * threads : 0;
+  const int64_t apart = threads <= pt->n_slots && !cn_sliced() ? pt->count / threads * threads : 0;
   pt->step = s;
   pt->interrupts = cn_interrupts();
   pt->failure.status = CORNU_OK;

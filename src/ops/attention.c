@@ -200,26 +200,33 @@ static void attend(const cn_step *s, const block *b, void *scores) {
   for (int64_t i = 0; i < b->rows; i++) st->row->divide(cn_nth(out, i * pitch, item), st->value_dim, sums[i]);
 }
 
-typedef struct job { const cn_step *s; int64_t units; int slots; } job;
+typedef struct job { const cn_step *s; int64_t units; int tasks; } job;
 
-static void run_slot(void *context, int i) {
+static void run_task(void *context, int i, int slot) {
   const job *j = context;
-  for (int64_t unit = j->units * i / j->slots; unit < j->units * (i + 1) / j->slots; unit++) {
+  for (int64_t unit = j->units * i / j->tasks; unit < j->units * (i + 1) / j->tasks; unit++) {
     block b = block_of(j->s, unit);
-    attend(j->s, &b, scores_at(j->s, i));
+    attend(j->s, &b, scores_at(j->s, slot));
   }
 }
 
+static void run_slot(void *context, int i) { run_task(context, i, i); }
+
 static void run(const cn_step *s) {
   const state *st = s->state;
-  job j = {.s = s, .units = st->batch * st->heads * st->blocks, .slots = 1};
+  job j = {.s = s, .units = st->batch * st->heads * st->blocks, .tasks = 1};
   int64_t work = s->flops / 2 < 1e15 ? (int64_t)(s->flops / 2) : (int64_t)1e15;
   int64_t grain = 16384 / (st->keys * (st->dim + st->value_dim) + 1) + 1;
   cn_parallel_range(st->batch * st->groups, grain, pack_heads, (void *)s);
-  j.slots = (int)least(least(st->slots, 4 * cn_threads()), work / SMALL + 1);
-  if (cn_threads() == 1) j.slots = 1;
-  if (j.slots == 1) run_slot(&j, 0);
-  else cn_parallel(j.slots, run_slot, &j);
+  if (cn_sliced()) {
+    j.tasks = (int)least(least(j.units, 1 << 24), work / (int64_t)CN_SLICED_WORK + 1);
+    cn_parallel_slots(j.tasks, (int)st->slots, run_task, &j);
+    return;
+  }
+  j.tasks = (int)least(least(st->slots, 4 * cn_threads()), work / SMALL + 1);
+  if (cn_threads() == 1) j.tasks = 1;
+  if (j.tasks == 1) run_slot(&j, 0);
+  else cn_parallel(j.tasks, run_slot, &j);
 }
 
 /* Without keys there is nothing to sum. */

@@ -112,9 +112,10 @@ static void run_conv(const cn_step *s) {
   j.grid.call.epilogue.add = cn_optional(s, 3);
   const int threads = (int)least(st->slots, cn_threads());
   const int64_t parts = (st->g.batch + st->chunk - 1) / st->chunk * j.bands, rounds = (parts + threads - 1) / threads;
-  if (8 * rounds * threads <= 9 * parts) cn_parallel_slots((int)parts, threads, run_task, &j);
+  const bool long_parts = cn_sliced() && s->flops > 2 * CN_SLICED_WORK * (double)parts;
+  if (!long_parts && 8 * rounds * threads <= 9 * parts) cn_parallel_slots((int)parts, threads, run_task, &j);
   else /* all threads at one part after the other */
-    for (int i = 0; i < parts; i++) run_task(&j, i, 0);
+    for (int i = 0; i < parts && cn_sliced_next(); i++) run_task(&j, i, 0);
 }
 
 /* Where in the input each segment begins. Inputs under one row of the kernel are contiguous unless they are spread by

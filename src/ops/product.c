@@ -10,6 +10,8 @@
 #include "base/text.h"
 
 #define SMALL 200000.0            /* multiply-adds that are not worth waking another thread */
+#define READING 10                /* multiply-adds that take as long as reading a weight from memory */
+#define MOST_TASKS (1 << 24)
 #define GROUP_BYTES (256 << 10)   /* panels that are used together; they, the next ones and the rows, which are read again for
                                    * each group, should fit into the second-level cache */
 
@@ -145,6 +147,7 @@ typedef struct grid_job {
   const cn_grid *grid;
   int64_t rows, tiles, units, panels; /* of the grid; of one row of it; tiles of all rows; of one group */
   int64_t unit_chunks, panel_chunks;
+  bool sliced;                        /* units follow each other, not panels */
 } grid_job;
 
 /* The call of one row of the grid. */
@@ -181,14 +184,22 @@ static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t pan
   }
 }
 
+static int64_t panel_items(const grid_job *j) {
+  return j->grid->call.segments * j->grid->call.kc * j->kernels->nr;
+}
+
+static int64_t group_of(const grid_job *j) {
+  const int64_t group = GROUP_BYTES / (panel_items(j) * (int64_t)j->kernels->item + 1);
+  return group < 1 ? 1 : group;
+}
+
 static void run_chunk(void *context, int i) {
   const grid_job *j = context;
-  int64_t u = i / j->panel_chunks, p = i % j->panel_chunks;
+  const int64_t u = j->sliced ? i % j->unit_chunks : i / j->panel_chunks;
+  const int64_t p = j->sliced ? i / j->unit_chunks : i % j->panel_chunks;
   int64_t begin = u * j->units / j->unit_chunks, end = (u + 1) * j->units / j->unit_chunks;
   int64_t panel0 = p * j->panels / j->panel_chunks, panel1 = (p + 1) * j->panels / j->panel_chunks;
-  int64_t bytes = j->grid->call.segments * j->grid->call.kc * j->kernels->nr * (int64_t)j->kernels->item;
-  int64_t group = GROUP_BYTES / (bytes + 1);
-  if (group < 1) group = 1;
+  const int64_t group = group_of(j);
   for (int64_t next; panel0 < panel1; panel0 = next) {
     next = least(panel0 + group, panel1);
     run_units(j, begin, end, panel0, next, least(next + group, panel1));
@@ -213,6 +224,16 @@ static void share_out(grid_job *j, int threads, int64_t chunks) {
   else j->panel_chunks = least(j->panels, threads);
 }
 
+/* In slices of time: the order in which one thread does it as a whole, in small pieces. */
+static void cut(grid_job *j) {
+  const double item = (double)panel_items(j) + 1, rows = (double)j->grid->call.m / (double)j->tiles;
+  const int64_t panels = least(group_of(j), (int64_t)(CN_SLICED_WORK / (item * (rows + READING))) + 1);
+  const int64_t units = (int64_t)((CN_SLICED_WORK / (item * (double)panels) - READING) / rows);
+  j->panel_chunks = (j->panels + panels - 1) / panels;
+  j->unit_chunks = least(units < 1 ? j->units : (j->units + units - 1) / units, MOST_TASKS / j->panel_chunks + 1);
+  j->sliced = true;
+}
+
 void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g) {
   const cn_gemm_call *c = &g->call;
   const int64_t rows = g->groups * g->outer[0] * g->outer[1] * g->outer[2];
@@ -226,7 +247,8 @@ void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g) {
   grid_job j = {.kernels = kernels, .grid = g, .rows = rows, .tiles = tiles, .units = rows * tiles, .panels = panels,
                 .unit_chunks = 1, .panel_chunks = 1};
   const int threads = work > SMALL ? cn_threads() : 1;
-  if (threads > 1) share_out(&j, threads, least(4 * threads, (int64_t)(work / SMALL) + 1));
+  if (cn_sliced()) cut(&j);
+  else if (threads > 1) share_out(&j, threads, least(4 * threads, (int64_t)(work / SMALL) + 1));
   int tasks = (int)(j.unit_chunks * j.panel_chunks);
   if (tasks == 1) run_chunk(&j, 0);
   else cn_parallel(tasks, run_chunk, &j);

@@ -332,7 +332,7 @@ static void run_rows(void *context, int64_t first, int64_t end) {
   moment m = *(const moment *)context;
   const state *st = m.s->state;
   m.first = first, m.end = end;
-  for (; m.place < st->t; m.place++) {
+  for (; m.place < st->t && cn_sliced_next(); m.place++) {
     m.time = ((const cn_rnn_attrs *)m.s->attrs)->go_backwards ? st->t - 1 - m.place : m.place;
     if (m.time < m.from || m.time >= m.from + m.steps) project(&m);
     keep_states(&m);
@@ -348,7 +348,7 @@ static void run_all_rows(moment *m) {
   const state *st = m->s->state;
   int64_t threads = cn_threads(), most = cn_rnn_math()->rows, grain = st->b / threads < most ? st->b / threads : most,
           work = st->t * st->g * st->u * (st->in + st->u);
-  if (threads == 1 || grain < FEW_ROWS || st->item == sizeof(double) || work * grain < ROWS_TASK)
+  if (threads == 1 || cn_sliced() || grain < FEW_ROWS || st->item == sizeof(double) || work * grain < ROWS_TASK)
     run_rows(m, 0, st->b);
   else
     cn_parallel_range(st->b, grain, run_rows, m);

@@ -43,7 +43,7 @@ typedef struct job {
   float *out, *room;
   int64_t x_pitch, out_pitch, add_pitch;
   int64_t chunk;                 /* panels */
-  int64_t block;                 /* the one whose columns are shared out */
+  int64_t block, column;         /* those that are shared out; column: a chunk of them */
 } job;
 
 static int64_t first_tile(const state *st, int64_t block) { return block * st->tiles / st->blocks; }
@@ -110,20 +110,39 @@ static void put(const job *j, int64_t begin, int64_t end, int64_t first, int64_t
   }
 }
 
-static void multiply(const job *j, int64_t block, int64_t chunk, const float *v, float *product) {
+static int64_t tiles_of(const state *st, int64_t block) { return first_tile(st, block + 1) - first_tile(st, block); }
+
+/* A chunk of the columns. */
+static int64_t first_column(const job *j, int64_t chunk) { return chunk * j->chunk * j->st->gemm->nr; }
+static int64_t columns_of(const job *j, int64_t chunk) {
+  return least(j->chunk * j->st->gemm->nr, j->st->filters - first_column(j, chunk));
+}
+
+/* Products [begin, end) of the n². */
+static void multiply(const job *j, int64_t block, int64_t chunk, int64_t begin, int64_t end, const float *v,
+                     float *product) {
   const state *st = j->st;
-  const int64_t begin = first_tile(st, block), end = first_tile(st, block + 1);
-  const int64_t first = chunk * j->chunk * st->gemm->nr, n = least(j->chunk * st->gemm->nr, st->filters - first);
-  cn_gemm_call call = {.lda = st->row, .segments = 1, .kc = st->g.channels, .ldc = st->out_row, .m = end - begin,
-                       .n = n};
+  const int64_t first = first_column(j, chunk), n = columns_of(j, chunk);
+  cn_gemm_call call = {.lda = st->row, .segments = 1, .kc = st->g.channels, .ldc = st->out_row,
+                       .m = tiles_of(st, block), .n = n};
   const int64_t tiles = cn_gemm_tiles(st->gemm, call.m), panels = cn_gemm_panels(st->gemm, n);
-  for (int i = 0; i < points(st); i++) {
+  for (int64_t i = begin; i < end; i++) {
     call.a = v + i * st->v_step;
     call.b = j->u + i * st->u_step + first * st->g.channels;
     call.c = product + i * st->p_step;
     st->gemm->run(&call, 0, tiles, 0, panels);
   }
-  put(j, begin, end, first, n, product);
+}
+
+/* From tile `begin` of the block to tile `end` */
+static void put_chunk(const job *j, int64_t block, int64_t chunk, int64_t begin, int64_t end, const float *product) {
+  const int64_t first = first_tile(j->st, block);
+  put(j, first + begin, first + end, first_column(j, chunk), columns_of(j, chunk), product + begin * j->st->out_row);
+}
+
+static void run_columns(const job *j, int64_t block, int64_t chunk, const float *v, float *product) {
+  multiply(j, block, chunk, 0, points(j->st), v, product);
+  put_chunk(j, block, chunk, 0, tiles_of(j->st, block), product);
 }
 
 static float *v_of(const job *j, int slot) {
@@ -135,7 +154,7 @@ static int64_t chunks_of(const job *j) { return (j->st->panels + j->chunk - 1) /
 static void run_block(void *context, int block, int slot) {
   const job *j = context;
   transform(j, first_tile(j->st, block), first_tile(j->st, block + 1), v_of(j, slot));
-  for (int64_t c = 0; c < chunks_of(j); c++) multiply(j, block, c, v_of(j, slot), product_of(j, slot));
+  for (int64_t c = 0; c < chunks_of(j); c++) run_columns(j, block, c, v_of(j, slot), product_of(j, slot));
 }
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
@@ -146,7 +165,7 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
 
 static void run_chunk(void *context, int chunk, int slot) {
   const job *j = context;
-  multiply(j, j->block, chunk, v_of(j, 0), product_of(j, slot));
+  run_columns(j, j->block, chunk, v_of(j, 0), product_of(j, slot));
 }
 
 /* All threads at one block after the other. */
@@ -154,8 +173,31 @@ static void share_columns(job *j, int threads) {
   const state *st = j->st;
   j->chunk = least(st->chunk, (st->panels + threads - 1) / threads);
   for (j->block = 0; j->block < st->blocks; j->block++) {
-    cn_parallel_range(first_tile(st, j->block + 1) - first_tile(st, j->block), 4, run_tiles, j);
+    cn_parallel_range(tiles_of(st, j->block), 4, run_tiles, j);
     cn_parallel_slots((int)chunks_of(j), threads, run_chunk, j);
+  }
+}
+
+static void some_products(void *context, int64_t begin, int64_t end) {
+  const job *j = context;
+  multiply(j, j->block, j->column, begin, end, v_of(j, 0), product_of(j, 0));
+}
+
+static void put_tiles(void *context, int64_t begin, int64_t end) {
+  const job *j = context;
+  put_chunk(j, j->block, j->column, begin, end, product_of(j, 0));
+}
+
+/* In slices of time: all threads at one chunk after the other. */
+static void share_products(job *j) {
+  const state *st = j->st;
+  for (j->block = 0; j->block < st->blocks; j->block++) {
+    const int64_t tiles = tiles_of(st, j->block), work = tiles * st->g.channels * j->chunk * st->gemm->nr;
+    cn_parallel_range(tiles, 4, run_tiles, j);
+    for (j->column = 0; j->column < chunks_of(j); j->column++) {
+      cn_parallel_range(points(st), (int64_t)CN_SLICED_WORK / (work + 1) + 1, some_products, j);
+      cn_parallel_range(tiles, 4, put_tiles, j);
+    }
   }
 }
 
@@ -208,7 +250,8 @@ static void run_winograd(const cn_step *s) {
   const double work = (double)(points(st) * st->tiles) * (double)(st->g.channels * st->filters);
   const int threads = work < SMALL ? 1 : (int)least(st->slots, cn_threads());
   const int64_t rounds = (st->blocks + threads - 1) / threads;
-  if (8 * rounds * threads <= 9 * st->blocks) cn_parallel_slots((int)st->blocks, threads, run_block, &j);
+  if (cn_sliced()) share_products(&j);
+  else if (8 * rounds * threads <= 9 * st->blocks) cn_parallel_slots((int)st->blocks, threads, run_block, &j);
   else share_columns(&j, threads);
 }
 

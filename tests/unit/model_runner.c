@@ -86,6 +86,41 @@ static void slices_give_the_same_bits(void **state) {
   cornu_model_release(m);
 }
 
+/* Steps that one thread does in one piece, unless it has slices: how many that takes at least. */
+typedef struct large { const char *text; int64_t batch; int slices; } large;
+
+static const large larges[] = {
+    {SEQUENTIAL(LAYER("Dense", INPUT("1100") "\"units\": 1500")), 1, 10},
+    {SEQUENTIAL(LAYER("Dense", INPUT("70") "\"units\": 90")), 1501, 10},
+    {SEQUENTIAL(LAYER("Conv2D", INPUT("21, 21, 64") "\"filters\": 80, \"kernel_size\": 3")), 3, 20},
+    {SEQUENTIAL(LAYER("Conv2D", INPUT("90, 60, 40") "\"filters\": 9, \"kernel_size\": 5, \"strides\": 2, "
+                      "\"padding\": \"same\"")), 2, 10},
+    {SEQUENTIAL(LAYER("LSTM", INPUT("70, 30") "\"units\": 20, \"return_sequences\": true")), 6, 71},
+    {"{\"class_name\": \"Model\", \"config\": {\"name\": \"m\", \"layers\": ["
+     "{\"class_name\": \"InputLayer\", \"name\": \"x\", \"config\": {\"batch_input_shape\": [null, 150, 64], "
+     "\"name\": \"x\"}, \"inbound_nodes\": []}, "
+     "{\"class_name\": \"Attention\", \"name\": \"a\", \"config\": {\"name\": \"a\"}, \"inbound_nodes\": "
+     "[[[\"x\", 0, 0, {}], [\"x\", 0, 0, {}]]]}], "
+     "\"input_layers\": [[\"x\", 0, 0]], \"output_layers\": [[\"a\", 0, 0]]}}", 3, 8}};
+
+static void large_steps_are_cut(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof larges / sizeof *larges; i++)
+    for (int threads = 1; threads <= 3; threads += 2) {
+      cornu_set_threads(threads);
+      cornu_model *m = load(larges[i].text);
+      cornu_runner *whole = make(m, larges[i].batch), *sliced = make(m, larges[i].batch);
+      fill(whole, 5), fill(sliced, 5);
+      OK(cornu_runner_run(whole, &e));
+      const int slices = run_in_slices(sliced, 0);
+      if (threads == 1 && slices < larges[i].slices) fail_msg("large step %zu: %d slices", i, slices);
+      same_outputs(sliced, whole, "a large step");
+      cornu_runner_free(sliced);
+      cornu_runner_free(whole);
+      cornu_model_release(m);
+    }
+}
+
 static void fixtures_run_in_slices(void **state) {
   (void)state;
   glob_t found;
@@ -347,7 +382,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WITH(slices_give_the_same_bits, convolutions), WITH(slices_give_the_same_bits, recurrent),
       WITH(slices_give_the_same_bits, embedded), WITH(slices_give_the_same_bits, branches),
-      cmocka_unit_test(fixtures_run_in_slices), cmocka_unit_test(a_long_slice_is_a_whole_run),
+      cmocka_unit_test(large_steps_are_cut), cmocka_unit_test(fixtures_run_in_slices),
+      cmocka_unit_test(a_long_slice_is_a_whole_run),
       cmocka_unit_test(a_canceled_run_leaves_the_states), WITH(runs_in_the_background, branches),
       WITH(runs_in_the_background, recurrent), cmocka_unit_test(a_batch_of_agents_is_like_each_alone),
       cmocka_unit_test(outputs_are_carried_to_inputs), cmocka_unit_test(only_rows_that_are_there_are_reset),
