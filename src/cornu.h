@@ -590,6 +590,13 @@ CORNU_API cornu_tensor *cornu_layer_state(cornu_layer *l, int i); /* the caller 
 CORNU_API cornu_status cornu_layer_set_states(cornu_layer *l, cornu_tensor *const *states, int n, cornu_error *e);
 CORNU_API void cornu_layer_reset_states(cornu_layer *l);          /* the next run begins with zeros */
 CORNU_API void cornu_model_reset_states(cornu_model *m);          /* of all its layers */
+/* The words of StringLookup, IntegerLookup or TextVectorization in the order of their numbers, `special` ones (for masks and
+ * unknown values) with them; none: not learned yet. The caller releases *out. */
+CORNU_API cornu_status cornu_layer_vocabulary(const cornu_layer *l, bool special, cornu_tensor **out, cornu_error *e);
+/* A list of words, with or without the special ones in front; weights: a list of as many numbers for output_mode "tf_idf",
+ * else NULL. */
+CORNU_API cornu_status cornu_layer_set_vocabulary(cornu_layer *l, const cornu_value *words, const cornu_value *weights,
+                                                  cornu_error *e);
 /* Calls of a layer in m (shared layers have several), and what goes in and out of one: shapes with -1. */
 CORNU_API int cornu_layer_calls(const cornu_model *m, const cornu_layer *l);
 CORNU_API bool cornu_layer_input(const cornu_model *m, const cornu_layer *l, int call, int i, cornu_port *out);
@@ -757,6 +764,15 @@ CORNU_API cornu_status cornu_tensor_range(cornu_tensor *t, double *low, double *
 CORNU_API cornu_status cornu_optimizer_check(const cornu_value *optimizer, cornu_error *e);
 /* What a schedule {class_name, config} gives for a step, from 0. */
 CORNU_API cornu_status cornu_schedule_rate(const cornu_value *schedule, int64_t step, double *rate, cornu_error *e);
+
+/* What StringLookup, IntegerLookup, TextVectorization (vocabularies) and Discretization (boundaries) learn of data before
+ * training, as Keras's adapt: an adapter, batches, and the end, which changes the layer. A vector is one document to
+ * lookups, and as many to a TextVectorization that splits. The adapter keeps the layer alive. */
+typedef struct cornu_adapter cornu_adapter;
+CORNU_API cornu_status cornu_adapter_new(cornu_layer *l, cornu_adapter **out, cornu_error *e);
+CORNU_API void cornu_adapter_free(cornu_adapter *a);
+CORNU_API cornu_status cornu_adapter_see(cornu_adapter *a, cornu_tensor *batch, cornu_error *e);
+CORNU_API cornu_status cornu_adapter_finish(cornu_adapter *a, cornu_error *e);
 
 /* Gradients of the objective's first result, once: to the inputs of the model and to its trainable weights, which stay as
  * they are; without a model (NULL) the objective's outputs are the inputs themselves. results: as above. to_inputs: of

@@ -208,9 +208,21 @@ model; layer:weights() are what is trained. Random numbers come from layers with
 noise = cornu.layers.GaussianNoise{1}, noise(x * 0), which draw in each step of training; cornu.randn would draw once. Those
 with weights are constants within it, which must be frozen. Also: build = function(layer, input_shape) layer:add_weight(…) end, config = {…},
 name, output_shape, eager, state_size. To open a model that has it: cornu.load(path, {custom_objects = {NAME = …}}).]] },
-  { "layer:adapt", "layer:adapt(x) → layer", [[
-Of a Normalization: takes mean and variance from data, a tensor or a dataset (its x), before training, as in Keras. Layers
-with a vocabulary or boundaries get those when they are made: TextVectorization{vocabulary = {…}}.]] },
+  { "layer:adapt", "layer:adapt(data [, {steps =}]) → layer", [[
+What preprocessing layers learn of data before training, as in Keras. data: a tensor, a table, or a stream of batches (a
+dataset, of which x is taken, a function that gives a batch at each call, a list of tensors), of which `steps` are seen.
+Normalization learns mean and variance; TextVectorization, StringLookup and IntegerLookup the most frequent words up to
+max_tokens, with output_mode = "tf_idf" also their weights; Discretization the boundaries of num_bins bins, by a sketch of
+quantiles of precision epsilon. Rows are documents; a vector is as many documents, in a stream of batches it is one. What
+was learned is saved with the layer.]] },
+  { "layer:get_vocabulary", "layer:get_vocabulary([special = true]) → {word, …}", [[
+The words of TextVectorization, StringLookup or IntegerLookup in the order of their numbers; false: without those for masks
+and unknown values. layer:vocabulary_size() is how many there are with them.]] },
+  { "layer:set_vocabulary", "layer:set_vocabulary(words [, idf_weights]) → layer", [[
+Gives a lookup layer its words, a list or a vector, with or without the special ones in front. With output_mode = "tf_idf"
+idf_weights has a number for each. Where rows have a column for each word (but with pad_to_max_tokens), there must be as many
+words as before.]] },
+  { "layer:vocabulary_size", "layer:vocabulary_size() → number", "How many numbers of words there are, special ones included." },
   { "layer:states", "layer:states() → {tensor, …}",
     "What a stateful layer left for its next run, (batch, units) each; none before the first run." },
   { "layer:reset_states", "layer:reset_states([{tensor, …}]) → layer",

@@ -628,9 +628,24 @@ static cn_status say_learned(cn_saving *s, const cn_layer *l, cn_said *out) {
     if (v && boundaries) v->f = cornu_tensor_get(kept, &i);
     if (!v || !cn_value_push(&s->arena, list, v)) return cn_no_memory(s->e);
   }
-  if (boundaries) CN_TRY(cn_say(s, out->config, "num_bins", cn_value_new(&s->arena, CORNU_NULL)));
-  else if (!s->own) CN_TRY(say_word_weights(s, l, kept->shape[0], out));
+  if (boundaries && s->keras < 3) CN_TRY(cn_say(s, out->config, "num_bins", cn_value_new(&s->arena, CORNU_NULL)));
+  else if (!boundaries && !s->own) CN_TRY(say_word_weights(s, l, kept->shape[0], out));
   return cn_say(s, out->config, key, list);
+}
+
+/* ---- Keys that Keras 3 reads whatever happens ---- */
+
+static cn_status say_missing(cn_saving *s, cn_value *config, const char *key, cn_value *v) {
+  return cn_value_find(config, key) ? CORNU_OK : cn_say(s, config, key, v);
+}
+
+static cn_status say_needed(cn_saving *s, const cn_layer *l, cn_said *out) {
+  if (s->keras < 3 || s->own) return CORNU_OK;
+  if (is(l, "Rescaling")) return say_missing(s, out->config, "offset", cn_say_int(s, 0));
+  if (!is(l, "TextVectorization")) return CORNU_OK;
+  CN_TRY(say_missing(s, out->config, "standardize", cn_say_text(s, "lower_and_strip_punctuation")));
+  CN_TRY(say_missing(s, out->config, "split", cn_say_text(s, "whitespace")));
+  return say_missing(s, out->config, "ngrams", cn_value_new(&s->arena, CORNU_NULL));
 }
 
 /* ---- All of a layer ---- */
@@ -697,7 +712,8 @@ static cn_status say_other(cn_saving *s, cn_layer *l, cn_said *out) {
 
 cn_status cn_say_layer(cn_saving *s, const cn_layer *l, cn_said *out) {
   *out = (cn_said){.class_name = cn_said_class(s, l)};
-  return same_words(s, l) ? say_same(s, l, out) : say_other(s, (cn_layer *)l, out);
+  CN_TRY(same_words(s, l) ? say_same(s, l, out) : say_other(s, (cn_layer *)l, out));
+  return say_needed(s, l, out);
 }
 
 static const char *operation_module(cn_saving *s, const char *class_name) {

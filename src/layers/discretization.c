@@ -33,50 +33,80 @@ static cn_status check(cn_layer *l, cn_error *e) {
 
 /* ---- Boundaries from a summary: values with the weight of what lies behind the one before ---- */
 
-/* The piecewise line through (x, y) at `at`; the ends go on flat. NumPy's interp. */
-static double line_at(double at, const double *x, const double *y, int64_t n) {
-  int64_t i = 0;
-  while (i < n && x[i] <= at) i++;
-  if (i == 0) return y[0];
-  if (i == n) return y[n - 1];
-  return y[i - 1] + (y[i] - y[i - 1]) / (x[i] - x[i - 1]) * (at - x[i - 1]);
+/* The piecewise line through (x, y), of which `next` points are not beyond `at`; the ends go on flat. NumPy's interp. */
+static double line_at(double at, const double *x, const double *y, int64_t n, int64_t next) {
+  if (next == 0) return y[0];
+  if (next == n) return y[n - 1];
+  int64_t i = next - 1;
+  return y[i] + (y[next] - y[i]) / (x[next] - x[i]) * (at - x[i]);
 }
 
-/* At even shares of the weight; sums in float32 and the number of shares as NumPy has them. */
-static cn_status boundaries_of(const float *summary, int64_t n, int64_t bins, cn_tensor **out, cn_error *e) {
-  double step = 1 / (double)bins;
-  bool few = (double)n * step < 1; /* as many as there are values */
-  int64_t count = few ? n - 1 : (int64_t)ceil(1 / step) - 1;
-  double *share = cn_calloc((size_t)n + 1, 2 * sizeof *share), *value = share ? share + n : NULL;
+int64_t cn_summary_size(int64_t n, double epsilon) {
+  return (double)n * epsilon < 1 ? n : (int64_t)ceil(1 / epsilon); /* the latter as NumPy counts steps */
+}
+
+/* At even shares of the weight, which are summed in float32, as NumPy does. */
+cn_status cn_summary_compress(const float *summary, int64_t n, double epsilon, float *out, cn_error *e) {
+  int64_t m = cn_summary_size(n, epsilon), at = 0;
+  if ((double)n * epsilon < 1) return memcpy(out, summary, 2 * (size_t)n * sizeof *out), CORNU_OK;
+  double *share = cn_calloc((size_t)n, 3 * sizeof *share), *value = share + n, *weight = value + n, before = 0;
   float sum = 0;
   if (!share) return cn_no_memory(e);
-  cn_status status = cornu_tensor_new(CORNU_FLOAT32, 1, (int64_t[]){count > 0 ? count : 0}, out, e);
-  for (int64_t i = 0; i < n; i++) value[i] = summary[i], share[i] = sum += summary[n + i];
-  for (int64_t i = 0; i < n; i++) share[i] = (float)share[i] / sum;
-  float *to = status ? NULL : (float *)(void *)(*out)->data;
-  for (int64_t i = 0; i < count && to; i++)
-    to[i] = few ? summary[i] : (float)line_at(step + (double)i * step, share, value, n);
+  for (int64_t i = 0; i < n; i++) value[i] = summary[i], weight[i] = sum += summary[n + i];
+  for (int64_t i = 0; i < n; i++) share[i] = (float)weight[i] / sum;
+  for (int64_t i = 0; i < m; i++) {
+    double wanted = epsilon + (double)i * epsilon;
+    while (at < n && share[at] <= wanted) at++;
+    double here = line_at(wanted, share, weight, n, at);
+    out[i] = (float)line_at(wanted, share, value, n, at);
+    out[m + i] = (float)(here - before);
+    before = here;
+  }
   cn_free(share);
+  return CORNU_OK;
+}
+
+/* Those of the summary's `bins` bins, as a tensor. */
+static cn_status boundaries_of(const float *summary, int64_t n, int64_t bins, cn_tensor **out, cn_error *e) {
+  int64_t count = cn_summary_size(n, 1 / (double)bins);
+  float *shares = cn_calloc((size_t)count, 2 * sizeof *shares);
+  if (!shares) return cn_no_memory(e);
+  cn_status status = cn_summary_compress(summary, n, 1 / (double)bins, shares, e);
+  if (!status) status = cornu_tensor_new(CORNU_FLOAT32, 1, (int64_t[]){count - 1}, out, e);
+  if (!status) memcpy((*out)->data, shares, (size_t)(count - 1) * sizeof *shares);
+  cn_free(shares);
+  return status;
+}
+
+cn_status cn_discretization_learn(cn_layer *l, cn_tensor *summary, cn_error *e) {
+  settings *s = l->settings;
+  cn_tensor *flat, *boundaries = NULL;
+  if (summary->rank != 2 || summary->shape[0] != 2 || summary->shape[1] < 1 || s->bins < 1)
+    return cn_fail(e, CORNU_ERR_SHAPE, "the summary of %lld bins has shape %s, expected (2, ?)", (long long)s->bins,
+                   CN_SHAPE(summary->rank, summary->shape));
+  CN_TRY(cornu_tensor_cast(summary, CORNU_FLOAT32, &flat, e));
+  cn_status status = boundaries_of((const float *)(const void *)flat->data, flat->shape[1], s->bins, &boundaries, e);
+  if (!status) status = cn_layer_keep(l, 0, boundaries, e);
+  if (!status) status = cn_layer_keep(l, 1, flat, e);
+  if (!status && l->n_weights) status = cn_layer_set_weight(l, 0, flat, e);
+  if (!status && !cn_value_is_null(s->boundaries)) { /* those that were learned before */
+    s->boundaries = cn_value_new(&l->arena, CORNU_NULL);
+    if (!s->boundaries || !cn_value_put(&l->arena, l->config, "bin_boundaries", (cn_value *)s->boundaries))
+      status = cn_no_memory(e);
+  }
+  cn_layer_changed(l);
+  cornu_tensor_release(boundaries);
+  cornu_tensor_release(flat);
   return status;
 }
 
 static cn_status restore(cn_layer *l, const cn_layer_store *store, cn_error *e) {
   const settings *s = l->settings;
-  cn_tensor *summary, *flat = NULL, *boundaries = NULL;
+  cn_tensor *summary;
   if (!cn_value_is_null(s->boundaries)) return CORNU_OK;
   CN_TRY(store->array(store->user, "summary", 0, &summary, e));
   if (!summary) return CORNU_OK;
-  cn_status status = CORNU_OK;
-  if (summary->rank != 2 || summary->shape[0] != 2 || summary->shape[1] < 1 || s->bins < 1)
-    status = cn_fail(e, CORNU_ERR_SHAPE, "the summary of %lld bins has shape %s, expected (2, ?)", (long long)s->bins,
-                     CN_SHAPE(summary->rank, summary->shape));
-  if (!status) status = cornu_tensor_cast(summary, CORNU_FLOAT32, &flat, e);
-  if (!status)
-    status = boundaries_of((const float *)(const void *)flat->data, flat->shape[1], s->bins, &boundaries, e);
-  if (!status) status = cn_layer_keep(l, 0, boundaries, e);
-  if (!status) status = cn_layer_keep(l, 1, flat, e);
-  cornu_tensor_release(boundaries);
-  cornu_tensor_release(flat);
+  cn_status status = cn_discretization_learn(l, summary, e);
   cornu_tensor_release(summary);
   return status;
 }
@@ -100,9 +130,11 @@ static cn_edge boundaries(cn_layer *l, cn_trace *t) {
       cn_trace_fail(t, CORNU_ERR_ARGUMENT, "\"bin_boundaries\" is one number, expected a list");
     return list;
   }
+  if (!learned && !t->planning && s->bins > 0) /* as many are to be learned */
+    return cn_emit1(t, &cn_op_broadcast_to, &(cn_ints_attrs){{1, {s->bins - 1}}}, cn_emit_scalar(t, CORNU_FLOAT32, 0));
   if (!learned)
-    cn_trace_fail(t, CORNU_ERR_FORMAT, "the bins were not learned, or the file does not keep them: give "
-                  "\"bin_boundaries\"");
+    cn_trace_fail(t, CORNU_ERR_FORMAT, "the bins were not learned, or the file does not keep them: layer:adapt(data) "
+                  "learns them, \"bin_boundaries\" gives them");
   return learned ? cn_emit_constant(t, learned) : CN_NO_EDGE;
 }
 

@@ -41,4 +41,9 @@ typedef struct cn_encoding {
 /* Numbers of categories to the result of the mode. */
 cn_edge cn_emit_encoding(cn_layer *l, cn_trace *t, cn_edge indices, const cn_encoding *how);
 
+/* Discretization learns from a summary, (2, n): rising values with the weight of what lies behind the one before. */
+int64_t cn_summary_size(int64_t n, double epsilon); /* of a compressed one */
+cn_status cn_summary_compress(const float *summary, int64_t n, double epsilon, float *out, cn_error *e);
+cn_status cn_discretization_learn(cn_layer *l, cn_tensor *summary, cn_error *e);
+
 #endif

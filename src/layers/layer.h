@@ -207,6 +207,7 @@ cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, c
 /* checks the shape; converts; retains */
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
 void cn_layer_weight_changed(cn_layer *l, int index); /* its data did, where it is */
+void cn_layer_changed(cn_layer *l); /* something else that its lowering reads did */
 unsigned cn_layer_changes(void); /* how often any layer's revision was raised: while it stays, all of them did */
 /* Weights that have no value get one from their initializers. */
 cn_status cn_layer_init_weights(cn_layer *l, cornu_random *r, cn_error *e);

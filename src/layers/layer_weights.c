@@ -47,14 +47,14 @@ void cn_layer_weight_keep(cn_layer *l, cn_trace *t, const char *name, cn_edge ne
 static atomic_uint changes;
 unsigned cn_layer_changes(void) { return atomic_load_explicit(&changes, memory_order_acquire); }
 
-static void count_change(cn_layer *l) {
+void cn_layer_changed(cn_layer *l) {
   atomic_fetch_add_explicit(&l->revision, 1, memory_order_release);
   atomic_fetch_add_explicit(&changes, 1, memory_order_release);
 }
 
 void cn_layer_weight_changed(cn_layer *l, int index) {
   atomic_fetch_add(&l->weights[index].value->buffer->version, 1);
-  count_change(l);
+  cn_layer_changed(l);
 }
 
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
@@ -68,7 +68,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
   cornu_tensor_release(w->value);
   w->value = own;
   w->provisional = false;
-  count_change(l);
+  cn_layer_changed(l);
   return CORNU_OK;
 }
 

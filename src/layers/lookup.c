@@ -162,6 +162,97 @@ cn_status cn_lookup_check(cn_layer *l, cn_lookup *v, cn_error *e) {
   return mode == CN_MODE_TF_IDF && !cn_value_is_null(v->idf) ? set_weights(l, v, list_of(v->idf), list, e) : CORNU_OK;
 }
 
+/* ---- Learned, or set by hand ---- */
+
+const cn_lookup *cn_lookup_of(const cn_layer *l) {
+  bool words = l->type && cn_word_in("StringLookup IntegerLookup TextVectorization", l->type->name, NULL);
+  return words ? l->settings : NULL; /* the first member of each */
+}
+
+/* Keras refuses another number of columns as well: what follows was made for so many. */
+static cn_status check_columns(const cn_layer *l, const cn_lookup *v, int64_t words, cn_error *e) {
+  const cn_tensor *before = cn_layer_kept(l, WORDS);
+  if (cn_mode_of(v->mode) == CN_MODE_INT || v->pad || !before || before->shape[0] == words) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "the vocabulary had %lld words and cannot have %lld now, since rows have a column "
+                 "for each: pad_to_max_tokens lets it change", (long long)before->shape[0], (long long)words);
+}
+
+cn_status cn_lookup_learn(cn_layer *l, cn_tensor *words, cn_tensor *weights, cn_error *e) {
+  CN_TRY(check_columns(l, cn_lookup_of(l), words->shape[0], e));
+  CN_TRY(cn_layer_keep(l, WORDS, words, e));
+  if (weights) CN_TRY(cn_layer_keep(l, WEIGHTS, weights, e));
+  if (weights && l->n_weights) CN_TRY(cn_layer_set_weight(l, 0, weights, e));
+  cn_layer_changed(l);
+  return CORNU_OK;
+}
+
+/* Words and weights, or what there was before. */
+static cn_status take_list(cn_layer *l, const cn_lookup *v, const cn_value *list, const cn_value *idf, cn_error *e) {
+  cn_tensor *before = cn_layer_kept(l, WORDS);
+  bool weighted = cn_mode_of(v->mode) == CN_MODE_TF_IDF;
+  if (!cn_value_is(list, CORNU_LIST))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "the vocabulary is %s, expected a list", cn_value_show(list, (char[80]){0}, 80));
+  if (weighted == cn_value_is_null(idf))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, weighted ? "\"output_mode\" is \"tf_idf\": weights of the words are needed"
+                   : "weights of words go with \"output_mode\" \"tf_idf\" alone");
+  CN_TRY(check_columns(l, v, list->count - special_words(v, list), e));
+  if (before) cornu_tensor_retain(before);
+  cn_status status = set_words(l, v, list, e);
+  if (!status && weighted) status = set_weights(l, v, idf, list, e);
+  if (status && before) cn_layer_keep(l, WORDS, before, NULL);
+  cornu_tensor_release(before);
+  if (!status && weighted && l->n_weights) status = cn_layer_set_weight(l, 0, cn_layer_kept(l, WEIGHTS), e);
+  return status;
+}
+
+/* A list of the config is replaced, so that files have the new one. */
+static cn_status say_list(cn_layer *l, const char *key, const cn_value *list, cn_error *e) {
+  if (cn_value_is_null(cn_value_find(l->config, key))) return CORNU_OK;
+  cn_value *copy = cn_value_copy(&l->arena, list);
+  return copy && cn_value_put(&l->arena, l->config, key, copy) ? CORNU_OK : cn_no_memory(e);
+}
+
+cornu_status cornu_layer_set_vocabulary(cornu_layer *l, const cornu_value *words, const cornu_value *weights,
+                                        cornu_error *e) {
+  const cn_lookup *v = cn_lookup_of(l);
+  if (!v) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has no vocabulary", l->name, l->class_name);
+  cn_status status = take_list(l, v, words, weights, e);
+  if (!status) status = say_list(l, "vocabulary", words, e);
+  if (!status && !cn_value_is_null(weights)) status = say_list(l, "idf_weights", weights, e);
+  cn_layer_changed(l);
+  return status ? cn_at(e, status, "layer \"%s\" (%s)", l->name, l->class_name) : CORNU_OK;
+}
+
+/* The words for masks and unknown values. */
+static cn_status put_special(const cn_lookup *v, cn_tensor *to, int64_t i, cn_error *e) {
+  const cn_value *item = i < oov_first(v) ? v->mask : v->oov;
+  if (is_token(item, v->dtype)) return word_at(v, item, to, i, e);
+  return cn_fail(e, CORNU_ERR_ARGUMENT, "\"oov_token\" is %s: the vocabulary can be told without special words",
+                 cn_value_show(item, (char[80]){0}, 80));
+}
+
+static cn_status copy_word(const cn_tensor *words, int64_t k, cn_tensor *to, int64_t i, cn_error *e) {
+  cornu_text text = cornu_tensor_get_text(words, &k);
+  if (to->dtype == CORNU_TEXT) return cornu_tensor_set_text(to, &i, text.bytes, text.length, e);
+  ((int64_t *)(void *)to->data)[i] = ((const int64_t *)(const void *)words->data)[k];
+  return CORNU_OK;
+}
+
+cornu_status cornu_layer_vocabulary(const cornu_layer *l, bool special, cornu_tensor **out, cornu_error *e) {
+  const cn_lookup *v = cn_lookup_of(l);
+  if (!v) return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has no vocabulary", l->name, l->class_name);
+  const cn_tensor *words = cn_layer_kept(l, WORDS);
+  int64_t first = special ? cn_lookup_first(v) : 0, n = first + (words ? words->shape[0] : 0);
+  cn_tensor *all;
+  CN_TRY(cornu_tensor_new(v->dtype == CORNU_TEXT ? CORNU_TEXT : CORNU_INT64, 1, &n, &all, e));
+  cn_status status = CORNU_OK;
+  for (int64_t i = 0; i < n && !status; i++)
+    status = i < first ? put_special(v, all, i, e) : copy_word(words, i - first, all, i, e);
+  if (!status) return *out = all, CORNU_OK;
+  cornu_tensor_release(all);
+  return cn_at(e, status, "layer \"%s\" (%s)", l->name, l->class_name);
+}
+
 /* ---- From files ---- */
 
 /* One word a line. Empty lines at the end are words where the config tells so many; Keras 3 drops them, then refuses. */
@@ -242,11 +333,23 @@ cn_status cn_lookup_build(cn_layer *l, const cn_lookup *v, cn_error *e) {
 
 /* ---- Lowering ---- */
 
+/* What stands for words that are yet to be learned, where shapes do not depend on them. */
+static cn_edge empty_vocabulary(const cn_lookup *v, cn_trace *t) {
+  cn_tensor *none;
+  if (!t->status)
+    t->status = cornu_tensor_new(v->dtype == CORNU_TEXT ? CORNU_TEXT : CORNU_INT64, 1, (int64_t[]){0}, &none, t->error);
+  cn_edge edge = t->status ? CN_NO_EDGE : cn_emit_constant(t, none);
+  if (!t->status) cornu_tensor_release(none);
+  return edge;
+}
+
 cn_edge cn_emit_vocabulary(cn_layer *l, cn_trace *t) {
+  const cn_lookup *v = cn_lookup_of(l);
   cn_tensor *words = cn_layer_kept(l, WORDS);
   if (words) return cn_emit_constant(t, words);
-  cn_trace_fail(t, CORNU_ERR_FORMAT, "has no vocabulary: adapt() learned it, and only .keras files keep it (in their "
-                "assets); give \"vocabulary\" in the config, or save the model as .keras");
+  if (!t->planning && (cn_mode_of(v->mode) == CN_MODE_INT || v->pad)) return empty_vocabulary(v, t);
+  cn_trace_fail(t, CORNU_ERR_FORMAT, "has no vocabulary: layer:adapt(data) learns one, layer:set_vocabulary{…} or "
+                "\"vocabulary\" in the config give it; of files that Keras wrote after adapt() only .keras keep it");
   return CN_NO_EDGE;
 }
 

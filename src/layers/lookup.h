@@ -45,6 +45,13 @@ cn_status cn_lookup_check(cn_layer *l, cn_lookup *v, cn_error *e);
 cn_status cn_lookup_restore(cn_layer *l, const cn_lookup *v, const cn_layer_store *store, cn_error *e);
 cn_status cn_lookup_build(cn_layer *l, const cn_lookup *v, cn_error *e);
 
+/* Of one of the three layers; NULL: another one. */
+const cn_lookup *cn_lookup_of(const cn_layer *l);
+/* How TextVectorization reads words; NULL: another layer. */
+const cn_vectorize_attrs *cn_lookup_reading(const cn_layer *l);
+/* Takes words that were learned, without those for masks and unknown values; weights: of each column, or NULL. */
+cn_status cn_lookup_learn(cn_layer *l, cn_tensor *words, cn_tensor *weights, cn_error *e);
+
 int64_t cn_lookup_first(const cn_lookup *v);                    /* number of the first word */
 int64_t cn_lookup_depth(const cn_layer *l, const cn_lookup *v); /* columns of rows */
 /* The vocabulary as a constant; fails when there is none. */

@@ -13,6 +13,8 @@ typedef struct settings {
   cn_vectorize_attrs how; /* what the keys above come to */
 } settings;
 
+extern const cn_layer_type cn_layer_text_vectorization;
+
 static const cn_field fields[] = {
     {.name = "standardize", .kind = CN_F_VALUE, .offset = offsetof(settings, standardize),
      .standard = "\"lower_and_strip_punctuation\"",
@@ -78,6 +80,10 @@ static cn_status check(cn_layer *l, cn_error *e) {
   if (cn_mode_of(v->mode) == CN_MODE_ONE_HOT && split >= 0)
     return cn_fail(e, CORNU_ERR_UNSUPPORTED, "\"output_mode\" is \"one_hot\" with a split: Keras has no such result");
   return cn_lookup_check(l, v, e);
+}
+
+const cn_vectorize_attrs *cn_lookup_reading(const cn_layer *l) {
+  return l->type == &cn_layer_text_vectorization ? &((const settings *)l->settings)->how : NULL;
 }
 
 static cn_status restore(cn_layer *l, const cn_layer_store *store, cn_error *e) {

@@ -228,6 +228,11 @@ void cn_lua_open_trainer(lua_State *L);
 
 void cn_lua_push_masks(lua_State *L, const cornu_objective_call *c); /* a list: false where an output has no mask */
 
+/* ---- adapter.c ---- */
+extern const char cn_lua_adapter_key, cn_lua_adapter_methods;
+extern const luaL_Reg cn_lua_adapter_functions[];
+void cn_lua_open_adapter(lua_State *L);
+
 /* ---- gradients.c ---- */
 extern const luaL_Reg cn_lua_gradient_functions[];
 

@@ -150,6 +150,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_setfuncs(L, cn_lua_compose_functions);
   cn_lua_setfuncs(L, cn_lua_trainer_functions);
   cn_lua_setfuncs(L, cn_lua_gradient_functions);
+  cn_lua_setfuncs(L, cn_lua_adapter_functions);
   cn_lua_setfuncs(L, cn_lua_reader_functions);
   cn_lua_open_value(L);
   cn_lua_open_files(L);
@@ -160,6 +161,7 @@ int luaopen_cornu_core(lua_State *L) {
   cn_lua_open_plan(L);
   cn_lua_open_runner(L);
   cn_lua_open_trainer(L);
+  cn_lua_open_adapter(L);
   cn_lua_open_reader(L);
   cn_lua_open_symbol(L);
   cn_lua_open_op(L);

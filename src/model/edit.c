@@ -99,8 +99,10 @@ static cn_status copy_layer(cn_layer *l, cn_layer **out, cn_error *e) {
   return CORNU_OK;
 }
 
-/* A handler's layer has the weights that its file told. */
+/* A handler's layer has the weights that its file told; others have what they learned beside weights. */
 static cn_status declare(cn_layer *to, const cn_layer *from, cn_error *e) {
+  for (int i = 0; i < CN_COUNT(from->kept); i++)
+    if (from->kept[i]) CN_TRY(cn_layer_keep(to, i, from->kept[i], e));
   for (int i = 0; from->custom && !from->custom->build && i < from->n_weights; i++) {
     const cn_weight *w = &from->weights[i];
     CN_TRY(cn_layer_add_weight(to, w->name, w->rank, w->shape, w->trainable, NULL, e));

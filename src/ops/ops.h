@@ -355,6 +355,9 @@ typedef struct cn_vectorize_attrs {
 /* (x, vocabulary): without a split the words of a row are along the last axis; int64 (…, length or depth) */
 extern const cn_op cn_op_vectorize;
 extern const cn_op cn_op_count_words; /* (x), the same attributes: the most words, or n-grams, of a row; int64 scalar */
+/* Shows the words, or n-grams, of a row: one text that is split, or n words. false: no memory, or a visit returned it. */
+bool cn_each_word(const cn_vectorize_attrs *a, const cornu_text *texts, int64_t n,
+                  bool (*visit)(void *user, cornu_text word), void *user);
 /* ---- encode.c ---- */
 extern const cn_op cn_op_bucketize; /* (x, rising boundaries): how many are not above x; int64 */
 enum { CN_RANGE_ANY, CN_RANGE_POSITIVE, CN_RANGE_ALL }; /* which categories may come: others fail, or are left out */

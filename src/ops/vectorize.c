@@ -42,12 +42,9 @@ static reader reader_of(const cn_vectorize_attrs *a, cornu_text x) {
   return (reader){s, s + x.length, a->lower, a->strip};
 }
 
-static void begin_row(row *w, const cn_step *s, int64_t i) {
-  const cn_vectorize_attrs *a = s->attrs;
-  const cn_operand *x = s->in[0];
-  int64_t n = a->split || x->rank == 0 ? 1 : x->shape[x->rank - 1];
-  *w = (row){.a = a, .texts = (const cornu_text *)x->data + i * n, .n = n};
-  if (a->split) w->r = reader_of(a, w->texts[0]);
+static void begin_row(row *w, const cn_vectorize_attrs *a, const cornu_text *texts, int64_t n) {
+  *w = (row){.a = a, .texts = texts, .n = n};
+  if (a->split) w->r = reader_of(a, texts[0]);
 }
 
 static bool next_between_spaces(row *w, word *out) {
@@ -151,24 +148,48 @@ static void note(const cn_vectorize_attrs *a, int64_t *out, int64_t at, int64_t 
   }
 }
 
+/* The next n-gram of `width` words; false: the row has no more. */
+static bool next_gram(row *w, gram *g, int width) {
+  for (word next; next_word(w, &next);) {
+    if (g->n == width) g->first = (g->first + 1) % CN_MAX_GRAM, g->n--;
+    g->words[(g->first + g->n++) % CN_MAX_GRAM] = next;
+    if (g->n == width) return true;
+  }
+  return false;
+}
+
 /* Returns how many there are. out NULL: they are counted alone. */
 static int64_t vectorize_row(const cn_step *s, int64_t i, const cn_vocabulary *v, int64_t *out) {
   const cn_vectorize_attrs *a = s->attrs;
-  int64_t count = 0;
+  const cn_operand *x = s->in[0];
+  int64_t count = 0, n = a->split || x->rank == 0 ? 1 : x->shape[x->rank - 1];
   for (int kind = 0; kind < kinds_of(a); kind++) {
-    int width = width_of(a, kind);
     gram g = {.n = 0};
     row w;
-    begin_row(&w, s, i);
-    for (word next; next_word(&w, &next);) {
-      if (g.n == width) g.first = (g.first + 1) % CN_MAX_GRAM, g.n--;
-      g.words[(g.first + g.n++) % CN_MAX_GRAM] = next;
-      if (g.n < width) continue;
+    for (begin_row(&w, a, (const cornu_text *)x->data + i * n, n); next_gram(&w, &g, width_of(a, kind)); count++)
       if (out) note(a, out, count, number_of(&g, v, a));
-      count++;
-    }
   }
   return count;
+}
+
+bool cn_each_word(const cn_vectorize_attrs *a, const cornu_text *texts, int64_t n,
+                  bool (*visit)(void *user, cornu_text word), void *user) {
+  char *room = NULL;
+  int capacity = 0;
+  bool good = true;
+  for (int kind = 0; kind < kinds_of(a) && good; kind++) {
+    gram g = {.n = 0};
+    row w;
+    for (begin_row(&w, a, texts, n); good && next_gram(&w, &g, width_of(a, kind));) {
+      gram_reader r = read_gram(&g);
+      int length = 0;
+      for (int c; (c = next_of_gram(&r)) >= 0 && (good = cn_grow(&room, &capacity, length, 1));)
+        room[length++] = (char)c;
+      good = good && visit(user, (cornu_text){.bytes = room, .length = (size_t)length});
+    }
+  }
+  cn_free(room);
+  return good;
 }
 
 static int64_t rows_of(const cn_step *s) {

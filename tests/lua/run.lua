@@ -8,6 +8,7 @@ end
 
 local lu = require "luaunit"
 local files = {
+  "adapt",
   "bad_input",
   "cells",
   "compose",
