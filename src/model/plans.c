@@ -466,9 +466,8 @@ static cn_status check_tensor(const cn_tensor *t, const cn_type *want, const cha
                  cornu_dtype_name(want->dtype), CN_SHAPE(want->rank, want->shape));
 }
 
-/* seconds: of each step; may be NULL */
-static cn_status run_host(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *const *outputs, double *seconds,
-                          cn_error *e) {
+/* Where runs read and write, once it is checked. */
+cn_status cn_plan_point(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *const *outputs, cn_error *e) {
   for (int i = 0; i < p->model->n_inputs; i++) {
     CN_TRY(check_tensor(inputs[i], cn_plan_input_type(p->plan, i), "input", i, e));
     p->in_data[i] = inputs[i]->data;
@@ -477,6 +476,10 @@ static cn_status run_host(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *co
     CN_TRY(check_tensor(outputs[i], cn_plan_output_type(p->plan, i), "output", i, e));
     p->out_data[i] = outputs[i]->data;
   }
+  return CORNU_OK;
+}
+
+cn_status cn_plan_run_pointed(cornu_plan *p, cn_tensor *const *outputs, double *seconds, cn_error *e) {
   int n = p->states.count;
   for (int i = 0; i < n; i++) {
     p->in_data[p->model->n_inputs + i] = p->held[i]->data;
@@ -495,12 +498,14 @@ static cn_status run_host(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *co
 }
 
 cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
-  return run_host(p, inputs, outputs, NULL, e);
+  CN_TRY(cn_plan_point(p, inputs, outputs, e));
+  return cn_plan_run_pointed(p, outputs, NULL, e);
 }
 
 cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
                                 double *seconds, cornu_error *e) {
-  return run_host(p, inputs, outputs, seconds, e);
+  CN_TRY(cn_plan_point(p, inputs, outputs, e));
+  return cn_plan_run_pointed(p, outputs, seconds, e);
 }
 
 void cornu_plan_reset_states(cornu_plan *p) {

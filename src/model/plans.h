@@ -17,6 +17,9 @@ struct cornu_plan {
 };
 /* any_batch: the first dimensions need not be those that the model fixes */
 cn_status cn_plan_new(cn_model *m, const int64_t *const *shapes, bool any_batch, cornu_plan **out, cn_error *e);
+/* cornu_plan_run in two parts, for those who run on the same tensors again and again. seconds: of each step, or NULL. */
+cn_status cn_plan_point(cornu_plan *p, cn_tensor *const *inputs, cn_tensor *const *outputs, cn_error *e);
+cn_status cn_plan_run_pointed(cornu_plan *p, cn_tensor *const *outputs, double *seconds, cn_error *e);
 
 void cn_plan_tell(const cn_plan *p, int i, cornu_step *out); /* of a step */
 void cn_plan_cache_free(struct cn_plan_cache *c);

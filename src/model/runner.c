@@ -62,7 +62,7 @@ static void pause_here(cn_slice *s) {
 
 static cn_status run_whole(cornu_runner *r, cn_error *e) {
   cornu_context *before = cornu_context_use(r->context);
-  cn_status status = cornu_plan_run(r->plan, r->inputs.items, r->outputs.items, e);
+  cn_status status = cn_plan_run_pointed(r->plan, r->outputs.items, NULL, e);
   for (int i = 0; i < r->n_carries && !status; i++) {
     cn_tensor *to = r->inputs.items[r->carries[i].input];
     memcpy(to->data, r->outputs.items[r->carries[i].output]->data, tensor_bytes(to));
@@ -428,6 +428,7 @@ cornu_status cornu_runner_new(cornu_model *m, const cornu_runner_options *given,
   if (!status) status = make_plan(r, &o, e);
   if (!status) status = make_buffers(r, r->model->n_inputs, cornu_plan_input, &r->inputs, e);
   if (!status) status = make_buffers(r, r->model->n_outputs, cornu_plan_output, &r->outputs, e);
+  if (!status) status = cn_plan_point(r->plan, r->inputs.items, r->outputs.items, e);
   if (status) cornu_runner_free(r);
   else *out = r;
   return status;

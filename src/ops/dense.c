@@ -34,6 +34,7 @@ typedef struct state {
   cn_pack pack;
   cn_pack_part part;
   int64_t m, n, k, lda, ldc;
+  int64_t tiles, panels;
 } state;
 
 static const cn_act *act_of(const cn_step *s) { return &((const cn_dense_attrs *)s->attrs)->act; }
@@ -44,17 +45,25 @@ static cn_epilogue epilogue_of(const cn_step *s) {
                        .add_pitch = residual ? s->in[3]->pitch : 0};
 }
 
+static cn_gemm_call call_of(const cn_step *s, const void *packed) {
+  const state *st = s->state;
+  return (cn_gemm_call){.a = s->in[0]->data, .lda = st->lda, .segments = 1, .kc = st->k, .b = packed, .c = s->out[0]->data,
+                        .ldc = st->ldc, .m = st->m, .n = st->n, .epilogue = epilogue_of(s)};
+}
+
 static void run_product(const cn_step *s) {
   const state *st = s->state;
   cn_pack pack = st->pack;
   pack.scale = cn_optional(s, 4);
-  cn_grid g = {
-    .call = {.a = s->in[0]->data, .lda = st->lda, .segments = 1, .kc = st->k,
-             .b = cn_pack_ready(&pack, s->in[1]->data, s->scratch), .c = s->out[0]->data, .ldc = st->ldc, .m = st->m,
-             .n = st->n, .epilogue = epilogue_of(s)},
-    .outer = {1, 1, 1}, .groups = 1,
-  };
+  cn_grid g = {.call = call_of(s, cn_pack_ready(&pack, s->in[1]->data, s->scratch)), .outer = {1, 1, 1}, .groups = 1};
   cn_grid_run(st->pack.kernels, &g);
+}
+
+/* One call of the kernel: a product that takes less than a microsecond has no time for more. */
+static void run_small(const cn_step *s) {
+  const state *st = s->state;
+  const cn_gemm_call call = call_of(s, st->pack.packed);
+  st->pack.kernels->run(&call, 0, st->tiles, 0, st->panels);
 }
 
 static void column_range(void *context, int64_t begin, int64_t end) {
@@ -99,7 +108,11 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
   }
   s->run = run_product;
   st->pack.bytes = cn_gemm_packed_bytes(st->pack.kernels, st->k, st->n);
-  return cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e);
+  CN_TRY(cn_pack_plan(p, &st->pack, &kernel, "gemm", &s->scratch_bytes, e));
+  st->tiles = cn_gemm_tiles(st->pack.kernels, st->m);
+  st->panels = cn_gemm_panels(st->pack.kernels, st->n);
+  if (st->pack.packed && cn_product_is_small(st->m, st->n, st->k)) s->run = run_small;
+  return CORNU_OK;
 }
 
 /* Products of rows: dx = dy kernelᵀ, of the kernel xᵀ dy. Residual and scale are of passes, which come later. */

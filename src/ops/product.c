@@ -234,11 +234,14 @@ static void cut(grid_job *j) {
   j->sliced = true;
 }
 
+static double work_of(int64_t m, int64_t n, int64_t k) { return (double)m * (double)n * (double)(k + 1); }
+bool cn_product_is_small(int64_t m, int64_t n, int64_t k) { return work_of(m, n, k) <= SMALL; }
+
 void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g) {
   const cn_gemm_call *c = &g->call;
   const int64_t rows = g->groups * g->outer[0] * g->outer[1] * g->outer[2];
   if (rows <= 0 || c->m <= 0 || c->n <= 0) return;
-  const double work = (double)(rows * c->m) * (double)c->n * (double)(c->segments * c->kc + 1);
+  const double work = work_of(rows * c->m, c->n, c->segments * c->kc);
   const int64_t tiles = cn_gemm_tiles(kernels, c->m), panels = cn_gemm_panels(kernels, c->n);
   if (rows == 1 && work <= SMALL) {
     kernels->run(c, 0, tiles, 0, panels);

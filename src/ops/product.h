@@ -52,6 +52,7 @@ typedef struct cn_grid {
   int64_t groups, a_group, b_group;
 } cn_grid;
 void cn_grid_fold(cn_grid *g); /* turns outer dimensions into rows of the call where the pitches allow it */
+bool cn_product_is_small(int64_t m, int64_t n, int64_t k); /* not worth another thread */
 void cn_grid_run(const cn_gemm_kernels *kernels, const cn_grid *g);
 
 #endif
