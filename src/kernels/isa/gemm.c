@@ -92,10 +92,10 @@ V_FN void finish(int mr, int nv, const job *j, const tile *t, vf *acc) {
   }
 }
 
-/* One k: nv vectors of b times mr elements of a, which p then leaves behind. */
-V_FN void step(int mr, int nv, const char **p, int64_t pitch, const float *b, int64_t panel, vf *acc) {
+/* One k: nv vectors of one or two panels times mr elements of a, which p then leaves behind. */
+V_FN void step(int mr, int nv, const char **p, int64_t pitch, const float *b0, const float *b1, vf *acc) {
   vf y[4];
-  UNROLL for (int v = 0; v < nv; v++) y[v] = v_load(b + v / 2 * panel + v % 2 * CN_LANES);
+  UNROLL for (int v = 0; v < nv; v++) y[v] = v_load((v < 2 ? b0 : b1) + v % 2 * CN_LANES);
   UNROLL for (int m = 0; m < mr; m++) {
     vf x = v_set(at((const char *const *)p, m, pitch));
     UNROLL for (int v = 0; v < nv; v++) acc[m * nv + v] = v_fma(x, y[v], acc[m * nv + v]);
@@ -111,7 +111,8 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
   vf acc[2 * MR];
   UNROLL for (int i = 0; i < sums * ku; i++) acc[i] = v_zero();
   const int64_t pitch = g->lda * 4, panel = g->segments * g->kc * NR;
-  const float *b = t->b;
+  const float *b = t->b, *b1 = nv > 2 ? b + panel : b;
+  if (nv > 2) LAUNDER(b1);
   const char *soon0 = t->soon[0], *soon1 = t->soon[1];
   for (int64_t s = 0; s < g->segments; s++) {
     const char *p[5];
@@ -120,10 +121,11 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
       LAUNDER(p[i]);
     }
     int64_t k = g->kc;
-    for (; ku > 1 && k >= ku; k -= ku, b += ku * width * CN_LANES)
-      UNROLL for (int u = 0; u < ku; u++) step(mr, nv, p, pitch, b + u * width * CN_LANES, panel, &acc[u * sums]);
-    for (; k > 0; k--, b += width * CN_LANES) {
-      step(mr, nv, p, pitch, b, panel, acc);
+    for (; ku > 1 && k >= ku; k -= ku, b += ku * width * CN_LANES, b1 += ku * width * CN_LANES)
+      UNROLL for (int u = 0; u < ku; u++)
+        step(mr, nv, p, pitch, b + u * width * CN_LANES, b1 + u * width * CN_LANES, &acc[u * sums]);
+    for (; k > 0; k--, b += width * CN_LANES, b1 += width * CN_LANES) {
+      step(mr, nv, p, pitch, b, b1, acc);
       if (nv > 2 || ku > 1) continue;
       PREFETCH(soon0), PREFETCH(soon1);
       soon0 += CN_GEMM_AHEAD, soon1 += LINE;
