@@ -68,7 +68,7 @@ typedef enum cornu_status {
   CORNU_ERR_UNSUPPORTED, /* valid, but not built into this version */
   CORNU_ERR_LIMIT,       /* a size beyond the limits set for untrusted files */
   CORNU_ERR_MEMORY,      /* the allocator returned NULL */
-  CORNU_ERR_INTERRUPTED, /* cornu_interrupt was called during the run */
+  CORNU_ERR_INTERRUPTED, /* cornu_interrupt was called, or the time of cornu_set_deadline came */
   CORNU_ERR_CALLBACK     /* a callback of the host failed */
 } cornu_status;
 
@@ -153,6 +153,12 @@ CORNU_API int cornu_get_threads(void);
 CORNU_API bool cornu_interrupt(void);
 CORNU_API void cornu_defer_interrupts(bool on); /* calls nest */
 CORNU_API bool cornu_interrupt_waits(void);
+
+/* What the calling thread loads, compiles, runs and computes ends at about that time of cornu_clock with
+ * CORNU_ERR_INTERRUPTED, "… > the time for it is over", in the midst of large operations, too; 0: when it is done. A step of
+ * training is taken whole, or not at all. Returns the time before, which calls within each other set again. What threads
+ * of runners do has no part in it. */
+CORNU_API double cornu_set_deadline(double time);
 
 /* ---- Values: JSON-like trees -------------------------------------------------------------------------------- */
 

@@ -1,12 +1,14 @@
-/* The time by which a thread is to be back. */
+/* The time by which a thread is to be back (cornu_set_deadline), for work that is long without being cut into tasks. */
 #ifndef CN_BASE_DEADLINE_H
 #define CN_BASE_DEADLINE_H
 
-#include <stdbool.h>
+#include "base/error.h"
 
-/* Runs and operations of the calling thread end with CORNU_ERR_INTERRUPTED at about that time of cornu_clock, in the midst
- * of large ones, too; 0: when they are done. Returns the time before. For the binding, which knows it by name alone. */
-double cornu_set_deadline(double time);
+/* Within tasks, too. Once it is true it stays so, and what has been made may be made in part: whoever keeps something
+ * asks afterwards. */
 bool cn_past_deadline(void);
+cn_status cn_check_time(cn_error *e);
+/* For loops over elements, which ask now and then: at place i. */
+static inline bool cn_late_at(int64_t i) { return (i & 0xffff) == 0 && cn_past_deadline(); }
 
 #endif

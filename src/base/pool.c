@@ -33,6 +33,7 @@ typedef struct job {
   void *context;
   cornu_context *home;
   _Atomic double deadline;        /* no task is claimed after it */
+  double end;                     /* the caller gives up then */
 } job;
 
 typedef struct worker {
@@ -108,6 +109,7 @@ int cornu_get_threads(void) { return cn_threads(); }
 static _Thread_local cn_slice *slice;
 
 static _Thread_local cn_slice limited; /* of a thread with a deadline */
+static _Thread_local double end_of_task = HUGE_VAL; /* when the caller of the tasks under way gives up */
 
 void cn_slice_set(cn_slice *s) { slice = s; }
 cn_slice *cn_slice_here(void) { return slice; }
@@ -162,8 +164,16 @@ double cornu_set_deadline(double time) {
   return before;
 }
 
-bool cn_past_deadline(void) {
-  return slice == &limited && (limited.canceled || is_late(atomic_load_explicit(&limited.deadline, memory_order_relaxed)));
+/* When the calling thread gives up. */
+static double end_of_time(void) {
+  if (slice != &limited) return end_of_task;
+  return limited.canceled ? -HUGE_VAL : atomic_load_explicit(&limited.deadline, memory_order_relaxed);
+}
+
+bool cn_past_deadline(void) { return is_late(end_of_time()); }
+
+cn_status cn_check_time(cn_error *e) {
+  return cn_past_deadline() ? cn_fail(e, CORNU_ERR_INTERRUPTED, "the time for it is over") : CORNU_OK;
 }
 
 /* ---- Waiting ---- */
@@ -219,10 +229,11 @@ static void help(job *j, int slot) {
   int done = 0;
   inside = true;
   for (int i; !job_is_late(j) && (i = claim_any(j, slot)) >= 0; done++) {
-    if (!done) before = cornu_context_use(j->home);
+    if (!done) before = cornu_context_use(j->home), end_of_task = j->end;
     j->task(j->context, i, slot);
   }
   inside = false;
+  end_of_task = HUGE_VAL;
   if (!done) return;
   cornu_context_use(before);
   atomic_fetch_sub_explicit(&j->unfinished, done, memory_order_release);
@@ -367,27 +378,30 @@ typedef struct host_run {
   void (*task)(void *context, int i, int slot);
   void *context;
   cornu_context *home;
-  double deadline;
+  double deadline, end;
 } host_run;
 
 static void host_job(void *context, int slot) {
   host_run *r = context;
   const bool was_inside = inside;
+  const double end_before = end_of_task;
   cornu_context *before = cornu_context_use(r->home);
   inside = true;
+  end_of_task = r->end;
   for (bool first = slot == 0; first || !is_late(r->deadline); first = false) { /* the first always gets on */
     const int i = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
     if (i >= r->tasks) break;
     r->task(r->context, i, slot);
   }
   inside = was_inside;
+  end_of_task = end_before;
   cornu_context_use(before);
 }
 
 /* Each job takes tasks until there are none, or no time. */
 static void run_jobs(int tasks, int threads, void (*task)(void *context, int i, int slot), void *context) {
   cornu_context *c = cn_context();
-  host_run r = {.tasks = tasks, .task = task, .context = context, .home = c, .deadline = HUGE_VAL};
+  host_run r = {.tasks = tasks, .task = task, .context = context, .home = c, .deadline = HUGE_VAL, .end = end_of_time()};
   while (atomic_load(&r.next) < tasks && (!slice || cn_slice_look(slice, slice->stretch))) {
     if (slice) r.deadline = atomic_load_explicit(&slice->deadline, memory_order_relaxed);
     const int left = tasks - atomic_load(&r.next);
@@ -423,6 +437,7 @@ static void pause_job(job *j, cn_slice *s) {
 static void run_job(job *j, int tasks, int threads) {
   atomic_store_explicit(&j->deadline, slice ? atomic_load_explicit(&slice->deadline, memory_order_relaxed) : HUGE_VAL,
                         memory_order_relaxed);
+  j->end = end_of_time();
   publish(j, tasks, threads);
   call_workers(tasks - 1);
   for (do_tasks(j); slice && !slice->canceled && tasks_left(j) > 0; do_tasks(j)) pause_job(j, slice);

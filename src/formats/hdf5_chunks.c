@@ -2,6 +2,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "formats/hdf5.h"
@@ -208,6 +209,7 @@ static cn_status unpack_chunk(const unpacking *u, int64_t number, buffers *b, cn
   const cn_hdf5_array *a = u->array;
   const cn_hdf5_place *p = &u->places[number];
   int64_t first[CN_MAX_RANK];
+  CN_TRY(cn_check_time(e));
   CN_TRY(p->address == CN_HDF5_NOWHERE ? fill_chunk(a, number, b, e) : read_chunk(u, p, b, e));
   for (int i = a->space.rank - 1; i >= 0; i--) {
     first[i] = number % chunks_along(a, i) * a->chunk[i];
@@ -245,7 +247,7 @@ static cn_status unpack_all(const unpacking *u, cn_error *e) {
     if (tasks[i].status && (!worst || tasks[i].failed < worst->failed)) worst = &tasks[i];
   cn_status status = worst ? cn_fail(e, worst->status, "%s", worst->e.message) : CORNU_OK;
   cn_free(tasks);
-  return status;
+  return status ? status : cn_check_time(e);
 }
 
 /* What a tree of the first version says of a chunk. */

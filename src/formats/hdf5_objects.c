@@ -1,6 +1,7 @@
 /* HDF5: superblock, object headers, groups. */
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "formats/hdf5.h"
 
@@ -172,6 +173,7 @@ static cn_status read_message(cn_hdf5_walk *w, cn_hdf5_message *m, unsigned *fla
 }
 
 cn_status cn_hdf5_next(cn_hdf5_walk *w, cn_hdf5_message *m, bool *more, cn_error *e) {
+  CN_TRY(cn_check_time(e));
   for (*more = false; w->left > 0;) {
     unsigned flags;
     if ((size_t)(w->end - w->at) < w->head) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "base/value.h"
 
@@ -20,6 +21,7 @@ typedef struct reader {
   const char *start, *at, *end;
   cn_text marked; /* what cJSON reads */
   size_t stop;    /* marking ends where `marked` has this length: finds the place of an error */
+  size_t texts, items; /* that cJSON makes, at most */
   int depth;
   cn_error *e;
 } reader;
@@ -73,6 +75,7 @@ static cn_status mark_escape(reader *r) {
 
 /* A text, r->at behind its opening quote; what needs no mark goes in one piece. */
 static cn_status mark_text(reader *r) {
+  r->texts++;
   const char *from = r->at, *plain = r->at;
   while (r->at < r->end && *r->at != '"') {
     if (*r->at != '\\' && *r->at != MARK[0]) {
@@ -114,16 +117,17 @@ static cn_status scan_number(reader *r) {
 static cn_status mark_number(reader *r) {
   const char *from = r->at;
   if (!accept(r, "NaN") && !accept(r, "Infinity")) CN_TRY(scan_number(r));
+  r->texts++;
   cn_text_add(&r->marked, "\"" MARK "#");
   cn_text_add_bytes(&r->marked, from, (size_t)(r->at - from));
   cn_text_add(&r->marked, "\"");
   return CORNU_OK;
 }
 
-/* What marking does not pass over: all that begins a number or a text, and brackets. */
+/* What marking does not pass over: all that begins a number or a text, brackets and commas. */
 static bool is_plain(char c) {
   static const bool special[256] = {['"'] = true, ['['] = true, [']'] = true, ['{'] = true, ['}'] = true,
-                                    ['-'] = true, ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true,
+                                    [','] = true, ['-'] = true, ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true,
                                     ['4'] = true, ['5'] = true, ['6'] = true, ['7'] = true, ['8'] = true,
                                     ['9'] = true, ['N'] = true, ['I'] = true};
   return !special[(unsigned char)c];
@@ -139,13 +143,15 @@ static cn_status mark_all(reader *r) {
     bool more = r->at < last;
     char c = more ? *r->at : 0;
     bool bracket = c == '[' || c == '{' || c == ']' || c == '}';
-    r->at += bracket || c == '"';
+    r->at += bracket || c == '"' || c == ',';
     cn_text_add_bytes(&r->marked, plain, (size_t)(r->at - plain));
+    r->items += bracket || c == ',';
     r->depth += bracket ? (c == '[' || c == '{' ? 1 : -1) : 0;
     if (r->depth > cn_limits.max_depth)
       return cn_fail(r->e, CORNU_ERR_LIMIT, "JSON: nested more than %d levels deep", cn_limits.max_depth);
     if (c == '"') CN_TRY(mark_text(r));
-    else if (more && !bracket) CN_TRY(mark_number(r));
+    else if (more && !bracket && c != ',') CN_TRY(mark_number(r));
+    CN_TRY(cn_check_time(r->e));
   }
   return r->marked.failed ? cn_no_memory(r->e) : CORNU_OK;
 }
@@ -225,6 +231,7 @@ static cn_status convert_dict(reader *r, cn_arena *a, const cJSON *dict, cn_valu
 }
 
 static cn_status convert(reader *r, cn_arena *a, const cJSON *item, cn_value **out) {
+  CN_TRY(cn_check_time(r->e));
   bool list = cJSON_IsArray(item), dict = cJSON_IsObject(item), truth = cJSON_IsBool(item);
   if (cJSON_IsString(item)) *out = text(a, item->valuestring);
   else *out = cn_value_new(a, list ? CORNU_LIST : dict ? CORNU_DICT : truth ? CORNU_BOOL : CORNU_NULL);
@@ -242,8 +249,13 @@ static cn_status fail_behind(reader *r, size_t stop, const char *what) {
   return status ? status : fail_at(&again, what);
 }
 
-static cn_status parse(reader *r, cn_arena *a, cn_value **out) {
-  CN_TRY(mark_all(r));
+/* What cJSON may take, which is malloc's, held as the context's: so its limit holds for that, too. */
+static void *hold(const reader *r) {
+  enum { HEAD = 16 };
+  return cn_alloc(r->marked.length + r->texts * 2 * HEAD + (r->items + 1) * (sizeof(cJSON) + HEAD));
+}
+
+static cn_status parse_marked(reader *r, cn_arena *a, cn_value **out) {
   const char *stop = r->marked.data, *end = stop ? stop + r->marked.length : NULL;
   cJSON *root = r->marked.length ? cJSON_ParseWithLengthOpts(stop, r->marked.length, &stop, false) : NULL;
   if (!root) return fail_behind(r, stop ? (size_t)(stop - r->marked.data) : 0, "not valid JSON here");
@@ -251,6 +263,15 @@ static cn_status parse(reader *r, cn_arena *a, cn_value **out) {
   cn_status status = stop < end ? fail_behind(r, (size_t)(stop - r->marked.data), "more text behind the value")
                                 : convert(r, a, root, out);
   cJSON_Delete(root);
+  return status;
+}
+
+static cn_status parse(reader *r, cn_arena *a, cn_value **out) {
+  CN_TRY(mark_all(r));
+  void *held = hold(r);
+  if (!held) return cn_no_memory(r->e);
+  cn_status status = parse_marked(r, a, out);
+  cn_free(held);
   return status;
 }
 

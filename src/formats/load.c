@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/deadline.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "formats/formats.h"
@@ -75,6 +76,7 @@ static cn_status make_model(cn_source *source, cn_source *weights, const cornu_l
   if (!status && weights) status = cn_tie_shared(m, e);
   if (!status) {
     status = cn_model_init_weights(m, options->seed, e);
+    if (!status) status = cn_check_time(e);
     if (status) cn_at(e, status, "%s", source->name);
   }
   if (status) cornu_model_release(m);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/deadline.h"
+
 #define STANDARD "tag:yaml.org,2002:"
 
 typedef struct reader {
@@ -25,6 +27,7 @@ static cn_status fail_at(reader *r, const yaml_event_t *at, const char *what) {
 
 /* The caller deletes the event. */
 static cn_status next(reader *r, yaml_event_t *event) {
+  CN_TRY(cn_check_time(r->e));
   if (yaml_parser_parse(&r->parser, event)) return CORNU_OK;
   const yaml_parser_t *p = &r->parser;
   if (p->error == YAML_MEMORY_ERROR) return cn_no_memory(r->e);

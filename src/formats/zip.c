@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zip.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 
 struct cn_zip {
@@ -147,10 +148,12 @@ static cn_status fail_entry(cn_zip *z, cn_error *e) {
 }
 
 cn_status cn_zip_next(cn_zip *z, void *data, size_t size, cn_error *e) {
+  enum { AT_ONCE = 1 << 20 };
   char *to = data;
   if (size > z->left) return cn_fail(e, CORNU_ERR_FORMAT, "the zip entry ends too early");
   while (size) {
-    int64_t got = zip_fread(z->entry, to, size < 1 << 30 ? size : 1 << 30);
+    CN_TRY(cn_check_time(e));
+    int64_t got = zip_fread(z->entry, to, size < AT_ONCE ? size : AT_ONCE);
     if (got < 0) return fail_entry(z, e);
     if (got == 0) return cn_fail(e, CORNU_ERR_FORMAT, "the zip entry ends too early");
     to += got;

@@ -2,6 +2,7 @@
  * network is not in memory twice. */
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/file.h"
 #include "base/pool.h"
 #include "graph/planner.h"
@@ -61,7 +62,7 @@ cn_status cn_plan_read(const cn_operand *source, size_t row, cn_plan_rows each, 
   }
   cn_parallel(r.tasks, read_pieces, &r);
   cn_free(r.room);
-  return CORNU_OK;
+  return cn_check_time(e);
 }
 
 void cn_plan_whole(cn_operand *source) {

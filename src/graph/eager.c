@@ -82,7 +82,8 @@ static void set_operand(cn_operand *o, const cn_tensor *t) {
 }
 
 static cn_status check_time(const cn_op *op, cn_error *e) {
-  return cn_past_deadline() ? cn_fail(e, CORNU_ERR_INTERRUPTED, "%s: the time for it is over", op->name) : CORNU_OK;
+  const cn_status status = cn_check_time(e);
+  return status ? cn_at(e, status, "%s", op->name) : CORNU_OK;
 }
 
 static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error *e) {
@@ -102,8 +103,9 @@ static cn_status run_step(eager *r, const cn_op *op, const void *attrs, cn_error
     s.out[i] = &r->operands[r->n_in + i];
   }
   CN_TRY(check_time(op, e));
-  CN_TRY(cn_step_run_once(&s, e));
-  CN_TRY(check_time(op, e));
+  cn_status status = cn_step_run_once(&s, e);
+  CN_TRY(check_time(op, e)); /* or the failure is due to that */
+  CN_TRY(status);
   for (int i = 0; i < r->n_out; i++)
     if (r->out[i]->dtype == CORNU_TEXT) CN_TRY(cn_tensor_own_texts(r->out[i], e));
   return CORNU_OK;

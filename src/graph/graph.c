@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 
 cn_status cn_graph_new(cn_graph **out, cn_error *e) {
@@ -87,6 +88,7 @@ static cn_status check_arity(const cn_op *op, int n_in, cn_error *e) {
 
 cn_status cn_graph_add(cn_graph *g, const cn_op *op, const void *attrs, const cn_edge *in, int n_in, const char *label,
                        cn_edge *first_out, int *n_out, cn_error *e) {
+  CN_TRY(cn_check_time(e));
   CN_TRY(check_arity(op, n_in, e));
   cn_type *types = cn_arena_array(&g->arena, (size_t)n_in + 1, sizeof *types);
   cn_edge *edges = cn_arena_array(&g->arena, (size_t)n_in + 1, sizeof *edges);

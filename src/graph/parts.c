@@ -2,6 +2,7 @@
  * part, in memory of its own. */
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "graph/planner.h"
 
@@ -22,14 +23,17 @@ typedef struct part {
 
 /* ---- Running ---- */
 
+/* No step works on what one before it left unfinished. */
+static bool may_go_on(const part *pt) { return cn_interrupts() == pt->interrupts && !cn_past_deadline(); }
+
 static void run_steps(const part *pt, const cn_plan *p) {
-  for (int i = 0; i < p->n_steps && cn_interrupts() == pt->interrupts && cn_sliced_next(); i++)
+  for (int i = 0; i < p->n_steps && may_go_on(pt) && cn_sliced_next(); i++)
     p->steps[i].run(&p->steps[i]);
 }
 
 static void run_steps_timed(const part *pt, const cn_plan *p, double *seconds) {
   double before = cornu_clock();
-  for (int i = 0; i < p->n_steps && cn_interrupts() == pt->interrupts; i++) {
+  for (int i = 0; i < p->n_steps && may_go_on(pt); i++) {
     p->steps[i].run(&p->steps[i]);
     double now = cornu_clock();
     seconds[i] += now - before;

@@ -7,6 +7,7 @@
 
 #include "base/context.h"
 #include "base/cpu.h"
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "graph/planner.h"
@@ -508,6 +509,7 @@ cn_status cn_plan_compile(cn_graph *g, cn_plan **out, cn_error *e) {
   }
   if (!status) status = make_memory(&c, parts);
   if (!status) status = tell_steps(c.plan, parts, e);
+  if (!status) status = cn_check_time(e);
   if (!status) tell_producers(&c, parts);
   if (status) cn_plan_free(c.plan);
   cn_parts_free(parts);
@@ -533,7 +535,9 @@ static inline cn_status run_step(const cn_step *s, unsigned interrupts, cn_error
 static cn_status run_sliced(cn_plan *p, cn_slice *s, cn_error *e) {
   unsigned interrupts = cn_interrupts();
   for (int i = 0; i < p->n_steps; i++) {
-    if (cn_slice_look(s, &p->stretches[i])) CN_TRY(run_step(&p->steps[i], interrupts, e));
+    cn_status status = cn_slice_look(s, &p->stretches[i]) ? run_step(&p->steps[i], interrupts, e) : CORNU_OK;
+    CN_TRY(cn_check_time(e)); /* or the step's failure is due to that */
+    CN_TRY(status);
     if (s->canceled) return cn_fail(e, CORNU_ERR_INTERRUPTED, "canceled");
   }
   return CORNU_OK;

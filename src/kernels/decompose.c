@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
+
 static void exchange_rows(double *a, double *b, int64_t n) {
   for (int64_t j = 0; j < n; j++) {
     double keep = a[j];
@@ -16,7 +18,7 @@ int cn_lu(int64_t n, double *a, int64_t *order) {
   int sign = 1;
   bool singular = false;
   for (int64_t i = 0; i < n; i++) order[i] = i;
-  for (int64_t k = 0; k < n; k++) {
+  for (int64_t k = 0; k < n && !cn_past_deadline(); k++) {
     int64_t best = k;
     for (int64_t i = k + 1; i < n; i++)
       if (fabs(a[i * n + k]) > fabs(a[best * n + k])) best = i;
@@ -41,7 +43,7 @@ int cn_lu(int64_t n, double *a, int64_t *order) {
 
 bool cn_cholesky(int64_t n, double *a) {
   bool definite = true;
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && !cn_past_deadline(); i++) {
     for (int64_t j = 0; j <= i; j++) {
       double sum = a[i * n + j];
       for (int64_t k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
@@ -64,14 +66,14 @@ static void eliminate(int64_t k, double *b, int64_t i, const double *factors, in
 }
 
 void cn_solve_lower(int64_t n, int64_t k, const double *l, bool unit, double *b) {
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && !cn_past_deadline(); i++) {
     eliminate(k, b, i, l + i * n, 0, i);
     for (int64_t c = 0; !unit && c < k; c++) b[i * k + c] /= l[i * n + i];
   }
 }
 
 void cn_solve_upper(int64_t n, int64_t k, const double *u, double *b) {
-  for (int64_t i = n - 1; i >= 0; i--) {
+  for (int64_t i = n - 1; i >= 0 && !cn_past_deadline(); i--) {
     eliminate(k, b, i, u + i * n, i + 1, n);
     for (int64_t c = 0; c < k; c++) b[i * k + c] /= u[i * n + i];
   }
@@ -135,7 +137,7 @@ void cn_qr(int64_t m, int64_t n, double *a, double *q, int64_t columns, int64_t 
   int64_t count = m < n ? m : n;
   double *v = work, *tau = v + m * count, *products = tau + count; /* vector k at v + k m */
   for (int64_t j = 0; order && j < n; j++) order[j] = j;
-  for (int64_t k = 0; k < count; k++) {
+  for (int64_t k = 0; k < count && !cn_past_deadline(); k++) {
     if (order) choose_column(m, n, a, k, order);
     double *x = v + k * m, beta;
     for (int64_t i = k; i < m; i++) x[i - k] = a[i * n + k];
@@ -146,5 +148,6 @@ void cn_qr(int64_t m, int64_t n, double *a, double *q, int64_t columns, int64_t 
   }
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < columns; j++) q[i * columns + j] = i == j;
-  for (int64_t k = count - 1; k >= 0; k--) reflect(m, columns, q, k, k, v + k * m, tau[k], products);
+  for (int64_t k = count - 1; k >= 0 && !cn_past_deadline(); k--)
+    reflect(m, columns, q, k, k, v + k * m, tau[k], products);
 }

@@ -3,7 +3,7 @@
 /* Householder's tridiagonal form of the lower triangle of a: diagonal d, below it e; a becomes Q transposed, where
  * Q' a Q has that form. */
 static void NAME(tridiagonal)(int64_t n, REAL *a, REAL *d, REAL *e, REAL *p) {
-  for (int64_t k = 0; k + 1 < n; k++) {
+  for (int64_t k = 0; k + 1 < n && !cn_past_deadline(); k++) {
     REAL tail = 0, first = a[(k + 1) * n + k], beta = first, tau = 0;
     for (int64_t i = k + 2; i < n; i++) tail += a[i * n + k] * a[i * n + k];
     if (tail > SMALLEST) {
@@ -33,7 +33,7 @@ static void NAME(tridiagonal)(int64_t n, REAL *a, REAL *d, REAL *e, REAL *p) {
 /* Rows of q become those of the product of the reflections that `tridiagonal` left in a, transposed. */
 static void NAME(collect)(int64_t n, const REAL *a, const REAL *tau, REAL *q) {
   for (int64_t i = 0; i < n * n; i++) q[i] = i % (n + 1) == 0;
-  for (int64_t k = n - 2; k >= 0; k--)
+  for (int64_t k = n - 2; k >= 0 && !cn_past_deadline(); k--)
     for (int64_t row = k + 1; row < n; row++) {
       REAL sum = 0;
       for (int64_t i = k + 1; i < n; i++) sum += q[row * n + i] * a[i * n + k];
@@ -93,7 +93,7 @@ static void NAME(step)(int64_t n, REAL *d, REAL *e, int64_t start, int64_t end, 
 
 static void NAME(iterate)(int64_t n, REAL *d, REAL *e, REAL *q) {
   int64_t start = 0, end = n - 1;
-  for (int64_t left = 30 * n; end > 0 && left > 0; left--) {
+  for (int64_t left = 30 * n; end > 0 && left > 0 && !cn_past_deadline(); left--) {
     for (int64_t i = start; i < end; i++) {
       REAL scaled = e[i] / EPSILON;
       if (ABS(e[i]) < SMALLEST || scaled * scaled <= ABS(d[i]) + ABS(d[i + 1])) e[i] = 0;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "layers/custom.h"
 #include "layers/operation.h"
@@ -130,6 +131,7 @@ cn_status cn_layer_new_typed(const cn_layer_type *type, const char *class_name, 
                              const cn_value *config, const cn_origin *origin, cn_custom_set *customs, cn_layer **out,
                              cn_error *e) {
   *out = NULL;
+  CN_TRY(cn_check_time(e));
   cn_layer *l = cn_calloc(1, sizeof *l);
   if (!l) return cn_no_memory(e);
   atomic_init(&l->references, 1);

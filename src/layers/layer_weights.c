@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "layers/layer.h"
 
@@ -63,6 +64,7 @@ cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error
     return cn_fail(e, CORNU_ERR_SHAPE, "layer \"%s\" (%s): %s has shape %s, expected %s", l->name, l->class_name,
                    w->name, CN_SHAPE(value->rank, value->shape), CN_SHAPE(w->rank, w->shape));
   cn_tensor *own;
+  CN_TRY(cn_check_time(e));
   CN_TRY(value->dtype == w->dtype ? cornu_tensor_contiguous(value, &own, e)
                                   : cornu_tensor_cast(value, w->dtype, &own, e));
   cornu_tensor_release(w->value);

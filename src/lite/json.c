@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "base/value.h"
 
@@ -182,6 +183,7 @@ static cn_status read_list(reader *r, cn_value *list) {
   cn_status status;
   for (bool first = true; more(r, ']', first, &status); first = false) {
     cn_value *v;
+    CN_TRY(cn_check_time(r->e));
     CN_TRY(read_value(r, &v));
     if (!cn_value_push(r->arena, list, v)) return cn_no_memory(r->e);
   }

@@ -111,7 +111,7 @@ static void collect_soon(cornu_sandbox *s) {
 /* Tensors and models: zeros, so that what is given up halfway shows nothing of the host. */
 static void *take_zeros(void *user, size_t size, size_t align) {
   cornu_sandbox *s = user;
-  if (align > HEAD || !take(s, size)) return collect_soon(s), NULL;
+  if (align > HEAD || is_late(s, size) || !take(s, size)) return collect_soon(s), NULL;
   if (atomic_load(&s->used) > s->max_memory / 4 * 3 && s->state && s->state->since > s->max_memory / 64)
     collect_soon(s);
   void *p = s->parent.alloc ? raw_take(&s->parent, size) : calloc(1, size);

@@ -38,7 +38,6 @@ struct cornu_sandbox {
   cn_sandbox_folder *folders;
 };
 
-double cornu_set_deadline(double time); /* base/deadline.h */
 cornu_sandbox *cn_sandbox_of(lua_State *L);
 /* Work that no hook sees: counts as so many instructions. Raises when that is too much. */
 void cn_sandbox_charge(lua_State *L, cornu_sandbox *s, int64_t instructions);

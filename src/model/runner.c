@@ -158,11 +158,11 @@ static cn_status run_timed(cornu_runner *r, cn_error *e) {
 
 /* Where no thread can be started the calling one does as many steps as there is time for. */
 static cn_status run_here(cornu_runner *r, double deadline, bool *done, cn_error *e) {
-  cn_slice *s = &r->slice;
+  cn_slice *s = &r->slice, *before = cn_slice_here();
   *s = (cn_slice){.deadline = deadline, .last = cornu_clock(), .next = r->under_way ? s->next : 0};
   cn_slice_set(s);
   cn_status status = run_whole(r, e);
-  cn_slice_set(NULL);
+  cn_slice_set(before);
   r->under_way = s->stopped;
   *done = !r->under_way;
   return r->under_way ? CORNU_OK : status;

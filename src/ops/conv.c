@@ -1,6 +1,7 @@
 /* conv: convolution over channels-last images as products of matrices, without im2col: the inputs that one row of the
  * kernel meets are contiguous, so a row of output pixels is a product whose left rows overlap, summed over the kernel's
  * rows (segments). A padded input is copied with its border first, in bands of rows. */
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/conv_fields.h"
@@ -115,7 +116,7 @@ static void run_conv(const cn_step *s) {
   const bool long_parts = cn_sliced() && s->flops > 2 * CN_SLICED_WORK * (double)parts;
   if (!long_parts && 8 * rounds * threads <= 9 * parts) cn_parallel_slots((int)parts, threads, run_task, &j);
   else /* all threads at one part after the other */
-    for (int i = 0; i < parts && cn_sliced_next(); i++) run_task(&j, i, 0);
+    for (int i = 0; i < parts && cn_sliced_next() && !cn_past_deadline(); i++) run_task(&j, i, 0);
 }
 
 /* Where in the input each segment begins. Inputs under one row of the kernel are contiguous unless they are spread by

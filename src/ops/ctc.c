@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/gradient.h"
@@ -83,7 +84,7 @@ static int64_t clamp(int64_t v, int64_t most) { return v < 0 ? 0 : v > most ? mo
 static double loss(sample *s, int64_t length, int64_t frames) {
   const double never = log(1e-307);
   for (int64_t i = 0; i <= s->most; i++) s->now[i] = s->now[s->most + 1 + i] = i == length ? 0 : never;
-  for (int64_t k = frames; k-- > 0;) {
+  for (int64_t k = frames; k-- > 0 && !cn_past_deadline();) {
     step_back(s, s->logits + k * s->classes);
     double *swap = s->now;
     s->now = s->next;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/ops.h"
@@ -139,7 +140,7 @@ static void search(beam *b, const float *x, int64_t frames) {
   b->n_branches = 1;
   b->branches[0] = (leaf){make_node(b, -1, -1), -1, -1, never, {0, 0, -INFINITY}};
   b->nodes[0].active = 1;
-  for (int64_t k = 0; k < frames; k++, x += b->classes) {
+  for (int64_t k = 0; k < frames && !cn_past_deadline(); k++, x += b->classes) {
     double total = frame_total(x, b->classes);
     extend(b, x, total);
     grow(b, x, total);
@@ -159,7 +160,7 @@ static float greedy(const float *x, int64_t classes, int64_t blank, int64_t fram
   double score = 0;
   int64_t before = -1, n = 0;
   for (int64_t i = 0; i < most; i++) out[i] = -1;
-  for (int64_t k = 0; k < frames; k++, x += classes) {
+  for (int64_t k = 0; k < frames && !cn_past_deadline(); k++, x += classes) {
     int64_t best = 0;
     for (int64_t i = 1; i < classes; i++) best = x[i] > x[best] ? i : best;
     score -= x[best];

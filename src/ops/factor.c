@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "kernels/decompose.h"
 #include "ops/matrix.h"
@@ -64,7 +65,7 @@ static void pseudo_solve(const cn_matrix_job *j, double limit, bool at_limit, co
   memset(j->out[0], 0, (size_t)(j->n * columns) * sizeof(double));
   for (int64_t i = 0; i < k; i++) {
     if (!(s[i] > limit || (at_limit && s[i] == limit))) continue;
-    for (int64_t c = 0; c < columns; c++) {
+    for (int64_t c = 0; c < columns && !cn_past_deadline(); c++) {
       double inner = b ? 0 : u[c * k + i];
       for (int64_t r = 0; b && r < j->m; r++) inner += u[r * k + i] * b[r * columns + c];
       for (int64_t r = 0; r < j->n; r++) j->out[0][r * columns + c] += v[r * k + i] * (inner / s[i]);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "ops/gradient.h"
@@ -23,7 +24,7 @@ static void swap(double *a, double *b) {
 }
 
 static void reverse_bits(parts x, int64_t m) {
-  for (int64_t i = 1, j = 0; i < m; i++) {
+  for (int64_t i = 1, j = 0; i < m && !cn_late_at(i); i++) {
     int64_t bit = m >> 1;
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
@@ -36,7 +37,7 @@ static void halving(const state *st, parts x) {
   reverse_bits(x, st->m);
   for (int64_t half = 1; half < st->m; half *= 2)
     for (int64_t begin = 0; begin < st->m; begin += 2 * half)
-      for (int64_t k = 0, step = st->m / (2 * half); k < half; k++) {
+      for (int64_t k = 0, step = st->m / (2 * half); k < half && !cn_late_at(begin + k); k++) {
         int64_t a = begin + k, b = a + half;
         double c = st->root.re[k * step], d = st->root.im[k * step];
         double re = x.re[b] * c - x.im[b] * d, im = x.re[b] * d + x.im[b] * c;
@@ -78,13 +79,13 @@ static bool make_parts(struct cn_planner *p, parts *x, int64_t n) {
 
 static void make_roots(parts x, int64_t count, int64_t m) {
   const double turn = 6.28318530717958647692 / (double)m;
-  for (int64_t k = 0; k < count; k++) x.re[k] = cos(turn * (double)k), x.im[k] = -sin(turn * (double)k);
+  for (int64_t k = 0; k < count && !cn_late_at(k); k++) x.re[k] = cos(turn * (double)k), x.im[k] = -sin(turn * (double)k);
 }
 
 /* exp(-pi i k k / n), whose angle repeats when k k grows by 2 n; the filter is the transform of its conjugate. */
 static void make_chirp(const state *st) {
   const double half_turn = 3.14159265358979323846 / (double)st->n;
-  for (int64_t k = 0; k < st->n; k++) {
+  for (int64_t k = 0; k < st->n && !cn_late_at(k); k++) {
     double angle = half_turn * (double)(k * k % (2 * st->n));
     st->chirp.re[k] = cos(angle), st->chirp.im[k] = -sin(angle);
     for (int side = 0; side < (k ? 2 : 1); side++) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "kernels/decompose.h"
 #include "ops/matrix.h"
@@ -33,6 +34,24 @@ static bool cholesky(const cn_matrix_job *j) {
   return good;
 }
 
+/* x x' of rows. */
+static void rows_by_rows(int64_t n, const double *x, double *out) {
+  for (int64_t a = 0; a < n && !cn_past_deadline(); a++)
+    for (int64_t b = 0; b < n; b++) {
+      double sum = 0;
+      for (int64_t k = 0; k < n; k++) sum += x[a * n + k] * x[b * n + k];
+      out[a * n + b] = sum;
+    }
+}
+
+/* x' x, row by row of x. */
+static void columns_by_columns(int64_t n, const double *x, double *out) {
+  memset(out, 0, (size_t)(n * n) * sizeof *out);
+  for (int64_t k = 0; k < n && !cn_past_deadline(); k++)
+    for (int64_t a = 0; a < n; a++)
+      for (int64_t b = 0; b < n; b++) out[a * n + b] += x[k * n + a] * x[k * n + b];
+}
+
 /* The inverse of L, then its transpose times itself; of an upper factor the inverse times its transpose. */
 static bool cholesky_inverse(const cn_matrix_job *j) {
   int64_t n = j->n;
@@ -41,13 +60,7 @@ static bool cholesky_inverse(const cn_matrix_job *j) {
   identity(inverse, n);
   if (upper(j)) cn_solve_upper(n, n, j->in[0], inverse);
   else cn_solve_lower(n, n, j->in[0], false, inverse);
-  int64_t row = upper(j) ? n : 1, step = upper(j) ? 1 : n;
-  for (int64_t a = 0; a < n; a++)
-    for (int64_t b = 0; b < n; b++) {
-      double sum = 0;
-      for (int64_t k = 0; k < n; k++) sum += inverse[a * row + k * step] * inverse[b * row + k * step];
-      j->out[0][a * n + b] = sum;
-    }
+  (upper(j) ? rows_by_rows : columns_by_columns)(n, inverse, j->out[0]);
   return good;
 }
 

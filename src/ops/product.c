@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/deadline.h"
 #include "base/hash.h"
 #include "base/pool.h"
 #include "base/text.h"
@@ -173,7 +174,7 @@ static void run_units(const grid_job *j, int64_t begin, int64_t end, int64_t pan
   const int64_t k = j->grid->call.segments * j->grid->call.kc;
   const int64_t panel = k * j->kernels->nr * (int64_t)j->kernels->item;
   int64_t ahead = panel1 * panel;
-  while (begin < end) {
+  while (begin < end && !cn_past_deadline()) {
     int64_t first = begin % j->tiles, tiles = least(j->tiles - first, end - begin);
     cn_gemm_call call = row_call(j->grid, j->kernels->item, begin / j->tiles);
     call.ahead = (const char *)call.b + ahead;

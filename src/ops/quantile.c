@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "ops/gradient.h"
 #include "ops/ops.h"
@@ -21,8 +22,8 @@ static void sift(double *v, int64_t root, int64_t n) {
 }
 
 static void sort(double *v, int64_t n) {
-  for (int64_t i = n / 2 - 1; i >= 0; i--) sift(v, i, n);
-  for (int64_t i = n - 1; i > 0; i--) {
+  for (int64_t i = n / 2 - 1; i >= 0 && !cn_late_at(i); i--) sift(v, i, n);
+  for (int64_t i = n - 1; i > 0 && !cn_late_at(i); i--) {
     double largest = v[0];
     v[0] = v[i];
     v[i] = largest;

@@ -2,6 +2,7 @@
  * 2016) as Keras 3 computes it. */
 #include <math.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
@@ -47,7 +48,7 @@ static void strided(const state *st, const cn_operand *in, cn_operand *out, int6
 static double support_limit(const state *st, const cn_operand *in, int64_t at, int64_t *count) {
   double tau = -INFINITY;
   *count = 0;
-  for (int64_t before = -1; *count != before;) {
+  for (int64_t before = -1; *count != before && !cn_past_deadline();) {
     double sum = 0, limit = tau;
     before = *count;
     *count = 0;
@@ -64,7 +65,7 @@ static double support_limit(const state *st, const cn_operand *in, int64_t at, i
  * those sums is its rank from below; equal values have the mean of theirs. */
 static double rank_of(const state *st, const cn_operand *in, int64_t at, double limit, double v) {
   double rank = 0.5;
-  for (int64_t k = 0; k < st->n; k++) {
+  for (int64_t k = 0; k < st->n && !cn_late_at(k); k++) {
     double w = get(in, at + k * st->inner);
     if (w > limit) rank += w < v ? 1 : w == v ? 0.5 : 0;
   }
@@ -74,7 +75,7 @@ static double rank_of(const state *st, const cn_operand *in, int64_t at, double 
 static void sparse(const state *st, const cn_operand *in, cn_operand *out, int64_t at) {
   int64_t count;
   double limit = support_limit(st, in, at, &count), sum = 0;
-  for (int64_t i = 0; i < st->n; i++) {
+  for (int64_t i = 0; i < st->n && !cn_past_deadline(); i++) {
     double v = get(in, at + i * st->inner);
     if (v > limit) sum += rank_of(st, in, at, limit, v) * v;
   }

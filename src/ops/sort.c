@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/pool.h"
 #include "ops/gradient.h"
 #include "ops/ops.h"
@@ -27,7 +28,7 @@ static bool before(const state *st, const item *a, const item *b) {
 
 static void merge(const state *st, const item *from, item *to, int64_t begin, int64_t middle, int64_t end) {
   int64_t a = begin, b = middle;
-  for (int64_t i = begin; i < end; i++) {
+  for (int64_t i = begin; i < end && !cn_late_at(i); i++) {
     bool right = a >= middle || (b < end && before(st, &from[b], &from[a]));
     to[i] = right ? from[b++] : from[a++];
   }
@@ -50,7 +51,7 @@ static const item *sorted(const state *st, item *items) {
 
 static void read_line(const state *st, const cn_operand *x, int64_t at, item *items) {
   size_t size = cornu_dtype_bytes(x->dtype);
-  for (int64_t k = 0; k < st->n; k++) {
+  for (int64_t k = 0; k < st->n && !cn_late_at(k); k++) {
     const char *from = (const char *)x->data + (size_t)(at + k * st->inner) * size;
     if (st->whole) cn_convert(&items[k].key.i, CORNU_INT64, from, x->dtype, 1);
     else cn_convert(&items[k].key.f, CORNU_FLOAT64, from, x->dtype, 1);
@@ -66,7 +67,7 @@ static void write_line(const cn_step *s, int64_t line, const item *items) {
     const cn_operand *y = s->out[i];
     bool indices = s->op == &cn_op_argsort || i == 1;
     size_t size = cornu_dtype_bytes(y->dtype);
-    for (int64_t k = 0; k < st->kept; k++) {
+    for (int64_t k = 0; k < st->kept && !cn_late_at(k); k++) {
       char *to = (char *)y->data + (size_t)(at + k * st->inner) * size;
       if (indices) cn_convert(to, y->dtype, &items[k].index, CORNU_INT64, 1);
       else cn_convert(to, y->dtype, &items[k].key, st->whole ? CORNU_INT64 : CORNU_FLOAT64, 1);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "tensor/tensor.h"
 
@@ -157,9 +158,13 @@ void cn_convert(void *to, cornu_dtype to_dtype, const void *from, cornu_dtype fr
   }
 }
 
-/* ---- strided copies ---- */
+/* ---- copies, which end when the time for them is over ---- */
+
+enum { STRETCH = 1 << 16 }; /* elements between two looks at the clock */
 
 typedef struct walk {
+  int64_t done;            /* since the last look */
+  bool late;
   int rank;
   const int64_t *shape, *to_stride, *from_stride;
   cornu_dtype to_dtype, from_dtype;
@@ -170,29 +175,44 @@ static void copy_one(char *to, cornu_dtype to_dtype, const char *from, cornu_dty
   else convert_one(to, to_dtype, from, from_dtype);
 }
 
-static void copy_axis(const walk *w, int axis, char *to, const char *from) {
+static void count_copied(walk *w, int64_t n) {
+  if ((w->done += n) < STRETCH) return;
+  w->done = 0;
+  w->late = cn_past_deadline();
+}
+
+static void copy_axis(walk *w, int axis, char *to, const char *from) {
   size_t to_size = cornu_dtype_bytes(w->to_dtype), from_size = cornu_dtype_bytes(w->from_dtype);
   if (axis == w->rank) {
     copy_one(to, w->to_dtype, from, w->from_dtype);
+    count_copied(w, 1);
     return;
   }
   int64_t n = w->shape[axis], to_step = w->to_stride[axis] * (int64_t)to_size,
           from_step = w->from_stride[axis] * (int64_t)from_size;
   if (axis == w->rank - 1 && w->to_stride[axis] == 1 && w->from_stride[axis] == 1) {
     cn_convert(to, w->to_dtype, from, w->from_dtype, n);
+    count_copied(w, n);
     return;
   }
-  for (int64_t i = 0; i < n; i++) copy_axis(w, axis + 1, to + i * to_step, from + i * from_step);
+  for (int64_t i = 0; i < n && !w->late; i++) copy_axis(w, axis + 1, to + i * to_step, from + i * from_step);
+}
+
+static void copy_plain(cn_tensor *to, const cn_tensor *from, int64_t n) {
+  const size_t to_size = cornu_dtype_bytes(to->dtype), from_size = cornu_dtype_bytes(from->dtype);
+  for (int64_t i = 0; i < n && !cn_late_at(i); i += STRETCH)
+    cn_convert(to->data + (size_t)i * to_size, to->dtype, from->data + (size_t)i * from_size, from->dtype,
+               n - i < STRETCH ? n - i : STRETCH);
 }
 
 static void copy_elements(cn_tensor *to, const cn_tensor *from) {
   if (cornu_tensor_size(to) == 0) return;
   cn_tensor_fetch((cn_tensor *)from);
   if (cornu_tensor_is_contiguous(to) && cornu_tensor_is_contiguous(from)) {
-    cn_convert(to->data, to->dtype, from->data, from->dtype, cornu_tensor_size(to));
+    copy_plain(to, from, cornu_tensor_size(to));
     return;
   }
-  walk w = {to->rank, to->shape, to->stride, from->stride, to->dtype, from->dtype};
+  walk w = {0, false, to->rank, to->shape, to->stride, from->stride, to->dtype, from->dtype};
   copy_axis(&w, 0, to->data, from->data);
 }
 
@@ -217,7 +237,8 @@ cornu_status cornu_tensor_copy(cornu_tensor *to, const cornu_tensor *from, cornu
   if (!status) {
     copy_elements(to, wide);
     cornu_tensor_release(wide);
-    if (to->dtype == CORNU_TEXT) status = cn_tensor_own_texts(to, e);
+    status = cn_check_time(e);
+    if (!status && to->dtype == CORNU_TEXT) status = cn_tensor_own_texts(to, e);
   }
   cornu_tensor_release(own);
   return status;
@@ -231,8 +252,8 @@ cornu_status cornu_tensor_cast(cornu_tensor *t, cornu_dtype dtype, cornu_tensor 
   CN_TRY(check_kinds(dtype, t->dtype, e));
   CN_TRY(cornu_tensor_new(dtype, t->rank, t->shape, out, e));
   copy_elements(*out, t);
-  if (dtype != CORNU_TEXT) return CORNU_OK;
-  cn_status status = cn_tensor_own_texts(*out, e);
+  cn_status status = cn_check_time(e);
+  if (!status && dtype == CORNU_TEXT) status = cn_tensor_own_texts(*out, e);
   if (!status) return CORNU_OK;
   cornu_tensor_release(*out);
   *out = NULL;
@@ -297,7 +318,7 @@ cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol
   *close = !texts || equal_texts(a, b);
   *worst = *close ? 0 : INFINITY;
   int64_t n = texts ? 0 : cornu_tensor_size(a);
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n && !cn_late_at(i); i++) {
     double x = ((double *)(void *)a->data)[i], y = ((double *)(void *)b->data)[i], d = fabs(x - y);
     if (x == y || (isnan(x) && isnan(y))) continue;
     if (!(d <= atol + rtol * fabs(y)) || isinf(y)) *close = false;
@@ -306,5 +327,5 @@ cornu_status cornu_tensor_allclose(cornu_tensor *t, cornu_tensor *u, double rtol
   }
   cornu_tensor_release(a);
   cornu_tensor_release(b);
-  return CORNU_OK;
+  return cn_check_time(e);
 }

@@ -1,6 +1,7 @@
 /* Random numbers: xoshiro256++ (Blackman and Vigna 2019), seeded by splitmix64; normal values by the polar method. */
 #include <math.h>
 
+#include "base/deadline.h"
 #include "tensor/tensor.h"
 
 void cornu_random_seed(cornu_random *r, uint64_t seed) {
@@ -68,7 +69,7 @@ cornu_status cornu_random_uniform(cornu_random *r, cornu_tensor *t, double low, 
   cn_tensor *values;
   CN_TRY(make_values(t, &values, e));
   double *v = (double *)(void *)values->data;
-  for (int64_t i = 0, n = cornu_tensor_size(values); i < n; i++) v[i] = uniform(r, t->dtype, low, high);
+  for (int64_t i = 0, n = cornu_tensor_size(values); i < n && !cn_late_at(i); i++) v[i] = uniform(r, t->dtype, low, high);
   return store_values(t, values, e);
 }
 
@@ -76,14 +77,14 @@ cornu_status cornu_random_normal(cornu_random *r, cornu_tensor *t, double mean, 
   cn_tensor *values;
   CN_TRY(make_values(t, &values, e));
   double *v = (double *)(void *)values->data;
-  for (int64_t i = 0, n = cornu_tensor_size(values); i < n; i++) v[i] = mean + deviation * normal(r);
+  for (int64_t i = 0, n = cornu_tensor_size(values); i < n && !cn_late_at(i); i++) v[i] = mean + deviation * normal(r);
   return store_values(t, values, e);
 }
 
 /* ---- Orders ---- */
 
 static void shuffle(cornu_random *r, int64_t *v, int64_t n) {
-  for (int64_t i = n - 1; i > 0; i--) {
+  for (int64_t i = n - 1; i > 0 && !cn_late_at(i); i--) {
     const int64_t k = (int64_t)(unit(r) * (double)(i + 1)), other = v[k];
     v[k] = v[i];
     v[i] = other;

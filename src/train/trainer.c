@@ -2,6 +2,7 @@
  * inputs of that plan and change in place. */
 #include <string.h>
 
+#include "base/deadline.h"
 #include "model/plans.h"
 #include "train/trainer.h"
 
@@ -146,6 +147,16 @@ static cn_status convert(const cornu_trainer *t, cn_tensor *x, int input, cn_ten
   return CORNU_OK;
 }
 
+/* A step of training is taken whole: the time of the thread is looked at before it. */
+static cn_status run_in_time(cornu_trainer *t, const cn_program *p, cn_tensor *const *from, cn_tensor **results,
+                             cn_error *e) {
+  CN_TRY(cn_check_time(e));
+  const double deadline = cornu_set_deadline(0);
+  const cn_status status = run_program(t, p, from, results, e);
+  cornu_set_deadline(deadline);
+  return status;
+}
+
 cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *const *inputs, int n_inputs,
                                  cornu_tensor *const *given, int n_given, cornu_tensor **results, int *n_results,
                                  cornu_error *e) {
@@ -165,7 +176,7 @@ cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *
   if (!status && p->n_results > room)
     status = cn_fail(e, CORNU_ERR_ARGUMENT, "the objective has %d results: room for %d", p->n_results, room);
   for (int i = 0; p && i < p->n_results && i < room; i++) results[i] = NULL;
-  if (!status) status = run_program(t, p, from, results, e);
+  if (!status) status = run_in_time(t, p, from, results, e);
   for (int i = 0; p && i < p->n_results && i < room && status; i++) cornu_tensor_release(results[i]), results[i] = NULL;
   if (!status) *n_results = p->n_results;
   for (int i = 0; i < n && from; i++) cornu_tensor_release(from[i]);

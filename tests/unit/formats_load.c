@@ -323,6 +323,32 @@ static void test_bad_options(void **state) {
   cornu_model_release(m);
 }
 
+static void test_deadlines(void **state) {
+  static const char *const paths[][2] = {{FILES "two.h5", NULL}, {FILES "three.keras", NULL}, {FILES "two.json", FILES "two.h5"}};
+  (void)state;
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    cornu_model *m;
+    cn_error e;
+    const double soon = cornu_clock();
+    assert_true(cornu_set_deadline(soon) == 0);
+    assert_int_equal(cornu_model_load(paths[i][0], paths[i][1], NULL, &m, &e), CORNU_ERR_INTERRUPTED);
+    assert_non_null(strstr(e.message, "the time for it is over"));
+    assert_null(m);
+    assert_true(cornu_set_deadline(soon + 1e6) == soon);
+    m = load(paths[i][0], paths[i][1]);
+    cornu_tensor *x, *y = NULL;
+    const int64_t shape[] = {1, 3};
+    assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, 2, shape, &x, NULL), CORNU_OK);
+    cornu_set_deadline(soon);
+    assert_int_equal(cornu_model_predict(m, &x, 1, &y, &e), CORNU_ERR_INTERRUPTED);
+    assert_non_null(strstr(e.message, "the time for it is over"));
+    assert_null(y);
+    assert_true(cornu_set_deadline(0) == soon);
+    cornu_tensor_release(x);
+    cornu_model_release(m);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_whole_files), cmocka_unit_test(test_what_the_file_says),
@@ -331,6 +357,6 @@ int main(void) {
       cmocka_unit_test(test_shared_by_two_models), cmocka_unit_test(test_frozen_after_wrapping),
       cmocka_unit_test(test_custom_weights), cmocka_unit_test(test_errors),
       cmocka_unit_test(test_what_files_are), cmocka_unit_test(test_model_type),
-      cmocka_unit_test(test_origins), cmocka_unit_test(test_bad_options)};
+      cmocka_unit_test(test_origins), cmocka_unit_test(test_bad_options), cmocka_unit_test(test_deadlines)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
