@@ -338,7 +338,7 @@ rock-install:
 packaging-test: all amalgamation $(LITE_TESTS)
 	@sh tests/packaging.sh $(BUILD)
 sizes: all lite
-	@sh scripts/sizes.sh $(BUILD) $(CC)
+	@sh scripts/sizes.sh $(BUILD) "$(CC)"
 
 .PHONY: clean help
 clean:

@@ -9,7 +9,7 @@ weigh() { # OBJECTS: kB
   [ $# -gt 0 ] || { echo 0; return; }
   size "$@" | awk 'NR > 1 { n += $1 + $2 } END { printf "%.0f", n / 1000 }'
 }
-objects() { find "$@" -name '*.o' | grep -vE '/(lua|cli|luajit|rock)/' || true; }
+objects() { find "$@" -name '*.o' | grep -vE '/(lua|cli|luajit|rock)/|gen/lua' || true; }
 row() { # NAME PATTERN: of the paths of objects below obj/
   whole=$(objects "$build/obj" | grep -E "/obj/$2" || true)
   lite=$(objects "$build/lite/obj" | grep -E "/obj/$2" || true)
@@ -26,6 +26,6 @@ row "training" "train/"
 row "the rest" "(base|tensor|gen)/"
 row "**all**" ""
 smaller=-Wl,--gc-sections,-z,pack-relative-relocs
-"$cc" -O2 -Isrc -o "$dir/host" tests/lite/answers.c "$build/libcornu-lite.a" -lm -pthread $smaller -s
+$cc -O2 -Isrc -o "$dir/host" tests/lite/answers.c "$build/libcornu-lite.a" -lm -pthread $smaller -s
 echo "a program with the small one, stripped: $(($(wc -c <"$dir/host") / 1000)) kB; it needs" \
   $(readelf -d "$dir/host" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')

@@ -27,6 +27,8 @@
 /* ---- Activations and elementary functions. y may be x. ---- */
 typedef struct cn_act_kernels {
   void (*apply)(const cn_act *act, float *y, const float *x, int64_t n);
+  /* rows of n values, a pitch from one to the next */
+  void (*rows)(const cn_act *act, float *y, const float *x, int64_t pitch, int64_t rows, int64_t n);
   void (*exp)(float *y, const float *x, int64_t n);
   void (*expm1)(float *y, const float *x, int64_t n);
   void (*log)(float *y, const float *x, int64_t n);

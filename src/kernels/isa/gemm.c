@@ -135,25 +135,6 @@ V_FN void multiply(int mr, int nv, int ku, const job *j, const tile *t) {
   finish(mr, nv, j, t, acc);
 }
 
-/* The activation on a tile that was just stored. */
-static void activate(const cn_act *act, float *c, int64_t ldc, int64_t rows, int64_t n) {
-  const vact p = v_act_parameters(act);
-#define EACH_ROW for (int64_t m = 0; m < rows; m++, c += ldc)
-#define USUAL(k) V_ACT_CASE_(k, EACH_ROW V_FOR(n, V_PUT(c, v_act_one((cn_act_kind)V_KIND, V_AT(c), &p))))
-  switch (act->kind) {
-    case CN_ACT_SILU: v_silu_rows(c, c, ldc, rows, n); break;
-    USUAL(CN_ACT_RELU)
-    USUAL(CN_ACT_ELU)
-    USUAL(CN_ACT_SELU)
-    USUAL(CN_ACT_SIGMOID)
-    USUAL(CN_ACT_TANH)
-    USUAL(CN_ACT_GELU)
-    USUAL(CN_ACT_GELU_TANH)
-    USUAL(CN_ACT_SOFTPLUS)
-    default: EACH_ROW CN_ISA_NAME(cn_act_math_table).apply(act, c, c, n);
-  }
-}
-
 /* Panels [panel0, panel1) of mr rows from `row` on. Few rows take two panels at a time. */
 V_FN void multiply_row(int mr, job *j, int64_t row, int64_t panel0, int64_t panel1) {
   const cn_gemm_call *g = j->call;
@@ -176,7 +157,7 @@ V_FN void multiply_row(int mr, job *j, int64_t row, int64_t panel0, int64_t pane
     if (taken == 2) multiply(mr, 4, ku, j, &t);
     else if (left > CN_LANES) multiply(mr, 2, ku, j, &t);
     else multiply(mr, 1, ku, j, &t);
-    if (j->act) activate(j->act, t.c, g->ldc, mr, t.n);
+    if (j->act) CN_ISA_NAME(cn_act_math_table).rows(j->act, t.c, t.c, g->ldc, mr, t.n);
   }
 }
 
@@ -264,8 +245,8 @@ static void column(const void *a, int64_t lda, const void *b, void *to, int64_t 
     c[i * ldc] = dot((const float *)a + i * lda, b, k) + bias + (add ? add[i * epilogue->add_pitch] : 0);
   const cn_act *act = epilogue->act;
   if (!act || act->kind == CN_ACT_LINEAR) return;
-  if (ldc == 1) activate(act, c, 0, 1, m);
-  else activate(act, c, ldc, m, 1);
+  if (ldc == 1) CN_ISA_NAME(cn_act_math_table).apply(act, c, c, m);
+  else CN_ISA_NAME(cn_act_math_table).rows(act, c, c, ldc, m, 1);
 }
 
 const cn_gemm_kernels CN_ISA_NAME(cn_gemm_table) = {

@@ -115,9 +115,14 @@ static void sum_rows(rows t, int n, int gates) {
 /* ---- Gates ---- */
 
 static __attribute__((noinline)) vf any_act(const cn_act *act, vf x) {
-  const vact p = v_act_parameters(act);
-  V_ACT_SWITCH(act->kind, return v_act_one((cn_act_kind)V_KIND, x, &p));
-  return x;
+  if (act->kind == CN_ACT_HARD_SIGMOID) { /* of older models */
+    const vact p = v_act_parameters(act);
+    return v_act_one(CN_ACT_HARD_SIGMOID, x, &p);
+  }
+  float y[CN_LANES];
+  v_store(y, x);
+  CN_ISA_NAME(cn_act_math_table).apply(act, y, y, CN_LANES);
+  return v_load(y);
 }
 
 /* With `usual` (a constant) the activations are tanh, and sigmoid for the recurrent one. */
