@@ -36,6 +36,7 @@ for frame = 1, 5 do
   same("frame " .. frame, policy:run():output())
 end
 assert(said["wrong size"] == "0 predict: the numbers are no whole samples", said["wrong size"])
+assert(said["no bytes"]:match "^False bytes", said["no bytes"])
 assert(said["no file"] == "False True", said["no file"])
 assert(said.kept == "10", said.kept)
 print(("godot: %d numbers as here, %s microseconds per step"):format(compared, said["microseconds per step"]))

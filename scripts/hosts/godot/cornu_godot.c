@@ -1,6 +1,7 @@
 /* The class CornuModel for Godot 3.2: a Keras model for scripts of a scene. A GDNative library.
  *
- *   load(path) → bool               the model file; afterwards error() tells what was wrong
+ *   load(path) → bool               a model file of the system; afterwards error() tells what was wrong
+ *   load_bytes(bytes) → bool        the same from memory: what a File has read from res:// in a packed game
  *   predict(numbers) → numbers      of any number of samples, one after the other; empty: an error
  *   begin(batch) → bool             makes buffers and states for so many samples
  *   step(numbers) → numbers         one frame of all of them, from their states on
@@ -91,6 +92,15 @@ static bool check_arguments(instance *self, int n, gd_variant **arguments, int t
 
 /* ---- whole predictions ---- */
 
+/* In the place of the one before, unless it could not be loaded. */
+static gd_variant take_model(instance *self, cornu_status status, cornu_model *m) {
+  if (!check(self, status)) return of_bool(false);
+  cornu_runner_free(self->runner);
+  cornu_model_release(self->model);
+  *self = (instance){.model = m};
+  return of_bool(true);
+}
+
 static gd_variant method_load(gd_object *o, void *data, void *made, int n, gd_variant **arguments) {
   instance *self = made;
   (void)o, (void)data;
@@ -99,14 +109,26 @@ static gd_variant method_load(gd_object *o, void *data, void *made, int n, gd_va
   gd_char_string chars = CALL(GD_STRING_UTF8, gd_char_string, const gd_string *)(&path);
   cornu_model *m;
   const char *file = CALL(GD_CHARS, const char *, const gd_char_string *)(&chars);
-  const bool fine = check(self, cornu_model_load(file, NULL, NULL, &m, &self->error));
+  const cornu_status status = cornu_model_load(file, NULL, NULL, &m, &self->error);
   CALL(GD_CHARS_DESTROY, void, gd_char_string *)(&chars);
   CALL(GD_STRING_DESTROY, void, gd_string *)(&path);
-  if (!fine) return of_bool(false);
-  cornu_runner_free(self->runner);
-  cornu_model_release(self->model);
-  *self = (instance){.model = m};
-  return of_bool(true);
+  return take_model(self, status, m);
+}
+
+static gd_variant method_load_bytes(gd_object *o, void *data, void *made, int n, gd_variant **arguments) {
+  instance *self = made;
+  (void)o, (void)data;
+  if (!check_arguments(self, n, arguments, GD_BYTES, "load_bytes: wants a PoolByteArray")) return of_bool(false);
+  gd_bytes a = CALL(GD_AS_BYTES, gd_bytes, const gd_variant *)(arguments[0]);
+  gd_access *access = CALL(GD_BYTES_READ, gd_access *, const gd_bytes *)(&a);
+  const cornu_source source = {.struct_size = sizeof source, .name = "bytes",
+                               .data = CALL(GD_BYTES_POINTER, const void *, const gd_access *)(access),
+                               .size = (size_t)CALL(GD_BYTES_SIZE, int, const gd_bytes *)(&a)};
+  cornu_model *m;
+  const cornu_status status = cornu_model_load_source(&source, NULL, NULL, &m, &self->error);
+  CALL(GD_BYTES_END, void, gd_access *)(access);
+  CALL(GD_BYTES_DESTROY, void, gd_bytes *)(&a);
+  return take_model(self, status, m);
 }
 
 /* The shape of the model's input for so many numbers; false: they are no whole samples. */
@@ -237,7 +259,8 @@ void godot_gdnative_terminate(void *options) {
 
 void godot_nativescript_init(void *library) {
   static const struct { const char *name; gd_method method; } methods[] = {
-    {"load", {method_load, NULL, NULL}}, {"predict", {method_numbers, NULL, NULL}},
+    {"load", {method_load, NULL, NULL}}, {"load_bytes", {method_load_bytes, NULL, NULL}},
+    {"predict", {method_numbers, NULL, NULL}},
     {"begin", {method_begin, NULL, NULL}}, {"step", {method_numbers, (void *)1, NULL}},
     {"reset", {method_reset, NULL, NULL}}, {"error", {method_error, NULL, NULL}}};
   script->register_class(library, "CornuModel", "Node", (gd_create){create, NULL, NULL},

@@ -11,10 +11,11 @@ typedef struct gd_variant { uint64_t hidden[3]; } gd_variant;
 typedef struct gd_string { void *hidden; } gd_string;
 typedef struct gd_char_string { void *hidden; } gd_char_string;
 typedef struct gd_reals { void *hidden; } gd_reals; /* PoolRealArray */
-typedef struct gd_access gd_access;                 /* to the floats of a PoolRealArray */
+typedef struct gd_bytes { void *hidden; } gd_bytes; /* PoolByteArray */
+typedef struct gd_access gd_access;                 /* to what is in such an array */
 typedef void gd_object;
 
-enum { GD_NIL = 0, GD_INT = 2, GD_STRING = 4, GD_REALS = 22 }; /* types of variants */
+enum { GD_NIL = 0, GD_INT = 2, GD_STRING = 4, GD_BYTES = 20, GD_REALS = 22 }; /* types of variants */
 
 /* Each table begins so; `next` is one of a later version. */
 typedef struct gd_header {
@@ -32,6 +33,8 @@ typedef struct gd_core {
 
 /* Places in gd_core.functions. */
 enum {
+  GD_BYTES_READ = 165, GD_BYTES_SIZE = 169, GD_BYTES_DESTROY = 170, GD_BYTES_POINTER = 268, GD_BYTES_END = 270,
+  GD_AS_BYTES = 557,
   GD_REALS_NEW = 187, GD_REALS_RESIZE = 196, GD_REALS_READ = 197, GD_REALS_WRITE = 198, GD_REALS_SIZE = 201,
   GD_REALS_DESTROY = 202, GD_READ_POINTER = 276, GD_READ_END = 278, GD_WRITE_POINTER = 304, GD_WRITE_END = 306,
   GD_VARIANT_TYPE = 507, GD_VARIANT_NIL = 509, GD_VARIANT_BOOL = 510, GD_VARIANT_INT = 512, GD_VARIANT_STRING = 514,

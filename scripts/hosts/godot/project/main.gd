@@ -19,12 +19,22 @@ func tell(what, values):
 		words.append("%.6f" % v)
 	print(what, " ", words.join(" "))
 
+# A file of the game as it is, or of its package.
+func bytes(path):
+	var file = File.new()
+	if file.open(path, File.READ) != OK:
+		return PoolByteArray()
+	var content = file.get_buffer(file.get_len())
+	file.close()
+	return content
+
 func _ready():
-	if not $Digits.load(ProjectSettings.globalize_path("res://digits.cornu")) \
+	if not $Digits.load_bytes(bytes("res://digits.cornu")) \
 			or not $Policy.load(ProjectSettings.globalize_path("res://policy.cornu")) or not $Policy.begin(AGENTS):
 		get_tree().quit(1)
 	tell("digits", $Digits.predict(numbers(2 * 64, 1)))
 	print("wrong size: ", $Digits.predict(numbers(63, 1)).size(), " ", $Digits.error())
+	print("no bytes: ", $Digits.load_bytes(bytes("res://nothing")), " ", $Digits.error())
 	print("no file: ", $Digits.load("nowhere.cornu"), " ", $Digits.error().length() > 0)
 	print("kept: ", $Digits.predict(numbers(64, 1)).size())
 
