@@ -166,7 +166,7 @@ LITE_UNIT := $(patsubst %,$(BUILD)/lite/unit/%,formats_flat formats_json)
 LITE_TESTS := $(BUILD)/lite/answers $(BUILD)/lite/answers-whole $(BUILD)/amalgamation/checked $(LITE_UNIT)
 # Compiling it takes minutes: make packaging-test does, and compares what it answers.
 $(BUILD)/amalgamation/checked: $(AMALGAMATION)
-	$(CC) -Wall -Wno-unused-function -Werror -fsyntax-only $<
+	$(CC) -std=c99 -Wall -Werror -fsyntax-only $<
 	@touch $@
 $(BUILD)/lite/answers: tests/lite/answers.c $(BUILD)/libcornu-lite.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LITE_LIBS)

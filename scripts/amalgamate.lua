@@ -9,10 +9,11 @@ package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local files = require "files"
 
 local x86 = "defined(__x86_64__) || defined(__i386__)"
+local avx = "(" .. x86 .. ") && !defined(CORNU_SSE2)"
 local isas = {
   { name = "sse2", when = x86, target = "sse2" },
-  { name = "avx2", when = x86, target = "avx2,fma,f16c" },
-  { name = "avx512", when = x86, target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c",
+  { name = "avx2", when = avx, target = "avx2,fma,f16c" },
+  { name = "avx512", when = avx, target = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c",
     gcc = ",prefer-vector-width=512" },
   { name = "neon", when = "defined(__aarch64__)" },
   { name = "simd128", when = "defined(__wasm_simd128__)" },
@@ -447,6 +448,7 @@ end
 
 -- ---- All ----
 
+local last = "src/base/system_windows.c" -- windows.h has macros of common names
 local out, registry = arg[1], arg[2]
 local sources, isa_sources = {}, {}
 for i = 3, #arg do
@@ -527,7 +529,7 @@ local function emit(path, own)
 end
 
 for _, path in ipairs(sources) do
-  if path ~= registry then emit(path) end
+  if path ~= registry and path ~= last then emit(path) end
 end
 for _, isa in ipairs(isas) do
   local own = { names = {}, macros = {}, seen = {}, prefix = isa.name .. "_" }
@@ -548,13 +550,34 @@ for _, isa in ipairs(isas) do
   add "#endif\n"
 end
 emit(registry)
+emit(last)
 
-local head = { "/* Cornu's small library in one file: made by `make amalgamation`, see cornu.h. cc -O2 -c cornu.c */\n",
-  "#define CORNU_LITE\n#ifndef _DEFAULT_SOURCE\n#define _DEFAULT_SOURCE\n#endif\n#ifndef _POSIX_C_SOURCE\n",
-  "#define _POSIX_C_SOURCE 200809L\n#endif\n",
-  "#if defined(__clang__)\n#pragma clang fp contract(off)\n#pragma clang diagnostic ignored \"-Wunused-function\"\n",
-  "#elif defined(__GNUC__)\n",
-  "#pragma GCC optimize(\"fp-contract=off\")\n#pragma GCC diagnostic ignored \"-Wunused-function\"\n#endif\n" }
+local head = { [[
+/* Cornu's small library in one file: made by `make amalgamation`, see cornu.h. cc -O2 -c cornu.c
+ * gcc and clang, as C99 or later. The kernels are those of the machine: SSE2, AVX2 and AVX-512, which of them is decided at
+ * run time; NEON (aarch64); SIMD of WebAssembly (-msimd128); else plain ones. */
+#define CORNU_LITE
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE
+#endif
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#define _FILE_OFFSET_BITS 64
+#define __USE_MINGW_ANSI_STDIO 1
+/* MinGW's gcc moves vectors of AVX as if the stack were aligned for them, which it is not under Windows. An assembler that
+ * is told to make unaligned moves puts that right: -DCORNU_AVX -Wa,-muse-unaligned-vector-move */
+#if defined(__MINGW32__) && !defined(__clang__) && !defined(CORNU_AVX)
+#define CORNU_SSE2
+#endif
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#pragma clang diagnostic ignored "-Wunused-function"
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+]] }
 for _, name in ipairs(system) do head[#head + 1] = "#include <" .. name .. ">\n" end
 head[#head + 1] = "#if " .. x86 .. "\n#include <immintrin.h>\n#elif defined(__aarch64__)\n#include <arm_neon.h>\n"
   .. "#elif defined(__wasm_simd128__)\n#include <wasm_simd128.h>\n#endif\n"

@@ -11,7 +11,7 @@ static const char *const names[] = {CN_EACH_ISA(NAME, )};
 static const char all_names[] = CN_EACH_ISA(LISTED, );
 
 static cn_isa best(void) {
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(CORNU_SSE2)
   __builtin_cpu_init(); /* looks at XCR0, too: what the system saves */
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&

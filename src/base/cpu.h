@@ -5,8 +5,10 @@
 #include "base/error.h"
 
 /* The instruction sets of this kind of machine, from the least to the best: X(isa, arguments). The Makefile's ISAS are
- * the same. CN_TARGET_isa lets the compiler use one in a function of a plain file. */
-#if defined(__x86_64__) || defined(__i386__)
+ * the same; CORNU_SSE2 leaves out those that the library in one file cannot have everywhere. CN_TARGET_isa lets the compiler use one in a function of a plain file. */
+#if (defined(__x86_64__) || defined(__i386__)) && defined(CORNU_SSE2)
+#define CN_EACH_ISA(X, ...) X(sse2, __VA_ARGS__)
+#elif defined(__x86_64__) || defined(__i386__)
 #define CN_EACH_ISA(X, ...) X(sse2, __VA_ARGS__) X(avx2, __VA_ARGS__) X(avx512, __VA_ARGS__)
 #elif defined(__aarch64__)
 #define CN_EACH_ISA(X, ...) X(neon, __VA_ARGS__)

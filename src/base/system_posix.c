@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@ void *cn_system_alloc(size_t size, bool used_whole) {
   }
 #endif
   (void)used_whole;
-  if (_Alignof(max_align_t) >= MALLOC_ALIGN) return malloc(size);
+  if (sizeof(void *) >= 8) return malloc(size); /* which aligns to two pointers */
   return posix_memalign(&p, MALLOC_ALIGN, size) ? NULL : p;
 }
 

@@ -16,10 +16,12 @@ for t in "$build"/port/*"${EXE:-}"; do
   echo "FAILED $(basename "$t") (status $status)"
   tail -n 5 "$log"
 done
-$PORT_RUN "$build/cases${EXE:-}" "$cases" "$(ls "$cases"/*.txt | wc -l)" >"$log" 2>&1 </dev/null
-grep -v '^FAILED' "$log" | tail -n 1
-grep '^FAILED' "$log"
-set -- $(awk '/ passed, .* failed$/ { p += $2; f += $4 } END { print p + 0, f + 0 }' "$log")
-passed=$((passed + $1)) failed=$((failed + $2 + ($1 + $2 == 0)))
+for t in "$build/cases" "$build/amalgamated/cases"; do
+  $PORT_RUN "$t${EXE:-}" "$cases" "$(ls "$cases"/*.txt | wc -l)" >"$log" 2>&1 </dev/null
+  grep -v '^FAILED' "$log" | tail -n 1
+  grep '^FAILED' "$log"
+  set -- $(awk '/ passed, .* failed\r?$/ { p += $2; f += $4 } END { print p + 0, f + 0 }' "$log")
+  passed=$((passed + $1)) failed=$((failed + $2 + ($1 + $2 == 0)))
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
