@@ -27,6 +27,7 @@ PORT_PACKAGES_windows := gcc-mingw-w64-x86-64-posix wine64
 PORT_FLAGS_windows    := -DCORNU_BUILD -D__USE_MINGW_ANSI_STDIO=1 -Wa,-muse-unaligned-vector-move
 PORT_LIBS_windows     := -static
 PORT_EXE_windows      := .exe
+PORT_LIB_windows      := core
 PORT_WITHOUT_windows  := base_file
 
 PORT_CC_wasm          := emcc

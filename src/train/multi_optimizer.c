@@ -43,8 +43,8 @@ static cn_status add(cn_optimizer *o, const char *pattern, const cn_value *v, cn
   if (inner->n_inner || inner->loss_scale.on || cn_optimizer_common(inner)->lineage != CN_KERAS_3)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "none that wraps another, or of an older Keras, can be in it");
   if (pattern && !cn_pattern_valid(pattern))
-    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a pattern is made of characters, \".\", \"[a-z]\" and \"*\", \"+\", \"?\" "
-                                             "behind them");
+    return cn_fail(e, CORNU_ERR_UNSUPPORTED, "a pattern is a regular expression without counts, references and what "
+                                             "looks around");
   o->patterns[o->n_inner] = pattern;
   return name_it(o, o->n_inner++, arena) ? CORNU_OK : cn_no_memory(e);
 }

@@ -1,11 +1,11 @@
 /* Muon (Jordan et al. 2024): matrices take steps whose singular values are all about 1; all else is left to AdamW. */
-#include <regex.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/pool.h"
 #include "base/text.h"
 #include "train/adam.h"
+#include "train/pattern.h"
 #include "train/rules.h"
 
 typedef struct settings {
@@ -42,14 +42,6 @@ static const cn_field fields[] = {
 
 static const cn_slot slots[] = {{.name = "momentum"}, {.name = "velocity"}, {0}};
 
-static bool matches(const char *expression, const char *path) {
-  regex_t r;
-  if (!expression || regcomp(&r, expression, REG_EXTENDED | REG_NOSUB)) return false;
-  const bool found = regexec(&r, path, 0, NULL, 0) == 0;
-  regfree(&r);
-  return found;
-}
-
 static bool holds_embedding(const char *path) {
   for (; *path; path++)
     if (strncasecmp(path, "embedding", 9) == 0) return true;
@@ -58,8 +50,10 @@ static bool holds_embedding(const char *path) {
 
 static bool is_adams(const settings *s, const cn_subject *v) {
   if (v->value->rank != 2 || (s->exclude_embeddings && holds_embedding(v->path))) return true;
-  for (int i = 0; cn_value_is(s->exclude_layers, CORNU_LIST) && i < s->exclude_layers->count; i++)
-    if (matches(cn_value_str(s->exclude_layers->items[i]), v->path)) return true;
+  for (int i = 0; cn_value_is(s->exclude_layers, CORNU_LIST) && i < s->exclude_layers->count; i++) {
+    const char *pattern = cn_value_str(s->exclude_layers->items[i]);
+    if (pattern && cn_pattern_found(pattern, v->path)) return true;
+  }
   return false;
 }
 

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 bool cn_pattern_valid(const char *pattern); /* whether it is one that can be read */
-/* As Python's re.fullmatch. */
+/* As Python's re.fullmatch and re.search; false of a pattern that cannot be read. */
 bool cn_pattern_matches(const char *pattern, const char *text);
+bool cn_pattern_found(const char *pattern, const char *text);
 
 #endif
