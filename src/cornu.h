@@ -25,8 +25,8 @@
  *   reference counted: *_retain adds a count, *_release (NULL is fine) drops one. Counts are atomic.
  *
  * Threads
- *   Tensors, layers and models that nobody changes may be shared by threads. A plan belongs to one run at a time;
- *   cornu_model_predict keeps one plan for each thread that runs at the same moment.
+ *   Tensors, layers and models that nobody changes may be shared by threads; weights may change, see cornu_weights_begin.
+ *   A plan belongs to one run at a time; cornu_model_predict keeps one plan for each thread that runs at the same moment.
  *
  * Shapes include the batch dimension; an unknown dimension is -1. Axes in attributes are Keras's: 0-based, negative
  * from the end. Sizes are counted in elements unless a name says bytes.
@@ -578,6 +578,12 @@ CORNU_API const char *cornu_layer_weight_name(const cornu_layer *l, int i); /* "
 CORNU_API cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i);   /* borrowed; do not write into it */
 /* copied */
 CORNU_API cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e);
+/* Weights of several layers change as one between begin and end, which nest and belong to one thread; so do those of a
+ * call of cornu_layer_set_weights or cornu_model_load_weights. Other threads may run the model meanwhile: plans and runners
+ * go on with the weights from before, without waiting, and cornu_model_predict waits where it has no plan for them. Training
+ * is different: it changes weights where they are, and nothing else may run the model during a batch. */
+CORNU_API void cornu_weights_begin(void);
+CORNU_API void cornu_weights_end(void);
 /* In a custom layer's build; parts: {initializer =, regularizer =, constraint =}, names or {class_name, config}, or NULL:
  * zeros at first. */
 CORNU_API cornu_status cornu_layer_add_weight(cornu_layer *l, const char *name, int rank, const int64_t *shape,
@@ -615,8 +621,13 @@ typedef struct cornu_plan cornu_plan;
  * belong to the plan, so that many plans can serve many agents with one set of weights. */
 CORNU_API cornu_status cornu_plan_new(cornu_model *m, const int64_t *const *shapes, cornu_plan **out, cornu_error *e);
 CORNU_API void cornu_plan_free(cornu_plan *p);
-/* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock. Results
- * that are strings are the exception: their bytes are copied into the output's buffer. */
+/* After weights of its model changed, the next run of a plan (or runner) that begins has the new ones. It is made ready for
+ * them first, which takes as long as making it, for the layers that changed, and allocates. This does so beforehand: it may
+ * be called by another thread while the plan runs, and the next run takes what it made. Called before cornu_weights_end it
+ * spares all runs the work. When a layer gives other shapes now, it and the run fail with CORNU_ERR_SHAPE. */
+CORNU_API cornu_status cornu_plan_refresh(cornu_plan *p, cornu_error *e);
+/* Reads and writes contiguous tensors of exactly the plan's shapes and dtypes; allocates nothing, takes no lock, unless
+ * weights have changed. Results that are strings are the exception: their bytes are copied into the output's buffer. */
 CORNU_API cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
                                       cornu_error *e);
 CORNU_API void cornu_plan_reset_states(cornu_plan *p); /* the next run begins with zeros */
@@ -625,7 +636,7 @@ CORNU_API bool cornu_plan_output(const cornu_plan *p, int i, cornu_port *out);
 CORNU_API size_t cornu_plan_memory(const cornu_plan *p);  /* bytes of arena, packed weights and tables */
 CORNU_API double cornu_plan_flops(const cornu_plan *p);   /* multiply-adds counted twice, per run */
 
-/* A step of a plan; steps run in their order. Texts live as long as the plan. */
+/* A step of a plan; steps run in their order. Texts live as long as the plan, or until it runs with other weights. */
 typedef struct cornu_step {
   const char *op, *layer, *variant; /* variant: the kernel that was chosen; "" where an op has nothing to tell */
   cornu_dtype dtype;                /* of the first output */
@@ -664,6 +675,7 @@ typedef struct cornu_runner_options {
 CORNU_API cornu_status cornu_runner_new(cornu_model *m, const cornu_runner_options *options, cornu_runner **out,
                                         cornu_error *e);
 CORNU_API void cornu_runner_free(cornu_runner *r); /* NULL is fine; ends a run that is under way */
+CORNU_API cornu_status cornu_runner_refresh(cornu_runner *r, cornu_error *e); /* as cornu_plan_refresh */
 
 /* Inputs, outputs, and the states of stateful layers (named by their layer): shapes without unknown dimensions, the batch
  * first. i out of range: false. */
@@ -684,9 +696,9 @@ CORNU_API cornu_status cornu_runner_reset(cornu_runner *r, int64_t first, int64_
 
 CORNU_API cornu_status cornu_runner_run(cornu_runner *r, cornu_error *e);
 /* A run in slices: begins one or goes on with it, and returns after about so many microseconds, *done: whether it is
- * complete; until then nothing else may be done with the runner but this, cancel and free. It stops between tasks of some
- * microseconds; how long the next takes it knows from earlier runs. At least one task is done. The work is done by a
- * thread of the runner, which waits between the slices. */
+ * complete; until then nothing else may be done with the runner but this, refresh, cancel and free. It stops between tasks
+ * of some tens of microseconds; how long the next takes it knows from earlier runs. At least one task is done. The work is
+ * done by a thread of the runner, which waits between the slices. */
 CORNU_API cornu_status cornu_runner_run_for(cornu_runner *r, double microseconds, bool *done, cornu_error *e);
 /* A run in the background. finished is called at its end by the thread of the runner, which must not call the runner; it
  * may be NULL. Then cornu_runner_poll tells whether it is complete, and how it ended; cornu_runner_wait waits for it. */

@@ -321,6 +321,22 @@ function methods.get_weights(model)
   return copies
 end
 
+-- All or none.
+local function set_all(layers, all)
+  local at, before = 0, {}
+  for k, layer in ipairs(layers) do
+    local part = {}
+    for i = 1, #layer do part[i] = all[at + i] end
+    at = at + #layer
+    before[k] = layer:weights()
+    local ok, message = pcall(set_list, layer, part)
+    if not ok then
+      for j = 1, k - 1 do set_list(layers[j], before[j]) end
+      error(message, 0)
+    end
+  end
+end
+
 function methods.set_weights(model, given)
   if type(given) ~= "table" or core.type(given) then core.fail "set_weights: a list, or a table by name, expected" end
   local names = model:weight_names()
@@ -328,19 +344,8 @@ function methods.set_weights(model, given)
   if #all ~= #names then
     core.fail(('model "%s" has %d weights, not %d'):format(model.name, #names, #all))
   end
-  local at, before = 0, {}
-  local layers = model:layers()
-  for k, layer in ipairs(layers) do
-    local part = {}
-    for i = 1, #layer do part[i] = all[at + i] end
-    at = at + #layer
-    before[k] = layer:weights()
-    local ok, message = pcall(set_list, layer, part)
-    if not ok then -- all or none
-      for j = 1, k - 1 do set_list(layers[j], before[j]) end
-      core.fail((tostring(message):gsub("^[^:]*:%d+: ", "")))
-    end
-  end
+  local ok, message = pcall(core.change_weights, set_all, model:layers(), all)
+  if not ok then core.fail((tostring(message):gsub("^[^:]*:%d+: ", ""))) end
   return model
 end
 

@@ -127,8 +127,8 @@ of each file, in every call, or every so many seconds: cornu.watch{"a.keras", "b
 has not changed. See cornu.reload.]] },
   { "reload", "cornu.reload(model [, path] [, options]) → model, in_place; cornu.reload(name) → module", [[
 Reads the model's file again, or another. With the same layers, the model itself takes the new weights, and in_place is true:
-whoever holds it goes on with them at its next call; plans and runners have those that they were made with. Else the result
-is a new model. options: those of cornu.load, and weights = path. cornu.reload "ai" reads a module of Lua again: the table
+whoever holds it has them at its next call, plans and runners in the next run that begins (see runner:refresh). Else the
+result is a new model, and the old one stays as it was, with its plans and runners. options: those of cornu.load, and weights = path. cornu.reload "ai" reads a module of Lua again: the table
 that require gave takes the new fields. An error leaves all as it was. A flat file is mapped: put a new one in its place by
 renaming, as model:save does, rather than write into it.]] },
   { "model:reset_states", "model:reset_states() → model",
@@ -149,6 +149,8 @@ sum of minima; the list itself has runs and seconds, that sum. inputs: as for pl
   { "plan:time", "plan:time(inputs, outputs) → list", "plan:run once; gives the seconds that each step took." },
   { "plan:reset_states", "plan:reset_states() → plan",
     "The next run begins with zeros. A plan has states of its own: one for each agent, all with the same weights." },
+  { "plan:refresh", "plan:refresh() → plan",
+    "Makes it ready for weights that changed, before the next run does; see runner:refresh." },
   { "plan:memory", "plan:memory() → bytes", "Of arena, packed weights and tables." },
   { "plan:flops", "plan:flops() → number", "Operations in a run, multiply-adds counted twice." },
   { "plan:tostring", "plan:tostring() → text", "A line for each step." },
@@ -176,6 +178,9 @@ What a stateful layer carries to the next run, a row for each sample, to be read
     "From now on that input begins each run with what that output was: models whose states go in and out." },
   { "runner:reset", "runner:reset([first [, n = 1]]) → runner", [[
 States and carried inputs of n samples from the first one on become zeros: new agents begin. Without arguments: of all.]] },
+  { "runner:refresh", "runner:refresh() → runner", [[
+After weights of the model changed, the next run takes the new ones, and is made ready for them, which takes some time and
+memory once: this does it now.]] },
   { "runner:memory", "runner:memory() → bytes", "Of its plan, buffers and states." },
   { "runner:close", "runner:close()", "Frees the runner now." },
   -- layers

@@ -161,7 +161,9 @@ cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const co
   if (!m || !path) return cn_fail(e, CORNU_ERR_ARGUMENT, "the %s is NULL", m ? "path of the weights" : "model");
   CN_TRY(read_options(given, &options, e));
   CN_TRY(open_weights(path, &options, &s, e));
+  cornu_weights_begin();
   cn_status status = load_from(m, &s, path, &options, e);
+  cornu_weights_end();
   cn_source_close(&s);
   return status;
 }

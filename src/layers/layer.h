@@ -208,6 +208,10 @@ cn_status cn_layer_each_weight(cn_layer *l, cn_weight_visit visit, void *user, c
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e);
 void cn_layer_weight_changed(cn_layer *l, int index); /* its data did, where it is */
 void cn_layer_changed(cn_layer *l); /* something else that its lowering reads did */
+/* To read weights as they belong together, until cornu_weights_end: waits while another thread changes some. */
+void cn_weights_wait(void);
+/* The same without waiting, unless something had changed since `seen` before that thread began; false: it is at it. */
+bool cn_weights_look(unsigned seen);
 unsigned cn_layer_changes(void); /* how often any layer's revision was raised: while it stays, all of them did */
 /* Weights that have no value get one from their initializers. */
 cn_status cn_layer_init_weights(cn_layer *l, cornu_random *r, cn_error *e);

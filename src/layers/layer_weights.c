@@ -58,6 +58,41 @@ void cn_layer_weight_changed(cn_layer *l, int index) {
   cn_layer_changed(l);
 }
 
+/* ---- Changes that belong together, and who looks at the weights meanwhile ---- */
+
+static const uint64_t NOBODY = UINT64_MAX;
+static pthread_rwlock_t changing = PTHREAD_RWLOCK_INITIALIZER;
+static atomic_uint_least64_t changes_before = UINT64_MAX; /* the count when the thread that changes weights began */
+static _Thread_local int held;                            /* how often the calling thread has the lock */
+static _Thread_local bool writes;
+
+void cornu_weights_begin(void) {
+  if (held++ > 0) return;
+  pthread_rwlock_wrlock(&changing);
+  writes = true;
+  atomic_store(&changes_before, cn_layer_changes());
+}
+
+void cornu_weights_end(void) {
+  if (held == 0 || --held > 0) return;
+  if (writes) atomic_store(&changes_before, NOBODY);
+  writes = false;
+  pthread_rwlock_unlock(&changing);
+}
+
+void cn_weights_wait(void) {
+  if (held++ == 0) pthread_rwlock_rdlock(&changing);
+}
+
+bool cn_weights_look(unsigned seen) {
+  if (held == 0 && pthread_rwlock_tryrdlock(&changing)) {
+    if (atomic_load(&changes_before) == seen) return false;
+    pthread_rwlock_rdlock(&changing);
+  }
+  held++;
+  return true;
+}
+
 cn_status cn_layer_set_weight(cn_layer *l, int index, cn_tensor *value, cn_error *e) {
   cn_weight *w = &l->weights[index];
   if (!cn_shape_equal(value->rank, value->shape, w->rank, w->shape))
@@ -168,7 +203,7 @@ cornu_tensor *cornu_layer_weight(const cornu_layer *l, int i) {
   return value;
 }
 
-cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e) {
+static cn_status set_weights(cn_layer *l, cornu_tensor *const *weights, int n, cn_error *e) {
   int have = cornu_layer_weights(l);
   if (n != have)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "layer \"%s\" (%s) has %d weights, not %d", l->name, l->class_name, have, n);
@@ -189,6 +224,13 @@ cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weight
       CN_TRY(status);
     }
   return CORNU_OK;
+}
+
+cornu_status cornu_layer_set_weights(cornu_layer *l, cornu_tensor *const *weights, int n, cornu_error *e) {
+  cornu_weights_begin();
+  const cn_status status = set_weights(l, weights, n, e);
+  cornu_weights_end();
+  return status;
 }
 
 static cn_status copy_part(cn_layer *l, const cn_value *parts, const char *key, const cn_value **out, cn_error *e) {

@@ -118,6 +118,14 @@ static int defer_interrupts(lua_State *L) {
   return 0;
 }
 
+/* change_weights(f, …): calls f; for other threads the weights that it sets change as one */
+static int change_weights(lua_State *L) {
+  cornu_weights_begin();
+  const int status = lua_pcall(L, lua_gettop(L) - 1, 0, 0);
+  cornu_weights_end();
+  return status ? lua_error(L) : 0;
+}
+
 /* background(): whether other threads may read files for this state */
 static int background(lua_State *L) {
   lua_pushboolean(L, !cn_lua_state_of(L)->alone);
@@ -138,7 +146,8 @@ int luaopen_cornu_core(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"clock", clock_now}, {"set_threads", set_threads}, {"get_threads", get_threads}, {"isa", isa}, {"memory", memory},
     {"type", type_of}, {"printoptions", printoptions}, {"own", own}, {"fail", fail},
-    {"defer_interrupts", defer_interrupts}, {"interrupted", interrupted}, {"background", background}, {NULL, NULL}};
+    {"defer_interrupts", defer_interrupts}, {"interrupted", interrupted}, {"background", background},
+    {"change_weights", change_weights}, {NULL, NULL}};
   cn_lua_open_state(L);
   lua_newtable(L);
   cn_lua_setfuncs(L, functions);

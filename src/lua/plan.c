@@ -119,16 +119,25 @@ static void new_ports(lua_State *L, plan_box *b, int n, bool (*get)(const cornu_
   }
 }
 
+/* Around what may come to a handler, which is not to close the plan. */
+static cn_lua_frame enter(lua_State *L, plan_box *b) {
+  if (b->running) cn_lua_error(L, "the plan is running: a plan belongs to one run at a time");
+  cn_lua_frame before = cn_lua_enter(cn_lua_state_of(L), L);
+  b->running = true;
+  return before;
+}
+
+static void leave(lua_State *L, plan_box *b, cn_lua_frame before) {
+  b->running = false;
+  cn_lua_leave(cn_lua_state_of(L), before);
+}
+
 /* seconds: of each step; may be NULL */
 static int run_on(lua_State *L, plan_box *b, cornu_tensor *const *in, cornu_tensor *const *out, double *seconds) {
   cornu_error e;
-  if (b->running) return cn_lua_error(L, "the plan is running: a plan belongs to one run at a time");
-  cn_lua_state *s = cn_lua_state_of(L);
-  cn_lua_frame before = cn_lua_enter(s, L);
-  b->running = true;
+  cn_lua_frame before = enter(L, b);
   cornu_status status = seconds ? cornu_plan_profile(b->p, in, out, seconds, &e) : cornu_plan_run(b->p, in, out, &e);
-  b->running = false;
-  cn_lua_leave(s, before);
+  leave(L, b, before);
   cn_lua_check(L, status, &e);
   return 0;
 }
@@ -289,9 +298,20 @@ static int reset_states(lua_State *L) {
   return 1;
 }
 
+static int refresh(lua_State *L) {
+  cornu_error e;
+  plan_box *b = check_plan(L, 1);
+  cn_lua_frame before = enter(L, b);
+  cornu_status status = cornu_plan_refresh(b->p, &e);
+  leave(L, b, before);
+  cn_lua_check(L, status, &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
 void cn_lua_open_plan(lua_State *L) {
   static const luaL_Reg methods[] = {{"run", run}, {"time", time_steps}, {"steps", steps}, {"inputs", inputs},
-    {"outputs", outputs}, {"memory", memory}, {"flops", flops}, {"reset_states", reset_states},
+    {"outputs", outputs}, {"memory", memory}, {"flops", flops}, {"reset_states", reset_states}, {"refresh", refresh},
     {"tostring", plan_tostring}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__len", length}, {"__tostring", plan_tostring}, {"__call", call}, {NULL,
     NULL}};

@@ -82,22 +82,39 @@ int cn_lua_model_runner(lua_State *L) {
 
 /* ---- Runs ---- */
 
-/* How a call that may come to a handler ends; the runner is not to be closed by it. */
-static cornu_status run_whole(lua_State *L, runner_box *b, cornu_error *e) {
+/* Around what may come to a handler, which is not to close the runner. */
+static cn_lua_frame enter(lua_State *L, runner_box *b) {
   if (b->running) cn_lua_error(L, "the runner is running");
-  cn_lua_state *s = cn_lua_state_of(L);
-  cn_lua_frame before = cn_lua_enter(s, L);
+  cn_lua_frame before = cn_lua_enter(cn_lua_state_of(L), L);
   b->running = true;
-  cornu_status status = cornu_runner_run(b->r, e);
+  return before;
+}
+
+static void leave(lua_State *L, runner_box *b, cn_lua_frame before) {
   b->running = false;
-  cn_lua_leave(s, before);
+  cn_lua_leave(cn_lua_state_of(L), before);
+}
+
+static cornu_status guarded(lua_State *L, runner_box *b, cornu_status (*what)(cornu_runner *r, cornu_error *e),
+                            cornu_error *e) {
+  cn_lua_frame before = enter(L, b);
+  cornu_status status = what(b->r, e);
+  leave(L, b, before);
   return status;
 }
 
 static int run(lua_State *L) {
   cornu_error e;
   runner_box *b = check_box(L, 1);
-  cn_lua_check(L, run_whole(L, b, &e), &e);
+  cn_lua_check(L, guarded(L, b, cornu_runner_run, &e), &e);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int refresh(lua_State *L) {
+  cornu_error e;
+  runner_box *b = check_box(L, 1);
+  cn_lua_check(L, guarded(L, b, cornu_runner_refresh, &e), &e);
   lua_settop(L, 1);
   return 1;
 }
@@ -105,16 +122,21 @@ static int run(lua_State *L) {
 static int run_for(lua_State *L) {
   cornu_error e;
   bool done;
-  cornu_runner *r = check_runner(L, 1);
+  runner_box *b = check_box(L, 1);
   lua_Number microseconds = luaL_checknumber(L, 2);
-  cn_lua_check(L, cornu_runner_run_for(r, (double)microseconds, &done, &e), &e);
+  cn_lua_frame before = enter(L, b);
+  cornu_status status = cornu_runner_run_for(b->r, (double)microseconds, &done, &e);
+  leave(L, b, before);
+  cn_lua_check(L, status, &e);
   lua_pushboolean(L, done);
   return 1;
 }
 
+static cornu_status begin(cornu_runner *r, cornu_error *e) { return cornu_runner_start(r, NULL, NULL, e); }
+
 static int start(lua_State *L) {
   cornu_error e;
-  cn_lua_check(L, cornu_runner_start(check_runner(L, 1), NULL, NULL, &e), &e);
+  cn_lua_check(L, guarded(L, check_box(L, 1), begin, &e), &e);
   lua_settop(L, 1);
   return 1;
 }
@@ -243,7 +265,8 @@ static int runner_index(lua_State *L) {
 void cn_lua_open_runner(lua_State *L) {
   static const luaL_Reg methods[] = {{"run", run}, {"run_for", run_for}, {"start", start}, {"poll", poll},
     {"wait", await}, {"cancel", cancel}, {"input", input}, {"output", output}, {"state", get_state}, {"inputs", inputs},
-    {"outputs", outputs}, {"states", states}, {"carry", carry}, {"reset", reset}, {"memory", memory}, {NULL, NULL}};
+    {"outputs", outputs}, {"states", states}, {"carry", carry}, {"reset", reset}, {"refresh", refresh}, {"memory", memory},
+    {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", runner_tostring}, {NULL, NULL}};
   static const cn_lua_class class = {.name = "cornu.runner", .key = &cn_lua_runner_key,
     .methods_key = &cn_lua_runner_methods, .metamethods = metamethods, .methods = methods, .index = runner_index,

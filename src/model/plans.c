@@ -60,15 +60,13 @@ static struct cn_plan_cache *cache_of(cn_model *m) {
   return c;
 }
 
-static unsigned revision_of(const cn_model *m);
-
 static unsigned layer_revision(const cn_layer *l) {
   unsigned sum = atomic_load_explicit(&((cn_layer *)l)->revision, memory_order_acquire);
   for (int i = 0; i < l->n_children; i++) sum += layer_revision(l->children[i].layer);
-  return l->model ? sum + revision_of(l->model) : sum;
+  return l->model ? sum + cn_model_revision(l->model) : sum;
 }
 
-static unsigned revision_of(const cn_model *m) {
+unsigned cn_model_revision(const cn_model *m) {
   unsigned sum = 0;
   for (int i = 0; i < m->n_layers; i++) sum += layer_revision(m->layers[i]);
   return sum;
@@ -83,7 +81,7 @@ static bool same_types(const cn_type *a, const cn_type *b, int n) {
 static bool fresh(cached *p, const cn_model *m) {
   unsigned changes = cn_layer_changes();
   if (p->changes == changes) return true;
-  if (p->revision != revision_of(m)) return false;
+  if (p->revision != cn_model_revision(m)) return false;
   p->changes = changes;
   return true;
 }
@@ -154,12 +152,14 @@ static cn_status acquire(cn_model *m, const cn_type *types, const cn_sizes *size
   if (!c) return cn_no_memory(e);
   *out = take(c, m, types, sizes);
   if (*out) return CORNU_OK;
-  unsigned changes = cn_layer_changes(), revision = revision_of(m);
   cached *p = cn_calloc(1, sizeof *p);
   if (p) p->inputs = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->inputs);
+  cn_weights_wait();
+  unsigned changes = cn_layer_changes(), revision = cn_model_revision(m);
   cn_status status = p && p->inputs
                          ? cn_model_compile(m, types, sizes, &p->measures, &p->plan, &p->states, e)
                          : cn_no_memory(e);
+  cornu_weights_end();
   if (status) {
     if (p) free_cached(p);
     return status;
@@ -401,7 +401,9 @@ void cornu_plan_free(cornu_plan *p) {
   for (int i = 0; p->held && i < 2 * p->states.count; i++) cornu_tensor_release(p->held[i]);
   cn_free(p->held);
   cn_states_free(&p->states);
+  cn_plan_renewed_free(p);
   cn_plan_free(p->plan);
+  cn_free(p->types);
   cn_free(p->in_data);
   cn_free(p->out_data);
   cornu_model_release(p->model);
@@ -425,6 +427,18 @@ static cn_status plan_types(const cn_model *m, const int64_t *const *shapes, boo
   return CORNU_OK;
 }
 
+/* Types follow those of the inputs. */
+static cn_status keep_types(cornu_plan *p, cn_error *e) {
+  const size_t n_in = (size_t)p->model->n_inputs, n_out = (size_t)p->model->n_outputs, n = (size_t)p->states.count;
+  cn_type *types = cn_realloc(p->types, (n_in + n_out + n + 1) * sizeof *types);
+  if (!types) return cn_no_memory(e);
+  p->types = types;
+  for (size_t i = 0; i < n_out; i++) types[n_in + i] = *cn_plan_output_type(p->plan, (int)i);
+  for (size_t i = 0; i < n; i++) types[n_in + n_out + i] = p->states.items[i].type;
+  p->n_states = (int)n;
+  return CORNU_OK;
+}
+
 /* Tables for runs, and the states as zeros. */
 static cn_status make_room(cornu_plan *p, cn_error *e) {
   int n = p->states.count;
@@ -442,12 +456,17 @@ static cn_status make_room(cornu_plan *p, cn_error *e) {
 cn_status cn_plan_new(cn_model *m, const int64_t *const *shapes, bool any_batch, cornu_plan **out, cn_error *e) {
   *out = NULL;
   cornu_plan *p = cn_calloc(1, sizeof *p);
-  cn_type *types = cn_calloc((size_t)m->n_inputs + 1, sizeof *types);
-  cn_status status = p && types ? plan_types(m, shapes, any_batch, types, e) : cn_no_memory(e);
-  if (p) p->model = cornu_model_retain(m);
-  if (!status) status = cn_model_compile(m, types, NULL, NULL, &p->plan, &p->states, e);
+  if (!p) return cn_no_memory(e);
+  p->model = cornu_model_retain(m);
+  p->types = cn_calloc((size_t)m->n_inputs + 1, sizeof *p->types);
+  cn_status status = p->types ? plan_types(m, shapes, any_batch, p->types, e) : cn_no_memory(e);
+  cn_weights_wait();
+  p->changes = cn_layer_changes();
+  p->revision = cn_model_revision(m);
+  if (!status) status = cn_model_compile(m, p->types, NULL, NULL, &p->plan, &p->states, e);
+  cornu_weights_end();
+  if (!status) status = keep_types(p, e);
   if (!status) status = make_room(p, e);
-  cn_free(types);
   if (status) cornu_plan_free(p);
   else *out = p;
   return status;
@@ -498,12 +517,14 @@ cn_status cn_plan_run_pointed(cornu_plan *p, cn_tensor *const *outputs, double *
 }
 
 cornu_status cornu_plan_run(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs, cornu_error *e) {
+  CN_TRY(cn_plan_update(p, e));
   CN_TRY(cn_plan_point(p, inputs, outputs, e));
   return cn_plan_run_pointed(p, outputs, NULL, e);
 }
 
 cornu_status cornu_plan_profile(cornu_plan *p, cornu_tensor *const *inputs, cornu_tensor *const *outputs,
                                 double *seconds, cornu_error *e) {
+  CN_TRY(cn_plan_update(p, e));
   CN_TRY(cn_plan_point(p, inputs, outputs, e));
   return cn_plan_run_pointed(p, outputs, seconds, e);
 }

@@ -140,8 +140,24 @@ static cn_status refuse_under_way(const cornu_runner *r, cn_error *e) {
 
 /* ---- Runs ---- */
 
+/* By the thread of the host, in which alone handlers of custom layers may be called. */
+static cn_status update(cornu_runner *r, cn_error *e) {
+  cornu_context *before = cornu_context_use(r->context);
+  const cn_status status = cn_plan_update(r->plan, e);
+  cornu_context_use(before);
+  return status;
+}
+
+cornu_status cornu_runner_refresh(cornu_runner *r, cornu_error *e) {
+  cornu_context *before = cornu_context_use(r->context);
+  const cn_status status = cornu_plan_refresh(r->plan, e);
+  cornu_context_use(before);
+  return status;
+}
+
 cornu_status cornu_runner_run(cornu_runner *r, cornu_error *e) {
   CN_TRY(refuse_under_way(r, e));
+  CN_TRY(update(r, e));
   return run_whole(r, e);
 }
 
@@ -172,6 +188,7 @@ cornu_status cornu_runner_run_for(cornu_runner *r, double microseconds, bool *do
   const double begin = cornu_clock(), seconds = microseconds * 1e-6;
   *done = false;
   if (r->in_background) return refuse_under_way(r, e);
+  if (!r->under_way) CN_TRY(update(r, e));
   if (!r->under_way && fits(r, seconds)) return *done = true, run_timed(r, e);
   cn_status found = need_thread(r, e);
   if (found == CORNU_ERR_MEMORY) return run_here(r, begin + seconds, done, e);
@@ -188,6 +205,7 @@ cornu_status cornu_runner_run_for(cornu_runner *r, double microseconds, bool *do
 cornu_status cornu_runner_start(cornu_runner *r, void (*finished)(void *user, cornu_status status), void *user,
                                 cornu_error *e) {
   CN_TRY(refuse_under_way(r, e));
+  CN_TRY(update(r, e));
   CN_TRY(need_thread(r, e));
   r->finished = finished;
   r->user = user;

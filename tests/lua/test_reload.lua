@@ -34,6 +34,54 @@ function TestReload:test_weights_in_place()
   lu.assertFalse(model(x):allclose(before))
 end
 
+-- What was made before has the new weights, too: plans, runners whole and in slices, with layers of Lua as well.
+function TestReload:test_plans_and_runners_in_place()
+  local custom = { Scale = { build = function(layer) layer:add_weight("k", { 2 }) end,
+    call = function(x, layer) return x * layer:weights()[1] end } }
+  local path, x = support.file(nil, ".keras"), cornu.rand(4, 3)
+  local function scaled()
+    local layer = custom.Scale
+    return cornu.Sequential { cornu.Input { shape = { 3 } }, L.Dense { 2, name = "a" },
+      cornu.Layer { class_name = "Scale", name = "s", build = layer.build, call = layer.call } }
+  end
+  for _, make in ipairs { small, scaled } do
+    make():save(path)
+    local options = { custom_objects = custom }
+    local model, other = cornu.load(path, options), cornu.load(path, options)
+    local plan, runner, sliced, ready = model:plan { batch = 4 }, model:runner { batch = 4 },
+      model:runner { batch = 4 }, model:runner { batch = 4 }
+    for _, r in ipairs { runner, sliced, ready } do r:input():copy(x) end
+    runner:run()
+    local before = runner:output():clone()
+    other:set_weights { ["a/kernel"] = cornu.rand(3, 2), [make == small and "b/bias" or "s/k"] = cornu.rand(2) }
+    other:save(path)
+    lu.assertTrue(select(2, cornu.reload(model, options)))
+    lu.assertTrue(plan(x):allclose(other(x), 0, 0))
+    lu.assertTrue(runner:run():output():allclose(other(x), 0, 0))
+    repeat until sliced:run_for(0)
+    lu.assertTrue(sliced:output():allclose(other(x), 0, 0))
+    lu.assertTrue(ready:refresh():start():wait():output():allclose(other(x), 0, 0))
+    plan:refresh()
+    lu.assertFalse(before:allclose(other(x)))
+    small(5):save(path)
+    lu.assertFalse(select(2, cornu.reload(model, options)))
+    lu.assertTrue(runner:run():output():allclose(other(x), 0, 0)) -- of the model as it was
+  end
+end
+
+function TestReload:test_runners_follow_training()
+  local model, x = small(), cornu.rand(4, 3)
+  local runner = model:runner { batch = 4 }
+  runner:input():copy(x)
+  local before = runner:run():output():clone()
+  model:compile { optimizer = "sgd", loss = "mse" }
+  for _ = 1, 2 do
+    model:fit(x, cornu.rand(4, 2), { verbose = 0, epochs = 1 })
+    lu.assertTrue(runner:run():output():allclose(model(x), 0, 0))
+    lu.assertFalse(runner:output():allclose(before))
+  end
+end
+
 function TestReload:test_another_structure_is_another_model()
   local path, x = support.file(nil, ".keras"), cornu.rand(4, 3)
   small():save(path)
