@@ -734,7 +734,7 @@ typedef struct cornu_objective {
 CORNU_API cornu_status cornu_model_differentiable(cornu_model *m, const bool *has_loss, cornu_error *e);
 
 typedef struct cornu_trainer cornu_trainer;
-/* optimizer: a name or {class_name, config}. The trainer keeps the model alive; weights without a value get one from
+/* optimizer: a name or {class_name, config}; NULL, as the objective: for cornu_trainer_call alone. The trainer keeps the model alive; weights without a value get one from
  * their initializers, by `seed`, from which random numbers follow, too. While it lives the weights change in place. */
 CORNU_API cornu_status cornu_trainer_new(cornu_model *m, const cornu_value *optimizer, const cornu_objective *objective,
                                          uint64_t seed, cornu_trainer **out, cornu_error *e);
@@ -745,6 +745,10 @@ CORNU_API void cornu_trainer_free(cornu_trainer *t);
 CORNU_API cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *const *inputs, int n_inputs,
                                            cornu_tensor *const *given, int n_given, cornu_tensor **results,
                                            int *n_results, cornu_error *e);
+/* Runs the model as in training, without a step: dropout, noise and augmentation act, statistics such as those of
+ * BatchNormalization move on. outputs: one for each of the model, the caller releases. */
+CORNU_API cornu_status cornu_trainer_call(cornu_trainer *t, cornu_tensor *const *inputs, int n_inputs,
+                                          cornu_tensor **outputs, cornu_error *e);
 CORNU_API double cornu_trainer_rate(const cornu_trainer *t); /* of learning, in the next step */
 CORNU_API cornu_status cornu_trainer_set_rate(cornu_trainer *t, double rate, cornu_error *e); /* not of a schedule */
 CORNU_API int64_t cornu_trainer_steps(const cornu_trainer *t); /* taken so far */

@@ -35,8 +35,9 @@ cornu.load(json, weights, input [, options]) runs the model at once and gives it
   { "load_keras", "cornu.load_keras(json [, h5] [, {by_name = true}]) → model", [[
 What BigDL calls loading: a definition, and weights of it. Also load_keras{json_path =, hdf5_path =, by_name =}; without a
 definition the .h5 file holds it. The model can be trained, see model:compile.]] },
-  { "model", "model(x) → y", [[
-Runs the model. x: a tensor (or nested tables of numbers); a list in the order of model.inputs; a table by input name.
+  { "model", "model(x [, {training = true}]) → y", [[
+Runs the model; as in training, where that is asked for: dropout, noise and augmentation act, and statistics such as those of
+BatchNormalization are of the batch and move on, as in Keras. x: a tensor (or nested tables of numbers); a list in the order of model.inputs; a table by input name.
 y: a tensor, a list in the order of model.outputs, or a table by name for models whose outputs are a dict.
 Fields: name type keras_version backend path inputs outputs config. #model is the number of layers,
 model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
@@ -184,8 +185,8 @@ memory once: this does it now.]] },
   { "runner:memory", "runner:memory() → bytes", "Of its plan, buffers and states." },
   { "runner:close", "runner:close()", "Frees the runner now." },
   -- layers
-  { "layer", "layer(x) → y", [[
-Runs the layer alone; on symbols (or a list), adds a call of the layer and gives its outputs as symbols.
+  { "layer", "layer(x [, {training = true}]) → y", [[
+Runs the layer alone, as in training where that is asked for (help "model"); on symbols (or a list), adds a call of the layer and gives its outputs as symbols.
 layer.name = "x" renames, layer.trainable = false freezes the layer and all within. Fields: name class_name config trainable model (of a nested model). config holds Keras's own keys
 with Keras's meaning (axes count from 0 there). #layer is the number of weights.]] },
   { "layer:weights", "layer:weights() → {tensor, …}",

@@ -145,11 +145,15 @@ void cn_lua_apply(lua_State *L, const char *op, cornu_tensor *const *in, int n_i
 void cn_lua_push_arithmetic(lua_State *L);                        /* adds metamethods to the table on top */
 
 /* ---- model.c, model_call.c ---- */
+/* What runs a model as in training; made by its first such run. */
+typedef struct cn_lua_caller { cornu_trainer *t; bool running; } cn_lua_caller;
+void cn_lua_caller_close(cn_lua_caller *c);
 typedef struct cn_lua_model {
   const void *tag;
   cornu_model *m;
   bool listed;        /* one output comes as a list, too */
   cornu_layer *layer; /* the model as a layer; made at its first use as one */
+  cn_lua_caller caller;
 } cn_lua_model;
 extern const char cn_lua_model_key, cn_lua_model_methods;
 void cn_lua_open_model(lua_State *L);
@@ -160,7 +164,10 @@ void cn_lua_push_model(lua_State *L, cornu_model *m);             /* retains */
 /* The layer that the value at i names: a number, a path or a layer. Borrowed from m. */
 cornu_layer *cn_lua_find_layer(lua_State *L, cornu_model *m, int i);
 int cn_lua_model_call(lua_State *L);                              /* __call */
-int cn_lua_run_model(lua_State *L, cornu_model *m, int arg);      /* inputs at arg; pushes the outputs: 1 */
+/* Inputs at arg; pushes the outputs: 1. caller: NULL, or for a run as in training. */
+int cn_lua_run_model(lua_State *L, cornu_model *m, int arg, cn_lua_caller *caller);
+/* Whether the options at i, none or {training =}, ask for a run as in training. */
+bool cn_lua_training_option(lua_State *L, int i);
 /* Inputs at arg in the model's order: pushes them (numbers and tables become tensors) and fills in[0 … n-1]. */
 void cn_lua_model_inputs(lua_State *L, cornu_model *m, int arg, cornu_tensor **in);
 /* The n boxes on top of the stack as one value: a tensor, a list, or a table by key. */
@@ -173,6 +180,7 @@ typedef struct cn_lua_layer {
   cornu_model *m;     /* NULL in handlers, where no model is there yet */
   cornu_model *alone; /* made by the first layer(x) */
   bool made;          /* by hand: no model needs to be there */
+  cn_lua_caller caller; /* of `alone` */
 } cn_lua_layer;
 extern const char cn_lua_layer_key, cn_lua_layer_methods;
 void cn_lua_open_layer(lua_State *L);
@@ -202,6 +210,7 @@ void cn_lua_tray_add(lua_State *L, cn_lua_symbols *t, cornu_symbol *s); /* retai
 void cn_lua_tray_name(lua_State *L, cn_lua_symbols *t, cornu_model *m, int i, bool outputs);
 
 /* ---- compose.c ---- */
+uint64_t cn_lua_next_seed(lua_State *L);                           /* from the state's random numbers */
 extern const luaL_Reg cn_lua_compose_functions[], cn_lua_compose_methods[]; /* of the module; of models */
 bool cn_lua_is_symbolic(lua_State *L, int i);                      /* a symbol, or a list of them */
 int cn_lua_apply_layer(lua_State *L, cornu_layer *l, cornu_model *m, int arg); /* on symbols at arg; pushes the result: 1 */

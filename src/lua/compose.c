@@ -5,7 +5,7 @@
 #include "lua/binding.h"
 
 /* A seed for initial weights: another one each time, the same after manual_seed. */
-static uint64_t next_seed(lua_State *L) {
+uint64_t cn_lua_next_seed(lua_State *L) {
   cornu_random *r = &cn_lua_state_of(L)->random;
   r->state[3] = r->state[3] * 6364136223846793005u + 1442695040888963407u;
   return r->state[3] ^ r->state[0];
@@ -131,7 +131,7 @@ static int sequential(lua_State *L) {
   cn_lua_model *b = cn_lua_new_model(L);
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
-  cornu_status status = cornu_model_sequential(name, layers, n, input ? input->items[0] : NULL, next_seed(L), &b->m, &e);
+  cornu_status status = cornu_model_sequential(name, layers, n, input ? input->items[0] : NULL, cn_lua_next_seed(L), &b->m, &e);
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
   return 1;
@@ -163,6 +163,7 @@ static int become(lua_State *L) {
   cornu_model *old = b->m;
   b->m = m;
   b->layer = NULL;
+  cn_lua_caller_close(&b->caller);
   cornu_layer_release(as_layer);
   cornu_model_release(old);
   lua_settop(L, 1);
@@ -209,7 +210,7 @@ int cn_lua_apply_layer(lua_State *L, cornu_layer *l, cornu_model *m, int arg) {
   int n = CN_LUA_SYMBOLS;
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
-  cornu_status status = cornu_layer_apply(l, in->items, in->n, next_seed(L), out->items, &n, &e);
+  cornu_status status = cornu_layer_apply(l, in->items, in->n, cn_lua_next_seed(L), out->items, &n, &e);
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
   out->n = n;
@@ -247,7 +248,7 @@ void cn_lua_layer_alone(lua_State *L, cn_lua_layer *b, int arg) {
   cornu_error e;
   cn_lua_symbols *in = symbols_like(L, arg), *out = cn_lua_symbol_tray(L);
   int n = CN_LUA_SYMBOLS;
-  cn_lua_check(L, cornu_layer_apply(b->l, in->items, in->n, next_seed(L), out->items, &n, &e), &e);
+  cn_lua_check(L, cornu_layer_apply(b->l, in->items, in->n, cn_lua_next_seed(L), out->items, &n, &e), &e);
   out->n = n;
   cn_lua_check(L, cornu_model_new(cornu_layer_name(b->l), in->items, NULL, in->n, out->items, NULL, n, &b->alone, &e),
                &e);

@@ -35,6 +35,7 @@ static int close_layer(lua_State *L) {
   cornu_layer *l = b->l;
   b->alone = b->m = NULL;
   b->l = NULL;
+  cn_lua_caller_close(&b->caller);
   cornu_model_release(alone);
   cornu_layer_release(l);
   cornu_model_release(m);
@@ -211,12 +212,15 @@ static int calls(lua_State *L) {
   return 1;
 }
 
-/* layer(x): on symbols, another call of the layer; on data, the layer alone, as a slice of its model that is made once
+/* layer(x [, {training =}]): on symbols, another call of the layer; on data, the layer alone, as a slice of its model that is made once
  */
 static int call(lua_State *L) {
   cornu_error e;
   cn_lua_layer *b = check_layer(L, 1);
-  if (lua_gettop(L) != 2) return cn_lua_error(L, "a layer takes one argument: several inputs go into a list {…}");
+  const bool training = cn_lua_training_option(L, 3);
+  if (lua_gettop(L) < 2) return cn_lua_error(L, "the layer was called without input");
+  if (training && cn_lua_is_symbolic(L, 2)) return cn_lua_error(L, "training = true is for runs on data, not for symbols");
+  lua_settop(L, 2);
   if (cn_lua_is_symbolic(L, 2)) return cn_lua_apply_layer(L, b->l, b->m, 2);
   if (!b->m && !b->made)
     return cn_lua_error(L, "layer \"%s\" belongs to no model yet: it cannot run alone", cornu_layer_name(b->l));
@@ -228,7 +232,7 @@ static int call(lua_State *L) {
     cn_lua_leave(s, before);
     cn_lua_check(L, status, &e);
   }
-  return cn_lua_run_model(L, b->alone, 2);
+  return cn_lua_run_model(L, b->alone, 2, training ? &b->caller : NULL);
 }
 
 /* ---- fields ---- */

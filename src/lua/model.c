@@ -30,6 +30,7 @@ static int close_model(lua_State *L) {
   cornu_layer *layer = b->layer;
   b->m = NULL;
   b->layer = NULL;
+  cn_lua_caller_close(&b->caller);
   cornu_layer_release(layer);
   cornu_model_release(m);
   return 0;

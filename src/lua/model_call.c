@@ -136,8 +136,47 @@ int cn_lua_model_outputs(lua_State *L, cornu_model *m, int n) {
   return 1;
 }
 
-int cn_lua_run_model(lua_State *L, cornu_model *m, int arg) {
+/* ---- Runs as in training ---- */
+
+void cn_lua_caller_close(cn_lua_caller *c) {
+  cornu_trainer *t = c->t;
+  c->t = NULL;
+  cornu_trainer_free(t);
+}
+
+bool cn_lua_training_option(lua_State *L, int i) {
+  if (lua_gettop(L) > i || (lua_gettop(L) == i && !lua_isnil(L, i) && (!lua_istable(L, i) || cn_lua_rawlen(L, i) > 0)))
+    cn_lua_error(L, "one argument, and options, are taken: several inputs go into a list {…}");
+  if (!lua_istable(L, i)) return false;
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1))
+    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "training") != 0 || !lua_isboolean(L, -1))
+      cn_lua_error(L, "the only option of a call is {training = true or false}");
+  lua_getfield(L, i, "training");
+  const bool training = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return training;
+}
+
+static void open_caller(lua_State *L, cornu_model *m, int arg, cn_lua_caller *c) {
   cornu_error e;
+  cornu_port port;
+  if (c->running) cn_lua_error(L, "the model is at another batch");
+  if (c->t) return;
+  if (cornu_model_input(m, 0, &port) && port.rank <= 0) { /* which tells the shape of the input */
+    cn_lua_run_model(L, m, arg, NULL);
+    lua_pop(L, 1);
+  }
+  cn_lua_state *s = cn_lua_state_of(L);
+  const uint64_t seed = cn_lua_next_seed(L);
+  cn_lua_frame before = cn_lua_enter(s, L);
+  cornu_status status = cornu_trainer_new(m, NULL, NULL, seed, &c->t, &e);
+  cn_lua_leave(s, before);
+  cn_lua_check(L, status, &e);
+}
+
+int cn_lua_run_model(lua_State *L, cornu_model *m, int arg, cn_lua_caller *caller) {
+  cornu_error e;
+  if (caller) open_caller(L, m, arg, caller);
   cornu_tensor *few_in[FEW], *few_out[FEW], **in = few_in, **out = few_out;
   int n_in = cornu_model_inputs(m), n_out = cornu_model_outputs(m);
   if (n_in > FEW) in = lua_newuserdata(L, (size_t)n_in * sizeof *in);
@@ -155,7 +194,10 @@ int cn_lua_run_model(lua_State *L, cornu_model *m, int arg) {
   }
   cn_lua_frame before = cn_lua_enter(s, L);
   for (int k = 0; k < n_in; k++) cornu_tensor_retain(in[k]); /* a handler may close them */
-  cornu_status status = cornu_model_predict(m, in, n_in, out, &e);
+  if (caller) caller->running = true;
+  cornu_status status = caller ? cornu_trainer_call(caller->t, in, n_in, out, &e)
+                               : cornu_model_predict(m, in, n_in, out, &e);
+  if (caller) caller->running = false;
   cn_lua_leave(s, before);
   for (int k = 0; k < n_in; k++) cornu_tensor_release(in[k]);
   for (int k = 0; k < n_out && !status; k++) {
@@ -170,14 +212,16 @@ int cn_lua_model_call(lua_State *L) {
   cornu_model *m = cn_lua_check_model(L, 1);
   int top = lua_gettop(L);
   if (top < 2 || lua_isnil(L, 2)) return cn_lua_error(L, "the model was called without input");
-  if (top > 2) return cn_lua_error(L, "the model takes one argument: several inputs go into a list {…}");
+  const bool training = cn_lua_training_option(L, 3);
+  lua_settop(L, 2);
   if (cn_lua_is_symbolic(L, 2)) {
+    if (training) return cn_lua_error(L, "training = true is for runs on data, not for symbols");
     lua_getfield(L, 1, "as_layer");
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     return cn_lua_apply_layer(L, ((cn_lua_layer *)lua_touserdata(L, -1))->l, NULL, 2);
   }
-  cn_lua_run_model(L, m, 2);
+  cn_lua_run_model(L, m, 2, training ? &((cn_lua_model *)lua_touserdata(L, 1))->caller : NULL);
   if (((cn_lua_model *)lua_touserdata(L, 1))->listed && cn_lua_test_tensor(L, -1)) {
     lua_createtable(L, 1, 0);
     lua_insert(L, -2);

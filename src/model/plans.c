@@ -192,7 +192,7 @@ static void adjust_rank(const cn_type *want, cn_type *type) {
   else if (rank > 1 && rank == want->rank + 1 && type->shape[rank - 1] == 1) type->rank--;
 }
 
-static cn_status check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e) {
+cn_status cn_model_check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e) {
   const cn_model_node *n = &m->nodes[m->inputs[i].node];
   const cn_type *want = &n->out_types[0];
   if (!x)
@@ -360,7 +360,7 @@ static cn_status join_trace(cn_model *m, cornu_tensor *const *inputs, int n_inpu
                             cn_error *e) {
   cn_type *types = cn_calloc((size_t)n_inputs + 1, sizeof *types);
   cn_status status = types ? CORNU_OK : cn_no_memory(e);
-  for (int i = 0; i < n_inputs && !status; i++) status = check_input(m, i, inputs[i], &types[i], e);
+  for (int i = 0; i < n_inputs && !status; i++) status = cn_model_check_input(m, i, inputs[i], &types[i], e);
   if (!status && !m->built) status = build_first(m, types, e);
   if (!status) status = lower(m, cn_trace_current(), types, inputs, outputs, e);
   for (int i = 0; i < m->n_outputs && status; i++) cornu_tensor_release(outputs[i]), outputs[i] = NULL;
@@ -378,7 +378,7 @@ cornu_status cornu_model_predict(cornu_model *m, cornu_tensor *const *inputs, in
   cn_status status = prepare(&r, n_inputs, e);
   if (status) return cn_arena_free(&r.arena), status;
   for (int i = 0; i < n_inputs && !status; i++) {
-    status = check_input(m, i, inputs[i], &r.types[i], e);
+    status = cn_model_check_input(m, i, inputs[i], &r.types[i], e);
     if (!status) status = convert(inputs[i], r.types[i].dtype, &r.in[i], e);
   }
   cached *p = NULL;

@@ -32,6 +32,9 @@ cn_status cn_plan_update(cornu_plan *p, cn_error *e);
 void cn_plan_renewed_free(cornu_plan *p);
 unsigned cn_model_revision(const cn_model *m); /* changes with any weight of its layers */
 
+/* The type that input i takes x as: its dtype, and its rank where a last dimension of 1 may come or go. */
+cn_status cn_model_check_input(const cn_model *m, int i, const cn_tensor *x, cn_type *type, cn_error *e);
+
 void cn_plan_tell(const cn_plan *p, int i, cornu_step *out); /* of a step */
 void cn_plan_cache_free(struct cn_plan_cache *c);
 /* Lowers m for concrete input types into a new plan, whose last inputs and outputs are the states before and after.

@@ -197,13 +197,14 @@ static void trace_all(cornu_trainer *t, cn_trace *trace, cn_program *p) {
     else given[i - n_in] = edge;
   }
   if (!trace->status) cn_model_lower(t->model, trace, in, out);
-  trace_penalties(t, trace);
-  if (!trace->status)
-    cn_objective_trace(&t->objective, trace, p->training, out, t->model->n_outputs, given, p->n_types - n_in, results,
-                       &p->n_results);
+  if (p->kind == CN_CALLS) p->n_results = t->model->n_outputs;
+  else trace_penalties(t, trace);
+  if (!trace->status && p->kind != CN_CALLS)
+    cn_objective_trace(&t->objective, trace, p->kind == CN_TRAINS, out, t->model->n_outputs, given, p->n_types - n_in,
+                       results, &p->n_results);
   for (int i = 0; i < p->n_results && !trace->status; i++)
-    trace->status = cn_graph_add_output(g, results[i], trace->error);
-  if (p->training && !trace->status) trace_gradients(t, trace, results[0], p);
+    trace->status = cn_graph_add_output(g, p->kind == CN_CALLS ? out[i].data : results[i], trace->error);
+  if (p->kind == CN_TRAINS && !trace->status) trace_gradients(t, trace, results[0], p);
   if (!trace->status) trace_next(t, trace, p);
   if (!trace->status) trace_feeds(t, trace, p);
 }
@@ -214,7 +215,8 @@ static cn_status compile(cornu_trainer *t, cn_program *p, cn_error *e) {
   CN_TRY(cn_graph_new(&g, e));
   cn_trace_begin(&trace, g, e);
   trace.planning = trace.variables = true;
-  trace.training = trace.differentiable = p->training;
+  trace.training = p->kind != CN_TESTS;
+  trace.differentiable = p->kind == CN_TRAINS;
   trace_all(t, &trace, p);
   cn_status status = cn_trace_end(&trace);
   if (status) return cn_graph_free(g), status;
@@ -222,20 +224,19 @@ static cn_status compile(cornu_trainer *t, cn_program *p, cn_error *e) {
   return cn_plan_compile(g, &p->plan, e);
 }
 
-static bool fits(const cn_program *p, bool training, const cn_type *types, int n) {
-  bool same = p->training == training && p->n_types == n;
+static bool fits(const cn_program *p, cn_kind kind, const cn_type *types, int n) {
+  bool same = p->kind == kind && p->n_types == n;
   for (int i = 0; i < n && same; i++)
     same = p->types[i].dtype == types[i].dtype &&
            cn_shape_equal(p->types[i].rank, p->types[i].shape, types[i].rank, types[i].shape);
   return same;
 }
 
-cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types, int n, cn_program **out,
-                              cn_error *e) {
+cn_status cn_program_find(cornu_trainer *t, cn_kind kind, const cn_type *types, int n, cn_program **out, cn_error *e) {
   int count = 0;
   for (cn_program **link = &t->programs; *link; link = &(*link)->next) {
     cn_program *p = *link;
-    if (fits(p, training, types, n)) {
+    if (fits(p, kind, types, n)) {
       *link = p->next;
       p->next = t->programs;
       *out = t->programs = p;
@@ -253,7 +254,7 @@ cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types,
   if (!status) {
     memcpy(p->types, types, (size_t)n * sizeof *types);
     p->n_types = n;
-    p->training = training;
+    p->kind = kind;
     status = compile(t, p, e);
   }
   if (status) return cn_program_free(p), status;

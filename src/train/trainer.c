@@ -119,12 +119,13 @@ static cn_status run_program(cornu_trainer *t, const cn_program *p, cn_tensor *c
                              cn_error *e) {
   run r = {0};
   cn_status status = CORNU_OK;
-  for (int i = 0; i < t->n_variables && p->training && !status; i++) status = own(&t->variables[i], e);
+  for (int i = 0; i < t->n_variables && p->kind != CN_TESTS && !status; i++) status = own(&t->variables[i], e);
   if (!status) status = prepare(t, p, &r, from, results, e);
-  t->runs += p->training;
+  t->runs += p->kind != CN_TESTS;
   if (!status) status = run_plan(t, p, &r, e);
   if (r.held && p->states.count) cn_states_end(&p->states, r.held, !status);
-  if (!status && p->training) {
+  if (!status && p->kind == CN_CALLS) move(t, p);
+  if (!status && p->kind == CN_TRAINS) {
     const double before = cornu_clock();
     move(t, p);
     status = cn_trainer_step(t, p, e);
@@ -172,7 +173,7 @@ cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *
   for (int i = 0; i < n && !status; i++)
     status = convert(t, i < n_inputs ? inputs[i] : given[i - n_inputs], i < n_inputs ? i : -1, &from[i], &types[i], e);
   cn_program *p = NULL;
-  if (!status) status = cn_program_find(t, training, types, n, &p, e);
+  if (!status) status = cn_program_find(t, training ? CN_TRAINS : CN_TESTS, types, n, &p, e);
   if (!status && p->n_results > room)
     status = cn_fail(e, CORNU_ERR_ARGUMENT, "the objective has %d results: room for %d", p->n_results, room);
   for (int i = 0; p && i < p->n_results && i < room; i++) results[i] = NULL;
@@ -180,6 +181,37 @@ cornu_status cornu_trainer_batch(cornu_trainer *t, bool training, cornu_tensor *
   for (int i = 0; p && i < p->n_results && i < room && status; i++) cornu_tensor_release(results[i]), results[i] = NULL;
   if (!status) *n_results = p->n_results;
   for (int i = 0; i < n && from; i++) cornu_tensor_release(from[i]);
+  cn_arena_free(&arena);
+  return status;
+}
+
+/* What the plan is to take for an input: of the model's rank and dtype, contiguous. */
+static cn_status input_of(const cn_model *m, int i, cn_tensor *x, cn_tensor **out, cn_type *type, cn_error *e) {
+  CN_TRY(cn_model_check_input(m, i, x, type, e));
+  if (cornu_tensor_is_symbolic(x))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "a model that a custom layer calls runs as that does: its input is symbolic");
+  cn_tensor_fetch(x);
+  return x->dtype == type->dtype ? cornu_tensor_contiguous(x, out, e) : cornu_tensor_cast(x, type->dtype, out, e);
+}
+
+cornu_status cornu_trainer_call(cornu_trainer *t, cornu_tensor *const *inputs, int n_inputs, cornu_tensor **outputs,
+                                cornu_error *e) {
+  const cn_model *m = t->model;
+  for (int i = 0; i < m->n_outputs; i++) outputs[i] = NULL;
+  if (n_inputs != m->n_inputs)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "the model takes %d inputs, not %d", m->n_inputs, n_inputs);
+  cn_arena arena = {0};
+  cn_tensor **from = cn_arena_array(&arena, (size_t)n_inputs + 1, sizeof *from);
+  cn_type *types = cn_arena_array(&arena, (size_t)n_inputs + 1, sizeof *types);
+  cn_status status = from && types ? CORNU_OK : cn_no_memory(e);
+  for (int i = 0; i < n_inputs && !status; i++) status = input_of(m, i, inputs[i], &from[i], &types[i], e);
+  cn_program *p = NULL;
+  if (!status) status = cn_program_find(t, CN_CALLS, types, n_inputs, &p, e);
+  if (!status) status = run_program(t, p, from, outputs, e);
+  for (int i = 0; i < m->n_outputs && !status; i++)
+    if (outputs[i]->dtype == CORNU_TEXT) status = cn_tensor_own_texts(outputs[i], e);
+  for (int i = 0; i < m->n_outputs && status; i++) cornu_tensor_release(outputs[i]), outputs[i] = NULL;
+  for (int i = 0; i < n_inputs && from; i++) cornu_tensor_release(from[i]);
   cn_arena_free(&arena);
   return status;
 }
@@ -209,10 +241,12 @@ cornu_status cornu_trainer_profile(cornu_trainer *t, cornu_tensor *const *inputs
 
 cornu_status cornu_trainer_new(cornu_model *m, const cornu_value *optimizer, const cornu_objective *objective,
                                uint64_t seed, cornu_trainer **out, cornu_error *e) {
+  static const cn_value unused = {.kind = CORNU_STRING, .count = 3, .s = "sgd"};
   cornu_trainer *t = *out = cn_calloc(1, sizeof *t);
   if (!t) return cn_no_memory(e);
   t->model = cornu_model_retain(m);
-  t->objective = *objective;
+  if (objective) t->objective = *objective;
+  if (!optimizer) optimizer = &unused;
   t->runs = (int64_t)(seed << 32);
   cn_status status = cn_optimizer_parse(optimizer, &t->arena, &t->optimizer, e);
   if (!status) cn_optimizer_order(&t->optimizer, cornu_model_training_config(m));

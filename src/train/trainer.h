@@ -28,10 +28,13 @@ typedef struct cn_moved { int variable; cn_tensor *next; } cn_moved;
 
 typedef struct cn_part cn_part; /* step.c */
 
+/* What a batch is run for: results alone, a step of the optimizer, or the outputs as they are in training. */
+typedef enum cn_kind { CN_TESTS, CN_TRAINS, CN_CALLS } cn_kind;
+
 /* The plan for one set of shapes. Its outputs: results, gradients of `trained`, `rows`, `moved`, states. */
 typedef struct cn_program {
   cn_plan *plan;
-  bool training;
+  cn_kind kind;
   int n_types, n_feeds, n_results, n_trained, n_rows, n_moved;
   cn_type *types;
   cn_feed *feeds;
@@ -76,7 +79,7 @@ void cn_objective_trace(const cornu_objective *o, cn_trace *trace, bool training
                         const cn_edge *given, int n_given, cn_edge *results, int *n_results);
 
 /* program.c: the one for these inputs and given tensors, made when there is none yet. */
-cn_status cn_program_find(cornu_trainer *t, bool training, const cn_type *types, int n, cn_program **out, cn_error *e);
+cn_status cn_program_find(cornu_trainer *t, cn_kind kind, const cn_type *types, int n, cn_program **out, cn_error *e);
 void cn_program_free(cn_program *p);
 
 /* step.c: one step of the optimizer against the gradients. */

@@ -10,6 +10,7 @@ local lu = require "luaunit"
 local files = {
   "adapt",
   "bad_input",
+  "call",
   "cells",
   "compose",
   "curves",
