@@ -554,8 +554,8 @@ emit(last)
 
 local head = { [[
 /* Cornu's small library in one file: made by `make amalgamation`, see cornu.h. cc -O2 -c cornu.c
- * gcc and clang, as C99 or later. The kernels are those of the machine: SSE2, AVX2 and AVX-512, which of them is decided at
- * run time; NEON (aarch64); SIMD of WebAssembly (-msimd128); else plain ones. */
+ * gcc and clang, as C99 or later. The kernels are those of the machine: SSE2, AVX2 and AVX-512, which of them is
+ * decided at run time; NEON (aarch64); SIMD of WebAssembly (-msimd128); else plain ones. */
 #define CORNU_LITE
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
@@ -565,8 +565,8 @@ local head = { [[
 #endif
 #define _FILE_OFFSET_BITS 64
 #define __USE_MINGW_ANSI_STDIO 1
-/* MinGW's gcc moves vectors of AVX as if the stack were aligned for them, which it is not under Windows. An assembler that
- * is told to make unaligned moves puts that right: -DCORNU_AVX -Wa,-muse-unaligned-vector-move */
+/* MinGW's gcc moves vectors of AVX as if the stack were aligned for them, which it is not under Windows. An assembler
+ * that is told to make unaligned moves puts that right: -DCORNU_AVX -Wa,-muse-unaligned-vector-move */
 #if defined(__MINGW32__) && !defined(__clang__) && !defined(CORNU_AVX)
 #define CORNU_SSE2
 #endif

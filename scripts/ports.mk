@@ -59,10 +59,12 @@ cross: $(PORTS:%=cross-%)
 cross-test: $(PORTS:%=cross-test-%)
 
 define PORT_RULES
+PORT_HAVE_$(1) := command -v $(filter qemu-% node %/wine64,$(PORT_RUN_$(1))) >/dev/null && \
+                  $(PORT_CC_$(1)) -E -include stdio.h -xc /dev/null >/dev/null 2>&1
 cross-$(1):
-	@{ command -v $(PORT_CC_$(1)) && command -v $(filter qemu-% node %/wine64,$(PORT_RUN_$(1))); } >/dev/null || { \
-	  $(SUDO) apt-get update && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PORT_PACKAGES_$(1)); }
+	@{ $$(PORT_HAVE_$(1)); } || { $(SUDO) apt-get update && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PORT_PACKAGES_$(1)); }; \
+	  { $$(PORT_HAVE_$(1)); } || { echo "make $$@ needs the packages $(PORT_PACKAGES_$(1))"; exit 1; }
 	@$$(MAKE) -s BUILD=$(BUILD)/$(1) CC="$(CCACHE) $(PORT_CC_$(1))" PKG=true AR=$(PORT_AR_$(1)) NM=$(PORT_NM_$(1)) \
 	  OPT="-O2 $(PORT_FLAGS_$(1))" LIBS="-lm $(PORT_LIBS_$(1))" EXE=$(PORT_EXE_$(1)) \
 	  PORT_LIB=$(or $(PORT_LIB_$(1)),lite) PORT_WITHOUT="$(PORT_WITHOUT_$(1))" port-programs
@@ -106,5 +108,6 @@ wasm-page: cross-wasm $(BUILD)/cornu
 	@cp scripts/hosts/wasm/index.html $(PAGE)
 wasm-page-test: wasm-page
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } || \
+	  { echo "make $@ needs the package chromium"; exit 1; }
 	@sh scripts/hosts/wasm/check.sh $(PAGE)

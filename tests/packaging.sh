@@ -34,6 +34,9 @@ for cc in gcc clang; do
   check "amalgamation, $cc" $cc -O2 -c -o "$dir/$cc.o" "$build/amalgamation/cornu.c"
   program "amalgamated-$cc" -I"$build/amalgamation" "$dir/$cc.o" -lm -pthread
 done
+printf '#include "cornu.h"\nint main() { cornu_set_threads(1); return cornu_get_threads() != 1; }\n' >"$dir/host.cpp"
+check "in C++, built" g++ -o "$dir/cpp" -I"$build/amalgamation" "$dir/host.cpp" "$dir/gcc.o" -lm -pthread
+check "in C++, run" "$dir/cpp"
 
 check cmake cmake -S tests/packaging -B "$dir/cmake" -DCMAKE_PREFIX_PATH="$prefix"
 check "cmake, built" cmake --build "$dir/cmake"

@@ -248,7 +248,10 @@ static bool put_aside(const wchar_t *from, const wchar_t *to) {
   wcscpy(aside, from);
   wcscpy(aside + wcslen(aside) - strlen(TEMPORARY), L"" ASIDE);
   bool done = MoveFileExW(to, aside, MOVEFILE_WRITE_THROUGH);
-  if (done && !MoveFileExW(from, to, MOVEFILE_WRITE_THROUGH)) MoveFileExW(aside, to, MOVEFILE_WRITE_THROUGH), done = false;
+  if (done && !MoveFileExW(from, to, MOVEFILE_WRITE_THROUGH)) {
+    MoveFileExW(aside, to, MOVEFILE_WRITE_THROUGH);
+    done = false;
+  }
   if (done) DeleteFileW(aside);
   cn_free(aside);
   return done;

@@ -1,5 +1,5 @@
-/* Patterns of names of variables: Python's regular expressions without counts, references and what looks around. A pattern
- * becomes a small program, all of whose ways are followed at once, so that no pattern takes long. */
+/* Patterns of names of variables: Python's regular expressions without counts, references and what looks around. A
+ * pattern becomes a small program, all of whose ways are followed at once, so that no pattern takes long. */
 #include "train/pattern.h"
 
 #include <ctype.h>

@@ -1,4 +1,4 @@
-/* Files under Windows: names in any language, long ones, both kinds of separators, and saves over files that are in use. */
+/* Files under Windows: names in any language, long ones, both kinds of separators, saves over files that are in use. */
 #include <cmocka.h>
 #include <stdio.h>
 #include <windows.h>
@@ -188,7 +188,8 @@ static void failed_saves_leave_the_old_file(void **state) {
 /* What saves left that ended in the midst: after an hour; those of other files stay. */
 static void leftovers_are_removed(void **state) {
   (void)state;
-  static const wchar_t *const names[] = {L"l.bin.1f-2.tmp", L"l.bin.1f-3.tmp", L"l.bin.1f-2.old", L"ll.bin.1-2.old", L"l.bin.x.old"};
+  static const wchar_t *const names[] = {L"l.bin.1f-2.tmp", L"l.bin.1f-3.tmp", L"l.bin.1f-2.old", L"ll.bin.1-2.old",
+                                        L"l.bin.x.old"};
   cn_error e;
   for (int i = 0; i < 5; i++) put(wide_path(names[i]), "x");
   HANDLE h = CreateFileW(wide_path(names[0]), GENERIC_WRITE, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);

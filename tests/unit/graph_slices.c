@@ -55,10 +55,10 @@ static void branches(int64_t batch, int threads) {
   net n;
   sliced s;
   start(&n);
-  cn_edge x = same(&n, INPUT(&n, batch, 31, 29, 3), 3, 64), y = same(&n, same(&n, x, 64, 64), 64, 64);
+  cn_edge x = same(&n, INPUT(&n, batch, 63, 57, 3), 3, 16), y = same(&n, same(&n, x, 16, 16), 16, 16);
   y = NODE(&n, &cn_op_add, NULL, x, y);
-  cn_edge wide = NODE(&n, &cn_op_concat, &((cn_axis_attrs){-1}), same(&n, y, 64, 16), same(&n, y, 64, 24));
-  cn_edge mean = NODE(&n, &cn_op_mean, &((cn_reduce_attrs){.axes = {2, {1, 2}}}), same(&n, wide, 40, 64));
+  cn_edge wide = NODE(&n, &cn_op_concat, &((cn_axis_attrs){-1}), same(&n, y, 16, 4), same(&n, y, 16, 6));
+  cn_edge mean = NODE(&n, &cn_op_mean, &((cn_reduce_attrs){.axes = {2, {1, 2}}}), same(&n, wide, 10, 16));
   cn_edge outputs[] = {mean, y, NODE(&n, &cn_op_mul, NULL, wide, NODE(&n, &cn_op_neg, NULL, wide))};
   cornu_set_threads(threads);
   compile(&n, outputs, 3, &s);
@@ -97,7 +97,7 @@ static void samples_that_meet_stay_together(void **unused) {
 }
 
 static cn_edge chain(net *n, cn_edge x, int length) {
-  for (int i = 0; i < length; i++) x = same(n, x, 24, 24);
+  for (int i = 0; i < length; i++) x = same(n, x, 6, 6);
   return x;
 }
 
@@ -110,7 +110,7 @@ static void profiles_tell_the_steps_of_parts(void **unused) {
   double seconds[8], flops = 0;
   char *text;
   start(&n);
-  cn_edge y = chain(&n, INPUT(&n, 8, 48, 48, 24), 6);
+  cn_edge y = chain(&n, INPUT(&n, 8, 96, 96, 6), 6);
   compile(&n, &y, 1, &s);
   assert_int_equal(cn_plan_steps(s.plan), 6);
   assert_int_equal(steps_in_parts(s.plan), 6);
@@ -122,7 +122,7 @@ static void profiles_tell_the_steps_of_parts(void **unused) {
   }
   assert_float_equal(flops, cn_plan_total_flops(s.plan), 1);
   assert_int_equal(cn_plan_text(s.plan, &text, &e), 0);
-  assert_true(atoi(strstr(text, "arena ") + 6) < 8 * 48 * 48 * 24 * 4);
+  assert_true(atoi(strstr(text, "arena ") + 6) < 8 * 96 * 96 * 6 * 4);
   cn_free(text);
   end(&n, 1, &s);
 }
@@ -134,8 +134,8 @@ static void small_ones_stay_whole(void **unused) {
     net n;
     sliced s;
     start(&n);
-    const int64_t side = batch == 1 ? 80 : 8;
-    cn_edge y = chain(&n, INPUT(&n, batch, side, side, 24), 3);
+    const int64_t side = batch == 1 ? 160 : 16;
+    cn_edge y = chain(&n, INPUT(&n, batch, side, side, 6), 3);
     compile(&n, &y, 1, &s);
     assert_int_equal(steps_in_parts(s.plan), 0);
     end(&n, 1, &s);
@@ -155,7 +155,7 @@ static void steps_keep_nothing_of_a_run(void **unused) {
   assert_int_equal(steps_in_parts(s.plan), 13);
   compare(&n, &y, 1, &s);
   cornu_set_threads(4);
-  for (int run = 0; run < 40; run++) {
+  for (int run = 0; run < 10; run++) {
     cn_error e = {0};
     void *again = calloc(8 * 64 * 64 * 24, sizeof(float));
     assert_int_equal(cn_plan_run(s.plan, s.in, &again, &e), 0);
@@ -188,7 +188,7 @@ static void an_interrupt_ends_a_part(void **unused) {
   sliced s;
   cn_error e = {0};
   start(&n);
-  cn_edge y = chain(&n, NODE(&n, &raising, NULL, chain(&n, INPUT(&n, 8, 48, 48, 24), 2)), 2);
+  cn_edge y = chain(&n, NODE(&n, &raising, NULL, chain(&n, INPUT(&n, 8, 96, 96, 6), 2)), 2);
   compile(&n, &y, 1, &s);
   assert_int_equal(steps_in_parts(s.plan), 5);
   raised = 0;
@@ -209,7 +209,7 @@ static void a_deadline_ends_runs(void **unused) {
   cornu_tensor *x, *y = NULL;
   int n_y = 1;
   start(&n);
-  cn_edge end_of_chain = chain(&n, INPUT(&n, 8, 48, 48, 24), 2);
+  cn_edge end_of_chain = chain(&n, INPUT(&n, 8, 96, 96, 6), 2);
   compile(&n, &end_of_chain, 1, &s);
   assert_int_equal(cornu_tensor_new(CORNU_FLOAT32, 1, (int64_t[]){4}, &x, &e), CORNU_OK);
   assert_true(cornu_set_deadline(cornu_clock() - 1) == 0);

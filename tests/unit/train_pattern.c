@@ -36,7 +36,8 @@ static void test_matches(void **state) {
 
 static void test_invalid(void **state) {
   (void)state;
-  static const char *const invalid[] = {"(a", "a)", "a{2}", "[a", "[", "[^", "\\", "\\b", "(a)\\1", "(?=a)", "*a", "a**", "(*)"};
+  static const char *const invalid[] = {"(a", "a)", "a{2}", "[a", "[", "[^", "\\", "\\b", "(a)\\1", "(?=a)",
+                                        "*a", "a**", "(*)"};
   for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) assert_false(cn_pattern_valid(invalid[i]));
   char most[600];
   memset(most, 'a', sizeof most);
