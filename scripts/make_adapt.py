@@ -94,5 +94,6 @@ for c in cases:
     c.update(batches=[place(b) for b in c["batches"]], probe=place(c["probe"]))
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/training/adapt.json")
 with open(path, "w") as f:
-    f.write(json.dumps({"keras": keras.__version__, "arrays": arrays, "cases": cases}, ensure_ascii=False, separators=(",", ":")) + "\n")
+    json.dump({"keras": keras.__version__, "arrays": arrays, "cases": cases}, f, ensure_ascii=False, separators=(",", ":"))
+    f.write("\n")
 print(len(cases), "cases")

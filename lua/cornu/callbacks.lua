@@ -60,6 +60,7 @@ end
 
 -- given: a callback or a list of them; verbose: 0 (nothing), 1 (a bar), 2 (a line an epoch), nil (what suits the output)
 function callbacks.list(given, run, verbose, history)
+  if verbose == "auto" then verbose = nil end
   local list = setmetatable({ run = run }, List)
   if given ~= nil and type(given) ~= "table" then core.fail "callbacks: a list of tables expected" end
   for _, callback in ipairs(given and given[1] == nil and next(given) ~= nil and { given } or given or {}) do
@@ -258,22 +259,65 @@ define("LearningRateScheduler", {
   on_epoch_end = function(self, _, logs) logs.learning_rate = self.run.trainer:rate() end,
 })
 
-define("TerminateOnNaN", {}, {
+define("TerminateOnNaN", {
+  { "raise_error", false, "an error in the place of the training's end: callbacks are not told of an end" },
+}, {
   help = "ends the training when the loss is no number any more",
   on_train_batch_end = function(self, batch)
     local loss = self.run.loss
-    if loss ~= loss or loss == math.huge or loss == -math.huge then
-      print(("Batch %d: the loss is %s: the training ends"):format(batch, loss ~= loss and "nan" or tostring(loss)))
-      self.run:stop "nan"
-    end
+    if loss == loss and loss ~= math.huge and loss ~= -math.huge then return end
+    local text = ("Batch %d: the loss is %s: the training ends"):format(batch, loss ~= loss and "nan" or tostring(loss))
+    if self.raise_error then core.fail(text) end
+    print(text)
+    self.run:stop "nan"
   end,
+})
+
+-- Where weights have averages in the trainer's state: {{weight, entry}, …}, and the state.
+local function averages_of(run)
+  local place, pairs_of, state = {}, {}, run.trainer:state(3)
+  for i, name in ipairs(run.model:weight_names()) do place[name:gsub("/", "_")] = i end
+  for i, slot in ipairs(state) do
+    local weight = place[(slot.name:match "/(.*)_average$")]
+    if weight then pairs_of[#pairs_of + 1] = { weight, i } end
+  end
+  if #pairs_of == 0 then core.fail "SwapEMAWeights: an optimizer with use_ema = true is needed" end
+  return pairs_of, state
+end
+
+define("SwapEMAWeights", {
+  { "swap_on_epoch", false, "at the end of epochs, too, so that what is saved then has the averages" },
+}, {
+  help = "puts the optimizer's averages (use_ema = true) in the weights' places while the model is tested",
+  -- Weights and averages take each other's places; finally: the averages take both.
+  swap = function(self, finally)
+    local places, state = averages_of(self.run)
+    local weights = self.run.model:get_weights()
+    for _, at in ipairs(places) do
+      local slot, before = state[at[2]], weights[at[1]]
+      weights[at[1]] = slot.value
+      if not finally then slot.value = before end
+    end
+    self.run.model:set_weights(weights)
+    self.run.trainer:set_state(state)
+    self.swapped = not self.swapped
+  end,
+  on_train_begin = function(self) self.swapped = nil end,
+  on_epoch_begin = function(self) if self.swapped then self:swap() end end,
+  on_epoch_end = function(self, epoch)
+    if self.swap_on_epoch and not self.swapped then self:swap(epoch == self.run.epochs or self.run.stopped) end
+  end,
+  on_test_begin = function(self) if not self.swapped then self:swap() end end,
+  on_test_end = function(self) if self.swapped then self:swap() end end,
 })
 
 define("LambdaCallback", {
   { "on_train_begin", nil, "(nil, nil, run)" }, { "on_train_end", nil, "(logs, nil, run)" },
   { "on_epoch_begin", nil, "(epoch, logs, run)" },
   { "on_epoch_end", nil, "(epoch, logs, run)" }, { "on_train_batch_begin", nil, "(batch, logs, run)" },
-  { "on_train_batch_end", nil, "(batch, logs, run)" },
+  { "on_train_batch_end", nil, "(batch, logs, run)" }, { "on_test_begin", nil, "(nil, nil, run)" },
+  { "on_test_end", nil, "(logs, nil, run)" }, { "on_test_batch_begin", nil, "(batch, nil, run)" },
+  { "on_test_batch_end", nil, "(batch, logs, run)" },
 }, {
   help = "functions that get the same as those of other callbacks, and then the run in the place of self",
   init = function(self)
@@ -394,9 +438,22 @@ define("TensorBoard", {
   { "log_dir", "logs", "the folder: train and validation below it" },
   { "histogram_freq", 0, "epochs between histograms of the weights; 0: none" },
   { "update_freq", "epoch", "or a number of batches after which the batch's results are written, too" },
+  { "write_steps_per_second", false, "how many batches a second run, of epochs and, with update_freq, of batches" },
+  { "write_graph", false, "true is not supported" }, { "write_images", false, "true is not supported" },
+  { "profile_batch", 0, "others are not supported" }, { "embeddings_freq", 0, "others are not supported" },
+  { "embeddings_metadata", nil, "not supported" },
 }, {
   help = "writes event files that TensorBoard shows",
+  refuse = function(self, name, instead)
+    local v = self[name]
+    if v and v ~= 0 then core.fail(("TensorBoard: %s = %s is not supported: %s"):format(name, tostring(v), instead)) end
+  end,
   init = function(self)
+    self:refuse("write_graph", "model:summary() and cornu bench --svg show the graph")
+    self:refuse("write_images", "histogram_freq shows weights, cornu.image.save writes pictures")
+    self:refuse("profile_batch", "model:trainer():profile(inputs, targets) and cornu bench --layers measure")
+    self:refuse("embeddings_freq", "layer:weights() of the Embedding, saved by cornu.save_npy, has the vectors")
+    self:refuse("embeddings_metadata", "there is no projector of embeddings")
     if self.update_freq == "batch" then self.update_freq = 1 end
     if self.update_freq ~= "epoch" and (type(self.update_freq) ~= "number" or self.update_freq < 1) then
       core.fail 'TensorBoard: update_freq is "epoch" or a number of batches'
@@ -416,6 +473,16 @@ define("TensorBoard", {
     for name, v in pairs(logs) do
       if type(v) == "number" then self:writer "train":scalar("batch_" .. name, self.step, v) end
     end
+    if self.write_steps_per_second then self:speed("batch_steps_per_second", self.step, "batch", self.update_freq) end
+  end,
+  -- Steps by the seconds since this was told last.
+  speed = function(self, tag, step, since, steps)
+    local now = core.clock()
+    if self.since[since] then self:writer "train":scalar(tag, step, steps / (now - self.since[since])) end
+    self.since[since] = now
+  end,
+  on_epoch_begin = function(self)
+    self.since, self.batches = { epoch = core.clock(), batch = core.clock() }, self.run.trainer:steps()
   end,
   histograms = function(self, epoch)
     local names = self.run.model:weight_names()
@@ -429,6 +496,9 @@ define("TensorBoard", {
         self:writer(tested and "validation" or "train"):scalar("epoch_" .. (tested or name), epoch - 1, v)
       end
     end
+    if self.write_steps_per_second then
+      self:speed("epoch_steps_per_second", epoch - 1, "epoch", self.run.trainer:steps() - self.batches)
+    end
     if self.histogram_freq > 0 and epoch % self.histogram_freq == 0 then self:histograms(epoch) end
     for _, writer in pairs(self.writers) do writer:flush() end
   end,
@@ -438,9 +508,16 @@ define("TensorBoard", {
   end,
 })
 
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
 define("BackupAndRestore", {
   { "backup_dir", nil, "the folder of the backup", required = true },
   { "save_freq", "epoch", "or a number of batches" },
+  { "double_checkpoint", false, "the backup before the last one is kept, too, and used when the last cannot be read" },
   { "delete_checkpoint", true, "when the training is done" },
 }, {
   help = "goes on where an interrupted training was: weights, optimizer, random numbers and epoch of the last backup",
@@ -449,33 +526,58 @@ define("BackupAndRestore", {
       core.fail 'BackupAndRestore: save_freq is "epoch" or a number of batches'
     end
     self.path = self.backup_dir .. "/training.npz"
+    self.older = self.path .. ".bkp"
     if self.save_freq ~= "epoch" then self.on_train_batch_end = self.after_batch end
   end,
   on_train_begin = function(self)
     core.make_folder(self.backup_dir)
-    local file = io.open(self.path, "rb")
-    if not file then return end
-    file:close()
-    require "cornu.backup".restore(self.path, self.run)
+    self.seen = 0
+    local restore, older = require "cornu.backup".restore, exists(self.older)
+    if not exists(self.path) and not older then return end
+    local ok, message = pcall(restore, self.path, self.run)
+    if not ok and older then return restore(self.older, self.run) end
+    if not ok then error(message, 0) end
   end,
-  save = function(self, epoch, batch) require "cornu.backup".save(self.path, self.run, epoch, batch) end,
+  save = function(self, epoch, batch)
+    if self.double_checkpoint and exists(self.path) then os.rename(self.path, self.older) end
+    require "cornu.backup".save(self.path, self.run, epoch, batch)
+  end,
   on_epoch_begin = function(self, epoch) self.epoch = epoch end,
   after_batch = function(self, batch)
-    if batch % self.save_freq == 0 then self:save(self.epoch - 1, batch) end
+    self.seen = self.seen + 1
+    if self.seen < self.save_freq then return end
+    self.seen = 0
+    self:save(self.epoch - 1, batch)
   end,
   on_epoch_end = function(self, epoch)
     if self.run.stopped ~= "interrupted" then self:save(epoch, 0) end -- else the epoch may not be whole
   end,
   on_train_end = function(self)
-    if self.delete_checkpoint and self.run.stopped ~= "interrupted" then os.remove(self.path) end
+    if not self.delete_checkpoint or self.run.stopped == "interrupted" then return end
+    os.remove(self.path)
+    os.remove(self.older)
   end,
 })
+
+local refused = {
+  CallbackList = "fit{callbacks = {…}} takes the list itself",
+  OrbaxCheckpoint = "it writes files of JAX; ModelCheckpoint and BackupAndRestore save trainings",
+  ProgbarLogger = "fit{verbose = 1} shows the bar",
+  RemoteMonitor = "nothing is sent over networks; a LambdaCallback{on_epoch_end =} hands results on",
+}
 
 -- cornu.callbacks
 function callbacks.constructors()
   local all = classes.constructors(family, make)
   all.History = callbacks.History
-  return all
+  -- Any table is a callback: for those who look for Keras's base class.
+  function all.Callback(given) return given or {} end
+  return setmetatable(all, { __index = function(_, name)
+    if refused[name] then core.fail(("cornu.callbacks.%s is not supported: %s"):format(name, refused[name])) end
+    local near = type(name) == "string" and options.nearest(name, classes.names(family))
+    core.fail(('no callback "%s"%s'):format(tostring(name), near and (': did you mean "%s"?'):format(near) or
+      ": there are " .. table.concat(classes.names(family), ", ")))
+  end })
 end
 
 return callbacks

@@ -78,6 +78,13 @@ function classes.settings(entry, given, also)
   return settings
 end
 
+-- Values are float32, whatever a file or a policy names; who wants another dtype is told.
+function classes.check_dtype(entry, dtype)
+  local name = type(dtype) == "table" and type(dtype.config) == "table" and dtype.config.name or dtype
+  if name == nil or name == core.null or name == "float32" then return end
+  core.fail(('%s: dtype is "%s": %s compute in float32'):format(entry.name, tostring(name), entry.module))
+end
+
 -- The config that Keras saves.
 function classes.config(entry, settings, also)
   local config = {}

@@ -74,8 +74,26 @@ local function find_entry(class_name)
   return entry_of[class_name]
 end
 
+local function has(config, field)
+  if config[field.name] ~= nil then return true end
+  for _, alias in ipairs(registry.words(field.aliases)) do
+    if config[alias] ~= nil then return true end
+  end
+  return false
+end
+
 local function constructor(class_name)
-  return function(given) return core.new_layer(class_name, arguments(find_entry(class_name), given)) end
+  return function(given)
+    local entry = find_entry(class_name)
+    local config = arguments(entry, given)
+    for _, f in ipairs(entry.fields) do
+      if f.must and not has(config, f) then -- the engine tells of the others
+        core.fail(('layer %s"%s" is missing'):format(config.name and ('"%s" (%s): '):format(config.name, class_name) or
+          class_name .. ": ", f.name))
+      end
+    end
+    return core.new_layer(class_name, config)
+  end
 end
 
 -- cornu.layers: a constructor for each class and each of its other names.

@@ -41,9 +41,10 @@ BatchNormalization are of the batch and move on, as in Keras. x: a tensor (or ne
 y: a tensor, a list in the order of model.outputs, or a table by name for models whose outputs are a dict.
 Fields: name type keras_version backend path inputs outputs config. #model is the number of layers,
 model[n] the n-th layer, model[-1] the last, model[{1, 3}] a model of the first three; all weights are shared.]] },
-  { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =}]) → y", [[
+  { "model:predict_on_batch", "model:predict_on_batch(x) → y", "model(x), by Keras's name." },
+  { "model:predict", "model:predict(x [, {batch_size = 32, threads =, progress =, steps =}]) → y", [[
 As model(x), in batches along the first axis. x may be a dataset (help "data"), whose batches are taken in its own order, not
-shuffled. progress = true draws a bar on stderr; a function gets (done, rows).]] },
+shuffled, up to `steps` of them. progress = true draws a bar on stderr; a function gets (done, rows).]] },
   { "model:gradients", "model:gradients(x, loss [, {targets =, training = false, seed = 0}]) → table", [[
 Gradients of loss(y, targets), one number, to the inputs and the trainable weights, which stay as they are; y: the output or
 the list of outputs. Fields: loss; inputs[i], false where those are integers; weights, in the order of the layers, their names

@@ -11,6 +11,8 @@ none) or a table by name, as are loss_weights = and metrics =.
   resume = true           of a loaded model: what is not given here is as its file says, and the optimizer goes on with
                           the state that the file keeps
   seed = n                of initial weights, dropout and shuffling; default: drawn from cornu.manual_seed's numbers
+  steps_per_execution = 1, run_eagerly = false, jit_compile =, auto_scale_loss =    as in Keras, where they say what is done
+                          here anyway: plans are compiled, batches run one by one, float32 computes
 Compiling anew forgets the optimizer's state, but for resume. Layers frozen with layer.trainable = false stay as they are: freeze first.
 An operation without a gradient behind weights that train is an error.]] },
   { "model:compiled", "model:compiled() → table or nil", "The options of model:compile." },
@@ -29,9 +31,9 @@ history.loss[i], history.val_loss[i] … are those of the i-th epoch. Ctrl-C end
 Labels of sparse losses count from 0.]] },
   { "model:evaluate", "model:evaluate(x, y [, options]) → {loss =, …}", [[
 Loss and metrics by name. x may be a dataset. options: batch_size = 32, sample_weight =, steps =, callbacks =,
-verbose = 0.]] },
+verbose = 0; return_dict = false gives a list, the loss first.]] },
   { "model:train_on_batch", "model:train_on_batch(x, y [, {sample_weight =, class_weight =}]) → {loss =, …}",
-    "One step of the optimizer; loss and metrics of this batch alone, before the step." },
+    "One step of the optimizer; loss and metrics of this batch alone, before the step. return_dict = false gives a list." },
   { "model:test_on_batch", "model:test_on_batch(x, y [, {sample_weight =, class_weight =}]) → {loss =, …}",
     "Loss and metrics of one batch." },
   { "model:learning_rate", "model:learning_rate([rate]) → rate",
@@ -66,5 +68,7 @@ your own is a table with any of the functions
   on_test_begin(self)  on_test_batch_begin(self, batch)  on_test_batch_end(self, batch, logs)  on_test_end(self, logs)
 Epochs and batches count from 1; logs is a table by name. self.run: {model =, trainer =, epochs =, steps =, batch_size =};
 self.run:stop() ends the training after the batch.]] },
+  { "callbacks.Callback", "cornu.callbacks.Callback{on_epoch_end = f, …} → callback",
+    "The table itself: any table of such functions is a callback." },
   { "callbacks.History", "cornu.callbacks.History() → callback", "What model:fit returns: history.loss[i]." },
 }

@@ -352,6 +352,7 @@ end
 local function make(entry, given)
   local settings = classes.settings(entry, given, common)
   local name, reduction = settings.name or entry.object_name, reduction_of(entry.name, settings.reduction)
+  classes.check_dtype(entry, settings.dtype)
   settings.name, settings.reduction, settings.dtype, settings.fn = nil, nil, nil, nil
   local config = classes.config(entry, settings, {})
   config.name, config.reduction = name, reduction

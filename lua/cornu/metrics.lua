@@ -588,6 +588,7 @@ local common = { "name", "dtype", "fn" }
 local function make(entry, given)
   local settings = classes.settings(entry, given, common)
   local name = settings.name or entry.object_name
+  classes.check_dtype(entry, settings.dtype)
   settings.name, settings.dtype, settings.fn = nil, nil, nil
   local config = classes.config(entry, settings, {})
   config.name, config.dtype = name, "float32"

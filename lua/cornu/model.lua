@@ -5,7 +5,7 @@ local ports = require "cornu.ports"
 
 local load_options = { "backend", "by_name", "custom_objects", "data_format", "exact", "seed", "skip_mismatch", "trusted" }
 local weight_options = { "backend", "by_name", "data_format", "skip_mismatch", "trusted" }
-local predict_options = { "batch_size", "progress", "threads" }
+local predict_options = { "batch_size", "callbacks", "progress", "steps", "threads", "verbose" }
 
 -- A tensor, a list, or a table whose values are all tensors; else it is a table of options.
 local function is_input(v)
@@ -79,8 +79,10 @@ local function over_dataset(cornu, model, data, opts)
   if type(data) ~= "function" then
     step = data:batches { batch_size = opts.batch_size or rawget(data, "batch_size"), shuffle = false }
   end
+  local batches = 0
   for x in step do
     local y = model(x)
+    batches = batches + 1
     single = core.type(y) == "tensor"
     for name, part in pairs(single and { y } or y) do
       parts[name] = parts[name] or {}
@@ -88,6 +90,7 @@ local function over_dataset(cornu, model, data, opts)
     end
     done = done + ports.rows(ports.tensors(model.inputs, x))
     if opts.progress then show_progress(opts.progress, done, math.max(done, data.rows or 0)) end
+    if batches == opts.steps then break end
   end
   if done == 0 then core.fail "predict: there is no data" end
   for name, list in pairs(parts) do parts[name] = cornu.concat(list, 1) end
@@ -96,6 +99,7 @@ end
 
 local function predict(cornu, model, x, opts)
   if ports.is_dataset(x) then return over_dataset(cornu, model, x, opts) end
+  if opts.steps ~= nil then core.fail "predict: steps is for datasets and functions that give batches" end
   local batch = opts.batch_size or 32
   if type(batch) ~= "number" or batch < 1 then core.fail "predict: batch_size is a number from 1 on" end
   local list = ports.tensors(model.inputs, x)
@@ -159,10 +163,26 @@ return function(cornu)
     return load_weights(model, path, opts)
   end
 
+  -- Keras's words for the options of predict.
+  local function checked(opts)
+    local o = {}
+    for k, v in pairs(options.check(opts, predict_options, "predict")) do o[k] = v end
+    if o.callbacks ~= nil then
+      core.fail "predict: callbacks: nothing is called while a model predicts but progress = function(done, rows)"
+    end
+    if o.steps ~= nil and (type(o.steps) ~= "number" or o.steps < 1 or o.steps % 1 ~= 0) then
+      core.fail "predict: steps: a whole number from 1 on expected"
+    end
+    if o.progress == nil and (o.verbose == 1 or o.verbose == 2) then o.progress = true end
+    return o
+  end
+
+  function methods.predict_on_batch(model, x) return model(x) end
+
   function methods.predict(model, x, opts)
     if core.type(model) ~= "model" then core.fail "predict: call it as model:predict(x)" end
     if x == nil then core.fail "predict: the model was called without input" end
-    opts = options.check(opts, predict_options, "predict")
+    opts = checked(opts)
     if not opts.threads then return predict(cornu, model, x, opts) end
     local before = core.get_threads()
     core.set_threads(opts.threads)

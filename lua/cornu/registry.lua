@@ -27,11 +27,32 @@ local function entries(kind, types)
   return list
 end
 
+-- What files may be without, as some Keras has had a default, but layers that are made here are given, as in Keras 3.
+local required = {
+  AlphaDropout = "rate", AveragePooling1D = "pool_size", AveragePooling2D = "pool_size", AveragePooling3D = "pool_size",
+  Dropout = "rate", GaussianDropout = "rate", GaussianNoise = "stddev", RandomBrightness = "factor",
+  RandomColorDegeneration = "factor", RandomContrast = "factor", RandomHue = "factor", RandomPosterization = "factor",
+  RandomRotation = "factor", RandomSaturation = "factor", RandomSharpness = "factor",
+  RandomTranslation = "height_factor width_factor", RandomZoom = "height_factor", SpatialDropout1D = "rate",
+  SpatialDropout2D = "rate", SpatialDropout3D = "rate",
+}
+
+local function require_fields(entry)
+  local names = {}
+  for _, name in ipairs(words(required[entry.name])) do names[name] = true end
+  for _, f in ipairs(entry.fields) do
+    if names[f.name] then f.standard, f.must = nil, true end
+  end
+end
+
 -- Layers without those of the engine's own, which no Keras has.
 function registry.layers()
   local list = {}
   for _, entry in ipairs(entries("layer", core.layer_types())) do
-    if #entry.versions > 0 then list[#list + 1] = entry end
+    if #entry.versions > 0 then
+      require_fields(entry)
+      list[#list + 1] = entry
+    end
   end
   return list
 end

@@ -7,14 +7,32 @@ local optimizers = require "cornu.optimizers"
 local options = require "cornu.options"
 local ports = require "cornu.ports"
 
-local compile_options = { "loss", "loss_weights", "metrics", "optimizer", "resume", "seed", "weighted_metrics" }
-local batch_options = { "class_weight", "sample_weight" }
-local evaluate_options = { "batch_size", "callbacks", "sample_weight", "steps", "verbose" }
+local compile_options = { "auto_scale_loss", "jit_compile", "loss", "loss_weights", "metrics", "optimizer", "resume",
+  "run_eagerly", "seed", "steps_per_execution", "weighted_metrics" }
+local batch_options = { "class_weight", "return_dict", "sample_weight" }
+local evaluate_options = { "batch_size", "callbacks", "return_dict", "sample_weight", "steps", "verbose" }
 local fit_options = {
   "batch_size", "callbacks", "class_weight", "epochs", "initial_epoch", "sample_weight", "seed", "shuffle",
   "steps_per_epoch", "validation_batch_size", "validation_data", "validation_freq", "validation_split",
   "validation_steps", "verbose",
 }
+
+-- Keras's ways to compute, of which there is one here: in plans, batch by batch, in float32.
+local function check_execution(given)
+  local function refuse(name, why)
+    if given[name] ~= nil then core.fail(("compile: %s = %s: %s"):format(name, tostring(given[name]), why)) end
+  end
+  local steps = given.steps_per_execution
+  if steps ~= 1 and steps ~= core.null then refuse("steps_per_execution", "batches run one by one, which is 1") end
+  if given.run_eagerly ~= false and given.run_eagerly ~= core.null then
+    refuse("run_eagerly", "losses and layers of Lua are traced once, into a plan")
+  end
+  local jit = given.jit_compile
+  if type(jit) ~= "boolean" and jit ~= "auto" then refuse("jit_compile", 'plans are always compiled: true, false or "auto"') end
+  if type(given.auto_scale_loss) ~= "boolean" then
+    refuse("auto_scale_loss", "true or false, which are the same where float32 computes")
+  end
+end
 
 -- What compile said, by model. Nothing in it may hold the model itself: where Lua has no ephemerons it would never go.
 local compiled = setmetatable({}, { __mode = "k" })
@@ -204,12 +222,21 @@ local function run_batch(model, state, training, x, y, w, by_class, what)
   return objective.add(state.objective, results, rows)
 end
 
+-- Results by name, or with return_dict = false as a list, the loss first.
+local function returned(logs, names, by_name)
+  if by_name ~= false then return logs end
+  local list = {}
+  for i, name in ipairs(names) do list[i] = logs[name] end
+  return list
+end
+
 local function one_batch(model, training, x, y, opts, what)
   local state = built(model, state_of(model, what), x)
   opts = options.check(opts, batch_options, what)
   objective.reset(state.objective)
   run_batch(model, state, training, x, y, opts.sample_weight, opts.class_weight, what)
-  return (objective.logs(state.objective))
+  local logs, names = objective.logs(state.objective)
+  return returned(logs, names, opts.return_dict)
 end
 
 -- ---- passes over data ----
@@ -285,6 +312,7 @@ return function(cornu)
 
   function methods.compile(model, given)
     given = options.check(given, compile_options, "compile")
+    check_execution(given)
     if given.resume then given = resumed(model, given) end
     compile(model, given, true).resumes = given.resume
     return model
@@ -347,9 +375,11 @@ return function(cornu)
     local state = built(model, state_of(model, "evaluate"), x)
     opts = options.check(opts, evaluate_options, "evaluate")
     local run = callbacks.run(model, { epochs = 1, testing = true })
+    run.trainer = trainer_of(model, state, true)
     local list = callbacks.list(opts.callbacks, run, opts.verbose or 0)
     local data = dataset(x, y, opts.sample_weight)
-    return (test_pass(model, state, list, data, opts.batch_size or 32, opts.steps))
+    local logs, names = test_pass(model, state, list, data, opts.batch_size or 32, opts.steps)
+    return returned(logs, names, opts.return_dict)
   end
 
   -- ---- fit ----

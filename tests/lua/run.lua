@@ -39,6 +39,7 @@ local files = {
   "reload",
   "runner",
   "save",
+  "signatures",
   "stateful",
   "strings",
   "tensor",

@@ -51,7 +51,7 @@ function TestModel:test_predict()
   lu.assertTrue((y:allclose(self.model(x), 0, 1e-6)))
   lu.assertEquals(seen, { "30/70", "60/70", "70/70" })
   same(self.model:predict { { 1, 2 } }, { { 31 } })
-  fails('predict has no option "batchsize" (it has: batch_size progress threads): did you mean "batch_size"?',
+  fails('predict has no option "batchsize" (it has: batch_size callbacks progress steps threads verbose): did you mean "batch_size"?',
     self.model.predict, self.model, x, { batchsize = 1 })
   fails("without input", self.model.predict, self.model)
 end
