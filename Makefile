@@ -255,7 +255,7 @@ asan:
 	@$(MAKE) -s BUILD=$(BUILD)/asan SAN=1 OPT="-O1 -g" $(BUILD)/asan/cornu unit-programs replays
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run.sh $(BUILD)/asan unit lua models cli fuzz readme
 # What several threads do, under the thread sanitizer.
-TSAN_UNIT := base_pool base_context formats_loader formats_rows graph_slices model_runner model_threads
+TSAN_UNIT := base_pool base_context formats_loader formats_rows graph_slices model_refresh model_runner model_threads
 .PHONY: tsan
 tsan:
 	@$(MAKE) -s BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" UNIT="$(TSAN_UNIT:%=$(BUILD)/tsan/unit/%)" unit-programs
