@@ -98,7 +98,16 @@ static cornu_status run_plan(life *l, cornu_error *e) {
   return CORNU_OK;
 }
 
-/* In one piece, and in slices by a thread of its own. */
+/* After the weights changed, to the same values; refresh: made ready before it runs. */
+static cornu_status run_again(life *l, bool refresh, cornu_error *e) {
+  cornu_status status = CORNU_OK;
+  for (int i = 0; i < cornu_model_layers(l->m) && !status; i++) status = copy_weights(cornu_model_layer(l->m, i), e);
+  if (!status && refresh) status = cornu_runner_refresh(l->runner, e);
+  if (!status) status = cornu_runner_reset(l->runner, 0, -1, e);
+  return status ? status : cornu_runner_run(l->runner, e);
+}
+
+/* In one piece, in slices by a thread of its own, and with other weights. */
 static cornu_status run_runner(life *l, cornu_error *e) {
   const cornu_runner_options options = {.struct_size = sizeof options, .batch = 2};
   bool done = false;
@@ -109,7 +118,8 @@ static cornu_status run_runner(life *l, cornu_error *e) {
   status = cornu_runner_run(l->runner, e);
   if (!status) status = cornu_runner_reset(l->runner, 0, -1, e);
   while (!status && !done) status = cornu_runner_run_for(l->runner, 0, &done, e);
-  return status;
+  if (!status) status = run_again(l, false, e);
+  return status ? status : run_again(l, true, e);
 }
 
 /* Outputs are those of the plan and the runner, and those of the run before, when everything had its memory. */
