@@ -15,7 +15,11 @@ x = keras.Input((4,))
 frozen = layers.BatchNormalization(name="frozen", moving_mean_initializer="ones")
 frozen.trainable = False
 y = frozen(layers.Dense(3, name="out")(inner(x)))
-model = keras.Model(x, [y, inner(2 * x)])
+steps = layers.TimeDistributed(layers.BatchNormalization(name="steps"), name="td")
+masked = layers.Masking(mask_value=0.0)(layers.Reshape((2, 2))(layers.ReLU(threshold=0.5)(x)))
+y = steps(layers.Reshape((3, 1))(y))
+seen = layers.TimeDistributed(layers.BatchNormalization(), name="seen")(masked)
+model = keras.Model(x, [y, inner(2 * x), seen])
 data = np.random.default_rng(1).normal(size=(6, 4)).astype("float32")
 model.save(folder + "call.keras")
 arrays = {"x": data}

@@ -1,4 +1,4 @@
-/* TimeDistributed: the wrapped layer on every time step, by folding (batch, time) into one batch. */
+/* TimeDistributed: the wrapped layer on every time step, by folding (batch, time) into one batch, or one after the other. */
 #include <string.h>
 
 #include "base/text.h"
@@ -30,12 +30,53 @@ static cn_edge outer_mask(cn_layer *l, cn_trace *t, cn_edge mask, cn_edge inner_
   return cn_emit1(t, &cn_op_any, &a, mask);
 }
 
+/* ---- Step by step: in training Keras 3 has statistics of each ---- */
+
+static cn_status find_fixed(void *user, cn_layer *owner, int index, const char *path, cn_error *e) {
+  (void)path, (void)e;
+  *(bool *)user |= !owner->weights[index].trainable && owner->trainable;
+  return CORNU_OK;
+}
+
+static bool moves(const cn_layer *l, const cn_trace *t) {
+  bool any = false;
+  if (l->origin.keras < 3 || !t->training || !t->variables) return false;
+  cn_layer_each_weight(l->children[0].layer, find_fixed, &any, NULL);
+  return any;
+}
+
+static cn_edge step_of(cn_trace *t, cn_edge x, int64_t i) {
+  if (x == CN_NO_EDGE) return x;
+  const cn_slice_attrs range = {.axes = {1, {1}}, .begin = {1, {i}}, .end = {1, {i + 1}}, .step = {1, {1}}};
+  return cn_emit1(t, &cn_op_squeeze, &(cn_reduce_attrs){.axes = {1, {1}}}, cn_emit1(t, &cn_op_slice, &range, x));
+}
+
+static void lower_steps(cn_layer *l, cn_trace *t, cn_call *c) {
+  const cn_sym x = c->in[0];
+  const int64_t n = cn_edge_type(t, x.data)->shape[1];
+  cn_edge *steps = n > 0 ? cn_arena_array(&t->graph->arena, (size_t)n, sizeof *steps) : NULL;
+  if (!steps) cn_trace_fail(t, CORNU_ERR_SHAPE, "there are no time steps to train with");
+  for (int64_t i = 0; i < n && !t->status; i++) {
+    const cn_sym in = {step_of(t, x.data, i), step_of(t, x.mask, i)};
+    cn_call inner = {.in = &in, .n_in = 1, .n_positional = 1, .unpenalised = true};
+    cn_layer_call(l->children[0].layer, t, &inner);
+    if (!t->status) steps[i] = inner.out[0].data;
+  }
+  if (!t->status) cn_call_return(t, c, cn_emit(t, &cn_op_stack, &(cn_axis_attrs){1}, steps, (int)n), x.mask);
+}
+
+/* ---- All at once ---- */
+
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   cn_edge x = c->in[0].data, mask = c->in[0].mask;
   const cn_type *type = cn_edge_type(t, x);
   if (!t->status && type->rank < 2) {
     cn_trace_fail(t, CORNU_ERR_SHAPE, "the input has shape %s, expected (batch, time, …)",
         CN_SHAPE(type->rank, type->shape));
+    return;
+  }
+  if (!t->status && moves(l, t)) {
+    lower_steps(l, t, c);
     return;
   }
   /* A (batch, time) mask leaves nothing to tell the inner layer about its own input. */
