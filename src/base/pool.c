@@ -131,6 +131,11 @@ static bool is_spent(cn_slice *s, double *next) {
   return s->begun && now + (next ? *next : 0) > atomic_load_explicit(&s->deadline, memory_order_relaxed);
 }
 
+/* Until when other threads begin tasks, to be done in time. */
+static double last_begin(const cn_slice *s) {
+  return atomic_load_explicit(&s->deadline, memory_order_relaxed) - (s->stretch ? *s->stretch : 0);
+}
+
 static void wait_for_time(cn_slice *s) {
   s->wait(s);
   s->begun = false;
@@ -403,7 +408,7 @@ static void run_jobs(int tasks, int threads, void (*task)(void *context, int i, 
   cornu_context *c = cn_context();
   host_run r = {.tasks = tasks, .task = task, .context = context, .home = c, .deadline = HUGE_VAL, .end = end_of_time()};
   while (atomic_load(&r.next) < tasks && (!slice || cn_slice_look(slice, slice->stretch))) {
-    if (slice) r.deadline = atomic_load_explicit(&slice->deadline, memory_order_relaxed);
+    if (slice) r.deadline = last_begin(slice);
     const int left = tasks - atomic_load(&r.next);
     c->jobs.run(c->jobs.user, left < threads ? left : threads, host_job, &r);
   }
@@ -430,13 +435,12 @@ static void publish(job *j, int tasks, int threads) {
 static void pause_job(job *j, cn_slice *s) {
   for (patience p = {0}; atomic_load_explicit(&j->unfinished, memory_order_acquire) > tasks_left(j);) wait_briefly(&p);
   wait_for_time(s);
-  atomic_store(&j->deadline, atomic_load_explicit(&s->deadline, memory_order_relaxed));
+  atomic_store(&j->deadline, last_begin(s));
   if (!s->canceled) call_workers(tasks_left(j) - 1);
 }
 
 static void run_job(job *j, int tasks, int threads) {
-  atomic_store_explicit(&j->deadline, slice ? atomic_load_explicit(&slice->deadline, memory_order_relaxed) : HUGE_VAL,
-                        memory_order_relaxed);
+  atomic_store_explicit(&j->deadline, slice ? last_begin(slice) : HUGE_VAL, memory_order_relaxed);
   j->end = end_of_time();
   publish(j, tasks, threads);
   call_workers(tasks - 1);
