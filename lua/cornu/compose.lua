@@ -323,6 +323,9 @@ local function collected(model, want)
   return list
 end
 
+-- By Keras's name.
+function methods.get_layer(model, name) return model:layer(name) end
+
 function methods.weights(model) return collected(model) end
 function methods.trainable_weights(model) return collected(model, true) end
 function methods.non_trainable_weights(model) return collected(model, false) end

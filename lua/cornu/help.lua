@@ -92,6 +92,7 @@ The model as a layer of another; cornu.Sequential{model, …} and model(symbol) 
 Copies tensors (or tables) into the layers: a list in the order of model:weights(), or some by name:
 model:set_weights{["conv1/bias"] = cornu.zeros(16)}. All or none are set.]] },
   { "model:layer", "model:layer(name_or_number) → layer", '"outer/inner" goes into nested models.' },
+  { "model:get_layer", "model:get_layer(name_or_number) → layer", "model:layer by Keras's name." },
   { "model:summary", "model:summary([width]) → text",
     "Keras's table of layers, output shapes and parameters; also tostring(model)." },
   { "model:count_params", "model:count_params([trainable_only]) → number", "Parameters in all layers." },
@@ -109,7 +110,7 @@ for Keras 1, 3 for models made here) unless `keras` says another; .cornu is a fl
 in the words that the model was read in (safetensors with the model in the metadata: others read its arrays); .json has the layers without their weights. Real Keras
 loads the file and predicts the same. What that Keras cannot say is an error that names the layer and the key. The file is
 there whole or not at all: a failure leaves the old one. What compile was given and the optimizer's state go along, so that
-training goes on from the file, here and in Keras; include_optimizer = false leaves them out. Losses and metrics that are
+training goes on from the file, here and in Keras; include_optimizer = false leaves them out. overwrite = false: a file that is there is an error. Losses and metrics that are
 functions of Lua are in no file, which is told: after loading, model:compile{loss = …, resume = true} gives them again.]] },
   { "model:save_weights", "model:save_weights(path [, {keras = 2 or 3}]) → model", [[
 Weights alone: .weights.h5 is Keras 3's, .h5 and .hdf5 keep them by layers (Keras 1 to 3), .npz has "layer/kernel" arrays.]] },

@@ -3,8 +3,8 @@ local core = require "cornu.core"
 local checkpoint = require "cornu.checkpoint"
 local options = require "cornu.options"
 
-local save_options = { "include_optimizer", "keras" }
-local weight_options = { "keras" }
+local save_options = { "include_optimizer", "keras", "overwrite" }
+local weight_options = { "keras", "overwrite" }
 local json_options = { "indent", "keras" }
 
 local function check_model(model, what)
@@ -17,6 +17,14 @@ local function check_path(path, what)
   end
 end
 
+-- overwrite = false: a file that is there is an error.
+local function check_free(path, opts, what)
+  local file = opts.overwrite == false and io.open(path, "rb")
+  if not file then return end
+  file:close()
+  core.fail(("%s: %s is there already, and overwrite = false"):format(what, path))
+end
+
 return function(cornu)
   local methods = core.model_methods
 
@@ -24,6 +32,7 @@ return function(cornu)
     check_model(model, "save")
     check_path(path, "save")
     opts = options.check(opts, save_options, "save")
+    check_free(path, opts, "save")
     local archive, flat, parts = path:match "%.keras$" ~= nil, path:match "%.cornu$" ~= nil, {}
     if opts.include_optimizer ~= false and not path:match "%.json$" then
       parts = checkpoint.parts(model, archive and 3 or opts.keras or core.model_keras(model), archive,
@@ -38,6 +47,7 @@ return function(cornu)
     check_model(model, "save_weights")
     check_path(path, "save_weights")
     opts = options.check(opts, weight_options, "save_weights")
+    check_free(path, opts, "save_weights")
     core.save_model(model, path, true, { keras = opts.keras })
     return model
   end
@@ -57,7 +67,8 @@ return function(cornu)
     check_path(weights, "save")
     opts = options.check(opts, weight_options, "save")
     local keras = opts.keras or (weights:match "%.weights%.h5$" and 3 or nil)
-    methods.save(model, path, { keras = keras })
+    check_free(weights, opts, "save")
+    methods.save(model, path, { keras = keras, overwrite = opts.overwrite })
     methods.save_weights(model, weights, { keras = keras })
     return model
   end

@@ -308,7 +308,12 @@ end
 return function(cornu)
   local methods = core.model_methods
 
-  local function dataset(x, y, w) return is_dataset(x) and x or cornu.data.tensors(x, y, w) end
+  local function dataset(x, y, w, what)
+    if not is_dataset(x) then return cornu.data.tensors(x, y, w) end
+    local beside = y ~= nil and "y" or w ~= nil and "sample_weight"
+    if beside then core.fail(("%s: %s: a dataset, or a function, gives it itself: batches of x, y, w"):format(what, beside)) end
+    return x
+  end
 
   function methods.compile(model, given)
     given = options.check(given, compile_options, "compile")
@@ -377,7 +382,7 @@ return function(cornu)
     local run = callbacks.run(model, { epochs = 1, testing = true })
     run.trainer = trainer_of(model, state, true)
     local list = callbacks.list(opts.callbacks, run, opts.verbose or 0)
-    local data = dataset(x, y, opts.sample_weight)
+    local data = dataset(x, y, opts.sample_weight, "evaluate")
     local logs, names = test_pass(model, state, list, data, opts.batch_size or 32, opts.steps)
     return returned(logs, names, opts.return_dict)
   end
@@ -386,7 +391,7 @@ return function(cornu)
 
   -- The data of training and of validation.
   local function split(x, y, opts)
-    local data, validation = dataset(x, y, opts.sample_weight), opts.validation_data
+    local data, validation = dataset(x, y, opts.sample_weight, "fit"), opts.validation_data
     if opts.validation_split and opts.validation_split ~= 0 and not validation then
       if type(data) == "function" or not data.split then core.fail "fit: validation_split needs tensors" end
       return data:split(opts.validation_split)

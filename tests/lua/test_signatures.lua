@@ -132,6 +132,15 @@ function TestSignatures:testRefusedOptions()
   support.fails("compute in float32", cornu.losses.MeanSquaredError, { dtype = "float64" })
   support.fails("compute in float32", cornu.metrics.AUC, { dtype = "float16" })
   lu.assertEquals(m:predict(cornu.data.tensors(x), { batch_size = 2, steps = 2 }):shape(), { 4, 1 })
+  m:compile { loss = "mse" }
+  for _, method in ipairs { "fit", "evaluate" } do
+    support.fails("sample_weight: a dataset", m[method], m, cornu.data.tensors(x, x), nil, { sample_weight = cornu.ones(6) })
+  end
+  local path = support.file("here", ".keras")
+  support.fails("overwrite = false", m.save, m, path, { overwrite = false })
+  support.fails("overwrite = false", m.save_weights, m, path, { overwrite = false })
+  m:save(path, { overwrite = true })
+  lu.assertEquals(cornu.load(path):get_layer(1).name, m[1].name)
   support.fails("nothing is sent", function() return C.RemoteMonitor end)
   support.fails("did you mean", function() return C.EarlyStoping end)
   support.fails("write_graph = true", C.TensorBoard, { write_graph = true })
