@@ -128,7 +128,8 @@ LITE_LAYER := $(patsubst src/%.c,$(L)/%.o,$(filter src/layers/% src/model/%,$(LI
 LITE_LIBS := -lm -pthread
 # What is no kernel is made small; so are the kernels that no machine of today needs.
 LITE_SMALL := -Os
-LITE_SPEED := -O3
+LITE_HOT   := gemm rnn window winograd
+LITE_SPEED = $(if $(filter $(LITE_HOT),$*),-O3,-O2 -ftree-vectorize)
 LITE_SPEED_sse2 := -Os
 LITE_SPEED_generic := -O1
 LITE_FLAGS = $(CFLAGS_ALL) -DCORNU_LITE -g0 -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -Wno-unused-function
@@ -174,7 +175,7 @@ $(BUILD)/lite/answers-whole: tests/lite/answers.c $(BUILD)/libcornu.a
 	$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
 $(BUILD)/lite/unit/%: tests/unit/%.c $(BUILD)/libcornu-lite.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu-lite.a $(LITE_LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) -DCORNU_LITE -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libcornu-lite.a $(LITE_LIBS) -lcmocka
 
 # Unit tests in C: one program per file of tests/unit.
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/*.c)))

@@ -92,7 +92,7 @@ $(BUILD)/libcornu-core.a: $(CORE_OBJ)
 	$(AR) rcs $@ $^
 $(BUILD)/port/%$(EXE): tests/unit/%.c tests/cross/cmocka.h $(BUILD)/libcornu-$(PORT_LIB).a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Itests/cross -DTESTS_WITHOUT_FORK -MMD -MP -MF $(@D)/$*.d -o $@ $< $(BUILD)/libcornu-$(PORT_LIB).a $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(if $(filter lite,$(PORT_LIB)),-DCORNU_LITE) -Itests/cross -DTESTS_WITHOUT_FORK -MMD -MP -MF $(@D)/$*.d -o $@ $< $(BUILD)/libcornu-$(PORT_LIB).a $(LIBS)
 $(BUILD)/port/windows$(EXE): tests/cross/windows.c tests/cross/cmocka.h $(BUILD)/libcornu-$(PORT_LIB).a
 	$(CC) $(CFLAGS_ALL) -Itests/cross -o $@ $< $(BUILD)/libcornu-$(PORT_LIB).a $(LIBS)
 -include $(PORT_UNITS:%=$(BUILD)/port/%.d)

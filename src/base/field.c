@@ -71,8 +71,8 @@ static const char *range_text(const cn_field *f, const char *what, char *out, si
   number_text(f->min, min, sizeof min);
   number_text(f->max, max, sizeof max);
   if (!(f->min < f->max)) snprintf(out, size, "%s", what);
-  else if (f->max >= 1e15 || isinf(f->max)) snprintf(out, size, "%s >= %s", what, min);
-  else if (f->min <= -1e15) snprintf(out, size, "%s <= %s", what, max);
+  else if (f->max >= 1e15f) snprintf(out, size, "%s >= %s", what, min);
+  else if (f->min <= -1e15f) snprintf(out, size, "%s <= %s", what, max);
   else snprintf(out, size, "%s from %s to %s", what, min, max);
   return out;
 }
@@ -263,8 +263,8 @@ bool cn_field_info(const cn_field *fields, int i, cornu_field_info *out) {
   *out = (cornu_field_info){.name = f->name,
                             .aliases = f->aliases,
                             .type = types[f->kind],
-                            .choices = f->choices,
+                            .choices = f->kind == CN_F_ENUM ? f->choices : NULL,
                             .standard = f->standard,
-                            .help = f->help};
+                            .help = CN_HELP_OF(f)};
   return true;
 }

@@ -24,17 +24,31 @@ typedef enum cn_field_kind {
 #define CN_MAX_INTS 16
 typedef struct cn_ints { int n; int64_t v[CN_MAX_INTS]; } cn_ints;
 
+/* What tables say of themselves, `.help = CN_HELP("text")` in their rows: the small library leaves it out. */
+#ifdef CORNU_LITE
+typedef bool cn_help;
+#define CN_HELP(...) false
+#define CN_HELP_OF(row) ((void)(row), (const char *)NULL)
+#else
+typedef const char *cn_help;
+#define CN_HELP(...) __VA_ARGS__
+#define CN_HELP_OF(row) (row)->help
+#endif
+
+/* There are thousands of these: small types. */
 typedef struct cn_field {
   const char *name;      /* as Keras 3 spells it */
   const char *aliases;   /* older spellings, separated by spaces; may be NULL */
-  cn_field_kind kind;
-  size_t offset;         /* of the member in the config struct */
+  cn_field_kind kind : 8;
+  unsigned offset : 16;  /* of the member in the config struct */
+  unsigned count : 6;    /* CN_F_INTS: exactly so many (an int is repeated); 0: any */
+  bool null_items : 1;   /* CN_F_INTS: items may be null: CN_NULL_INT; so may all of it; CN_F_FLOAT: it may be null */
+  cn_help help;
   const char *standard;  /* default as JSON text; NULL: required; "null" allows null */
-  double min, max;       /* inclusive range of numbers when min < max */
-  int count;             /* CN_F_INTS: exactly so many (an int is repeated); 0: any */
-  const char *choices;   /* CN_F_ENUM: separated by spaces */
-  const char *help;
-  bool null_items;       /* CN_F_INTS: items may be null: CN_NULL_INT; so may all of it; CN_F_FLOAT: it may be null */
+  union {
+    struct { float min, max; }; /* inclusive range of numbers when min < max */
+    const char *choices;        /* CN_F_ENUM: separated by spaces */
+  };
 } cn_field;
 
 /* Parses the kinds that belong to higher rooms. */

@@ -189,6 +189,6 @@ cn_status cn_part_slots(const cn_sliced_part *from, cn_error *e) {
 }
 
 const cn_op cn_part_op = {
-  .name = "part", .help = "runs nodes for a few samples at a time", .flags = CN_OP_HIDDEN,
+  .name = "part", .help = CN_HELP("runs nodes for a few samples at a time"), .flags = CN_OP_HIDDEN,
   .min_in = 1, .max_in = -1, .n_out = -1, .attrs_size = sizeof(cn_part_attrs), .shape = part_shape, .plan = part_plan,
 };

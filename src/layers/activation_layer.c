@@ -6,7 +6,7 @@ typedef struct settings { cn_activation activation; } settings;
 
 static const cn_field fields[] = {
     {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(settings, activation),
-     .help = "the name of an activation"},
+     .help = CN_HELP("the name of an activation")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -17,7 +17,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_activation = {
     .name = "Activation",
     .versions = "1 2 3",
-    .help = "an activation by name: (…) -> (…)",
+    .help = CN_HELP("an activation by name: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

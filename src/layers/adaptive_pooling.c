@@ -5,9 +5,9 @@ typedef struct settings { cn_ints output_size; int data_format; } settings;
 
 #define FIELDS(spatial) \
   {{.name = "output_size", .kind = CN_F_INTS, .offset = offsetof(settings, output_size), .min = 1, .max = 1 << 28, \
-    .count = spatial, .help = "number of windows in each dimension"}, \
+    .count = spatial, .help = CN_HELP("number of windows in each dimension")}, \
    {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), .standard = "null", \
-    .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
+    .choices = CN_DATA_FORMAT_CHOICES, .help = CN_HELP("where the channels are; null: the writer's default")}, \
    {0}}
 static const cn_field fields1[] = FIELDS(1), fields2[] = FIELDS(2), fields3[] = FIELDS(3);
 
@@ -32,25 +32,27 @@ static void lower_average3(cn_layer *l, cn_trace *t, cn_call *c) { pool(l, t, c,
 
 const cn_layer_type cn_layer_adaptive_max_pooling1d = {
     .name = "AdaptiveMaxPooling1D", COMMON(1), .lower = lower_max1,
-    .help = "maximum of windows: " RULE "(batch, steps, channels) -> (batch, output_size, channels)",
+    .help = CN_HELP("maximum of windows: " RULE "(batch, steps, channels) -> (batch, output_size, channels)"),
 };
 const cn_layer_type cn_layer_adaptive_max_pooling2d = {
     .name = "AdaptiveMaxPooling2D", COMMON(2), .lower = lower_max2,
-    .help = "maximum of windows: " RULE "(batch, height, width, channels) -> (batch, output_size…, channels)",
+    .help = CN_HELP("maximum of windows: " RULE "(batch, height, width, channels) -> (batch, output_size…, channels)"),
 };
 const cn_layer_type cn_layer_adaptive_max_pooling3d = {
     .name = "AdaptiveMaxPooling3D", COMMON(3), .lower = lower_max3,
-    .help = "maximum of windows: " RULE "(batch, depth, height, width, channels) -> (batch, output_size…, channels)",
+    .help = CN_HELP("maximum of windows: " RULE "(batch, depth, height, width, channels) -> (batch, "
+                    "output_size…, channels)"),
 };
 const cn_layer_type cn_layer_adaptive_average_pooling1d = {
     .name = "AdaptiveAveragePooling1D", COMMON(1), .lower = lower_average1,
-    .help = "mean of windows: " RULE "(batch, steps, channels) -> (batch, output_size, channels)",
+    .help = CN_HELP("mean of windows: " RULE "(batch, steps, channels) -> (batch, output_size, channels)"),
 };
 const cn_layer_type cn_layer_adaptive_average_pooling2d = {
     .name = "AdaptiveAveragePooling2D", COMMON(2), .lower = lower_average2,
-    .help = "mean of windows: " RULE "(batch, height, width, channels) -> (batch, output_size…, channels)",
+    .help = CN_HELP("mean of windows: " RULE "(batch, height, width, channels) -> (batch, output_size…, channels)"),
 };
 const cn_layer_type cn_layer_adaptive_average_pooling3d = {
     .name = "AdaptiveAveragePooling3D", COMMON(3), .lower = lower_average3,
-    .help = "mean of windows: " RULE "(batch, depth, height, width, channels) -> (batch, output_size…, channels)",
+    .help = CN_HELP("mean of windows: " RULE "(batch, depth, height, width, channels) -> (batch, "
+                    "output_size…, channels)"),
 };

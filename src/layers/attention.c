@@ -70,21 +70,21 @@ enum { DOT, CONCAT };
 
 #define COMMON_FIELDS                                                                                                  \
   {.name = "causal", .kind = CN_F_BOOL, .offset = offsetof(settings, causal), .standard = "false",                     \
-   .help = "place i sees values up to i (TensorFlow before 2.10; later an argument of the call)"},                     \
+   .help = CN_HELP("place i sees values up to i (TensorFlow before 2.10; later an argument of the call)")},            \
   {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,   \
-   .help = "share of the weights dropped in training"},                                                                \
+   .help = CN_HELP("share of the weights dropped in training")},                                                       \
   {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18, \
-   .help = "of what is dropped; null: the model's"}, {0}
+   .help = CN_HELP("of what is dropped; null: the model's")}, {0}
 
 static const cn_field fields[] = {
     {.name = "use_scale", .kind = CN_F_BOOL, .offset = offsetof(settings, use_scale), .standard = "false",
-     .help = "a factor of the scores is learned"},
+     .help = CN_HELP("a factor of the scores is learned")},
     {.name = "score_mode", .kind = CN_F_ENUM, .offset = offsetof(settings, score_mode), .standard = "\"dot\"",
-     .choices = "dot concat", .help = "query * key, or a learned factor times the sum of tanh(query + key)"},
+     .choices = "dot concat", .help = CN_HELP("query * key, or a learned factor times the sum of tanh(query + key)")},
     COMMON_FIELDS};
 static const cn_field additive_fields[] = {
     {.name = "use_scale", .kind = CN_F_BOOL, .offset = offsetof(settings, use_scale), .standard = "true",
-     .help = "factors of the dimensions are learned"},
+     .help = CN_HELP("factors of the dimensions are learned")},
     COMMON_FIELDS};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -197,7 +197,7 @@ static void lower_additive(cn_layer *l, cn_trace *t, cn_call *c) { lower_kind(l,
 const cn_layer_type cn_layer_attention = {
     .name = "Attention",
     .versions = "2 3",
-    .help = "softmax(query * key) * value: [(batch, Tq, dim), (batch, Tv, dim)] -> (batch, Tq, dim)",
+    .help = CN_HELP("softmax(query * key) * value: [(batch, Tq, dim), (batch, Tv, dim)] -> (batch, Tq, dim)"),
     .flags = CN_MASK_OWN,
     .min_in = 2,
     .max_in = 3,
@@ -209,7 +209,8 @@ const cn_layer_type cn_layer_attention = {
 const cn_layer_type cn_layer_additive_attention = {
     .name = "AdditiveAttention",
     .versions = "2 3",
-    .help = "softmax(sum(scale * tanh(query + key))) * value: [(batch, Tq, dim), (batch, Tv, dim)] -> (batch, Tq, dim)",
+    .help = CN_HELP("softmax(sum(scale * tanh(query + key))) * value: [(batch, Tq, dim), (batch, Tv, dim)] -> (batch, "
+                    "Tq, dim)"),
     .flags = CN_MASK_OWN,
     .min_in = 2,
     .max_in = 3,

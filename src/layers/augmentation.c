@@ -8,18 +8,20 @@
 typedef cn_augmentation settings;
 
 #define AMOUNT(i, text, standard_text, words) \
-  {.name = text, .kind = CN_F_VALUE, .offset = offsetof(settings, amount[i]), .standard = standard_text, .help = words}
+  {.name = text, .kind = CN_F_VALUE, .offset = offsetof(settings, amount[i]), .standard = standard_text,               \
+   .help = CN_HELP(words)}
 #define CHOICE(i, text, standard_text, all, words) \
   {.name = text, .kind = CN_F_ENUM, .offset = offsetof(settings, choice[i]), .standard = standard_text, \
-   .choices = all, .help = words}
+   .choices = all, .help = CN_HELP(words)}
 #define COUNT(i, text, standard_text, words) \
-  {.name = text, .kind = CN_F_INT, .offset = offsetof(settings, count[i]), .standard = standard_text, .help = words}
-#define IGNORED(text, words) {.name = text, .kind = CN_F_IGNORED, .standard = "null", .help = words}
+  {.name = text, .kind = CN_F_INT, .offset = offsetof(settings, count[i]), .standard = standard_text,                  \
+   .help = CN_HELP(words)}
+#define IGNORED(text, words) {.name = text, .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP(words)}
 #define ENDS \
   {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), .standard = "null", \
-   .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
+   .choices = CN_DATA_FORMAT_CHOICES, .help = CN_HELP("where the channels are; null: the writer's default")}, \
   {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", .min = -9e18, .max = 9e18, \
-   .help = "of its random numbers; null: the model's"}, \
+   .help = CN_HELP("of its random numbers; null: the model's")}, \
   IGNORED("bounding_box_format", "how boxes would be given"), IGNORED("rng_type", "which generator: there is one"), {0}
 #define FACTOR(standard_text) \
   AMOUNT(0, "factor", standard_text, "{least, most} of what is drawn, or a number: most, and least its opposite or 0")
@@ -63,7 +65,7 @@ static const cn_field aug_mix_fields[] = {
     RANGE, FACTOR("0.3"), COUNT(0, "num_chains", "3", "of changes"),
     AMOUNT(2, "chain_depth", "3", "changes of a chain"), AMOUNT(3, "alpha", "1", "how chains mix"),
     {.name = "all_ops", .kind = CN_F_BOOL, .offset = offsetof(settings, flag), .standard = "true",
-     .help = "with changes of colour"},
+     .help = CN_HELP("with changes of colour")},
     METHOD, ENDS};
 static const cn_field mix_fields[] = {
     AMOUNT(0, "alpha", "0.2", "how evenly images mix: the shape of beta numbers"), ENDS};
@@ -153,8 +155,9 @@ static void lower_boxes(cn_layer *l, cn_trace *t, cn_call *c) {
   const cn_layer_type cn_layer_##id = { \
       .name = class_name, .versions = in_versions, .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY | CN_LAYER_INTEGERS, \
       .min_in = 1, .max_in = 1, .settings_size = sizeof(settings), .fields = table, .check = check, .lower = how, \
-      .help = words "\nthe identity at inference: (batch, height, width, channels) or (height, width, channels) -> the " \
-                    "same"};
+      .help = CN_HELP(words "\nthe identity at inference: (batch, height, width, channels) or (height, "               \
+                            "width, channels) -> "                                                                     \
+                            "the same")};
 #define TRAINED(id, class_name, in_versions, table, act, words) \
   static void lower_##id(cn_layer *l, cn_trace *t, cn_call *c) { lower_as(l, t, c, act); } \
   LAYER_AS(id, class_name, in_versions, table, lower_##id, "in training " words)

@@ -6,7 +6,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_merge_fold(l, t, c,
 const cn_layer_type cn_layer_average = {
     .name = "Average",
     .versions = "2 3",
-    .help = "the mean of its inputs; shapes broadcast",
+    .help = CN_HELP("the mean of its inputs; shapes broadcast"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

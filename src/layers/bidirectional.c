@@ -17,14 +17,14 @@ typedef struct settings {
 } settings;
 
 static const cn_field fields[] = {
-    {.name = "layer", .kind = CN_F_VALUE, .offset = offsetof(settings, layer), .help = "the forward layer"},
+    {.name = "layer", .kind = CN_F_VALUE, .offset = offsetof(settings, layer), .help = CN_HELP("the forward layer")},
     {.name = "merge_mode", .kind = CN_F_ENUM, .offset = offsetof(settings, merge_mode), .standard = "\"concat\"",
-     .choices = "concat sum mul ave null", .help = "how the outputs join; null: they stay two"},
+     .choices = "concat sum mul ave null", .help = CN_HELP("how the outputs join; null: they stay two")},
     {.name = "backward_layer", .kind = CN_F_VALUE, .offset = offsetof(settings, backward_layer), .standard = "null",
-     .help = "the backward layer; null: the forward one with go_backwards turned"},
+     .help = CN_HELP("the backward layer; null: the forward one with go_backwards turned")},
     {.name = "num_constants", .kind = CN_F_INT, .offset = offsetof(settings, num_constants), .standard = "null",
-     .help = "constants for custom cells: so many inputs come after the states"},
-    {.name = "weights", .kind = CN_F_IGNORED, .standard = "null", .help = "Keras 1: initial weights"},
+     .help = CN_HELP("constants for custom cells: so many inputs come after the states")},
+    {.name = "weights", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("Keras 1: initial weights")},
     {0}};
 
 /* ---- Children ---- */
@@ -152,8 +152,9 @@ const cn_layer_type cn_layer_bidirectional = {
     .name = "Bidirectional",
     .weights = "inner",
     .versions = "1 2 3",
-    .help = "a recurrent layer in both directions: (batch, time, features) -> (batch, 2 units) or (batch, time, "
-        "2 units) by merge_mode",
+    .help = CN_HELP("a recurrent layer in both directions: (batch, time, features) -> (batch, 2 units) or "
+                    "(batch, time, "
+                "2 units) by merge_mode"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

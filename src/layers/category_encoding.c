@@ -6,7 +6,7 @@ typedef struct settings { int64_t tokens; int mode; } settings;
 
 static const cn_field fields[] = {
     {.name = "num_tokens", .aliases = "max_tokens", .kind = CN_F_INT, .offset = offsetof(settings, tokens), .min = 1,
-     .max = 1e9, .help = "how many categories there are"},
+     .max = 1e9, .help = CN_HELP("how many categories there are")},
     CN_MODE_FIELD(settings, "\"multi_hot\""),
     CN_SPARSE_FIELD,
     {0}};
@@ -31,8 +31,9 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_category_encoding = {
     .name = "CategoryEncoding",
     .versions = "2 3",
-    .help = "which categories there are, or how often\nwhole numbers (…, n), count_weights=(…, n)? -> (…, num_tokens); "
-            "one_hot: (…) -> (…, num_tokens), a last axis of 1 left out",
+    .help = CN_HELP("which categories there are, or how often\nwhole numbers (…, n), count_weights=(…, n)? "
+                    "-> (…, num_tokens); "
+                    "one_hot: (…) -> (…, num_tokens), a last axis of 1 left out"),
     .flags = CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 2,

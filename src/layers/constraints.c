@@ -12,10 +12,11 @@ typedef struct settings {
 
 #define NUMBER(member, key, other, text, limit, words)                                                          \
   {.name = key, .aliases = other, .kind = CN_F_FLOAT, .offset = offsetof(settings, member), .standard = text, .min = 0, \
-   .max = limit, .help = words}
+   .max = limit, .help = CN_HELP(words)}
 #define AXIS                                                                                                          \
   {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "0", .min = -CN_MAX_RANK,         \
-   .max = CN_MAX_RANK - 1, .help = "over which each norm is taken: of a Dense kernel 0, of one of Conv2D {0, 1, 2}"}
+   .max = CN_MAX_RANK - 1,                                                                                             \
+   .help = CN_HELP("over which each norm is taken: of a Dense kernel 0, of one of Conv2D {0, 1, 2}")}
 static const cn_field max_fields[] = {NUMBER(most, "max_value", "m", "2", 1e30, "the largest norm"), AXIS, {0}};
 static const cn_field unit_fields[] = {AXIS, {0}};
 static const cn_field between_fields[] = {
@@ -89,7 +90,7 @@ static cn_edge rings(cn_trace *t, const void *p, cn_edge w) {
 }
 
 #define TYPE(class, other, in, words, table, how) \
-  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), \
+  {.name = class, .aliases = other, .versions = in, .help = CN_HELP(words), .settings_size = sizeof(settings), \
    .fields = table, .emit = how}
 const cn_part_type cn_constraints[] = {
     TYPE("MaxNorm", "max_norm maxnorm", "1 2 3", "norms of at most max_value", max_fields, limit),

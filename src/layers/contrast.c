@@ -13,18 +13,18 @@ typedef struct settings {
 
 #define SHARED \
   {.name = "value_range", .kind = CN_F_VALUE, .offset = offsetof(settings, value_range), .standard = "[0, 255]", \
-   .help = "of the images' values"}, \
+   .help = CN_HELP("of the images' values")}, \
   {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), .standard = "null", \
-   .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
-  {.name = "bounding_box_format", .kind = CN_F_IGNORED, .standard = "null", .help = "how boxes would be given"}
+   .choices = CN_DATA_FORMAT_CHOICES, .help = CN_HELP("where the channels are; null: the writer's default")}, \
+  {.name = "bounding_box_format", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("how boxes would be given")}
 
 static const cn_field auto_fields[] = {SHARED, {0}};
 static const cn_field clahe_fields[] = {
     SHARED,
     {.name = "clip_limit", .kind = CN_F_FLOAT, .offset = offsetof(settings, clip_limit), .standard = "4.0",
-     .help = "of a bin of a histogram, as a multiple of the mean; not above 0: none"},
+     .help = CN_HELP("of a bin of a histogram, as a multiple of the mean; not above 0: none")},
     {.name = "tile_grid_size", .kind = CN_F_INTS, .offset = offsetof(settings, tiles), .standard = "8", .count = 2,
-     .min = 1, .max = 4096, .help = "number of tiles along the height and the width"},
+     .min = 1, .max = 4096, .help = CN_HELP("number of tiles along the height and the width")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -83,11 +83,13 @@ static void lower_clahe(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_auto_contrast = {
     .name = "AutoContrast", COMMON, .fields = auto_fields, .lower = lower_auto,
-    .help = "values stretched over the whole range, image by image and channel by channel: axes 1 and 2, also where "
-            "the channels come first\n(batch, height, width, channels) or (height, width, channels) -> the same",
+    .help = CN_HELP("values stretched over the whole range, image by image and channel by channel: axes 1 "
+                    "and 2, also where "
+                    "the channels come first\n(batch, height, width, channels) or (height, width, channels) "
+                    "-> the same"),
 };
 const cn_layer_type cn_layer_contrast_limited = {
     .name = "ContrastLimitedAdaptiveHistogramEqualization", COMMON, .flags = CN_LAYER_INTEGERS, .fields = clahe_fields, .lower = lower_clahe,
-    .help = "the contrast made even tile by tile\n"
-            "(batch, height, width, channels) or (height, width, channels) -> the same",
+    .help = CN_HELP("the contrast made even tile by tile\n"
+                    "(batch, height, width, channels) or (height, width, channels) -> the same"),
 };

@@ -6,7 +6,7 @@ static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(1, "filter_length", "subsample_length"),
     {.name = "groups", .kind = CN_F_INT, CN_CONV_MEMBER(groups), .standard = "1", .min = 1, .max = 1 << 24,
-     .help = "parts of the channels that are convolved apart"},
+     .help = CN_HELP("parts of the channels that are convolved apart")},
     CN_KERNEL_ROWS,
     {0}};
 
@@ -27,7 +27,7 @@ const cn_layer_type cn_layer_conv1d = {
     .name = "Conv1D",
     .aliases = "Convolution1D AtrousConvolution1D AtrousConv1D",
     .versions = "1 2 3",
-    .help = "convolution, bias and activation: (batch, steps, channels) -> the same with filters channels",
+    .help = CN_HELP("convolution, bias and activation: (batch, steps, channels) -> the same with filters channels"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

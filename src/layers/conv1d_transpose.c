@@ -6,7 +6,7 @@ static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(1, "filter_length", "subsample_length"),
     {.name = "output_padding", .kind = CN_F_INTS, CN_CONV_MEMBER(output_padding), .standard = "null", .max = 1 << 20,
-     .count = 1, .help = "zeros after the result; null: the size follows from the strides"},
+     .count = 1, .help = CN_HELP("zeros after the result; null: the size follows from the strides")},
     CN_NO_GROUPS_FIELD,
     CN_KERNEL_ROWS,
     {0}};
@@ -32,7 +32,7 @@ const cn_layer_type cn_layer_conv1d_transpose = {
     .name = "Conv1DTranspose",
     .aliases = "Convolution1DTranspose Deconv1D",
     .versions = "2 3",
-    .help = "transposed convolution, bias and activation: (batch, steps, channels) -> larger by the strides",
+    .help = CN_HELP("transposed convolution, bias and activation: (batch, steps, channels) -> larger by the strides"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

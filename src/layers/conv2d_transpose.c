@@ -6,10 +6,10 @@ static const cn_field fields[] = {
     CN_FILTERS_FIELD,
     CN_CONV_FIELDS(2, NULL, "subsample"),
     {.name = "output_padding", .kind = CN_F_INTS, CN_CONV_MEMBER(output_padding), .standard = "null", .max = 1 << 20,
-     .count = 2, .help = "zeros after the result; null: the size follows from the strides"},
+     .count = 2, .help = CN_HELP("zeros after the result; null: the size follows from the strides")},
     CN_NO_GROUPS_FIELD,
     {.name = "output_shape", .kind = CN_F_VALUE, CN_CONV_MEMBER(output_shape), .standard = "null",
-     .help = "Keras 1: the result's shape with batch and channels"},
+     .help = CN_HELP("Keras 1: the result's shape with batch and channels")},
     CN_KERNEL_ROWS,
     {0}};
 
@@ -38,7 +38,8 @@ const cn_layer_type cn_layer_conv2d_transpose = {
     .name = "Conv2DTranspose",
     .aliases = "Convolution2DTranspose Deconvolution2D Deconv2D",
     .versions = "1 2 3",
-    .help = "transposed convolution, bias and activation: (batch, height, width, channels) -> larger by the strides",
+    .help = CN_HELP("transposed convolution, bias and activation: (batch, height, width, channels) -> "
+                    "larger by the strides"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

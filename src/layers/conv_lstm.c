@@ -19,13 +19,13 @@ typedef struct settings {
 } settings;
 
 #define FLAG(key, text) \
-  {.name = #key, .kind = CN_F_BOOL, .offset = offsetof(settings, key), .standard = "false", .help = text}
+  {.name = #key, .kind = CN_F_BOOL, .offset = offsetof(settings, key), .standard = "false", .help = CN_HELP(text)}
 /* CN_CONV_FIELDS has activation with the default null; the check makes that tanh. */
 #define FIELDS(spatial, kernel, stride)                                                                                \
   {CN_FILTERS_FIELD, CN_CONV_FIELDS(spatial, kernel, stride),                                                          \
    {.name = "recurrent_activation", .aliases = "inner_activation", .kind = CN_F_ACTIVATION,                            \
     .offset = offsetof(settings, recurrent_activation), .standard = "null",                                            \
-    .help = "of the gates; a missing key means hard_sigmoid, in Keras 3 sigmoid"},                                     \
+    .help = CN_HELP("of the gates; a missing key means hard_sigmoid, in Keras 3 sigmoid")},                            \
    FLAG(return_sequences, "output of every step, else of the last"),                                                   \
    FLAG(return_state, "final states follow the output"),                                                               \
    FLAG(go_backwards, "steps run from the last to the first; outputs stay in processing order"),                       \
@@ -33,7 +33,7 @@ typedef struct settings {
    FLAG(time_major, "true is refused"), CN_DROPOUT_ROWS(settings, ),                                                        \
    {.name = "unit_forget_bias", .aliases = "forget_bias_init", .kind = CN_F_VALUE,                                     \
     .offset = offsetof(settings, unit_forget_bias), .standard = "true",                                                \
-    .help = "the forget gate's bias begins as ones; Keras 1: as what"},                                                \
+    .help = CN_HELP("the forget gate's bias begins as ones; Keras 1: as what")},                                       \
    FLAG(zero_output_for_mask, "Keras 3: masked steps give zeros, else the output before them"),                        \
    CN_RNN_IGNORED("unroll", NULL, "same result"),                                                                      \
    CN_RNN_IGNORED("implementation", "consume_less", "how it is computed"),                                             \
@@ -372,15 +372,16 @@ OF(3)
 const cn_layer_type cn_layer_conv_lstm1d = {
     .name = "ConvLSTM1D", COMMON, .versions = "2 3", .fields = fields1, .check = check1, .build = build1,
     .lower = lower1, .import = import1,
-    .help = "LSTM by convolutions: (batch, time, steps, channels) -> (batch, steps, filters), or with the time",
+    .help = CN_HELP("LSTM by convolutions: (batch, time, steps, channels) -> (batch, steps, filters), or "
+                    "with the time"),
 };
 const cn_layer_type cn_layer_conv_lstm2d = {
     .name = "ConvLSTM2D", .aliases = "ConvRNN2D", COMMON, .versions = "1 2 3", .fields = fields2, .upgrade = upgrade2, .check = check2,
     .build = build2, .lower = lower2, .import = import2, .keras1_arrays = keras1_arrays,
-    .help = "LSTM by convolutions: (batch, time, height, width, channels) -> images, or with the time",
+    .help = CN_HELP("LSTM by convolutions: (batch, time, height, width, channels) -> images, or with the time"),
 };
 const cn_layer_type cn_layer_conv_lstm3d = {
     .name = "ConvLSTM3D", COMMON, .versions = "2 3", .fields = fields3, .check = check3, .build = build3,
     .lower = lower3, .import = import3,
-    .help = "LSTM by convolutions: (batch, time, depth, height, width, channels) -> volumes, or with the time",
+    .help = CN_HELP("LSTM by convolutions: (batch, time, depth, height, width, channels) -> volumes, or with the time"),
 };

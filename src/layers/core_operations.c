@@ -15,8 +15,8 @@ typedef struct options {
 } options;
 
 #define KEY(key, field_kind, default_value, text) \
-  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = text}
-#define SHAPE {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .help = "of the result"}
+  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = CN_HELP(text)}
+#define SHAPE {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .help = CN_HELP("of the result")}
 
 static const cn_type *type_of(cn_operation_call *c, cn_edge x) { return cn_operation_type(c, x); }
 
@@ -170,11 +170,11 @@ static const cn_field dtype_fields[] = {KEY(dtype, CN_F_DTYPE, "null", "the new 
                                         KEY(sparse, CN_F_IGNORED, "null", "tensors are dense"),
                                         KEY(ragged, CN_F_IGNORED, "null", "tensors are dense"), {0}};
 static const cn_field saturate_fields[] = {
-    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(options, dtype), .help = "the new dtype"}, {0}};
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(options, dtype), .help = CN_HELP("the new dtype")}, {0}};
 static const cn_field shape_fields[] = {SHAPE, {0}};
 static const cn_field scatter_fields[] = {
     {.name = "reduction", .kind = CN_F_ENUM, .offset = offsetof(options, reduction), .standard = "null",
-     .choices = "add mul max min", .help = "how an update meets what is there; null: it replaces it"},
+     .choices = "add mul max min", .help = CN_HELP("how an update meets what is there; null: it replaces it")},
     {0}};
 static const cn_field unstack_fields[] = {KEY(num, CN_F_INT, "null", "how many; null: as many as there are"),
                                           KEY(axis, CN_F_INT, "0", "which axis"), {0}};

@@ -6,10 +6,10 @@ typedef struct settings { const cn_value *cropping; int data_format; int64_t pai
 
 #define CROP_FIELDS(standard_text) \
   {{.name = "cropping", .kind = CN_F_VALUE, .offset = offsetof(settings, cropping), .standard = standard_text, \
-    .help = "what to cut off before and after each dimension: a number, one per dimension, or pairs"}, \
+    .help = CN_HELP("what to cut off before and after each dimension: a number, one per dimension, or pairs")}, \
    {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), \
     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, \
-    .help = "where the channels are; null: the writer's default"}, \
+    .help = CN_HELP("where the channels are; null: the writer's default")}, \
    {0}}
 
 static const cn_field fields1[] = CROP_FIELDS("1");
@@ -57,13 +57,13 @@ static void lower3(cn_layer *l, cn_trace *t, cn_call *c) { crop(l, t, c, 3); }
 
 const cn_layer_type cn_layer_cropping1d = {
     .name = "Cropping1D", COMMON, .fields = fields1, .check = check1, .lower = lower1,
-    .help = "cuts off both ends: (batch, steps, channels) -> fewer steps",
+    .help = CN_HELP("cuts off both ends: (batch, steps, channels) -> fewer steps"),
 };
 const cn_layer_type cn_layer_cropping2d = {
     .name = "Cropping2D", COMMON, .fields = fields2, .check = check2, .lower = lower2,
-    .help = "cuts off the borders: (batch, height, width, channels) -> smaller images",
+    .help = CN_HELP("cuts off the borders: (batch, height, width, channels) -> smaller images"),
 };
 const cn_layer_type cn_layer_cropping3d = {
     .name = "Cropping3D", COMMON, .fields = fields3, .check = check3, .lower = lower3,
-    .help = "cuts off the borders: (batch, depth, height, width, channels) -> smaller volumes",
+    .help = CN_HELP("cuts off the borders: (batch, depth, height, width, channels) -> smaller volumes"),
 };

@@ -144,7 +144,7 @@ static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
 
 const cn_layer_type cn_layer_custom = {
     .name = "CustomLayer",
-    .help = "a layer of the host: what its handler computes",
+    .help = CN_HELP("a layer of the host: what its handler computes"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

@@ -5,7 +5,8 @@
 typedef struct settings { double scale; } settings;
 
 static const cn_field fields[] = {
-    {.name = "scale", .kind = CN_F_FLOAT, .offset = offsetof(settings, scale), .help = "factor of the second input"},
+    {.name = "scale", .kind = CN_F_FLOAT, .offset = offsetof(settings, scale),
+     .help = CN_HELP("factor of the second input")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -18,7 +19,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_custom_scale = {
     .name = "CustomScaleLayer",
     .versions = "2 3",
-    .help = "x + scale * residual: two inputs (…) -> (…)",
+    .help = CN_HELP("x + scale * residual: two inputs (…) -> (…)"),
     .min_in = 2,
     .max_in = 2,
     .settings_size = sizeof(settings),

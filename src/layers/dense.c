@@ -15,11 +15,11 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "units", .aliases = "output_dim", .kind = CN_F_INT, .offset = offsetof(settings, units), .min = 1,
-     .max = 1 << 28, .help = "outputs"},
+     .max = 1 << 28, .help = CN_HELP("outputs")},
     {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(settings, activation), .standard = "null",
-     .help = "applied to the result"},
+     .help = CN_HELP("applied to the result")},
     {.name = "use_bias", .aliases = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, use_bias),
-     .standard = "true", .help = "adds a bias"},
+     .standard = "true", .help = CN_HELP("adds a bias")},
     CN_KERNEL_ROWS,
     {0}};
 
@@ -82,7 +82,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_dense = {
     .name = "Dense",
     .versions = "1 2 3",
-    .help = "activation(x @ kernel + bias): (…, features) -> (…, units)",
+    .help = CN_HELP("activation(x @ kernel + bias): (…, features) -> (…, units)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -22,7 +22,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_depthwise_lower(l, 
 const cn_layer_type cn_layer_depthwise_conv1d = {
     .name = "DepthwiseConv1D",
     .versions = "2 3",
-    .help = "convolution of each channel: (batch, steps, channels) -> channels * depth_multiplier",
+    .help = CN_HELP("convolution of each channel: (batch, steps, channels) -> channels * depth_multiplier"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

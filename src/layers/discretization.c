@@ -11,12 +11,12 @@ typedef struct settings { const cn_value *boundaries; int64_t bins; const cn_val
 
 static const cn_field fields[] = {
     {.name = "bin_boundaries", .kind = CN_F_VALUE, .offset = offsetof(settings, boundaries), .standard = "null",
-     .help = "rising numbers; a value belongs behind those that are not above it"},
+     .help = CN_HELP("rising numbers; a value belongs behind those that are not above it")},
     {.name = "num_bins", .kind = CN_F_INT, .offset = offsetof(settings, bins), .standard = "null", .min = 0, .max = 1e6,
-     .help = "how many bins were learned"},
-    {.name = "epsilon", .kind = CN_F_IGNORED, .standard = "0.01", .help = "how precisely they were learned"},
+     .help = CN_HELP("how many bins were learned")},
+    {.name = "epsilon", .kind = CN_F_IGNORED, .standard = "0.01", .help = CN_HELP("how precisely they were learned")},
     {.name = "bins", .kind = CN_F_VALUE, .offset = offsetof(settings, older), .standard = "null",
-     .help = "older name for bin_boundaries or num_bins"},
+     .help = CN_HELP("older name for bin_boundaries or num_bins")},
     CN_MODE_FIELD(settings, "\"int\""),
     CN_SPARSE_FIELD,
     {0}};
@@ -151,7 +151,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_discretization = {
     .name = "Discretization",
     .versions = "2 3",
-    .help = "the number of boundaries that are not above x\n(…) -> (…), or rows of bins with another output_mode",
+    .help = CN_HELP("the number of boundaries that are not above x\n(…) -> (…), or rows of bins with "
+                    "another output_mode"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -5,9 +5,10 @@ typedef struct settings { cn_ints axes; bool normalize; } settings;
 
 static const cn_field fields[] = {
     {.name = "axes", .kind = CN_F_INTS, .offset = offsetof(settings, axes), .count = 2,
-     .help = "the axis of each input, 0-based with the batch, negative from the end; one number: the same for both"},
+     .help = CN_HELP("the axis of each input, 0-based with the batch, negative from the end; one number: "
+                     "the same for both")},
     {.name = "normalize", .kind = CN_F_BOOL, .offset = offsetof(settings, normalize), .standard = "false",
-     .help = "scales both inputs to length 1 along their axes first (cosine proximity)"},
+     .help = CN_HELP("scales both inputs to length 1 along their axes first (cosine proximity)")},
     {0}};
 
 /* x / sqrt(max(sum of squares, epsilon)): tf.math.l2_normalize; Keras 3 bounds the length itself by 1e-7. */
@@ -33,7 +34,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_dot = {
     .name = "Dot",
     .versions = "2 3",
-    .help = "sum of products along an axis of each input: (b, …), (b, …) -> (b, the other axes of both)",
+    .help = CN_HELP("sum of products along an axis of each input: (b, …), (b, …) -> (b, the other axes of both)"),
     .flags = CN_MASK_OWN,
     .min_in = 2,
     .max_in = 2,

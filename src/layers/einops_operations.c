@@ -113,5 +113,5 @@ static void rearrange(cn_operation_call *c) {
 
 const cn_operation cn_operations_einops[] = {
     {.name = "Rearrange", .arguments = "tensor pattern", .emit = rearrange, .any_key = true,
-     .help = "axes split, moved and joined as a pattern says: \"b (h p) c -> b h (p c)\", p = 2"},
+     .help = CN_HELP("axes split, moved and joined as a pattern says: \"b (h p) c -> b h (p c)\", p = 2")},
     {0}};

@@ -18,14 +18,14 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "equation", .kind = CN_F_STRING, .offset = offsetof(settings, equation),
-     .help = "as \"abc,cd->abd\"; \"...\" stands for all other axes of the input and the output"},
+     .help = CN_HELP("as \"abc,cd->abd\"; \"...\" stands for all other axes of the input and the output")},
     {.name = "output_shape", .kind = CN_F_VALUE, .offset = offsetof(settings, output_shape),
-     .help = "without the batch and what \"...\" stands for; a number or a list, null: the input's size"},
+     .help = CN_HELP("without the batch and what \"...\" stands for; a number or a list, null: the input's size")},
     {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(settings, activation), .standard = "null",
-     .help = "applied to the result"},
+     .help = CN_HELP("applied to the result")},
     {.name = "bias_axes", .kind = CN_F_STRING, .offset = offsetof(settings, bias_axes), .standard = "null",
-     .help = "the axes of the result along which a bias is added; null: none"},
-    {.name = "gptq_unpacked_column_size", .kind = CN_F_IGNORED, .standard = "null", .help = "the sizes tell"},
+     .help = CN_HELP("the axes of the result along which a bias is added; null: none")},
+    {.name = "gptq_unpacked_column_size", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("the sizes tell")},
     CN_KERNEL_ROWS,
     {0}};
 
@@ -250,7 +250,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_einsum_dense = {
     .name = "EinsumDense",
     .versions = "2 3",
-    .help = "activation(einsum(equation, x, kernel) + bias)",
+    .help = CN_HELP("activation(einsum(equation, x, kernel) + bias)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -24,30 +24,31 @@ typedef struct settings {
   cornu_dtype reverse_dtype;
 } settings;
 
-#define IGNORED(key, old, text) {.name = key, .aliases = old, .kind = CN_F_IGNORED, .standard = "null", .help = text}
+#define IGNORED(key, old, text) {.name = key, .aliases = old, .kind = CN_F_IGNORED, .standard = "null", \
+   .help = CN_HELP(text)}
 #define TABLE_FIELDS                                                                                                   \
   {.name = "input_dim", .kind = CN_F_INT, .offset = offsetof(settings, input_dim), .min = 1, .max = 1LL << 40,         \
-   .help = "rows of the table"},                                                                                       \
+   .help = CN_HELP("rows of the table")},                                                                              \
   {.name = "output_dim", .kind = CN_F_INT, .offset = offsetof(settings, output_dim), .min = 1, .max = 1 << 24,         \
-   .help = "columns of the table"},                                                                                    \
+   .help = CN_HELP("columns of the table")},                                                                           \
   {.name = "mask_zero", .kind = CN_F_BOOL, .offset = offsetof(settings, mask_zero), .standard = "false",               \
-   .help = "number 0 is masked"},                                                                                      \
+   .help = CN_HELP("number 0 is masked")},                                                                             \
   {.name = "embeddings_initializer", .aliases = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, initializer), \
-   .standard = "\"uniform\"", .help = "initial table"},                                                                \
+   .standard = "\"uniform\"", .help = CN_HELP("initial table")},                                                       \
   CN_WEIGHT_ROWS("embeddings", "W_regularizer", "W_constraint"), CN_ACTIVITY_ROW,                                      \
   IGNORED("input_length", NULL, "the input's steps: the shape tells"),                                                 \
   {.name = "dropout", .kind = CN_F_FLOAT, .offset = offsetof(settings, dropout), .standard = "0", .min = 0, .max = 1,   \
-   .help = "Keras 1: share of the rows dropped in training"},                                                          \
+   .help = CN_HELP("Keras 1: share of the rows dropped in training")},                                                 \
   IGNORED("sparse", NULL, "how others compute gradients")
 static const cn_field fields[] = {TABLE_FIELDS, {0}};
 static const cn_field reversible_fields[] = {
     TABLE_FIELDS,
     {.name = "tie_weights", .kind = CN_F_BOOL, .offset = offsetof(settings, tie_weights), .standard = "true",
-     .help = "the way back uses the same table"},
+     .help = CN_HELP("the way back uses the same table")},
     {.name = "reverse_dtype", .kind = CN_F_DTYPE, .offset = offsetof(settings, reverse_dtype), .standard = "null",
-     .help = "in which the way back is computed; null: as the layer"},
+     .help = CN_HELP("in which the way back is computed; null: as the layer")},
     {.name = "logit_soft_cap", .kind = CN_F_FLOAT, .offset = offsetof(settings, logit_soft_cap), .standard = "null",
-     .help = "the products y become cap * tanh(y / cap)"},
+     .help = CN_HELP("the products y become cap * tanh(y / cap)")},
     {0}};
 
 /* ---- Weights ---- */
@@ -234,7 +235,7 @@ static void lower_reversible(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_embedding = {
     .name = "Embedding",
     .versions = "1 2 3",
-    .help = "row i of a table for each number i: (batch, …) -> (batch, …, output_dim); floats are truncated",
+    .help = CN_HELP("row i of a table for each number i: (batch, …) -> (batch, …, output_dim); floats are truncated"),
     .flags = CN_MASK_OWN | CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,
@@ -249,8 +250,9 @@ const cn_layer_type cn_layer_embedding = {
 const cn_layer_type cn_layer_reversible_embedding = {
     .name = "ReversibleEmbedding",
     .versions = "3",
-    .help = "row i of a table for each number i: (batch, …) -> (batch, …, output_dim); called with reverse=True the "
-            "products with every row: (batch, …, output_dim) -> (batch, …, input_dim)",
+    .help = CN_HELP("row i of a table for each number i: (batch, …) -> (batch, …, output_dim); called with "
+                    "reverse=True the "
+                    "products with every row: (batch, …, output_dim) -> (batch, …, input_dim)"),
     .flags = CN_MASK_OWN | CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,

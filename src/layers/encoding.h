@@ -11,11 +11,13 @@ typedef enum cn_mode { CN_MODE_INT, CN_MODE_ONE_HOT, CN_MODE_MULTI_HOT, CN_MODE_
 #define CN_MODE_FIELD_AT(type, member, initial)                                                                                   \
   {                                                                                                                    \
     .name = "output_mode", .kind = CN_F_ENUM, .offset = offsetof(type, member), .standard = initial, .choices = CN_MODES, \
-    .help = "int: numbers of categories; one_hot: a row of 0 and 1 for each; multi_hot, count: a row for all along "   \
-            "the last axis; tf_idf: counts times weights"                                                              \
+    .help = CN_HELP("int: numbers of categories; one_hot: a row of 0 and 1 for each; multi_hot, count: a "             \
+                    "row for all along "                                                                               \
+                    "the last axis; tf_idf: counts times weights")                                                     \
   }
 #define CN_SPARSE_FIELD                                                                                                \
-  { .name = "sparse", .kind = CN_F_IGNORED, .standard = "false", .help = "results are dense here, of the same values" }
+  { .name = "sparse", .kind = CN_F_IGNORED, .standard = "false",                                                       \
+   .help = CN_HELP("results are dense here, of the same values") }
 
 /* The mode behind a CN_MODE_FIELD: older names for what they are. */
 cn_mode cn_mode_of(int choice);

@@ -6,7 +6,7 @@ typedef struct settings { int data_format; } settings;
 
 static const cn_field fields[] = {
     {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), .standard = "null",
-     .choices = "channels_last channels_first", .help = "channels_first moves the channels to the end first"},
+     .choices = "channels_last channels_first", .help = CN_HELP("channels_first moves the channels to the end first")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -27,7 +27,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_flatten = {
     .name = "Flatten",
     .versions = "1 2 3",
-    .help = "(batch, …) -> (batch, product of …)",
+    .help = CN_HELP("(batch, …) -> (batch, product of …)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

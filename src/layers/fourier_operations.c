@@ -15,7 +15,7 @@ typedef struct pair { cn_edge re, im; } pair;
 
 #define SIZE(key, default_value, text)                                                                          \
   {.name = #key, .kind = CN_F_INT, .offset = offsetof(options, key), .standard = default_value, .min = 1, .max = 1 << 24, \
-   .help = text}
+   .help = CN_HELP(text)}
 
 /* The two tensors of "x". */
 static pair argument(cn_operation_call *c) {
@@ -171,10 +171,10 @@ static void istft(cn_operation_call *c) {
 #define STRIDE SIZE(sequence_stride, NULL, "between the beginnings of pieces")
 #define WINDOW                                                                                                 \
   {.name = "window", .kind = CN_F_VALUE, .offset = offsetof(options, window), .standard = "\"hann\"",          \
-   .help = "hann, hamming, sequence_length numbers, or null: none"}
+   .help = CN_HELP("hann, hamming, sequence_length numbers, or null: none")}
 #define CENTER                                                                                                 \
   {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(options, center), .standard = "true",               \
-   .help = "pieces lie around their places: the signal goes on mirrored at both ends"}
+   .help = CN_HELP("pieces lie around their places: the signal goes on mirrored at both ends")}
 static const cn_field fft_fields[] = {SIZE(fft_length, "null", "of the transform; null: the input's"), {0}};
 static const cn_field sequence_fields[] = {LENGTH, STRIDE, {0}};
 static const cn_field stft_fields[] = {LENGTH, STRIDE, SIZE(fft_length, NULL, "of each transform"), WINDOW, CENTER, {0}};

@@ -95,7 +95,8 @@ static void get_item(cn_trace *t, cn_call *c, const cn_value *spec) {
 }
 
 static const cn_field fields[] = {
-    {.name = "function", .kind = CN_F_IGNORED, .standard = "null", .help = "always __operators__.getitem"}, {0}};
+    {.name = "function", .kind = CN_F_IGNORED, .standard = "null",
+     .help = CN_HELP("always __operators__.getitem")}, {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
   (void)l;
@@ -107,7 +108,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_slicing_op_lambda = {
     .name = "SlicingOpLambda",
     .versions = "2",
-    .help = "x[…] as a node of a functional model of tf.keras",
+    .help = CN_HELP("x[…] as a node of a functional model of tf.keras"),
     .flags = CN_MASK_OWN | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
     .min_in = 0,
     .max_in = -1,

@@ -10,12 +10,12 @@ static const cn_field fields[] = {{.name = "data_format",
                                    .offset = offsetof(settings, data_format),
                                    .standard = "null",
                                    .choices = CN_DATA_FORMAT_CHOICES,
-                                   .help = "where the channels are; null: the writer's default"},
+                                   .help = CN_HELP("where the channels are; null: the writer's default")},
                                   {.name = "keepdims",
                                    .kind = CN_F_BOOL,
                                    .offset = offsetof(settings, keepdims),
                                    .standard = "false",
-                                   .help = "spatial dimensions stay, with size 1"},
+                                   .help = CN_HELP("spatial dimensions stay, with size 1")},
                                   {0}};
 
 /* mean = sum(x * mask) / sum(mask); a sample without a true step gives NaN, as in Keras. */
@@ -54,26 +54,26 @@ static void lower_average3(cn_layer *l, cn_trace *t, cn_call *c) { reduce(l, t, 
 
 const cn_layer_type cn_layer_global_max_pooling1d = {
     .name = "GlobalMaxPooling1D", .aliases = "GlobalMaxPool1D", COMMON, .max_in = 1, .lower = lower_max1,
-    .help = "maximum over the steps: (batch, steps, channels) -> (batch, channels)",
+    .help = CN_HELP("maximum over the steps: (batch, steps, channels) -> (batch, channels)"),
 };
 const cn_layer_type cn_layer_global_max_pooling2d = {
     .name = "GlobalMaxPooling2D", .aliases = "GlobalMaxPool2D", COMMON, .max_in = 1, .lower = lower_max2,
-    .help = "maximum over the image: (batch, height, width, channels) -> (batch, channels)",
+    .help = CN_HELP("maximum over the image: (batch, height, width, channels) -> (batch, channels)"),
 };
 const cn_layer_type cn_layer_global_max_pooling3d = {
     .name = "GlobalMaxPooling3D", .aliases = "GlobalMaxPool3D", COMMON, .max_in = 1, .lower = lower_max3,
-    .help = "maximum over the volume: (batch, depth, height, width, channels) -> (batch, channels)",
+    .help = CN_HELP("maximum over the volume: (batch, depth, height, width, channels) -> (batch, channels)"),
 };
 const cn_layer_type cn_layer_global_average_pooling1d = {
     .name = "GlobalAveragePooling1D", .aliases = "GlobalAvgPool1D", COMMON, .max_in = 2, .lower = lower_average1,
     .flags = CN_MASK_OWN,
-    .help = "mean over the steps that are not masked: (batch, steps, channels) -> (batch, channels)",
+    .help = CN_HELP("mean over the steps that are not masked: (batch, steps, channels) -> (batch, channels)"),
 };
 const cn_layer_type cn_layer_global_average_pooling2d = {
     .name = "GlobalAveragePooling2D", .aliases = "GlobalAvgPool2D", COMMON, .max_in = 1, .lower = lower_average2,
-    .help = "mean over the image: (batch, height, width, channels) -> (batch, channels)",
+    .help = CN_HELP("mean over the image: (batch, height, width, channels) -> (batch, channels)"),
 };
 const cn_layer_type cn_layer_global_average_pooling3d = {
     .name = "GlobalAveragePooling3D", .aliases = "GlobalAvgPool3D", COMMON, .max_in = 1, .lower = lower_average3,
-    .help = "mean over the volume: (batch, depth, height, width, channels) -> (batch, channels)",
+    .help = CN_HELP("mean over the volume: (batch, depth, height, width, channels) -> (batch, channels)"),
 };

@@ -7,14 +7,15 @@ typedef struct settings { int64_t groups, axis; double epsilon; bool center, sca
 
 static const cn_field fields[] = {
     {.name = "groups", .kind = CN_F_INT, .offset = offsetof(settings, groups), .standard = "32", .min = -1,
-     .max = 1 << 24, .help = "number of groups; -1: one for each channel"},
+     .max = 1 << 24, .help = CN_HELP("number of groups; -1: one for each channel")},
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .help = "where the channels are"},
+     .max = CN_MAX_RANK - 1, .help = CN_HELP("where the channels are")},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "0.001", .min = 0,
-     .max = 1e30, .help = "added to the variance"},
-    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true", .help = "adds beta"},
+     .max = 1e30, .help = CN_HELP("added to the variance")},
+    {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true",
+     .help = CN_HELP("adds beta")},
     {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
-     .help = "multiplies by gamma"},
+     .help = CN_HELP("multiplies by gamma")},
     CN_GAMMA_ROWS,
     {0}};
 
@@ -89,7 +90,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_group_normalization = {
     .name = "GroupNormalization",
     .versions = "2 3",
-    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta for each group of channels: (batch, …) -> the same",
+    .help = CN_HELP("gamma * (x - mean) / sqrt(variance + epsilon) + beta for each group of channels: "
+                    "(batch, …) -> the same"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -7,7 +7,7 @@ typedef struct settings { int64_t bins; int mode; } settings;
 
 static const cn_field fields[] = {
     {.name = "num_bins", .kind = CN_F_INT, .offset = offsetof(settings, bins), .min = 1, .max = 1e15,
-     .help = "how many bins"},
+     .help = CN_HELP("how many bins")},
     CN_MODE_FIELD(settings, "\"int\""),
     CN_SPARSE_FIELD,
     {0}};
@@ -39,8 +39,9 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_hashed_crossing = {
     .name = "HashedCrossing",
     .versions = "2 3",
-    .help = "the bin of each combination of features, strings or whole numbers, as TensorFlow's hashed sparse cross\n"
-            "[(batch, 1), (batch, 1), …] -> (batch, 1), or (batch, num_bins) with output_mode=\"one_hot\"",
+    .help = CN_HELP("the bin of each combination of features, strings or whole numbers, as TensorFlow's "
+                    "hashed sparse cross\n"
+                    "[(batch, 1), (batch, 1), …] -> (batch, 1), or (batch, num_bins) with output_mode=\"one_hot\""),
     .flags = CN_LAYER_UNCAST,
     .min_in = 2,
     .max_in = -1,

@@ -9,11 +9,11 @@ typedef struct settings { int64_t bins; const cn_value *mask, *salt; int mode; c
 
 static const cn_field fields[] = {
     {.name = "num_bins", .kind = CN_F_INT, .offset = offsetof(settings, bins), .min = 1, .max = 1e15,
-     .help = "how many bins, the mask's with them"},
+     .help = CN_HELP("how many bins, the mask's with them")},
     {.name = "mask_value", .kind = CN_F_VALUE, .offset = offsetof(settings, mask), .standard = "null",
-     .help = "the value that alone goes into bin 0"},
+     .help = CN_HELP("the value that alone goes into bin 0")},
     {.name = "salt", .kind = CN_F_VALUE, .offset = offsetof(settings, salt), .standard = "null",
-     .help = "one or two numbers: SipHash with this key; null: FarmHash's fingerprint"},
+     .help = CN_HELP("one or two numbers: SipHash with this key; null: FarmHash's fingerprint")},
     CN_MODE_FIELD(settings, "\"int\""),
     CN_SPARSE_FIELD,
     {0}};
@@ -56,8 +56,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_hashing = {
     .name = "Hashing",
     .versions = "2 3",
-    .help = "the bin of each string or whole number, by FarmHash or, with a salt, SipHash, modulo num_bins\n"
-            "(…) -> (…), or rows of num_bins with another output_mode",
+    .help = CN_HELP("the bin of each string or whole number, by FarmHash or, with a salt, SipHash, modulo num_bins\n"
+                    "(…) -> (…), or rows of num_bins with another output_mode"),
     .flags = CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,

@@ -11,16 +11,17 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, init), .standard = "null",
-     .help = "initial kernels"},
+     .help = CN_HELP("initial kernels")},
     {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(settings, activation), .standard = "\"linear\"",
-     .help = "of the dense part"},
-    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true", .help = "adds biases"},
+     .help = CN_HELP("of the dense part")},
+    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true",
+     .help = CN_HELP("adds biases")},
     {.name = "transform_bias", .kind = CN_F_IGNORED, .standard = "null",
-     .help = "initial bias of the gate in older files"},
+     .help = CN_HELP("initial bias of the gate in older files")},
     CN_WEIGHT_ROWS("W", NULL, NULL),
     CN_WEIGHT_ROWS("b", NULL, NULL),
     CN_ACTIVITY_ROW,
-    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's features"},
+    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("the input's features")},
     {0}};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -54,7 +55,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_highway = {
     .name = "Highway",
     .versions = "1 2",
-    .help = "g act(x W + b) + (1 - g) x with g = sigmoid(x W_carry + b_carry): (batch, features) -> the same",
+    .help = CN_HELP("g act(x W + b) + (1 - g) x with g = sigmoid(x W_carry + b_carry): (batch, features) -> the same"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -14,9 +14,11 @@ typedef struct options {
 } options;
 
 #define MEMBER(m) .offset = offsetof(options, m)
-#define NUMBER(m, key, text, words) {.name = key, .kind = CN_F_FLOAT, MEMBER(m), .standard = text, .help = words}
+#define NUMBER(m, key, text, words) {.name = key, .kind = CN_F_FLOAT, MEMBER(m), .standard = text, \
+   .help = CN_HELP(words)}
 #define FORMAT {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null", \
-                .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"}
+                .choices = "channels_last channels_first",                                         \
+                .help = CN_HELP("where the channels are; null: the writer's default")}
 
 static cn_image_batch enter(cn_operation_call *c, cn_edge x) {
   bool first = cn_channels_first(c->layer, ((const options *)c->options)->data_format, 2);
@@ -67,8 +69,9 @@ static cn_edge blurred(cn_operation_call *c, cn_edge x, const int64_t size[2], c
 
 static const cn_field blur_fields[] = {
     {.name = "kernel_size", .kind = CN_F_INTS, MEMBER(kernel_size), .standard = "[3, 3]", .count = 2, .min = 1,
-     .max = LARGEST, .help = "size of the window"},
-    {.name = "sigma", .kind = CN_F_VALUE, MEMBER(sigma), .standard = "[1.0, 1.0]", .help = "deviations, two numbers"},
+     .max = LARGEST, .help = CN_HELP("size of the window")},
+    {.name = "sigma", .kind = CN_F_VALUE, MEMBER(sigma), .standard = "[1.0, 1.0]",
+     .help = CN_HELP("deviations, two numbers")},
     FORMAT, {0}};
 
 static void gaussian_blur(cn_operation_call *c) {
@@ -109,7 +112,7 @@ static void sobel_edges(cn_operation_call *c) {
 static const cn_field ssim_fields[] = {
     NUMBER(max_val, "max_val", "1", "the largest value that can be"),
     {.name = "filter_size", .kind = CN_F_INT, MEMBER(filter_size), .standard = "11", .min = 1, .max = LARGEST,
-     .help = "of the Gaussian window"},
+     .help = CN_HELP("of the Gaussian window")},
     NUMBER(filter_sigma, "filter_sigma", "1.5", "its deviation"), NUMBER(k1, "k1", "0.01", "steadies the means"),
     NUMBER(k2, "k2", "0.03", "steadies the variances"), FORMAT, {0}};
 
@@ -156,12 +159,12 @@ static void ssim(cn_operation_call *c) {
 static const cn_field elastic_fields[] = {
     NUMBER(alpha, "alpha", "20", "how far pixels move"), NUMBER(deviation, "sigma", "5", "how smoothly"),
     {.name = "interpolation", .kind = CN_F_ENUM, MEMBER(interpolation), .standard = "\"bilinear\"",
-     .choices = "nearest bilinear", .help = "how values between pixels come about"},
+     .choices = "nearest bilinear", .help = CN_HELP("how values between pixels come about")},
     {.name = "fill_mode", .kind = CN_F_ENUM, MEMBER(fill_mode), .standard = "\"reflect\"",
-     .choices = "constant nearest wrap reflect", .help = "what lies outside"},
+     .choices = "constant nearest wrap reflect", .help = CN_HELP("what lies outside")},
     NUMBER(fill_value, "fill_value", "0", "what lies outside, where fill_mode is constant"),
     {.name = "seed", .kind = CN_F_INT, MEMBER(seed), .standard = "null",
-     .help = "of the movements; without one they are others at each call, which is refused"},
+     .help = CN_HELP("of the movements; without one they are others at each call, which is refused")},
     FORMAT, {0}};
 
 /* Philox with ten rounds (Salmon et al. 2011). */

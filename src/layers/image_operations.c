@@ -14,7 +14,8 @@ typedef struct options {
 
 #define MEMBER(m) .offset = offsetof(options, m)
 #define FORMAT {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null", \
-                .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"}
+                .choices = "channels_last channels_first",                                         \
+                .help = CN_HELP("where the channels are; null: the writer's default")}
 
 static bool first_of(const cn_operation_call *c) {
   return cn_channels_first(c->layer, ((const options *)c->options)->data_format, 2);
@@ -76,18 +77,19 @@ static void hsv_to_rgb(cn_operation_call *c) { recolour(c, &cn_op_hsv_to_rgb); }
 /* ---- resize ---- */
 
 static const cn_field resize_fields[] = {
-    {.name = "size", .kind = CN_F_INTS, MEMBER(size), .count = 2, .min = 1, .max = 1 << 24, .help = "height and width"},
+    {.name = "size", .kind = CN_F_INTS, MEMBER(size), .count = 2, .min = 1, .max = 1 << 24,
+     .help = CN_HELP("height and width")},
     {.name = "interpolation", .kind = CN_F_ENUM, MEMBER(interpolation), .standard = "\"bilinear\"",
-     .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
+     .choices = CN_RESIZE_CHOICES, .help = CN_HELP("how values between pixels come about")},
     {.name = "antialias", .kind = CN_F_BOOL, MEMBER(antialias), .standard = "false",
-     .help = "wider filters when shrinking"},
+     .help = CN_HELP("wider filters when shrinking")},
     {.name = "crop_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(crop), .standard = "false",
-     .help = "resizes the largest part in the middle that has the aspect ratio of the size"},
+     .help = CN_HELP("resizes the largest part in the middle that has the aspect ratio of the size")},
     {.name = "pad_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(pad), .standard = "false",
-     .help = "fills the image up to the aspect ratio of the size first"},
+     .help = CN_HELP("fills the image up to the aspect ratio of the size first")},
     {.name = "fill_mode", .kind = CN_F_ENUM, MEMBER(fill_mode), .standard = "\"constant\"", .choices = "constant",
-     .help = "what the filling is: fill_value"},
-    {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0", .help = "of the filling"},
+     .help = CN_HELP("what the filling is: fill_value")},
+    {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0", .help = CN_HELP("of the filling")},
     FORMAT, {0}};
 
 /* Whole numbers are rounded and kept in the range of their dtype. */
@@ -118,7 +120,7 @@ static void resize(cn_operation_call *c) {
 /* ---- Padding and cropping: of the amounts before and after and the size, two are given ---- */
 
 #define SIDE(m, key) {.name = key, .kind = CN_F_INT, MEMBER(m), .standard = "null", .min = 0, .max = 1 << 28, \
-                      .help = "null: follows from the others"}
+                      .help = CN_HELP("null: follows from the others")}
 #define SIDES(what) {SIDE(top, "top_" what), SIDE(left, "left_" what), SIDE(bottom, "bottom_" what), \
                      SIDE(right, "right_" what), SIDE(height, "target_height"), SIDE(width, "target_width"), FORMAT, \
                      {0}}
@@ -178,13 +180,13 @@ static void crop_images(cn_operation_call *c) {
 
 static const cn_field patches_fields[] = {
     {.name = "size", .kind = CN_F_INTS, MEMBER(size), .min = 1, .max = 1 << 20,
-     .help = "of a patch: two numbers, or three for volumes"},
+     .help = CN_HELP("of a patch: two numbers, or three for volumes")},
     {.name = "strides", .kind = CN_F_INTS, MEMBER(strides), .standard = "null", .min = 1, .max = 1 << 20,
-     .help = "step of the patches; null: their size"},
+     .help = CN_HELP("step of the patches; null: their size")},
     {.name = "dilation_rate", .kind = CN_F_INTS, MEMBER(dilation_rate), .standard = "1", .min = 1, .max = 1 << 20,
-     .help = "distance between a patch's elements"},
+     .help = CN_HELP("distance between a patch's elements")},
     {.name = "padding", .kind = CN_F_ENUM, MEMBER(padding), .standard = "\"valid\"", .choices = "valid same",
-     .help = "same: zeros around the input"},
+     .help = CN_HELP("same: zeros around the input")},
     FORMAT, {0}};
 
 static int64_t entry(const cn_ints *v, int i) { return v->v[v->n == 1 ? 0 : i]; }

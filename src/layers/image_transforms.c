@@ -15,13 +15,14 @@ typedef struct options {
 
 #define MEMBER(m) .offset = offsetof(options, m)
 #define FORMAT {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null", \
-                .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"}
+                .choices = "channels_last channels_first",                                         \
+                .help = CN_HELP("where the channels are; null: the writer's default")}
 #define INTERPOLATION {.name = "interpolation", .kind = CN_F_ENUM, MEMBER(interpolation), .standard = "\"bilinear\"", \
-                       .choices = "bilinear nearest", .help = "how values between pixels come about"}
+                       .choices = "bilinear nearest", .help = CN_HELP("how values between pixels come about")}
 #define FILL_VALUE {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0", \
-                    .help = "what lies outside, where fill_mode is constant"}
+                    .help = CN_HELP("what lies outside, where fill_mode is constant")}
 #define FILL_MODE(choices_) {.name = "fill_mode", .kind = CN_F_ENUM, MEMBER(fill_mode), .standard = "\"constant\"", \
-                             .choices = choices_, .help = "what lies outside"}
+                             .choices = choices_, .help = CN_HELP("what lies outside")}
 
 /* An argument as float32 of a rank, an axis in front where it has one less. */
 static cn_edge for_batch(cn_operation_call *c, const char *name, int rank) {
@@ -54,7 +55,8 @@ static void perspective_transform(cn_operation_call *c) {
 /* ---- map_coordinates ---- */
 
 static const cn_field map_fields[] = {
-    {.name = "order", .kind = CN_F_INT, MEMBER(order), .min = 0, .max = 1, .help = "0: the nearest, 1: linear"},
+    {.name = "order", .kind = CN_F_INT, MEMBER(order), .min = 0, .max = 1,
+     .help = CN_HELP("0: the nearest, 1: linear")},
     FILL_MODE("constant nearest wrap reflect mirror"), FILL_VALUE, {0}};
 
 static void map_coordinates(cn_operation_call *c) {
@@ -70,11 +72,11 @@ static void map_coordinates(cn_operation_call *c) {
 /* ---- scale_and_translate: one matrix for each axis ---- */
 
 static const cn_field scale_fields[] = {
-    {.name = "spatial_dims", .kind = CN_F_INTS, MEMBER(axes), .help = "the axes that are scaled and moved"},
+    {.name = "spatial_dims", .kind = CN_F_INTS, MEMBER(axes), .help = CN_HELP("the axes that are scaled and moved")},
     {.name = "method", .kind = CN_F_ENUM, MEMBER(method),
-     .choices = "linear bilinear trilinear cubic bicubic tricubic lanczos3 lanczos5", .help = "the filter"},
+     .choices = "linear bilinear trilinear cubic bicubic tricubic lanczos3 lanczos5", .help = CN_HELP("the filter")},
     {.name = "antialias", .kind = CN_F_BOOL, MEMBER(antialias), .standard = "true",
-     .help = "wider filters when shrinking"},
+     .help = CN_HELP("wider filters when shrinking")},
     {0}};
 
 static cn_edge number_of(cn_operation_call *c, cn_edge v, int64_t i) {

@@ -23,17 +23,18 @@ typedef struct settings {
 
 #define MEMBER(m) .offset = offsetof(settings, m)
 #define SEED {.name = "seed", .kind = CN_F_VALUE, MEMBER(seed), .standard = "null", \
-              .help = "of its random numbers: the same in each run; null: the model's"}
+              .help = CN_HELP("of its random numbers: the same in each run; null: the model's")}
 #define NUMBER(member, key, text, words) \
-  {.name = key, .kind = CN_F_FLOAT, MEMBER(member), .standard = text, .min = -1e30, .max = 1e30, .help = words}
+  {.name = key, .kind = CN_F_FLOAT, MEMBER(member), .standard = text, .min = -1e30, .max = 1e30, .help = CN_HELP(words)}
 #define AXES(member, key, words)                                                                                     \
-  {.name = key, .kind = CN_F_INTS, MEMBER(member), .standard = "null", .min = 0, .max = CN_MAX_RANK - 1, .help = words}
+  {.name = key, .kind = CN_F_INTS, MEMBER(member), .standard = "null", .min = 0, .max = CN_MAX_RANK - 1,               \
+   .help = CN_HELP(words)}
 #define INPUT_AXES AXES(in, "input_axes", "those of a weight that count as inputs; null: all but the last")
 #define OUTPUT_AXES AXES(out, "output_axes", "those that count as outputs; null: all but the one before the last")
 static const cn_field no_fields[] = {{0}};
 static const cn_field constant_fields[] = {
     {.name = "value", .kind = CN_F_VALUE, MEMBER(value), .standard = "0",
-     .help = "a number, or numbers in the weight's shape"},
+     .help = CN_HELP("a number, or numbers in the weight's shape")},
     {0}};
 static const cn_field uniform_fields[] = {NUMBER(a, "minval", "-0.05", "the least"),
                                           NUMBER(b, "maxval", "0.05", "the largest"),
@@ -44,21 +45,23 @@ static const cn_field fixed_fields[] = {SEED, INPUT_AXES, OUTPUT_AXES, {0}};
 static const cn_field variance_fields[] = {
     NUMBER(a, "scale", "1", "the variance times the number of units that `mode` counts"),
     {.name = "mode", .kind = CN_F_ENUM, MEMBER(mode), .standard = "\"fan_in\"", .choices = "fan_in fan_out fan_avg",
-     .help = "which units"},
+     .help = CN_HELP("which units")},
     {.name = "distribution", .kind = CN_F_ENUM, MEMBER(distribution), .standard = "\"truncated_normal\"",
-     .choices = "truncated_normal untruncated_normal uniform normal", .help = "normal: truncated"},
+     .choices = "truncated_normal untruncated_normal uniform normal", .help = CN_HELP("normal: truncated")},
     SEED, INPUT_AXES, OUTPUT_AXES, {0}};
 static const cn_field orthogonal_fields[] = {NUMBER(a, "gain", "1", "factor"), SEED, {0}};
 static const cn_field old_orthogonal_fields[] = {NUMBER(a, "gain", "1.1", "factor"), SEED, {0}};
 static const cn_field identity_fields[] = {NUMBER(a, "gain", "1", "factor"), {0}};
 static const cn_field stft_fields[] = {
     {.name = "side", .kind = CN_F_ENUM, MEMBER(side), .standard = "\"real\"", .choices = "real imag",
-     .help = "cosines or negative sines"},
-    {.name = "window", .kind = CN_F_VALUE, MEMBER(window), .standard = "\"hann\"", .help = "a name, numbers, or null"},
+     .help = CN_HELP("cosines or negative sines")},
+    {.name = "window", .kind = CN_F_VALUE, MEMBER(window), .standard = "\"hann\"",
+     .help = CN_HELP("a name, numbers, or null")},
     {.name = "scaling", .kind = CN_F_ENUM, MEMBER(scaling), .standard = "\"density\"",
      .choices = "density spectrum null",
-     .help = "how the window is normalised"},
-    {.name = "periodic", .kind = CN_F_BOOL, MEMBER(periodic), .standard = "false", .help = "of the window"}, {0}};
+     .help = CN_HELP("how the window is normalised")},
+    {.name = "periodic", .kind = CN_F_BOOL, MEMBER(periodic), .standard = "false",
+     .help = CN_HELP("of the window")}, {0}};
 
 static float *values(cn_tensor *out) { return (float *)out->data; }
 
@@ -243,7 +246,7 @@ static cn_status orthogonal(const cn_part_job *j, cn_tensor *t, cn_error *e) {
 
 /* Keras 1 has the same names for other distributions. */
 #define TYPE(class, other, in, words, table, how) \
-  {.name = class, .aliases = other, .versions = in, .help = words, .settings_size = sizeof(settings), \
+  {.name = class, .aliases = other, .versions = in, .help = CN_HELP(words), .settings_size = sizeof(settings), \
    .fields = table, .fill = how}
 const cn_part_type cn_initializers[] = {
     TYPE("Zeros", "zeros zero zeros_v2", "1 2 3", "zeros", no_fields, zeros),

@@ -8,12 +8,12 @@ static const cn_field fields[] = {
     CN_LOOKUP_FIELDS(settings),
     CN_LOOKUP_OWN_FIELDS(settings),
     {.name = "mask_token", .kind = CN_F_VALUE, .offset = offsetof(settings, lookup.mask), .standard = "null",
-     .help = "a number that has place 0, or is left out of rows"},
+     .help = CN_HELP("a number that has place 0, or is left out of rows")},
     {.name = "oov_token", .kind = CN_F_VALUE, .offset = offsetof(settings, lookup.oov), .standard = "-1",
-     .help = "what unknown places become with invert"},
+     .help = CN_HELP("what unknown places become with invert")},
     CN_MODE_FIELD_AT(settings, lookup.mode, "\"int\""),
     {.name = "vocabulary_dtype", .kind = CN_F_DTYPE, .offset = offsetof(settings, lookup.dtype),
-     .standard = "\"int64\"", .help = "int64 or int32"},
+     .standard = "\"int64\"", .help = CN_HELP("int64 or int32")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -40,8 +40,10 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_integer_lookup = {
     .name = "IntegerLookup",
     .versions = "2 3",
-    .help = "the place of each number: 0 for the mask if there is one, then num_oov_indices for unknown ones, then the "
-            "vocabulary\nwhole numbers (…) -> (…), or rows with another output_mode; with invert back to the numbers",
+    .help = CN_HELP("the place of each number: 0 for the mask if there is one, then num_oov_indices for "
+                    "unknown ones, then the "
+                    "vocabulary\nwhole numbers (…) -> (…), or rows with another output_mode; with invert "
+                    "back to the numbers"),
     .flags = CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,

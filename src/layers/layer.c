@@ -53,7 +53,7 @@ int cornu_layer_type_count(void) { return cn_layer_type_total; }
 bool cornu_layer_type_info(int i, cornu_type_info *out) {
   if (i < 0 || i >= cn_layer_type_total) return false;
   const cn_layer_type *t = cn_layer_types[i];
-  *out = (cornu_type_info){.name = t->name, .aliases = t->aliases, .help = t->help, .versions = t->versions,
+  *out = (cornu_type_info){.name = t->name, .aliases = t->aliases, .help = CN_HELP_OF(t), .versions = t->versions,
                            .n_fields = cn_field_count(t->fields), .min_inputs = t->min_in, .max_inputs = t->max_in,
                            .weights = t->weights ? t->weights : t->build ? "trainable" : NULL};
   return true;

@@ -121,10 +121,10 @@ struct cn_layer_type {
   const char *name;         /* Keras's current class name */
   const char *aliases;      /* other class names that mean the same, separated by spaces */
   const char *versions;     /* which Keras has it: "1 2 3" */
-  const char *help;         /* what it computes; shapes */
-  unsigned flags;
-  int min_in, max_in;       /* positional inputs; max_in -1: any number */
-  size_t settings_size;
+  cn_help help;             /* what it computes; shapes */
+  int8_t min_in, max_in;    /* positional inputs; max_in -1: any number */
+  uint16_t flags;
+  unsigned settings_size;
   const cn_field
       *fields; /* beside the common keys (name, trainable, dtype, batch_input_shape, …), which layer.c knows */
   /* Rewrites a copy of an older config where a renamed key does not do. NULL: nothing. */

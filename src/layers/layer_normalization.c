@@ -7,15 +7,15 @@ typedef struct settings { cn_ints axis; double epsilon; bool center, scale, rms_
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .help = "a number or a list: what is normalised together"},
+     .max = CN_MAX_RANK - 1, .help = CN_HELP("a number or a list: what is normalised together")},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "0.001", .min = 0,
-     .max = 1e30, .help = "added to the variance"},
+     .max = 1e30, .help = CN_HELP("added to the variance")},
     {.name = "center", .kind = CN_F_BOOL, .offset = offsetof(settings, center), .standard = "true",
-     .help = "adds beta"},
+     .help = CN_HELP("adds beta")},
     {.name = "scale", .kind = CN_F_BOOL, .offset = offsetof(settings, scale), .standard = "true",
-     .help = "multiplies by gamma"},
+     .help = CN_HELP("multiplies by gamma")},
     {.name = "rms_scaling", .kind = CN_F_BOOL, .offset = offsetof(settings, rms_scaling), .standard = "false",
-     .help = "divides by the deviation alone; beta is left out"},
+     .help = CN_HELP("divides by the deviation alone; beta is left out")},
     CN_GAMMA_ROWS,
     {0}};
 
@@ -88,7 +88,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_layer_normalization = {
     .name = "LayerNormalization",
     .versions = "2 3",
-    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean and variance of each sample over axis",
+    .help = CN_HELP("gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean and variance of each sample over axis"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

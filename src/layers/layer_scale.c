@@ -6,8 +6,8 @@ typedef struct settings { int64_t projection_dim; } settings;
 
 static const cn_field fields[] = {
     {.name = "projection_dim", .kind = CN_F_INT, .offset = offsetof(settings, projection_dim), .min = 1, .max = 1 << 28,
-     .help = "channels"},
-    {.name = "init_values", .kind = CN_F_IGNORED, .help = "of the factors, before training"},
+     .help = CN_HELP("channels")},
+    {.name = "init_values", .kind = CN_F_IGNORED, .help = CN_HELP("of the factors, before training")},
     {0}};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -23,7 +23,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_layer_scale = {
     .name = "LayerScale",
     .versions = "2 3",
-    .help = "x * gamma: (…, channels) -> (…, channels)",
+    .help = CN_HELP("x * gamma: (…, channels) -> (…, channels)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

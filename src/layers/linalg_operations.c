@@ -15,7 +15,7 @@ typedef struct options {
 } options;
 
 #define KEY(key, field_kind, default_value, text) \
-  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = text}
+  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = CN_HELP(text)}
 
 static cn_edge along(cn_operation_call *c, const cn_op *op, cn_edge x, int64_t axis, bool keepdims) {
   return cn_emit1(c->t, op, &(cn_reduce_attrs){{1, {axis}}, keepdims}, x);
@@ -174,7 +174,7 @@ static void norm(cn_operation_call *c) {
 static const cn_field lower_fields[] = {KEY(lower, CN_F_BOOL, "false", "a is lower triangular"), {0}};
 static const cn_field qr_fields[] = {
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(options, mode), .standard = "\"reduced\"",
-     .choices = "reduced complete", .help = "complete: square q"},
+     .choices = "reduced complete", .help = CN_HELP("complete: square q")},
     {0}};
 static const cn_field svd_fields[] = {KEY(full_matrices, CN_F_BOOL, "true", "square u and v"),
                                       KEY(compute_uv, CN_F_BOOL, "true", "u and v too"), {0}};

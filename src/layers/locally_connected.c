@@ -222,7 +222,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c, int spatial) {
 
 #define IMPLEMENTATION_FIELD                                                                                           \
   {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(settings, implementation), .standard = "1",          \
-   .min = 1, .max = 3, .help = "how tf.keras keeps the kernels; the result is the same"}
+   .min = 1, .max = 3, .help = CN_HELP("how tf.keras keeps the kernels; the result is the same")}
 static const cn_field fields1[] = {CN_FILTERS_FIELD, CN_CONV_FIELDS(1, "filter_length", "subsample_length"),
                                    IMPLEMENTATION_FIELD, CN_KERNEL_ROWS, {0}};
 static const cn_field fields2[] = {CN_FILTERS_FIELD, CN_CONV_FIELDS(2, NULL, "subsample"), IMPLEMENTATION_FIELD, CN_KERNEL_ROWS, {0}};
@@ -246,7 +246,8 @@ static void lower2(cn_layer *l, cn_trace *t, cn_call *c) { lower(l, t, c, 2); }
 const cn_layer_type cn_layer_locally_connected1d = {
     .name = "LocallyConnected1D",
     .versions = "1 2",
-    .help = "a convolution with a kernel of its own at each step: (batch, steps, channels) -> (batch, steps', filters)",
+    .help = CN_HELP("a convolution with a kernel of its own at each step: (batch, steps, channels) -> (batch, steps', "
+                    "filters)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),
@@ -258,7 +259,7 @@ const cn_layer_type cn_layer_locally_connected1d = {
 const cn_layer_type cn_layer_locally_connected2d = {
     .name = "LocallyConnected2D",
     .versions = "1 2",
-    .help = "a convolution with a kernel of its own at each place: (batch, height, width, channels) -> images",
+    .help = CN_HELP("a convolution with a kernel of its own at each place: (batch, height, width, channels) -> images"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -18,27 +18,28 @@ typedef struct cn_lookup {
 /* Fields of the settings' member `lookup`. */
 #define CN_LOOKUP_FIELDS(type)                                                                                         \
   {.name = "max_tokens", .kind = CN_F_INT, .offset = offsetof(type, lookup.max_tokens), .standard = "null", .min = 2,  \
-   .max = 1e9, .help = "most words, those for masks and unknown values with them"},                                    \
+   .max = 1e9, .help = CN_HELP("most words, those for masks and unknown values with them")},                           \
   {.name = "vocabulary", .kind = CN_F_VALUE, .offset = offsetof(type, lookup.vocabulary), .standard = "null",          \
-   .help = "the words; null: from the assets of the file"},                                                            \
+   .help = CN_HELP("the words; null: from the assets of the file")},                                                   \
   {.name = "idf_weights", .kind = CN_F_VALUE, .offset = offsetof(type, lookup.idf), .standard = "null",                \
-   .help = "weights of the words, for output_mode=\"tf_idf\""},                                                        \
+   .help = CN_HELP("weights of the words, for output_mode=\"tf_idf\"")},                                               \
   {.name = "pad_to_max_tokens", .kind = CN_F_BOOL, .offset = offsetof(type, lookup.pad), .standard = "false",          \
-   .help = "rows have max_tokens columns"},                                                                            \
+   .help = CN_HELP("rows have max_tokens columns")},                                                                   \
   {.name = "vocabulary_size", .kind = CN_F_INT, .offset = offsetof(type, lookup.size), .standard = "null",             \
-   .help = "how many words a vocabulary in the assets has"},                                                           \
+   .help = CN_HELP("how many words a vocabulary in the assets has")},                                                  \
   {.name = "has_input_vocabulary", .aliases = "has_static_table", .kind = CN_F_IGNORED, .standard = "null",            \
-   .help = "follows from the vocabulary"},                                                                             \
+   .help = CN_HELP("follows from the vocabulary")},                                                                    \
   CN_SPARSE_FIELD
 #define CN_LOOKUP_OWN_FIELDS(type)                                                                                     \
   {.name = "num_oov_indices", .kind = CN_F_INT, .offset = offsetof(type, lookup.oov_indices), .standard = "1",         \
-   .min = 0, .max = 1e9, .help = "numbers for values that are not in the vocabulary; 0: such values are an error"},    \
+   .min = 0, .max = 1e9,                                                                                               \
+   .help = CN_HELP("numbers for values that are not in the vocabulary; 0: such values are an error")},                 \
   {.name = "invert", .kind = CN_F_BOOL, .offset = offsetof(type, lookup.invert), .standard = "false",                  \
-   .help = "numbers to words"},                                                                                        \
+   .help = CN_HELP("numbers to words")},                                                                               \
   {.name = "oov_method", .kind = CN_F_ENUM, .offset = offsetof(type, lookup.oov_method), .standard = "\"floormod\"",   \
-   .choices = "floormod farmhash", .help = "how whole numbers choose among several num_oov_indices"},                  \
+   .choices = "floormod farmhash", .help = CN_HELP("how whole numbers choose among several num_oov_indices")},         \
   {.name = "salt", .kind = CN_F_VALUE, .offset = offsetof(type, lookup.salt), .standard = "null",                      \
-   .help = "one or two numbers: hashing by SipHash"}
+   .help = CN_HELP("one or two numbers: hashing by SipHash")}
 
 /* For check, restore and build of such a layer. */
 cn_status cn_lookup_check(cn_layer *l, cn_lookup *v, cn_error *e);

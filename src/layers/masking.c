@@ -6,7 +6,7 @@ typedef struct settings { const cn_value *mask_value; } settings;
 
 static const cn_field fields[] = {
     {.name = "mask_value", .kind = CN_F_VALUE, .offset = offsetof(settings, mask_value), .standard = "0.0",
-     .help = "a number, or in Keras 3 a vector of one per feature"},
+     .help = CN_HELP("a number, or in Keras 3 a vector of one per feature")},
     {0}};
 
 enum { MAX_VALUES = 1 << 16 };
@@ -58,7 +58,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_masking = {
     .name = "Masking",
     .versions = "1 2 3",
-    .help = "masks and zeroes the steps whose features all equal mask_value",
+    .help = CN_HELP("masks and zeroes the steps whose features all equal mask_value"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 1,

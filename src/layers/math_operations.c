@@ -9,7 +9,7 @@ typedef struct options {
 } options;
 
 #define KEY(key, field_kind, default_value, text) \
-  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = text}
+  {.name = #key, .kind = field_kind, .offset = offsetof(options, key), .standard = default_value, .help = CN_HELP(text)}
 #define WITH(class, args, function, keys) \
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 #define FLOATS(class, op_name) {.name = class, .arguments = "x", .op = op_name, .emit = floats}
@@ -146,11 +146,12 @@ static const cn_field segment_fields[] = {
     KEY(num_segments, CN_F_INT, "null", "how many; null: as the ids tell"),
     KEY(sorted, CN_F_BOOL, "false", "the ids rise: empty maxima and minima are 0"), {0}};
 static const cn_field k_fields[] = {
-    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = "how many count as the best"}, {0}};
+    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k),
+     .help = CN_HELP("how many count as the best")}, {0}};
 
 static const cn_field top_fields[] = {
-    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = "how many"},
-    {.name = "sorted", .kind = CN_F_IGNORED, .standard = "true", .help = "they always are"},
+    {.name = "k", .kind = CN_F_INT, .offset = offsetof(options, k), .help = CN_HELP("how many")},
+    {.name = "sorted", .kind = CN_F_IGNORED, .standard = "true", .help = CN_HELP("they always are")},
     {0}};
 
 const cn_operation cn_operations_math[] = {

@@ -6,7 +6,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_merge_fold_masked(l
 const cn_layer_type cn_layer_maximum = {
     .name = "Maximum",
     .versions = "2 3",
-    .help = "the largest of its inputs, element by element; shapes broadcast",
+    .help = CN_HELP("the largest of its inputs, element by element; shapes broadcast"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

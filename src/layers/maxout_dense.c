@@ -11,17 +11,18 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "output_dim", .kind = CN_F_INT, .offset = offsetof(settings, output_dim), .min = 1, .max = 1 << 24,
-     .help = "outputs"},
+     .help = CN_HELP("outputs")},
     {.name = "nb_feature", .kind = CN_F_INT, .offset = offsetof(settings, nb_feature), .standard = "4", .min = 1,
      .max = 1 << 20,
-     .help = "linear maps to choose from"},
+     .help = CN_HELP("linear maps to choose from")},
     {.name = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, init), .standard = "null",
-     .help = "initial kernel"},
-    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true", .help = "adds a bias"},
+     .help = CN_HELP("initial kernel")},
+    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true",
+     .help = CN_HELP("adds a bias")},
     CN_WEIGHT_ROWS("W", NULL, NULL),
     CN_WEIGHT_ROWS("b", NULL, NULL),
     CN_ACTIVITY_ROW,
-    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's features"},
+    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("the input's features")},
     {0}};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -46,7 +47,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_maxout_dense = {
     .name = "MaxoutDense",
     .versions = "1 2",
-    .help = "max over f of x W[f] + b[f]: (batch, features) -> (batch, output_dim)",
+    .help = CN_HELP("max over f of x W[f] + b[f]: (batch, features) -> (batch, output_dim)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -15,22 +15,22 @@ typedef struct settings {
 
 #define MEMBER(m) .offset = offsetof(settings, m)
 #define NUMBER(member, standard_text, words) \
-  {.name = #member, .kind = CN_F_FLOAT, MEMBER(member), .standard = standard_text, .help = words}
+  {.name = #member, .kind = CN_F_FLOAT, MEMBER(member), .standard = standard_text, .help = CN_HELP(words)}
 static const cn_field fields[] = {
     {.name = "fft_length", .kind = CN_F_INT, MEMBER(fft_length), .standard = "2048", .min = 1, .max = 1 << 20,
-     .help = "steps of a frame with the zeros around it"},
+     .help = CN_HELP("steps of a frame with the zeros around it")},
     {.name = "sequence_stride", .kind = CN_F_INT, MEMBER(sequence_stride), .standard = "512", .min = 1, .max = 1 << 24,
-     .help = "from frame to frame"},
+     .help = CN_HELP("from frame to frame")},
     {.name = "sequence_length", .kind = CN_F_INT, MEMBER(sequence_length), .standard = "null", .min = 1, .max = 1 << 20,
-     .help = "of a frame; null: fft_length"},
+     .help = CN_HELP("of a frame; null: fft_length")},
     {.name = "window", .kind = CN_F_VALUE, MEMBER(window), .standard = "\"hann\"",
-     .help = "by which the steps of a frame count: hann, hamming, numbers, or null"},
+     .help = CN_HELP("by which the steps of a frame count: hann, hamming, numbers, or null")},
     NUMBER(sampling_rate, "16000", "steps a second"),
     {.name = "num_mel_bins", .kind = CN_F_INT, MEMBER(num_mel_bins), .standard = "128", .min = 1, .max = 1 << 20,
-     .help = "number of bands"},
+     .help = CN_HELP("number of bands")},
     NUMBER(min_freq, "20.0", "where the lowest band begins"),
     NUMBER(max_freq, "null", "where the highest band ends; null: half of the sampling rate"),
-    {.name = "power_to_db", .kind = CN_F_BOOL, MEMBER(power_to_db), .standard = "true", .help = "in decibels"},
+    {.name = "power_to_db", .kind = CN_F_BOOL, MEMBER(power_to_db), .standard = "true", .help = CN_HELP("in decibels")},
     NUMBER(top_db, "80.0", "what lies further below the maximum of the whole batch is cut"),
     NUMBER(mag_exp, "2.0", "exponent of the magnitude"), NUMBER(min_power, "1e-10", "less counts as that"),
     NUMBER(ref_power, "1.0", "power of 0 decibels"), {0}};
@@ -154,8 +154,8 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_mel_spectrogram = {
     .name = "MelSpectrogram",
     .versions = "3",
-    .help = "power of frequencies in bands of the mel scale, mel(f) = 1127 ln(1 + f / 700)\n"
-            "(batch, steps) or (steps) -> (batch, num_mel_bins, frames), frames = steps / sequence_stride + 1",
+    .help = CN_HELP("power of frequencies in bands of the mel scale, mel(f) = 1127 ln(1 + f / 700)\n"
+                    "(batch, steps) or (steps) -> (batch, num_mel_bins, frames), frames = steps / sequence_stride + 1"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -6,7 +6,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_merge_fold_masked(l
 const cn_layer_type cn_layer_minimum = {
     .name = "Minimum",
     .versions = "2 3",
-    .help = "the smallest of its inputs, element by element; shapes broadcast",
+    .help = CN_HELP("the smallest of its inputs, element by element; shapes broadcast"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

@@ -8,8 +8,9 @@ typedef struct options { bool is_causal; } options;
 
 static const cn_field fields[] = {
     {.name = "is_causal", .kind = CN_F_BOOL, .offset = offsetof(options, is_causal), .standard = "false",
-     .help = "place i sees values up to i"},
-    {.name = "flash_attention", .kind = CN_F_IGNORED, .standard = "null", .help = "how others compute the same"},
+     .help = CN_HELP("place i sees values up to i")},
+    {.name = "flash_attention", .kind = CN_F_IGNORED, .standard = "null",
+     .help = CN_HELP("how others compute the same")},
     {0}};
 
 static void attend(cn_operation_call *c) {
@@ -40,5 +41,6 @@ static void attend(cn_operation_call *c) {
 
 const cn_operation cn_operations_nn_attention[] = {
     {.name = "DotProductAttention", .arguments = "query key value bias mask scale", .emit = attend, .fields = fields,
-     .options_size = sizeof(options), .help = "softmax(scale * query * key + bias) * value, (batch, time, heads, dim)"},
+     .options_size = sizeof(options),
+     .help = CN_HELP("softmax(scale * query * key + bias) * value, (batch, time, heads, dim)")},
     {0}};

@@ -14,8 +14,8 @@ typedef struct options {
 
 #define MEMBER(m) .offset = offsetof(options, m)
 #define LOGITS {.name = "from_logits", .kind = CN_F_BOOL, MEMBER(from_logits), .standard = "false", \
-                .help = "the output comes before its softmax or sigmoid"}
-#define AXIS(words) {.name = "axis", .kind = CN_F_INT, MEMBER(axis), .standard = "-1", .help = words}
+                .help = CN_HELP("the output comes before its softmax or sigmoid")}
+#define AXIS(words) {.name = "axis", .kind = CN_F_INT, MEMBER(axis), .standard = "-1", .help = CN_HELP(words)}
 
 /* ---- Cross entropies ---- */
 
@@ -103,7 +103,7 @@ static void binary(cn_operation_call *c) {
 /* ---- Peak signal to noise ratio ---- */
 
 static const cn_field psnr_fields[] = {
-    {.name = "max_val", .kind = CN_F_FLOAT, MEMBER(max_val), .help = "the largest value that can be"}, {0}};
+    {.name = "max_val", .kind = CN_F_FLOAT, MEMBER(max_val), .help = CN_HELP("the largest value that can be")}, {0}};
 
 /* 20 log10(max_val) - 10 log10(mean((x1 - x2)²)), the mean of whole numbers cut off. */
 static void psnr(cn_operation_call *c) {
@@ -123,10 +123,10 @@ static void psnr(cn_operation_call *c) {
 
 #define CODE_FIELDS(aliases_) { \
     {.name = "num_classes", .aliases = aliases_, .kind = CN_F_INT, MEMBER(classes), .min = 1, .max = 1e9, \
-     .help = "size of the new axis"}, \
+     .help = CN_HELP("size of the new axis")}, \
     AXIS("where the new axis will be"), \
-    {.name = "dtype", .kind = CN_F_DTYPE, MEMBER(dtype), .standard = "null", .help = "null: float32"}, \
-    {.name = "sparse", .kind = CN_F_IGNORED, .standard = "false", .help = "how others store the same"}, {0}}
+    {.name = "dtype", .kind = CN_F_DTYPE, MEMBER(dtype), .standard = "null", .help = CN_HELP("null: float32")}, \
+    {.name = "sparse", .kind = CN_F_IGNORED, .standard = "false", .help = CN_HELP("how others store the same")}, {0}}
 static const cn_field one_hot_fields[] = CODE_FIELDS(NULL), multi_hot_fields[] = CODE_FIELDS("num_tokens");
 
 /* The new axis comes last and moves to its place. */
@@ -160,7 +160,8 @@ static cn_edge as_int32(cn_operation_call *c, const char *name) {
 }
 
 static const cn_field ctc_fields[] = {
-    {.name = "mask_index", .kind = CN_F_INT, MEMBER(mask_index), .standard = "0", .help = "the class of no label"},
+    {.name = "mask_index", .kind = CN_F_INT, MEMBER(mask_index), .standard = "0",
+     .help = CN_HELP("the class of no label")},
     {0}};
 
 static void ctc_loss(cn_operation_call *c) {
@@ -175,15 +176,15 @@ static void ctc_loss(cn_operation_call *c) {
 
 static const cn_field decode_fields[] = {
     {.name = "strategy", .kind = CN_F_ENUM, MEMBER(strategy), .standard = "\"greedy\"", .choices = "greedy beam_search",
-     .help = "the best class of each frame, or a search"},
+     .help = CN_HELP("the best class of each frame, or a search")},
     {.name = "beam_width", .kind = CN_F_INT, MEMBER(beam_width), .standard = "100", .min = 1, .max = 1 << 16,
-     .help = "prefixes that the search keeps"},
+     .help = CN_HELP("prefixes that the search keeps")},
     {.name = "top_paths", .kind = CN_F_INT, MEMBER(top_paths), .standard = "1", .min = 1, .max = 1 << 16,
-     .help = "sequences that the search gives"},
+     .help = CN_HELP("sequences that the search gives")},
     {.name = "merge_repeated", .kind = CN_F_BOOL, MEMBER(merge_repeated), .standard = "true",
-     .help = "greedy: equal classes of following frames count once"},
+     .help = CN_HELP("greedy: equal classes of following frames count once")},
     {.name = "mask_index", .kind = CN_F_INT, MEMBER(mask_index), .standard = "null",
-     .help = "the class of no label; null: the last; not there: 0"},
+     .help = CN_HELP("the class of no label; null: the last; not there: 0")},
     {0}};
 
 static void ctc_decode(cn_operation_call *c) {

@@ -12,9 +12,10 @@ typedef struct options {
 } options;
 
 #define AXIS(text, words) \
-  {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(options, axis), .standard = text, .help = words}
+  {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(options, axis), .standard = text, .help = CN_HELP(words)}
 #define EPSILON(text, words) \
-  {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(options, epsilon), .standard = text, .help = words}
+  {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(options, epsilon), .standard = text,                      \
+   .help = CN_HELP(words)}
 
 /* backend.epsilon() of the program that wrote the model: nobody changes it. */
 static double epsilon_of(const options *o) { return isnan(o->epsilon) ? 1e-7 : o->epsilon; }
@@ -26,10 +27,11 @@ static cn_edge with_number(cn_trace *t, const cn_op *op, cn_edge x, double v) {
 /* ---- moments ---- */
 
 static const cn_field moments_fields[] = {
-    {.name = "axes", .kind = CN_F_INTS, .offset = offsetof(options, axis), .help = "axes to reduce"},
+    {.name = "axes", .kind = CN_F_INTS, .offset = offsetof(options, axis), .help = CN_HELP("axes to reduce")},
     {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(options, keepdims), .standard = "false",
-     .help = "keeps them with size 1"},
-    {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false", .help = "of several devices: there is one"},
+     .help = CN_HELP("keeps them with size 1")},
+    {.name = "synchronized", .kind = CN_F_IGNORED, .standard = "false",
+     .help = CN_HELP("of several devices: there is one")},
     {0}};
 
 static void moments(cn_operation_call *c) {
@@ -45,7 +47,8 @@ static void moments(cn_operation_call *c) {
 /* ---- batch_normalization ---- */
 
 static const cn_field batch_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(options, order), .help = "the axis of the statistics"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(options, order),
+     .help = CN_HELP("the axis of the statistics")},
     EPSILON("0.001", "added to the variance"),
     {0}};
 
@@ -68,7 +71,7 @@ static void batch_norm(cn_operation_call *c) {
 static const cn_field layer_fields[] = {
     AXIS("-1", "what is normalised together"), EPSILON("null", "added to the variance; null: 1e-7"),
     {.name = "rms_scaling", .kind = CN_F_BOOL, .offset = offsetof(options, rms_scaling), .standard = "false",
-     .help = "divides by the deviation alone; beta is left out"},
+     .help = CN_HELP("divides by the deviation alone; beta is left out")},
     {0}};
 static const cn_field rms_fields[] = {
     AXIS("-1", "what is normalised together"), EPSILON("null", "added to the mean of squares; null: 1e-7"), {0}};
@@ -133,7 +136,7 @@ static void rms_norm(cn_operation_call *c) { normalise(c, CN_NORM_RMS, "scale", 
 static const cn_field normalize_fields[] = {
     AXIS("null", "axes of a vector; null: all; not there: the last"),
     {.name = "order", .kind = CN_F_INT, .offset = offsetof(options, order), .standard = "2", .min = 1, .max = 1 << 20,
-     .help = "of the norm"},
+     .help = CN_HELP("of the norm")},
     EPSILON("null", "the least norm; null: 1e-7"), {0}};
 
 static cn_edge power_sum(cn_operation_call *c, cn_edge x, const cn_ints *axes, int64_t order) {

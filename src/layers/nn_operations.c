@@ -38,8 +38,10 @@ typedef struct options {
 } options;
 
 static const cn_field threshold_fields[] = {
-    {.name = "threshold", .kind = CN_F_FLOAT, .offset = offsetof(options, threshold), .help = "values above stay"},
-    {.name = "default_value", .kind = CN_F_FLOAT, .offset = offsetof(options, other), .help = "what the others become"},
+    {.name = "threshold", .kind = CN_F_FLOAT, .offset = offsetof(options, threshold),
+     .help = CN_HELP("values above stay")},
+    {.name = "default_value", .kind = CN_F_FLOAT, .offset = offsetof(options, other),
+     .help = CN_HELP("what the others become")},
     {0}};
 
 static void threshold(cn_operation_call *c) {
@@ -53,7 +55,7 @@ static void threshold(cn_operation_call *c) {
 
 static const cn_field gelu_fields[] = {
     {.name = "approximate", .kind = CN_F_BOOL, .offset = offsetof(options, approximate), .standard = "true",
-     .help = "whether to use the tanh form"},
+     .help = CN_HELP("whether to use the tanh form")},
     {0}};
 
 static void gelu(cn_operation_call *c) {
@@ -65,7 +67,7 @@ static void gelu(cn_operation_call *c) {
 
 static const cn_field glu_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(options, one_axis), .standard = "-1",
-     .help = "the axis that is halved"},
+     .help = CN_HELP("the axis that is halved")},
     {0}};
 
 /* The first half times the sigmoid of the second. */
@@ -82,7 +84,7 @@ static void glu(cn_operation_call *c) {
 
 static const cn_field axis_fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(options, axis), .standard = "null",
-     .help = "an axis or several, whose sum becomes 1; null: all; not there: the last"},
+     .help = CN_HELP("an axis or several, whose sum becomes 1; null: all; not there: the last")},
     {0}};
 
 /* Over several axes: x - log(sum(exp(x))), and its exponential. */

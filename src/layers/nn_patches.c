@@ -10,7 +10,7 @@ typedef struct options {
 
 #define PAIR(m, key, text, least, words) \
   {.name = key, .kind = CN_F_INTS, .offset = offsetof(options, m), .standard = text, .count = 2, .min = least, \
-   .max = 1 << 20, .help = words}
+   .max = 1 << 20, .help = CN_HELP(words)}
 #define WINDOW_FIELDS \
   PAIR(kernel_size, "kernel_size", NULL, 1, "size of the window"), \
   PAIR(dilation, "dilation", "1", 1, "distance between its elements"), \
@@ -82,9 +82,10 @@ static void fold(cn_operation_call *c) {
 
 static const cn_field block_fields[] = {
     {.name = "block_size", .kind = CN_F_INT, .offset = offsetof(options, block_size), .min = 1, .max = 1 << 12,
-     .help = "side of a block"},
+     .help = CN_HELP("side of a block")},
     {.name = "data_format", .kind = CN_F_ENUM, .offset = offsetof(options, data_format),
-     .standard = "\"channels_last\"", .choices = "channels_last channels_first", .help = "where the channels are"},
+     .standard = "\"channels_last\"", .choices = "channels_last channels_first",
+     .help = CN_HELP("where the channels are")},
     {0}};
 
 static void blocks(cn_operation_call *c, const cn_op *op) {

@@ -62,15 +62,15 @@ static cn_edge kernel_of(cn_operation_call *c, const char *name, window *w) {
 
 #define STRIDES(text) \
   {.name = "strides", .kind = CN_F_INTS, CN_CONV_MEMBER(strides), .standard = text, .min = 1, .max = 1 << 20, \
-   .help = "step of the window"}
+   .help = CN_HELP("step of the window")}
 #define COMMON \
   {.name = "padding", .kind = CN_F_ENUM, CN_CONV_MEMBER(padding), .standard = "\"valid\"", .choices = "valid same", \
-   .help = "same: zeros around the input"}, \
+   .help = CN_HELP("same: zeros around the input")}, \
   {.name = "data_format", .kind = CN_F_ENUM, CN_CONV_MEMBER(data_format), .standard = "null", \
-   .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"}
+   .choices = "channels_last channels_first", .help = CN_HELP("where the channels are; null: the writer's default")}
 #define DILATION \
   {.name = "dilation_rate", .kind = CN_F_INTS, CN_CONV_MEMBER(dilation_rate), .standard = "1", .min = 1, \
-   .max = 1 << 20, .help = "distance between the window's elements"}
+   .max = 1 << 20, .help = CN_HELP("distance between the window's elements")}
 
 /* ---- Convolutions ---- */
 
@@ -114,7 +114,7 @@ static void separable_conv(cn_operation_call *c) {
 static const cn_field transpose_fields[] = {
     STRIDES("1"), COMMON, DILATION,
     {.name = "output_padding", .kind = CN_F_INTS, CN_CONV_MEMBER(output_padding), .standard = "null", .min = 0,
-     .max = 1 << 20, .help = "how much longer than the shortest result; null: as long as the strides ask for"},
+     .max = 1 << 20, .help = CN_HELP("how much longer than the shortest result; null: as long as the strides ask for")},
     {0}};
 
 static void conv_transpose(cn_operation_call *c) {
@@ -129,7 +129,7 @@ static void conv_transpose(cn_operation_call *c) {
 
 static const cn_field pool_fields[] = {
     {.name = "pool_size", .kind = CN_F_INTS, CN_CONV_MEMBER(kernel_size), .min = 1, .max = 1 << 24,
-     .help = "size of the window"},
+     .help = CN_HELP("size of the window")},
     STRIDES("null"), COMMON, {0}};
 
 static void pool(cn_operation_call *c, bool average) {
@@ -151,9 +151,9 @@ static void average_pool(cn_operation_call *c) { pool(c, true); }
 
 static const cn_field adaptive_fields[] = {
     {.name = "output_size", .kind = CN_F_INTS, CN_CONV_MEMBER(kernel_size), .min = 1, .max = 1 << 28,
-     .help = "number of windows in each dimension"},
+     .help = CN_HELP("number of windows in each dimension")},
     {.name = "data_format", .kind = CN_F_ENUM, CN_CONV_MEMBER(data_format), .standard = "null",
-     .choices = "channels_last channels_first", .help = "where the channels are; null: the writer's default"},
+     .choices = "channels_last channels_first", .help = CN_HELP("where the channels are; null: the writer's default")},
     {0}};
 
 static void adaptive_pool(cn_operation_call *c, bool average) {

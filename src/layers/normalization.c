@@ -9,13 +9,13 @@ typedef struct settings { cn_ints axis; const cn_value *mean, *variance; bool in
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
      .max = CN_MAX_RANK - 1, .null_items = true,
-     .help = "axes that keep statistics of their own; null or []: one for all"},
+     .help = CN_HELP("axes that keep statistics of their own; null or []: one for all")},
     {.name = "mean", .kind = CN_F_VALUE, .offset = offsetof(settings, mean), .standard = "null",
-     .help = "given instead of learned"},
+     .help = CN_HELP("given instead of learned")},
     {.name = "variance", .kind = CN_F_VALUE, .offset = offsetof(settings, variance), .standard = "null",
-     .help = "given instead of learned"},
+     .help = CN_HELP("given instead of learned")},
     {.name = "invert", .kind = CN_F_BOOL, .offset = offsetof(settings, invert), .standard = "false",
-     .help = "x * deviation + mean"},
+     .help = CN_HELP("x * deviation + mean")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -92,7 +92,7 @@ const cn_layer_type cn_layer_normalization = {
     .name = "Normalization",
     .weights = "fixed",
     .versions = "2 3",
-    .help = "(x - mean) / sqrt(variance), or back with invert: (…) -> (…)",
+    .help = CN_HELP("(x - mean) / sqrt(variance), or back with invert: (…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

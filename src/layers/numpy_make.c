@@ -13,11 +13,11 @@ typedef struct options {
 } options;
 
 #define INT(member, key, default_, text) \
-  {.name = key, .kind = CN_F_INT, .offset = offsetof(options, member), .standard = default_, .help = text}
+  {.name = key, .kind = CN_F_INT, .offset = offsetof(options, member), .standard = default_, .help = CN_HELP(text)}
 #define BOOL(member, key, default_, text) \
-  {.name = key, .kind = CN_F_BOOL, .offset = offsetof(options, member), .standard = default_, .help = text}
+  {.name = key, .kind = CN_F_BOOL, .offset = offsetof(options, member), .standard = default_, .help = CN_HELP(text)}
 #define DTYPE {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(options, dtype), .standard = "null", \
-               .help = "of the result; null: the arguments'"}
+               .help = CN_HELP("of the result; null: the arguments'")}
 #define WITH(class, args, function, keys) \
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 
@@ -54,7 +54,8 @@ static void full_like(cn_operation_call *c) {
 }
 
 static const cn_field full_fields[] = {
-    {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .max = 1e9, .help = "of the result"}, DTYPE,
+    {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .max = 1e9,
+     .help = CN_HELP("of the result")}, DTYPE,
     {0}};
 
 static void full(cn_operation_call *c) {
@@ -107,10 +108,12 @@ static void arange(cn_operation_call *c) {
 }
 
 static const cn_field space_fields[] = {
-    {.name = "num", .kind = CN_F_INT, .offset = offsetof(options, num), .standard = "50", .max = 1e9, .help = "how many"},
+    {.name = "num", .kind = CN_F_INT, .offset = offsetof(options, num), .standard = "50", .max = 1e9,
+     .help = CN_HELP("how many")},
     BOOL(endpoint, "endpoint", "true", "the last is `stop`"), DTYPE,
     INT(axis, "axis", "0", "where the new axis will be"), BOOL(retstep, "retstep", "false", "returns the step too"),
-    {.name = "base", .kind = CN_F_FLOAT, .offset = offsetof(options, base), .standard = "10", .help = "of the powers"},
+    {.name = "base", .kind = CN_F_FLOAT, .offset = offsetof(options, base), .standard = "10",
+     .help = CN_HELP("of the powers")},
     {0}};
 
 /* start + (stop - start) * i / parts along a new axis, in the dtype of both; *step: the distance. */
@@ -178,7 +181,7 @@ static void geomspace(cn_operation_call *c) {
 
 static const cn_field mesh_fields[] = {
     {.name = "indexing", .kind = CN_F_ENUM, .offset = offsetof(options, indexing), .standard = "\"xy\"",
-     .choices = "xy ij", .help = "xy: the first two axes change places"},
+     .choices = "xy ij", .help = CN_HELP("xy: the first two axes change places")},
     {0}};
 
 /* Each vector along its axis, spread over those of the others. */
@@ -200,7 +203,7 @@ static void meshgrid(cn_operation_call *c) {
 /* ---- Diagonals and triangles ---- */
 
 #define OFFSET(key) {.name = key, .kind = CN_F_INT, .offset = offsetof(options, offset), .standard = "0", .min = -1e9, \
-                     .max = 1e9, .help = "which diagonal: above 0 to the right of the main one"}
+                     .max = 1e9, .help = CN_HELP("which diagonal: above 0 to the right of the main one")}
 static const cn_field diag_fields[] = {OFFSET("k"), {0}};
 static const cn_field diagonal_fields[] = {OFFSET("offset"), INT(axis1, "axis1", "0", "rows"),
                                            INT(axis2, "axis2", "1", "columns"), {0}};
@@ -255,7 +258,7 @@ static void upper_triangle(cn_operation_call *c) {
 
 static const cn_field vander_fields[] = {
     {.name = "N", .kind = CN_F_INT, .offset = offsetof(options, columns), .standard = "null", .min = 0, .max = 1e6,
-     .help = "how many powers; null: as many as elements"},
+     .help = CN_HELP("how many powers; null: as many as elements")},
     BOOL(increasing, "increasing", "false", "begins with the power 0"), {0}};
 
 static void vander(cn_operation_call *c) {

@@ -74,7 +74,7 @@ typedef struct options {
 
 static const cn_field round_fields[] = {
     {.name = "decimals", .kind = CN_F_INT, .offset = offsetof(options, decimals), .standard = "0", .min = -30, .max = 30,
-     .help = "places behind the point"},
+     .help = CN_HELP("places behind the point")},
     {0}};
 
 static void round_of(cn_operation_call *c) {
@@ -92,10 +92,12 @@ static void round_of(cn_operation_call *c) {
 }
 
 static const cn_field close_fields[] = {
-    {.name = "rtol", .kind = CN_F_FLOAT, .offset = offsetof(options, rtol), .standard = "1e-05", .help = "relative"},
-    {.name = "atol", .kind = CN_F_FLOAT, .offset = offsetof(options, atol), .standard = "1e-08", .help = "absolute"},
+    {.name = "rtol", .kind = CN_F_FLOAT, .offset = offsetof(options, rtol), .standard = "1e-05",
+     .help = CN_HELP("relative")},
+    {.name = "atol", .kind = CN_F_FLOAT, .offset = offsetof(options, atol), .standard = "1e-08",
+     .help = CN_HELP("absolute")},
     {.name = "equal_nan", .kind = CN_F_BOOL, .offset = offsetof(options, equal_nan), .standard = "false",
-     .help = "NaN is close to NaN"},
+     .help = CN_HELP("NaN is close to NaN")},
     {0}};
 
 /* |x1 - x2| <= atol + rtol * |x2|, or the same infinity. */

@@ -58,7 +58,7 @@ static cn_edge contract(cn_operation_call *c, cn_edge x, cn_edge y, const cn_int
 typedef struct options { const cn_value *axes; } options;
 static const cn_field tensordot_fields[] = {
     {.name = "axes", .kind = CN_F_VALUE, .offset = offsetof(options, axes), .standard = "2",
-     .help = "how many axes (the last of one, the first of the other), or two lists of them"},
+     .help = CN_HELP("how many axes (the last of one, the first of the other), or two lists of them")},
     {0}};
 
 static bool read_axes(const cn_value *v, cn_ints *out) {
@@ -131,7 +131,7 @@ static void kron(cn_operation_call *c) {
 typedef struct einsum_options { const char *subscripts; } einsum_options;
 static const cn_field einsum_fields[] = {
     {.name = "subscripts", .kind = CN_F_STRING, .offset = offsetof(einsum_options, subscripts),
-     .help = "\"ij,jk->ik\": a letter for each axis"},
+     .help = CN_HELP("\"ij,jk->ik\": a letter for each axis")},
     {0}};
 
 static void einsum(cn_operation_call *c) {
@@ -147,7 +147,7 @@ static void einsum(cn_operation_call *c) {
 
 typedef struct cross_options { int64_t axisa, axisb, axisc, axis; } cross_options;
 #define AXIS(key, default_, text) {.name = #key, .kind = CN_F_INT, .offset = offsetof(cross_options, key), \
-                                   .standard = default_, .help = text}
+                                   .standard = default_, .help = CN_HELP(text)}
 static const cn_field cross_fields[] = {AXIS(axisa, "-1", "of x1"), AXIS(axisb, "-1", "of x2"),
                                         AXIS(axisc, "-1", "of the result"), AXIS(axis, "null", "of all three"), {0}};
 
@@ -204,8 +204,10 @@ static cn_edge difference(cn_operation_call *c, cn_edge x, int axis) {
 
 typedef struct line_options { int64_t n, axis; const cn_value *x; double dx; } line_options;
 static const cn_field diff_fields[] = {
-    {.name = "n", .kind = CN_F_INT, .offset = offsetof(line_options, n), .standard = "1", .max = 64, .help = "how often"},
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(line_options, axis), .standard = "-1", .help = "the axis"},
+    {.name = "n", .kind = CN_F_INT, .offset = offsetof(line_options, n), .standard = "1", .max = 64,
+     .help = CN_HELP("how often")},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(line_options, axis), .standard = "-1",
+     .help = CN_HELP("the axis")},
     {0}};
 
 static void diff(cn_operation_call *c) {
@@ -219,9 +221,11 @@ static void diff(cn_operation_call *c) {
 
 static const cn_field trapezoid_fields[] = {
     {.name = "x", .kind = CN_F_VALUE, .offset = offsetof(line_options, x), .standard = "null",
-     .help = "where the values are; null: dx apart"},
-    {.name = "dx", .kind = CN_F_FLOAT, .offset = offsetof(line_options, dx), .standard = "1", .help = "distance"},
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(line_options, axis), .standard = "-1", .help = "the axis"},
+     .help = CN_HELP("where the values are; null: dx apart")},
+    {.name = "dx", .kind = CN_F_FLOAT, .offset = offsetof(line_options, dx), .standard = "1",
+     .help = CN_HELP("distance")},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(line_options, axis), .standard = "-1",
+     .help = CN_HELP("the axis")},
     {0}};
 
 static void trapezoid(cn_operation_call *c) {
@@ -267,7 +271,7 @@ static void corrcoef(cn_operation_call *c) {
 typedef struct correlate_options { int mode; } correlate_options;
 static const cn_field correlate_fields[] = {
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(correlate_options, mode), .standard = "\"valid\"",
-     .choices = "valid same full", .help = "which shifts: whole overlaps, as many as elements, all"},
+     .choices = "valid same full", .help = CN_HELP("which shifts: whole overlaps, as many as elements, all")},
     {0}};
 
 /* A convolution with the second vector as kernel. */

@@ -11,11 +11,11 @@ typedef struct options {
 } options;
 
 #define AXIS {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(options, axis), .standard = "null", \
-              .help = "axes to reduce; null: all"}
+              .help = CN_HELP("axes to reduce; null: all")}
 #define KEEPDIMS {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(options, keepdims), .standard = "false", \
-                  .help = "keeps them with size 1"}
+                  .help = CN_HELP("keeps them with size 1")}
 #define INITIAL {.name = "initial", .kind = CN_F_FLOAT, .offset = offsetof(options, initial), .standard = "null", \
-                 .help = "a further value that takes part; null: none"}
+                 .help = CN_HELP("a further value that takes part; null: none")}
 static const cn_field axis_fields[] = {AXIS, {0}}, fields[] = {AXIS, KEEPDIMS, {0}},
                       extreme_fields[] = {AXIS, KEEPDIMS, INITIAL, {0}};
 

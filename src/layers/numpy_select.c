@@ -13,7 +13,7 @@ typedef struct options {
 #define WITH(class, args, function, keys) \
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 #define AXIS(default_) {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(options, axis), .standard = default_, \
-                        .null_items = true, .help = "the axis; null: all as one line"}
+                        .null_items = true, .help = CN_HELP("the axis; null: all as one line")}
 
 static const cn_type *type_of(cn_operation_call *c, cn_edge x) { return cn_operation_type(c, x); }
 
@@ -60,7 +60,7 @@ static void argsort(cn_operation_call *c) { sort_with(c, &cn_op_argsort); }
 static const cn_field partition_fields[] = {
     AXIS("-1"),
     {.name = "kth", .kind = CN_F_INT, .offset = offsetof(options, kth), .min = -1e9, .max = 1e9,
-     .help = "the place whose element is settled"},
+     .help = CN_HELP("the place whose element is settled")},
     {0}};
 
 /* Keras's TensorFlow compares whole numbers, gives the kth + 1 smallest in order, and after them the rest as a top-k of
@@ -135,7 +135,8 @@ static void take_along_axis(cn_operation_call *c) {
 /* Flat indices as one per axis of `shape`. Keras takes indices that are not one vector the other way round, and returns
  * what it has in reversed order. */
 static const cn_field unravel_fields[] = {
-    {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, axis), .min = 1, .max = 1e9, .help = "of the array"},
+    {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, axis), .min = 1, .max = 1e9,
+     .help = CN_HELP("of the array")},
     {0}};
 static void unravel_index(cn_operation_call *c) {
   const cn_ints *shape = &((const options *)c->options)->axis;
@@ -159,8 +160,8 @@ static void digitize(cn_operation_call *c) {
 
 static const cn_field isin_fields[] = {
     {.name = "invert", .kind = CN_F_BOOL, .offset = offsetof(options, invert), .standard = "false",
-     .help = "true where it is not in it"},
-    {.name = "assume_unique", .kind = CN_F_IGNORED, .help = "saves Keras a step; the result is the same"},
+     .help = CN_HELP("true where it is not in it")},
+    {.name = "assume_unique", .kind = CN_F_IGNORED, .help = CN_HELP("saves Keras a step; the result is the same")},
     {0}};
 static void isin(cn_operation_call *c) {
   cn_edge x = cn_argument_tensor(c, "x1"), among = cn_emit_flat(c->t, cn_argument_tensor(c, "x2"));
@@ -173,12 +174,12 @@ static void isin(cn_operation_call *c) {
 /* ---- Quantiles ---- */
 
 #define KEEPDIMS {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(options, keepdims), .standard = "false", \
-                  .help = "keeps the axes with size 1"}
+                  .help = CN_HELP("keeps the axes with size 1")}
 static const cn_field median_fields[] = {AXIS("null"), KEEPDIMS, {0}};
 static const cn_field quantile_fields[] = {
     AXIS("null"), KEEPDIMS,
     {.name = "method", .kind = CN_F_ENUM, .offset = offsetof(options, method), .standard = "\"linear\"",
-     .choices = CN_QUANTILE_CHOICES, .help = "what stands between two elements"},
+     .choices = CN_QUANTILE_CHOICES, .help = CN_HELP("what stands between two elements")},
     {0}};
 
 /* (q…, what is left…) with the reduced axes as 1 again. Without an axis Keras puts all ones behind q. */
@@ -223,9 +224,9 @@ static void nan_percentile(cn_operation_call *c) { quantile_at(c, hundredths(c),
 typedef struct histogram_options { int64_t bins; const cn_value *range; } histogram_options;
 static const cn_field histogram_fields[] = {
     {.name = "bins", .kind = CN_F_INT, .offset = offsetof(histogram_options, bins), .standard = "10", .min = 1,
-     .max = 1e7, .help = "how many bins of one width"},
+     .max = 1e7, .help = CN_HELP("how many bins of one width")},
     {.name = "range", .kind = CN_F_VALUE, .offset = offsetof(histogram_options, range), .standard = "null",
-     .help = "(lowest, highest); null: of the input"},
+     .help = CN_HELP("(lowest, highest); null: of the input")},
     {0}};
 
 static cn_edge limit(cn_operation_call *c, cn_edge x, int i) {

@@ -56,18 +56,18 @@ typedef struct options {
   const cn_value *weights;
 } options;
 #define BOOL(member, default_, text) \
-  {.name = #member, .kind = CN_F_BOOL, .offset = offsetof(options, member), .standard = default_, .help = text}
+  {.name = #member, .kind = CN_F_BOOL, .offset = offsetof(options, member), .standard = default_, .help = CN_HELP(text)}
 static const cn_field unique_fields[] = {
     BOOL(sorted, "true", "in order; else as they come first"),
     BOOL(return_index, "false", "also where each is first"),
     BOOL(return_inverse, "false", "also which of them each element is"),
     BOOL(return_counts, "false", "also how often each is there"),
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(options, axis), .standard = "null",
-     .help = "null: of all elements as one line"},
+     .help = CN_HELP("null: of all elements as one line")},
     {.name = "size", .kind = CN_F_INT, .offset = offsetof(options, size), .standard = "null", .min = 0, .max = 1e9,
-     .help = "how many the result has, cut or filled up; null: as many as there are"},
+     .help = CN_HELP("how many the result has, cut or filled up; null: as many as there are")},
     {.name = "fill_value", .kind = CN_F_FLOAT, .offset = offsetof(options, fill), .standard = "null",
-     .help = "what fills it up; null: 0"},
+     .help = CN_HELP("what fills it up; null: 0")},
     {0}};
 
 /* A sorted line in groups of equal elements. */
@@ -169,11 +169,11 @@ static void unique(cn_operation_call *c) {
 
 static const cn_field bincount_fields[] = {
     {.name = "weights", .kind = CN_F_VALUE, .offset = offsetof(options, weights), .standard = "null",
-     .help = "of each element; null: 1"},
+     .help = CN_HELP("of each element; null: 1")},
     {.name = "minlength", .kind = CN_F_INT, .offset = offsetof(options, minlength), .standard = "0", .min = 0,
-     .max = 1e7, .help = "bins there are at least"},
+     .max = 1e7, .help = CN_HELP("bins there are at least")},
     {.name = "sparse", .kind = CN_F_BOOL, .offset = offsetof(options, sorted), .standard = "false",
-     .help = "the same values, here always in a dense tensor"},
+     .help = CN_HELP("the same values, here always in a dense tensor")},
     {0}};
 
 /* How often each whole number from 0 on is there along the last axis. */

@@ -12,9 +12,9 @@ typedef struct options {
 } options;
 
 #define INT(member, key, default_, text) \
-  {.name = key, .kind = CN_F_INT, .offset = offsetof(options, member), .standard = default_, .help = text}
+  {.name = key, .kind = CN_F_INT, .offset = offsetof(options, member), .standard = default_, .help = CN_HELP(text)}
 #define INTS(member, key, default_, text) \
-  {.name = key, .kind = CN_F_INTS, .offset = offsetof(options, member), .standard = default_, .help = text}
+  {.name = key, .kind = CN_F_INTS, .offset = offsetof(options, member), .standard = default_, .help = CN_HELP(text)}
 #define WITH(class, args, function, keys) \
   {.name = class, .arguments = args, .emit = function, .fields = keys, .options_size = sizeof(options)}
 
@@ -30,7 +30,7 @@ static void ravel(cn_operation_call *c) { cn_operation_return(c, cn_emit_flat(c-
 /* Dimensions of the batch that the config keeps as null are the input's. */
 static const cn_field shape_fields[] = {
     {.name = "shape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .null_items = true,
-     .help = "shape to broadcast to; null keeps a dimension"},
+     .help = CN_HELP("shape to broadcast to; null keeps a dimension")},
     {0}};
 static void broadcast_to(cn_operation_call *c) {
   cn_ints_attrs a = {((const options *)c->options)->shape};
@@ -41,7 +41,7 @@ static void broadcast_to(cn_operation_call *c) {
 
 static const cn_field newshape_fields[] = {
     {.name = "newshape", .kind = CN_F_INTS, .offset = offsetof(options, shape), .null_items = true,
-     .help = "new shape; one -1 or null is found out"},
+     .help = CN_HELP("new shape; one -1 or null is found out")},
     {0}};
 static void reshape(cn_operation_call *c) {
   cn_reshape_attrs a = {((const options *)c->options)->shape};
@@ -188,7 +188,7 @@ static void append(cn_operation_call *c) {
 
 static const cn_field split_fields[] = {
     {.name = "indices_or_sections", .kind = CN_F_VALUE, .offset = offsetof(options, sections),
-     .help = "how many equal parts, or where the parts after the first begin"},
+     .help = CN_HELP("how many equal parts, or where the parts after the first begin")},
     INT(one, "axis", "0", "the axis"), {0}};
 
 static void split_at(cn_operation_call *c, cn_edge x, int axis, const cn_value *at) {
@@ -313,9 +313,9 @@ static void roll(cn_operation_call *c) {
 
 static const cn_field pad_fields[] = {
     {.name = "pad_width", .kind = CN_F_VALUE, .offset = offsetof(options, pads),
-     .help = "a number, (before, after), or that for each axis"},
+     .help = CN_HELP("a number, (before, after), or that for each axis")},
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(options, mode), .standard = "\"constant\"",
-     .choices = "constant reflect symmetric edge", .help = "what the new elements are"},
+     .choices = "constant reflect symmetric edge", .help = CN_HELP("what the new elements are")},
     {0}};
 
 static bool pad_pair(const cn_value *v, int64_t *before, int64_t *after) {

@@ -43,7 +43,8 @@ bool cornu_operation_info(int i, cornu_type_info *out) {
   if (!o) return false;
   const char *last = o->arguments ? o->arguments + strlen(o->arguments) : "";
   int most = count_words(o->arguments);
-  *out = (cornu_type_info){.name = o->name, .help = o->help ? o->help : o->op ? cn_op_find(o->op)->help : NULL,
+  *out = (cornu_type_info){.name = o->name,
+                           .help = o->help ? CN_HELP_OF(o) : o->op ? CN_HELP_OF(cn_op_find(o->op)) : NULL,
                            .versions = "3", .n_fields = cn_field_count(fields_of(o)), .arguments = o->arguments,
                            .max_inputs = last != o->arguments && last[-1] == '*' ? -1 : most};
   return true;
@@ -341,7 +342,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 
 const cn_layer_type cn_layer_operation = {
     .name = "Operation",
-    .help = "an operation of keras.ops as a node of a functional model",
+    .help = CN_HELP("an operation of keras.ops as a node of a functional model"),
     .flags = CN_MASK_OWN | CN_LAYER_OWN_CONFIG | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
     .min_in = 0,
     .max_in = -1,

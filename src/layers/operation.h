@@ -18,8 +18,8 @@ typedef struct cn_operation {
   const char *op;        /* the op it is: arguments that are no options are its inputs; NULL: emit */
   void (*emit)(cn_operation_call *c);
   const cn_field *fields; /* of the options; NULL: the op's own */
-  size_t options_size;    /* room for `fields` */
-  const char *help;       /* NULL: the op's */
+  unsigned options_size;  /* room for `fields` */
+  cn_help help;           /* NULL: the op's */
   bool any_key;           /* takes arguments of names that no table knows: emit finds them in `bound` */
 } cn_operation;
 

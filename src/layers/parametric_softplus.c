@@ -9,11 +9,12 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "alpha_init", .kind = CN_F_FLOAT, .offset = offsetof(settings, alpha_init), .standard = "0.2",
-     .help = "initial alpha"},
+     .help = CN_HELP("initial alpha")},
     {.name = "beta_init", .kind = CN_F_FLOAT, .offset = offsetof(settings, beta_init), .standard = "5.0",
-     .help = "initial beta"},
+     .help = CN_HELP("initial beta")},
     {.name = "shared_axes", .kind = CN_F_INTS, .offset = offsetof(settings, shared_axes), .standard = "null",
-     .help = "axes along which the parameters are one, from 1; Keras 1 does not save them, the weights' shapes tell"},
+     .help = CN_HELP("axes along which the parameters are one, from 1; Keras 1 does not save them, the "
+                     "weights' shapes tell")},
     {0}};
 
 /* The initializer Constant(value). */
@@ -54,7 +55,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_parametric_softplus = {
     .name = "ParametricSoftplus",
     .versions = "1",
-    .help = "alpha softplus(beta x) with an alpha and a beta per element",
+    .help = CN_HELP("alpha softplus(beta x) with an alpha and a beta per element"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

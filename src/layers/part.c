@@ -196,7 +196,7 @@ bool cornu_part_info(cornu_part kind, int i, cornu_type_info *out) {
   while (kinds[kind].table[n].name) n++;
   if (i < 0 || i >= n) return false;
   const cn_part_type *p = &kinds[kind].table[i];
-  *out = (cornu_type_info){.name = p->name, .aliases = p->aliases, .help = p->help, .versions = p->versions,
+  *out = (cornu_type_info){.name = p->name, .aliases = p->aliases, .help = CN_HELP_OF(p), .versions = p->versions,
                            .n_fields = cn_field_count(p->fields)};
   return true;
 }

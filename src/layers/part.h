@@ -16,8 +16,8 @@ typedef struct cn_part_type {
   const char *name;         /* Keras's class name */
   const char *aliases;      /* functions and classes of any Keras that mean the same, separated by spaces */
   const char *versions;     /* in which Keras they do: "1 2 3" */
-  const char *help;
-  size_t settings_size;
+  cn_help help;
+  unsigned settings_size;
   const cn_field *fields;
   /* Initializers: fills the contiguous float32 tensor `out`. */
   cn_status (*fill)(const cn_part_job *j, cn_tensor *out, cn_error *e);
@@ -27,7 +27,7 @@ typedef struct cn_part_type {
 
 /* Rows of field tables. */
 #define CN_PART_ROW(key, other, words) \
-  {.name = key, .aliases = other, .kind = CN_F_PART, .standard = "null", .help = words}
+  {.name = key, .aliases = other, .kind = CN_F_PART, .standard = "null", .help = CN_HELP(words)}
 #define CN_REGULARIZER_ROW(of, other) CN_PART_ROW(of "_regularizer", other, "adds to the loss for its size")
 #define CN_CONSTRAINT_ROW(of, other) CN_PART_ROW(of "_constraint", other, "what becomes of it after each step of training")
 #define CN_WEIGHT_ROWS(of, regularizer, constraint) CN_REGULARIZER_ROW(of, regularizer), CN_CONSTRAINT_ROW(of, constraint)

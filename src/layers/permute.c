@@ -6,7 +6,7 @@ typedef struct settings { cn_ints dims; } settings;
 
 static const cn_field fields[] = {
     {.name = "dims", .kind = CN_F_INTS, .offset = offsetof(settings, dims), .min = 1, .max = CN_MAX_RANK,
-     .help = "new order of the axes, counted from 1, without the batch"},
+     .help = CN_HELP("new order of the axes, counted from 1, without the batch")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -19,7 +19,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_permute = {
     .name = "Permute",
     .versions = "1 2 3",
-    .help = "axes in another order",
+    .help = CN_HELP("axes in another order"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -5,7 +5,8 @@
 typedef struct settings { const cn_value *layers; } settings;
 
 static const cn_field fields[] = {
-    {.name = "layers", .kind = CN_F_VALUE, .offset = offsetof(settings, layers), .help = "in the order of their calls"},
+    {.name = "layers", .kind = CN_F_VALUE, .offset = offsetof(settings, layers),
+     .help = CN_HELP("in the order of their calls")},
     {0}};
 
 /* Keras 3's weight files name the i-th layer by its class and a count. */
@@ -48,7 +49,7 @@ const cn_layer_type cn_layer_pipeline = {
     .name = "Pipeline",
     .weights = "inner",
     .versions = "3",
-    .help = "layers one after another, as their classes have it",
+    .help = CN_HELP("layers one after another, as their classes have it"),
     .flags = CN_MASK_OWN | CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,

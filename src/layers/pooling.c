@@ -5,14 +5,15 @@ typedef struct settings { cn_ints pool_size, strides; int padding, data_format; 
 
 #define POOL_FIELDS(spatial, size_alias, stride_alias) \
   {{.name = "pool_size", .aliases = size_alias, .kind = CN_F_INTS, .offset = offsetof(settings, pool_size), \
-    .standard = "2", .min = 1, .max = 1 << 24, .count = spatial, .help = "size of the window"}, \
+    .standard = "2", .min = 1, .max = 1 << 24, .count = spatial, .help = CN_HELP("size of the window")}, \
    {.name = "strides", .aliases = stride_alias, .kind = CN_F_INTS, .offset = offsetof(settings, strides), \
-    .standard = "null", .min = 1, .max = 1 << 24, .count = spatial, .help = "step of the window; null: its size"}, \
+    .standard = "null", .min = 1, .max = 1 << 24, .count = spatial,                                                    \
+    .help = CN_HELP("step of the window; null: its size")},                                                            \
    {.name = "padding", .aliases = "border_mode", .kind = CN_F_ENUM, .offset = offsetof(settings, padding), \
-    .standard = "\"valid\"", .choices = "valid same", .help = "same: padding, which counts for nothing"}, \
+    .standard = "\"valid\"", .choices = "valid same", .help = CN_HELP("same: padding, which counts for nothing")}, \
    {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), \
     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, \
-    .help = "where the channels are; null: the writer's default"}, \
+    .help = CN_HELP("where the channels are; null: the writer's default")}, \
    {0}}
 
 static const cn_field fields1[] = POOL_FIELDS(1, "pool_length", "stride");
@@ -54,25 +55,25 @@ static void lower_average3(cn_layer *l, cn_trace *t, cn_call *c) { pool(l, t, c,
 
 const cn_layer_type cn_layer_max_pooling1d = {
     .name = "MaxPooling1D", .aliases = "MaxPool1D", POOL_COMMON, .fields = fields1, .lower = lower_max1,
-    .help = "maximum of windows: (batch, steps, channels) -> fewer steps",
+    .help = CN_HELP("maximum of windows: (batch, steps, channels) -> fewer steps"),
 };
 const cn_layer_type cn_layer_max_pooling2d = {
     .name = "MaxPooling2D", .aliases = "MaxPool2D", POOL_COMMON, .fields = fields2, .lower = lower_max2,
-    .help = "maximum of windows: (batch, height, width, channels) -> smaller images",
+    .help = CN_HELP("maximum of windows: (batch, height, width, channels) -> smaller images"),
 };
 const cn_layer_type cn_layer_max_pooling3d = {
     .name = "MaxPooling3D", .aliases = "MaxPool3D", POOL_COMMON, .fields = fields3, .lower = lower_max3,
-    .help = "maximum of windows: (batch, depth, height, width, channels) -> smaller volumes",
+    .help = CN_HELP("maximum of windows: (batch, depth, height, width, channels) -> smaller volumes"),
 };
 const cn_layer_type cn_layer_average_pooling1d = {
     .name = "AveragePooling1D", .aliases = "AvgPool1D", POOL_COMMON, .fields = fields1, .lower = lower_average1,
-    .help = "mean of windows: (batch, steps, channels) -> fewer steps",
+    .help = CN_HELP("mean of windows: (batch, steps, channels) -> fewer steps"),
 };
 const cn_layer_type cn_layer_average_pooling2d = {
     .name = "AveragePooling2D", .aliases = "AvgPool2D", POOL_COMMON, .fields = fields2, .lower = lower_average2,
-    .help = "mean of windows: (batch, height, width, channels) -> smaller images",
+    .help = CN_HELP("mean of windows: (batch, height, width, channels) -> smaller images"),
 };
 const cn_layer_type cn_layer_average_pooling3d = {
     .name = "AveragePooling3D", .aliases = "AvgPool3D", POOL_COMMON, .fields = fields3, .lower = lower_average3,
-    .help = "mean of windows: (batch, depth, height, width, channels) -> smaller volumes",
+    .help = CN_HELP("mean of windows: (batch, depth, height, width, channels) -> smaller volumes"),
 };

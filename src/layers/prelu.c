@@ -8,7 +8,7 @@ typedef struct settings { cn_ints shared_axes; } settings;
 
 static const cn_field fields[] = {
     {.name = "shared_axes", .kind = CN_F_INTS, .offset = offsetof(settings, shared_axes), .standard = "null",
-     .help = "axes (from 1) along which the slope is the same"},
+     .help = CN_HELP("axes (from 1) along which the slope is the same")},
     CN_INITIALIZER_ROW("alpha", "init", "zeros"), CN_WEIGHT_ROWS("alpha", NULL, NULL),
     {0}};
 
@@ -51,7 +51,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_prelu = {
     .name = "PReLU",
     .versions = "1 2 3",
-    .help = "x above 0, alpha * x below: (batch, …) -> (batch, …)",
+    .help = CN_HELP("x above 0, alpha * x below: (batch, …) -> (batch, …)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -9,9 +9,10 @@ typedef struct settings { int64_t output_dim; } settings;
 
 static const cn_field fields[] = {
     {.name = "output_dim", .kind = CN_F_INT, .offset = offsetof(settings, output_dim), .min = 1, .max = 1 << 28,
-     .help = "features"},
-    {.name = "kernel_initializer", .kind = CN_F_IGNORED, .help = "which kernel is approximated: the weights tell"},
-    {.name = "scale", .kind = CN_F_IGNORED, .standard = "null", .help = "of the kernel: the weights tell"},
+     .help = CN_HELP("features")},
+    {.name = "kernel_initializer", .kind = CN_F_IGNORED,
+     .help = CN_HELP("which kernel is approximated: the weights tell")},
+    {.name = "scale", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("of the kernel: the weights tell")},
     {0}};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -37,7 +38,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_random_fourier_features = {
     .name = "RandomFourierFeatures",
     .versions = "2",
-    .help = "cos(x @ (kernel / scale) + bias): (batch, n) -> (batch, output_dim)",
+    .help = CN_HELP("cos(x @ (kernel / scale) + bias): (batch, n) -> (batch, output_dim)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -15,11 +15,11 @@ typedef struct relu { double max_value, negative_slope, threshold; } relu;
 
 static const cn_field relu_fields[] = {
     {.name = "max_value", .kind = CN_F_FLOAT, .offset = offsetof(relu, max_value), .standard = "null",
-     .help = "largest value; null: none"},
+     .help = CN_HELP("largest value; null: none")},
     {.name = "negative_slope", .kind = CN_F_FLOAT, .offset = offsetof(relu, negative_slope), .standard = "0",
-     .help = "slope below the threshold"},
+     .help = CN_HELP("slope below the threshold")},
     {.name = "threshold", .kind = CN_F_FLOAT, .offset = offsetof(relu, threshold), .standard = "0",
-     .help = "where the slope changes"},
+     .help = CN_HELP("where the slope changes")},
     {0}};
 
 /* TensorFlow keeps the slope of a leaky ReLU in float32, Keras 3 casts the maximum from it: seen in float64. */
@@ -35,7 +35,7 @@ static void lower_relu(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_relu = {
     .name = "ReLU",
     .versions = "2 3",
-    .help = "max(x, 0), with slope, maximum and threshold: (…) -> (…)",
+    .help = CN_HELP("max(x, 0), with slope, maximum and threshold: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
@@ -50,14 +50,15 @@ typedef struct one { double value; } one;
 
 static const cn_field leaky_fields[] = {
     {.name = "negative_slope", .aliases = "alpha", .kind = CN_F_FLOAT, .offset = offsetof(one, value),
-     .standard = "0.3", .help = "slope below 0"},
+     .standard = "0.3", .help = CN_HELP("slope below 0")},
     {0}};
 static const cn_field elu_fields[] = {
-    {.name = "alpha", .kind = CN_F_FLOAT, .offset = offsetof(one, value), .standard = "1", .help = "scale below 0"},
+    {.name = "alpha", .kind = CN_F_FLOAT, .offset = offsetof(one, value), .standard = "1",
+     .help = CN_HELP("scale below 0")},
     {0}};
 static const cn_field threshold_fields[] = {
     {.name = "theta", .kind = CN_F_FLOAT, .offset = offsetof(one, value), .standard = "1",
-     .help = "values above stay, others become 0"},
+     .help = CN_HELP("values above stay, others become 0")},
     {0}};
 
 static double value_of(const cn_layer *l) { return ((const one *)l->settings)->value; }
@@ -72,7 +73,7 @@ static void lower_threshold(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_leaky_relu = {
     .name = "LeakyReLU",
     .versions = "1 2 3",
-    .help = "x above 0, negative_slope * x below: (…) -> (…)",
+    .help = CN_HELP("x above 0, negative_slope * x below: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
@@ -83,7 +84,7 @@ const cn_layer_type cn_layer_leaky_relu = {
 const cn_layer_type cn_layer_elu = {
     .name = "ELU",
     .versions = "1 2 3",
-    .help = "x above 0, alpha * (exp(x) - 1) below: (…) -> (…)",
+    .help = CN_HELP("x above 0, alpha * (exp(x) - 1) below: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,
@@ -94,7 +95,7 @@ const cn_layer_type cn_layer_elu = {
 const cn_layer_type cn_layer_thresholded_relu = {
     .name = "ThresholdedReLU",
     .versions = "1 2 3",
-    .help = "x above theta, else 0: (…) -> (…)",
+    .help = CN_HELP("x above theta, else 0: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -13,7 +13,7 @@ typedef struct penalty { double l1, l2; } penalty;
 
 #define FACTOR(key, other, text, words)                                                                       \
   {.name = #key, .aliases = other, .kind = CN_F_FLOAT, .offset = offsetof(penalty, key), .standard = text, .min = 0, \
-   .max = 1e30, .help = words}
+   .max = 1e30, .help = CN_HELP(words)}
 #define L1 "times the sum of absolute values"
 #define L2 "times the sum of squares"
 static const cn_field l1_fields[] = {FACTOR(l1, "l", "0.01", L1), {0}};
@@ -48,9 +48,9 @@ enum { ROWS, COLUMNS };
 static const cn_field orthogonal_fields[] = {
     {.name = "factor", .kind = CN_F_FLOAT, .offset = offsetof(orthogonal, factor), .standard = "0.01", .min = 0,
      .max = 1e30,
-     .help = "times the mean of absolute cosines"},
+     .help = CN_HELP("times the mean of absolute cosines")},
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(orthogonal, mode), .standard = "\"rows\"",
-     .choices = "rows columns", .help = "between what"}, {0}};
+     .choices = "rows columns", .help = CN_HELP("between what")}, {0}};
 
 /* The mean of the cosines' absolute values between different rows (columns). */
 static cn_edge cosines(cn_trace *t, const void *settings, cn_edge x) {
@@ -74,7 +74,7 @@ static cn_edge cosines(cn_trace *t, const void *settings, cn_edge x) {
 typedef struct eigenvalue { double k; } eigenvalue;
 static const cn_field eigenvalue_fields[] = {
     {.name = "k", .kind = CN_F_FLOAT, .offset = offsetof(eigenvalue, k), .min = 0, .max = 1e30,
-     .help = "times the largest singular value, as nine steps of the power method have it"}, {0}};
+     .help = CN_HELP("times the largest singular value, as nine steps of the power method have it")}, {0}};
 
 static cn_edge largest(cn_trace *t, const void *settings, cn_edge x) {
   enum { STEPS = 9 };
@@ -93,17 +93,20 @@ static cn_edge largest(cn_trace *t, const void *settings, cn_edge x) {
 }
 
 const cn_part_type cn_regularizers[] = {
-    {.name = "L1", .aliases = "l1 activity_l1", .versions = "1 2 3", .help = "l1 * sum(|x|)",
+    {.name = "L1", .aliases = "l1 activity_l1", .versions = "1 2 3", .help = CN_HELP("l1 * sum(|x|)"),
      .settings_size = sizeof(penalty), .fields = l1_fields, .emit = sizes},
-    {.name = "L2", .aliases = "l2 activity_l2", .versions = "1 2 3", .help = "l2 * sum(x^2)",
+    {.name = "L2", .aliases = "l2 activity_l2", .versions = "1 2 3", .help = CN_HELP("l2 * sum(x^2)"),
      .settings_size = sizeof(penalty), .fields = l2_fields, .emit = sizes},
-    {.name = "l1_l2", .aliases = "l1l2 activity_l1l2", .versions = "1 2", .help = "l1 * sum(|x|) + l2 * sum(x^2)",
+    {.name = "l1_l2", .aliases = "l1l2 activity_l1l2", .versions = "1 2",
+     .help = CN_HELP("l1 * sum(|x|) + l2 * sum(x^2)"),
      .settings_size = sizeof(penalty), .fields = old_fields, .emit = sizes},
     {.name = "L1L2", .aliases = "l1l2 L1L2Regularizer WeightRegularizer ActivityRegularizer", .versions = "1 2 3",
-     .help = "l1 * sum(|x|) + l2 * sum(x^2)", .settings_size = sizeof(penalty), .fields = both_fields, .emit = sizes},
+     .help = CN_HELP("l1 * sum(|x|) + l2 * sum(x^2)"), .settings_size = sizeof(penalty), .fields = both_fields,
+     .emit = sizes},
     {.name = "OrthogonalRegularizer", .aliases = "orthogonal_regularizer", .versions = "2 3",
-     .help = "factor times the mean of the absolute cosines between the rows of a matrix, or its columns",
+     .help = CN_HELP("factor times the mean of the absolute cosines between the rows of a matrix, or its columns"),
      .settings_size = sizeof(orthogonal), .fields = orthogonal_fields, .emit = cosines},
-    {.name = "EigenvalueRegularizer", .versions = "1", .help = "k times the largest singular value of a matrix",
+    {.name = "EigenvalueRegularizer", .versions = "1",
+     .help = CN_HELP("k times the largest singular value of a matrix"),
      .settings_size = sizeof(eigenvalue), .fields = eigenvalue_fields, .emit = largest},
     {0}};

@@ -6,10 +6,10 @@
 #include "layers/spatial.h"
 
 #define IGNORED(text, other, words) \
-  {.name = text, .aliases = other, .kind = CN_F_IGNORED, .standard = "null", .help = words}
+  {.name = text, .aliases = other, .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP(words)}
 #define AMOUNT(text, other, most, words)                                                                     \
   {.name = text, .aliases = other, .kind = CN_F_FLOAT, .offset = offsetof(settings, amount), .standard = "0", \
-   .max = most, .help = words}
+   .max = most, .help = CN_HELP(words)}
 
 typedef struct settings {
   double amount;
@@ -19,15 +19,16 @@ typedef struct settings {
 } settings;
 
 #define SEED {.name = "seed", .kind = CN_F_INT, .offset = offsetof(settings, seed), .standard = "null", \
-              .min = -9e18, .max = 9e18, .help = "of its random numbers; null: the model's"}
+              .min = -9e18, .max = 9e18, .help = CN_HELP("of its random numbers; null: the model's")}
 
 static const cn_field rate_fields[] = {
     AMOUNT("rate", "p", 1, "share of values dropped in training"),
     {.name = "noise_shape", .kind = CN_F_INTS, .offset = offsetof(settings, noise_shape), .standard = "null",
-     .null_items = true, .help = "which values share their lot: 1 along an axis: all of it; null: each has its own"},
+     .null_items = true,
+     .help = CN_HELP("which values share their lot: 1 along an axis: all of it; null: each has its own")},
     {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format),
      .standard = "null", .choices = CN_DATA_FORMAT_CHOICES,
-     .help = "where the channels are; null: the writer's default"},
+     .help = CN_HELP("where the channels are; null: the writer's default")},
     SEED, {0}};
 static const cn_field noise_fields[] = {AMOUNT("stddev", "sigma", 1e30, "deviation of the noise in training"), SEED,
                                         {0}};
@@ -36,9 +37,9 @@ static const cn_field depth_fields[] = {AMOUNT("drop_path_rate", NULL, 1, "share
 typedef struct penalty { const cn_value *l1, *l2; } penalty;
 static const cn_field penalty_fields[] = {
     {.name = "l1", .kind = CN_F_VALUE, .offset = offsetof(penalty, l1), .standard = "0",
-     .help = "times the sum of absolute values is added to the loss"},
+     .help = CN_HELP("times the sum of absolute values is added to the loss")},
     {.name = "l2", .kind = CN_F_VALUE, .offset = offsetof(penalty, l2), .standard = "0",
-     .help = "times the sum of squares is added to the loss"},
+     .help = CN_HELP("times the sum of squares is added to the loss")},
     {0}};
 static const cn_field loss_fields[] = {IGNORED("unconditional", NULL, "whether it depends on inputs"), {0}};
 static const cn_field metric_fields[] = {
@@ -116,7 +117,7 @@ static void lower_random(cn_layer *l, cn_trace *t, cn_call *c, cn_edge (*act)(cn
 
 #define IDENTITY(id, class_name, in_versions, words, size, table, how) \
   const cn_layer_type cn_layer_##id = { \
-      .name = class_name, .versions = in_versions, .help = words ": (…) -> (…)", \
+      .name = class_name, .versions = in_versions, .help = CN_HELP(words ": (…) -> (…)"), \
       .flags = CN_MASK_PASSES | CN_LAYER_IDENTITY, \
       .min_in = 1, .max_in = 1, .settings_size = size, .fields = table, .lower = how};
 #define RANDOM(id, class_name, in_versions, act, table, words) \
@@ -160,7 +161,8 @@ static void lower_identity(cn_layer *l, cn_trace *t, cn_call *c) {
 }
 
 const cn_layer_type cn_layer_identity = {
-    .name = "Identity", .versions = "2 3", .help = "the identity: (…) -> (…)", .flags = CN_MASK_OWN, .min_in = 1,
+    .name = "Identity", .versions = "2 3",
+    .help = CN_HELP("the identity: (…) -> (…)"), .flags = CN_MASK_OWN, .min_in = 1,
     .max_in = 1, .fields = no_fields, .lower = lower_identity};
 
 static cn_status check_lambda(cn_layer *l, cn_error *e) {
@@ -173,5 +175,5 @@ static const cn_field lambda_fields[] = {
     IGNORED("output_shape", "output_shape_type output_shape_module", "the handler's result tells"),
     IGNORED("arguments", "mask mask_type mask_module", "in layer.config for the handler"), {0}};
 const cn_layer_type cn_layer_lambda = {
-    .name = "Lambda", .versions = "1 2 3", .help = "Python code: needs a handler", .min_in = 1, .max_in = -1,
+    .name = "Lambda", .versions = "1 2 3", .help = CN_HELP("Python code: needs a handler"), .min_in = 1, .max_in = -1,
     .fields = lambda_fields, .check = check_lambda};

@@ -6,7 +6,7 @@
 typedef struct settings { int64_t n; } settings;
 
 static const cn_field fields[] = {
-    {.name = "n", .kind = CN_F_INT, .offset = offsetof(settings, n), .min = 1, .max = 1e9, .help = "copies"},
+    {.name = "n", .kind = CN_F_INT, .offset = offsetof(settings, n), .min = 1, .max = 1e9, .help = CN_HELP("copies")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -24,7 +24,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_repeat_vector = {
     .name = "RepeatVector",
     .versions = "1 2 3",
-    .help = "(batch, features) -> (batch, n, features)",
+    .help = CN_HELP("(batch, features) -> (batch, n, features)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

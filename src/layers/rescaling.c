@@ -5,9 +5,10 @@
 typedef struct settings { const cn_value *scale, *offset; } settings;
 
 static const cn_field fields[] = {
-    {.name = "scale", .kind = CN_F_VALUE, .offset = offsetof(settings, scale), .help = "a number, or one per channel"},
+    {.name = "scale", .kind = CN_F_VALUE, .offset = offsetof(settings, scale),
+     .help = CN_HELP("a number, or one per channel")},
     {.name = "offset", .kind = CN_F_VALUE, .offset = offsetof(settings, offset), .standard = "0",
-     .help = "a number, or one per channel"},
+     .help = CN_HELP("a number, or one per channel")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -23,7 +24,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_rescaling = {
     .name = "Rescaling",
     .versions = "2 3",
-    .help = "x * scale + offset: (…) -> (…)",
+    .help = CN_HELP("x * scale + offset: (…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -7,7 +7,7 @@ typedef struct settings { cn_ints target; } settings;
 
 static const cn_field fields[] = {
     {.name = "target_shape", .aliases = "dims", .kind = CN_F_INTS, .offset = offsetof(settings, target), .min = -1,
-     .max = CN_MAX_DIM, .help = "new shape without the batch; one -1 is found out", .null_items = true},
+     .max = CN_MAX_DIM, .help = CN_HELP("new shape without the batch; one -1 is found out"), .null_items = true},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -36,7 +36,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_reshape = {
     .name = "Reshape",
     .versions = "1 2 3",
-    .help = "(batch, …) -> (batch, target_shape)",
+    .help = CN_HELP("(batch, …) -> (batch, target_shape)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

@@ -14,32 +14,34 @@ typedef struct settings {
 
 #define MEMBER(m) .offset = offsetof(settings, m)
 #define SIZE_FIELDS \
-  {.name = "height", .kind = CN_F_INT, MEMBER(height), .min = 1, .max = 1 << 24, .help = "of the result"}, \
-  {.name = "width", .kind = CN_F_INT, MEMBER(width), .min = 1, .max = 1 << 24, .help = "of the result"}, \
+  {.name = "height", .kind = CN_F_INT, MEMBER(height), .min = 1, .max = 1 << 24, .help = CN_HELP("of the result")}, \
+  {.name = "width", .kind = CN_F_INT, MEMBER(width), .min = 1, .max = 1 << 24, .help = CN_HELP("of the result")}, \
   {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null", \
-   .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"}, \
-  {.name = "bounding_box_format", .kind = CN_F_IGNORED, .standard = "null", .help = "how boxes would be given"}
+   .choices = CN_DATA_FORMAT_CHOICES, .help = CN_HELP("where the channels are; null: the writer's default")}, \
+  {.name = "bounding_box_format", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("how boxes would be given")}
 
 static const cn_field resizing_fields[] = {
     SIZE_FIELDS,
     {.name = "interpolation", .kind = CN_F_ENUM, MEMBER(interpolation), .standard = "\"bilinear\"",
-     .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
+     .choices = CN_RESIZE_CHOICES, .help = CN_HELP("how values between pixels come about")},
     {.name = "crop_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(crop_to_aspect_ratio), .standard = "false",
-     .help = "resizes the largest part in the middle that has the aspect ratio of the size"},
+     .help = CN_HELP("resizes the largest part in the middle that has the aspect ratio of the size")},
     {.name = "pad_to_aspect_ratio", .kind = CN_F_BOOL, MEMBER(pad_to_aspect_ratio), .standard = "false",
-     .help = "fills the image up to the aspect ratio of the size first"},
+     .help = CN_HELP("fills the image up to the aspect ratio of the size first")},
     {.name = "fill_mode", .kind = CN_F_ENUM, MEMBER(fill_mode), .standard = "\"constant\"", .choices = "constant",
-     .help = "what the filling is: fill_value"},
-    {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0.0", .help = "of the filling"},
+     .help = CN_HELP("what the filling is: fill_value")},
+    {.name = "fill_value", .kind = CN_F_FLOAT, MEMBER(fill_value), .standard = "0.0",
+     .help = CN_HELP("of the filling")},
     {.name = "antialias", .kind = CN_F_BOOL, MEMBER(antialias), .standard = "false",
-     .help = "wider filters when shrinking"},
+     .help = CN_HELP("wider filters when shrinking")},
     {0}};
 static const cn_field center_crop_fields[] = {SIZE_FIELDS, {0}};
 static const cn_field random_crop_fields[] = {
     SIZE_FIELDS,
     {.name = "seed", .kind = CN_F_INT, MEMBER(seed), .standard = "null", .min = -9e18, .max = 9e18,
-     .help = "of its random numbers; null: the model's"},
-    {.name = "rng_type", .kind = CN_F_IGNORED, .standard = "null", .help = "which generator: there is one"}, {0}};
+     .help = CN_HELP("of its random numbers; null: the model's")},
+    {.name = "rng_type", .kind = CN_F_IGNORED, .standard = "null",
+     .help = CN_HELP("which generator: there is one")}, {0}};
 
 /* tf.keras takes the name of an interpolation in any case. */
 static cn_status upgrade(cn_layer *l, cn_value *config, cn_error *e) {
@@ -192,16 +194,17 @@ static void lower_random_crop(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_resizing = {
     .name = "Resizing", COMMON, .flags = CN_LAYER_INTEGERS, .fields = resizing_fields, .upgrade = upgrade, .check = check,
     .lower = lower_resizing,
-    .help = "images of another size, as tf.image.resize makes them; in the dtype of the layer\n"
-            "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
+    .help = CN_HELP("images of another size, as tf.image.resize makes them; in the dtype of the layer\n"
+                    "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)"),
 };
 const cn_layer_type cn_layer_center_crop = {
     .name = "CenterCrop", COMMON, .flags = CN_LAYER_INTEGERS, .fields = center_crop_fields, .lower = lower_center_crop,
-    .help = "the middle of images; of smaller ones the largest part with that aspect ratio, resized\n"
-            "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)",
+    .help = CN_HELP("the middle of images; of smaller ones the largest part with that aspect ratio, resized\n"
+                    "(batch, h, w, channels) or (h, w, channels) -> (batch, height, width, channels)"),
 };
 const cn_layer_type cn_layer_random_crop = {
     .name = "RandomCrop", COMMON, .flags = CN_LAYER_INTEGERS, .fields = random_crop_fields, .lower = lower_random_crop,
-    .help = "at inference the identity in Keras 3; in tf.keras the largest part in the middle that has the aspect "
-            "ratio, resized\n(batch, h, w, channels) -> (batch, height, width, channels)",
+    .help = CN_HELP("at inference the identity in Keras 3; in tf.keras the largest part in the middle that "
+                    "has the aspect "
+                    "ratio, resized\n(batch, h, w, channels) -> (batch, height, width, channels)"),
 };

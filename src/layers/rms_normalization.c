@@ -7,9 +7,9 @@ typedef struct settings { cn_ints axis; double epsilon; } settings;
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .help = "a number or a list: what is normalised together"},
+     .max = CN_MAX_RANK - 1, .help = CN_HELP("a number or a list: what is normalised together")},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(settings, epsilon), .standard = "1e-6", .min = 0,
-     .max = 1e30, .help = "added to the mean square"},
+     .max = 1e30, .help = CN_HELP("added to the mean square")},
     {0}};
 
 /* The axes from 0, in the order given, as the scale has them. */
@@ -52,7 +52,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_rms_normalization = {
     .name = "RMSNormalization",
     .versions = "3",
-    .help = "scale * x / sqrt(mean(x^2) + epsilon) over axis: (…) -> (…)",
+    .help = CN_HELP("scale * x / sqrt(mean(x^2) + epsilon) over axis: (…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

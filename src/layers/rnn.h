@@ -37,48 +37,48 @@ typedef struct cn_rnn {
 
 /* ---- Rows of field tables ---- */
 #define CN_RNN_IGNORED(key, old, text) \
-  {.name = key, .aliases = old, .kind = CN_F_IGNORED, .standard = "null", .help = text}
+  {.name = key, .aliases = old, .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP(text)}
 #define CN_RNN_FLAG(key, text) \
-  {.name = #key, .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, key), .standard = "false", .help = text}
+  {.name = #key, .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, key), .standard = "false", .help = CN_HELP(text)}
 #define CN_RNN_INITIALIZER(key, old, text) \
   {.name = #key, .aliases = old, .kind = CN_F_VALUE, .offset = offsetof(cn_rnn, cell.key), .standard = "null", \
-   .help = text}
+   .help = CN_HELP(text)}
 
 #define CN_CELL_ROWS                                                                                                   \
   {.name = "units", .aliases = "output_dim", .kind = CN_F_INT, .offset = offsetof(cn_rnn, cell.units), .min = 1,       \
-   .max = 1 << 24, .help = "size of the state"},                                                                       \
+   .max = 1 << 24, .help = CN_HELP("size of the state")},                                                              \
   CN_RNN_INITIALIZER(kernel_initializer, "init", "initial kernel; null: glorot_uniform"),                              \
   CN_RNN_INITIALIZER(recurrent_initializer, "inner_init", "initial recurrent kernel; null: orthogonal"),               \
   CN_RNN_INITIALIZER(bias_initializer, NULL, "initial bias; null: zeros"),                                             \
   CN_WEIGHT_ROWS("kernel", "W_regularizer", "W_constraint"), CN_WEIGHT_ROWS("recurrent", "U_regularizer", "U_constraint"), \
   CN_WEIGHT_ROWS("bias", "b_regularizer", "b_constraint"), CN_ACTIVITY_ROW,                                            \
   {.name = "implementation", .kind = CN_F_INT, .offset = offsetof(cn_rnn, implementation), .standard = "null",         \
-   .help = "how Keras 2 computed it; tells how Keras 1 files keep the kernels, without effect on the result"}
+   .help = CN_HELP("how Keras 2 computed it; tells how Keras 1 files keep the kernels, without effect on the result")}
 #define CN_DROPOUT_ROWS(type, path)                                                                                           \
   {.name = "dropout", .aliases = "dropout_W", .kind = CN_F_FLOAT, .offset = offsetof(type, path dropout),             \
-   .standard = "0", .help = "share of the input dropped in training, the same in all steps"},                          \
+   .standard = "0", .help = CN_HELP("share of the input dropped in training, the same in all steps")},                 \
   {.name = "recurrent_dropout", .aliases = "dropout_U", .kind = CN_F_FLOAT,                                            \
    .offset = offsetof(type, path recurrent_dropout), .standard = "0",                                                \
-   .help = "share of the state dropped in training, the same in all steps"},                                           \
+   .help = CN_HELP("share of the state dropped in training, the same in all steps")},                                  \
   {.name = "seed", .kind = CN_F_INT, .offset = offsetof(type, path seed), .standard = "null", .min = -9e18,           \
-   .max = 9e18, .help = "of what is dropped; null: the model's"},                                                      \
+   .max = 9e18, .help = CN_HELP("of what is dropped; null: the model's")},                                             \
   CN_RNN_IGNORED("rng_type", NULL, "which generator: there is one")
 #define CN_CELL_DROPOUT_ROWS CN_DROPOUT_ROWS(cn_rnn, cell.)
 #define CN_CELL_ACTIVATION_ROWS                                                                                        \
   {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(cn_rnn, cell.activation),                         \
-   .standard = "\"tanh\"", .help = "of the candidate and the output"},                                                 \
+   .standard = "\"tanh\"", .help = CN_HELP("of the candidate and the output")},                                        \
   {.name = "use_bias", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.use_bias), .standard = "true",     \
-   .help = "adds a bias"}
+   .help = CN_HELP("adds a bias")}
 #define CN_CELL_GATE_ROWS                                                                                              \
   {.name = "recurrent_activation", .aliases = "inner_activation", .kind = CN_F_ACTIVATION,                             \
    .offset = offsetof(cn_rnn, cell.recurrent_activation), .standard = "\"sigmoid\"",                                   \
-   .help = "of the gates; a missing key means what its Keras meant (hard_sigmoid before 2.3)"}
+   .help = CN_HELP("of the gates; a missing key means what its Keras meant (hard_sigmoid before 2.3)")}
 #define CN_CELL_FORGET_ROWS                                                                                            \
   {.name = "unit_forget_bias", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.unit_forget_bias),                   \
-   .standard = "true", .help = "the forget gate's bias begins as ones"}
+   .standard = "true", .help = CN_HELP("the forget gate's bias begins as ones")}
 #define CN_CELL_RESET_ROWS                                                                                             \
   {.name = "reset_after", .kind = CN_F_BOOL, .offset = offsetof(cn_rnn, cell.reset_after), .standard = "false",        \
-   .help = "the reset gate applies after the recurrent product; a missing key is true in Keras 3"}
+   .help = CN_HELP("the reset gate applies after the recurrent product; a missing key is true in Keras 3")}
 
 #define CN_RNN_ROWS                                                                                                    \
   CN_RNN_FLAG(return_sequences, "output of every step, else of the last"),                                             \
@@ -92,7 +92,7 @@ typedef struct cn_rnn {
   CN_RNN_IGNORED("input_dim", NULL, "Keras 1: the input's features"),                                                  \
   CN_RNN_IGNORED("input_length", NULL, "Keras 1: the input's steps"),                                                  \
   {.name = "consume_less", .kind = CN_F_STRING, .offset = offsetof(cn_rnn, consume_less), .standard = "null",          \
-   .help = "Keras 1: cpu, mem or gpu; tells how the file keeps the kernels"}
+   .help = CN_HELP("Keras 1: cpu, mem or gpu; tells how the file keeps the kernels")}
 
 /* ---- Callbacks of the layer types ---- */
 

@@ -69,10 +69,10 @@ typedef struct stack_settings { const cn_value *cells; bool reverse_state_order;
 
 static const cn_field stack_fields[] = {
     {.name = "cells", .kind = CN_F_VALUE, .offset = offsetof(stack_settings, cells),
-     .help = "the cells, in the order in which they run"},
+     .help = CN_HELP("the cells, in the order in which they run")},
     {.name = "reverse_state_order", .kind = CN_F_BOOL, .offset = offsetof(stack_settings, reverse_state_order),
      .standard = "false",
-     .help = "states of the last cell come first; before Keras 2.2.3 always"},
+     .help = CN_HELP("states of the last cell come first; before Keras 2.2.3 always")},
     CN_RNN_IGNORED("state_size", NULL, "follows from the cells"),
     {0}};
 
@@ -158,7 +158,7 @@ const cn_layer_type cn_layer_stacked_rnn_cells = {
     .name = "StackedRNNCells",
     .weights = "inner",
     .versions = "2 3",
-    .help = "cells that run one after the other in each time step of an RNN layer",
+    .help = CN_HELP("cells that run one after the other in each time step of an RNN layer"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,
@@ -215,10 +215,10 @@ int cn_cell_states(cn_layer *cell, const cn_type *x, cn_type *out, int cap, cn_e
 
 static const cn_field fields[] = {
     {.name = "cell", .kind = CN_F_VALUE, .offset = offsetof(cn_rnn, cell_config),
-     .help = "the cell that each time step runs"},
+     .help = CN_HELP("the cell that each time step runs")},
     CN_RNN_ROWS,
     {.name = "num_constants", .kind = CN_F_INT, .offset = offsetof(cn_rnn, num_constants), .standard = "null",
-     .help = "constants for custom cells: so many inputs come after the states"},
+     .help = CN_HELP("constants for custom cells: so many inputs come after the states")},
     {0}};
 
 /* A list of cells stands for their stack. */
@@ -274,8 +274,8 @@ const cn_layer_type cn_layer_rnn = {
     .name = "RNN",
     .weights = "inner",
     .versions = "2 3",
-    .help = "a recurrent layer made of a cell or a list of cells: (batch, time, features) -> (batch, units), "
-        "or (batch, time, units)",
+    .help = CN_HELP("a recurrent layer made of a cell or a list of cells: (batch, time, features) -> (batch, units), "
+                "or (batch, time, units)"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

@@ -161,10 +161,11 @@ typedef struct wrapper_settings { const cn_value *cell; double keep[3]; } wrappe
 
 #define KEEP(key, i)                                                                                                   \
   {.name = key, .kind = CN_F_FLOAT, .offset = offsetof(wrapper_settings, keep[i]), .standard = "1", .min = 0, .max = 1, \
-   .help = "DropoutWrapper: 1 alone, since it drops at inference, too"}
-#define IGNORED(key, text) {.name = key, .kind = CN_F_IGNORED, .standard = "null", .help = text}
+   .help = CN_HELP("DropoutWrapper: 1 alone, since it drops at inference, too")}
+#define IGNORED(key, text) {.name = key, .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP(text)}
 static const cn_field wrapper_fields[] = {
-    {.name = "cell", .kind = CN_F_VALUE, .offset = offsetof(wrapper_settings, cell), .help = "the wrapped cell"},
+    {.name = "cell", .kind = CN_F_VALUE, .offset = offsetof(wrapper_settings, cell),
+     .help = CN_HELP("the wrapped cell")},
     KEEP("input_keep_prob", 0),
     KEEP("output_keep_prob", 1),
     KEEP("state_keep_prob", 2),
@@ -172,9 +173,9 @@ static const cn_field wrapper_fields[] = {
     IGNORED("input_size", "of such dropping"),
     IGNORED("device", "DeviceWrapper: where it runs"),
     {.name = "residual_fn", .aliases = "residual_fn_type residual_fn_module", .kind = CN_F_IGNORED, .standard = "null",
-     .help = "ResidualWrapper: Python code, refused"},
+     .help = CN_HELP("ResidualWrapper: Python code, refused")},
     {.name = "dropout_fn", .aliases = "dropout_fn_type dropout_fn_module", .kind = CN_F_IGNORED, .standard = "null",
-     .help = "DropoutWrapper: which states drop"},
+     .help = CN_HELP("DropoutWrapper: which states drop")},
     {0}};
 
 static cn_status check_wrapper(cn_layer *l, cn_error *e) {
@@ -204,7 +205,7 @@ const cn_layer_type cn_layer_cell_wrapper = {
     .aliases = "DropoutWrapper DeviceWrapper",
     .weights = "inner",
     .versions = "2",
-    .help = "a cell whose input is added to its output; DropoutWrapper and DeviceWrapper: the cell",
+    .help = CN_HELP("a cell whose input is added to its output; DropoutWrapper and DeviceWrapper: the cell"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = -1,

@@ -30,7 +30,8 @@ const cn_layer_type cn_layer_separable_conv1d = {
     .name = "SeparableConv1D",
     .aliases = "SeparableConvolution1D",
     .versions = "2 3",
-    .help = "depthwise, then pointwise convolution: (batch, steps, channels) -> the same with filters channels",
+    .help = CN_HELP("depthwise, then pointwise convolution: (batch, steps, channels) -> the same with "
+                    "filters channels"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

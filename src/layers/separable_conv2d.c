@@ -34,7 +34,8 @@ const cn_layer_type cn_layer_separable_conv2d = {
     .name = "SeparableConv2D",
     .aliases = "SeparableConvolution2D",
     .versions = "1 2 3",
-    .help = "depthwise, then pointwise convolution: (batch, height, width, channels) -> the same with filters channels",
+    .help = CN_HELP("depthwise, then pointwise convolution: (batch, height, width, channels) -> the same with filters "
+                    "channels"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(cn_conv_settings),

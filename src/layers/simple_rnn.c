@@ -20,8 +20,9 @@ static const cn_field cell_fields[] = {CN_CELL_ROWS, CN_CELL_ACTIVATION_ROWS, CN
 const cn_layer_type cn_layer_simple_rnn = {
     .name = "SimpleRNN",
     .versions = "1 2 3",
-    .help = "recurrent layer h = act(x W + h U + b): (batch, time, features) -> (batch, units), or (batch, time, "
-        "units)",
+    .help = CN_HELP("recurrent layer h = act(x W + h U + b): (batch, time, features) -> (batch, units), or "
+                    "(batch, time, "
+                "units)"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 2,
@@ -36,7 +37,7 @@ const cn_layer_type cn_layer_simple_rnn = {
 const cn_layer_type cn_layer_simple_rnn_cell = {
     .name = "SimpleRNNCell",
     .versions = "2 3",
-    .help = "one step of SimpleRNN: (batch, features), (batch, units) -> (batch, units) twice",
+    .help = CN_HELP("one step of SimpleRNN: (batch, features), (batch, units) -> (batch, units) twice"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 2,

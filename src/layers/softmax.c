@@ -6,9 +6,9 @@ typedef struct settings { cn_ints axis; } settings;
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1",
-     .help = "axis, or several: the sum over all of them is 1"},
+     .help = CN_HELP("axis, or several: the sum over all of them is 1")},
     {.name = "robust_masking", .aliases = "softmax_robust_masking", .kind = CN_F_IGNORED, .standard = "null",
-     .help = "no effect without a mask"},
+     .help = CN_HELP("no effect without a mask")},
     {0}};
 
 /* exp(x - log(sum(exp x))) over several axes. */
@@ -42,7 +42,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_softmax = {
     .name = "Softmax",
     .versions = "2 3",
-    .help = "exp(x) / sum(exp(x)) over an axis: (…) -> (…)",
+    .help = CN_HELP("exp(x) / sum(exp(x)) over an axis: (…) -> (…)"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 2,

@@ -22,13 +22,13 @@ typedef struct cn_conv_settings {
 #define CN_CONV_MEMBER(m) .offset = offsetof(cn_conv_settings, m)
 #define CN_FILTERS_FIELD \
   {.name = "filters", .aliases = "nb_filter", .kind = CN_F_INT, CN_CONV_MEMBER(filters), .min = 1, .max = 1 << 24, \
-   .help = "output channels"}
+   .help = CN_HELP("output channels")}
 #define CN_MULTIPLIER_FIELD \
   {.name = "depth_multiplier", .kind = CN_F_INT, CN_CONV_MEMBER(depth_multiplier), .standard = "1", .min = 1, \
-   .max = 1 << 20, .help = "outputs per input channel"}
+   .max = 1 << 20, .help = CN_HELP("outputs per input channel")}
 #define CN_NO_GROUPS_FIELD \
   {.name = "groups", .kind = CN_F_IGNORED, .standard = "1", \
-   .help = "written by tf.keras, which does not use it here"}
+   .help = CN_HELP("written by tf.keras, which does not use it here")}
 /* The rest: kernel_aliases is what Keras 1 called the kernel's size where that is one key, stride_aliases likewise. */
 #define CN_CONV_FIELDS(spatial, kernel_aliases, stride_aliases)                                                        \
   {.name = "kernel_size",                                                                                              \
@@ -38,7 +38,7 @@ typedef struct cn_conv_settings {
    .min = 1,                                                                                                           \
    .max = 1 << 20,                                                                                                     \
    .count = spatial,                                                                                                   \
-   .help = "size of the window"},                                                                                      \
+   .help = CN_HELP("size of the window")},                                                                             \
       {.name = "strides",                                                                                              \
        .aliases = stride_aliases,                                                                                      \
        .kind = CN_F_INTS,                                                                                              \
@@ -47,21 +47,21 @@ typedef struct cn_conv_settings {
        .min = 1,                                                                                                       \
        .max = 1 << 20,                                                                                                 \
        .count = spatial,                                                                                               \
-       .help = "step of the window"},                                                                                  \
+       .help = CN_HELP("step of the window")},                                                                         \
       {.name = "padding",                                                                                              \
        .aliases = "border_mode",                                                                                       \
        .kind = CN_F_ENUM,                                                                                              \
        CN_CONV_MEMBER(padding),                                                                                        \
        .standard = "\"valid\"",                                                                                        \
        .choices = CN_PADDING_CHOICES,                                                                                  \
-       .help = "zeros around the input; causal in one dimension alone, full in Keras 1 on Theano"},                    \
+       .help = CN_HELP("zeros around the input; causal in one dimension alone, full in Keras 1 on Theano")},           \
       {.name = "data_format",                                                                                          \
        .aliases = "dim_ordering",                                                                                      \
        .kind = CN_F_ENUM,                                                                                              \
        CN_CONV_MEMBER(data_format),                                                                                    \
        .standard = "null",                                                                                             \
        .choices = CN_DATA_FORMAT_CHOICES,                                                                              \
-       .help = "where the channels are; null: the writer's default"},                                                  \
+       .help = CN_HELP("where the channels are; null: the writer's default")},                                         \
       {.name = "dilation_rate",                                                                                        \
        .aliases = "atrous_rate",                                                                                       \
        .kind = CN_F_INTS,                                                                                              \
@@ -70,15 +70,15 @@ typedef struct cn_conv_settings {
        .min = 1,                                                                                                       \
        .max = 1 << 20,                                                                                                 \
        .count = spatial,                                                                                               \
-       .help = "distance between the window's elements"},                                                              \
+       .help = CN_HELP("distance between the window's elements")},                                                     \
       {.name = "activation",                                                                                           \
        .kind = CN_F_ACTIVATION,                                                                                        \
        CN_CONV_MEMBER(activation),                                                                                     \
        .standard = "null",                                                                                             \
-       .help = "applied to the result"},                                                                               \
+       .help = CN_HELP("applied to the result")},                                                                      \
   {                                                                                                                    \
     .name = "use_bias", .aliases = "bias", .kind = CN_F_BOOL, CN_CONV_MEMBER(use_bias), .standard = "true",            \
-    .help = "adds a bias"                                                                                              \
+    .help = CN_HELP("adds a bias")                                                                                     \
   }
 
 /* ---- configs ---- */

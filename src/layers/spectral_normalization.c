@@ -9,9 +9,9 @@ typedef struct settings { cn_layer *layer; int64_t power_iterations; } settings;
 
 static const cn_field fields[] = {
     {.name = "layer", .kind = CN_F_LAYER, .offset = offsetof(settings, layer),
-     .help = "the wrapped layer; it has a kernel or a table of embeddings"},
+     .help = CN_HELP("the wrapped layer; it has a kernel or a table of embeddings")},
     {.name = "power_iterations", .kind = CN_F_INT, .offset = offsetof(settings, power_iterations), .standard = "1",
-     .min = 1, .max = 1 << 20, .help = "steps of the estimate of the singular value, in training"},
+     .min = 1, .max = 1 << 20, .help = CN_HELP("steps of the estimate of the singular value, in training")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -119,7 +119,7 @@ static cn_status import(cn_layer *l, cn_tensor **arrays, int *n, cn_error *e) {
 const cn_layer_type cn_layer_spectral_normalization = {
     .name = "SpectralNormalization",
     .versions = "2 3",
-    .help = "the wrapped layer, with its kernel as training normalised it: its shapes",
+    .help = CN_HELP("the wrapped layer, with its kernel as training normalised it: its shapes"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 1,

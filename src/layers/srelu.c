@@ -10,13 +10,15 @@ typedef struct settings {
 } settings;
 
 #define INIT(key, i, value) \
-  {.name = key, .kind = CN_F_VALUE, .offset = offsetof(settings, init[i]), .standard = value, .help = "initial values"}
+  {.name = key, .kind = CN_F_VALUE, .offset = offsetof(settings, init[i]), .standard = value,                          \
+   .help = CN_HELP("initial values")}
 static const cn_field fields[] = {
     INIT("t_left_init", 0, "\"zero\""), INIT("a_left_init", 1, "\"glorot_uniform\""),
         INIT("t_right_init", 2, "\"glorot_uniform\""),
     INIT("a_right_init", 3, "\"one\""),
     {.name = "shared_axes", .kind = CN_F_INTS, .offset = offsetof(settings, shared_axes), .standard = "null",
-     .help = "axes along which the parameters are one, from 1; Keras 1 does not save them, the weights' shapes tell"},
+     .help = CN_HELP("axes along which the parameters are one, from 1; Keras 1 does not save them, the "
+                     "weights' shapes tell")},
     {0}};
 
 static const char *const names[] = {"t_left", "a_left", "t_right", "a_right"};
@@ -60,7 +62,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_srelu = {
     .name = "SReLU",
     .versions = "1",
-    .help = "slope a_left below t_left, the identity up to t_left + |t_right|, slope a_right above",
+    .help = CN_HELP("slope a_left below t_left, the identity up to t_left + |t_right|, slope a_right above"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -18,24 +18,25 @@ typedef struct settings {
 #define MEMBER(m) .offset = offsetof(settings, m)
 static const cn_field fields[] = {
     {.name = "mode", .kind = CN_F_ENUM, MEMBER(mode), .standard = "\"log\"",
-     .choices = "log magnitude psd real imag angle stft", .help = "what comes out; psd: power, stft: real and imag"},
+     .choices = "log magnitude psd real imag angle stft",
+     .help = CN_HELP("what comes out; psd: power, stft: real and imag")},
     {.name = "frame_length", .kind = CN_F_INT, MEMBER(frame_length), .standard = "256", .min = 1, .max = 1 << 20,
-     .help = "steps of a frame"},
+     .help = CN_HELP("steps of a frame")},
     {.name = "frame_step", .kind = CN_F_INT, MEMBER(frame_step), .standard = "null", .min = 1, .max = 1 << 20,
-     .help = "from frame to frame; null: half of a frame"},
+     .help = CN_HELP("from frame to frame; null: half of a frame")},
     {.name = "fft_length", .kind = CN_F_INT, MEMBER(fft_length), .standard = "null", .min = 1, .max = 1 << 20,
-     .help = "twice the number of frequencies; null: the next power of two"},
+     .help = CN_HELP("twice the number of frequencies; null: the next power of two")},
     {.name = "window", .kind = CN_F_VALUE, MEMBER(window), .standard = "\"hann\"",
-     .help = "the weights of the initial waves: a name, numbers, or null"},
-    {.name = "periodic", .kind = CN_F_BOOL, MEMBER(periodic), .standard = "false", .help = "of the window"},
+     .help = CN_HELP("the weights of the initial waves: a name, numbers, or null")},
+    {.name = "periodic", .kind = CN_F_BOOL, MEMBER(periodic), .standard = "false", .help = CN_HELP("of the window")},
     {.name = "scaling", .kind = CN_F_ENUM, MEMBER(scaling), .standard = "\"density\"",
-     .choices = "density spectrum null", .help = "how the window is normalised"},
+     .choices = "density spectrum null", .help = CN_HELP("how the window is normalised")},
     {.name = "padding", .kind = CN_F_ENUM, MEMBER(padding), .standard = "\"valid\"", .choices = "valid same",
-     .help = "zeros around the input"},
+     .help = CN_HELP("zeros around the input")},
     {.name = "expand_dims", .kind = CN_F_BOOL, MEMBER(expand_dims), .standard = "false",
-     .help = "channels stay an axis of their own"},
+     .help = CN_HELP("channels stay an axis of their own")},
     {.name = "data_format", .kind = CN_F_ENUM, MEMBER(data_format), .standard = "null",
-     .choices = CN_DATA_FORMAT_CHOICES, .help = "where the channels are; null: the writer's default"},
+     .choices = CN_DATA_FORMAT_CHOICES, .help = CN_HELP("where the channels are; null: the writer's default")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -150,9 +151,10 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_stft_spectrogram = {
     .name = "STFTSpectrogram",
     .versions = "3",
-    .help = "short-time Fourier transform of each channel, as Keras's STFTSpectrogram defines its modes\n"
-            "(batch, steps, channels) -> (batch, frames, channels * frequencies), frequencies = fft_length / 2 + 1;\n"
-            "with expand_dims (batch, frames, frequencies, channels); mode stft: twice the frequencies",
+    .help = CN_HELP("short-time Fourier transform of each channel, as Keras's STFTSpectrogram defines its modes\n"
+                    "(batch, steps, channels) -> (batch, frames, channels * frequencies), frequencies = "
+                    "fft_length / 2 + 1;\n"
+                    "with expand_dims (batch, frames, frequencies, channels); mode stft: twice the frequencies"),
     .min_in = 1,
     .max_in = 1,
     .settings_size = sizeof(settings),

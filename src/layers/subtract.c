@@ -6,7 +6,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) { cn_merge_fold(l, t, c,
 const cn_layer_type cn_layer_subtract = {
     .name = "Subtract",
     .versions = "2 3",
-    .help = "the first input minus the second; shapes broadcast",
+    .help = CN_HELP("the first input minus the second; shapes broadcast"),
     .flags = CN_MASK_OWN,
     .min_in = 2,
     .max_in = 2,

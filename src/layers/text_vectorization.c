@@ -18,16 +18,18 @@ extern const cn_layer_type cn_layer_text_vectorization;
 static const cn_field fields[] = {
     {.name = "standardize", .kind = CN_F_VALUE, .offset = offsetof(settings, standardize),
      .standard = "\"lower_and_strip_punctuation\"",
-     .help = "lower, strip_punctuation (both of ASCII), lower_and_strip_punctuation, or null"},
+     .help = CN_HELP("lower, strip_punctuation (both of ASCII), lower_and_strip_punctuation, or null")},
     {.name = "split", .kind = CN_F_VALUE, .offset = offsetof(settings, split), .standard = "\"whitespace\"",
-     .help = "whitespace, character, or null: words come as they are, along the last axis"},
+     .help = CN_HELP("whitespace, character, or null: words come as they are, along the last axis")},
     {.name = "ngrams", .kind = CN_F_VALUE, .offset = offsetof(settings, ngrams), .standard = "null",
-     .help = "n: up to n words in a row count as one; or a list of numbers of words"},
+     .help = CN_HELP("n: up to n words in a row count as one; or a list of numbers of words")},
     {.name = "output_sequence_length", .kind = CN_F_INT, .offset = offsetof(settings, length), .standard = "null",
-     .min = 0, .max = 1e9, .help = "columns with output_mode=\"int\"; null: as the longest text of the batch needs"},
+     .min = 0, .max = 1e9,
+     .help = CN_HELP("columns with output_mode=\"int\"; null: as the longest text of the batch needs")},
     {.name = "ragged", .kind = CN_F_BOOL, .offset = offsetof(settings, ragged), .standard = "false",
-     .help = "true is not supported: results are filled up with 0"},
-    {.name = "encoding", .kind = CN_F_IGNORED, .standard = "\"utf-8\"", .help = "of the words outside of the model"},
+     .help = CN_HELP("true is not supported: results are filled up with 0")},
+    {.name = "encoding", .kind = CN_F_IGNORED, .standard = "\"utf-8\"",
+     .help = CN_HELP("of the words outside of the model")},
     CN_MODE_FIELD_AT(settings, lookup.mode, "\"int\""),
     CN_LOOKUP_FIELDS(settings),
     {0}};
@@ -152,9 +154,11 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_text_vectorization = {
     .name = "TextVectorization",
     .versions = "2 3",
-    .help = "the number of each word: 0 fills up, 1 is an unknown word, then the vocabulary; or rows of words, which "
-            "begin with the unknown\nstrings (batch) or (batch, 1) -> (batch, output_sequence_length), or (batch, "
-            "words) with another output_mode; without a split (…, n) -> (…, n)",
+    .help = CN_HELP("the number of each word: 0 fills up, 1 is an unknown word, then the vocabulary; or "
+                    "rows of words, which "
+                    "begin with the unknown\nstrings (batch) or (batch, 1) -> (batch, "
+                    "output_sequence_length), or (batch, "
+                    "words) with another output_mode; without a split (…, n) -> (…, n)"),
     .flags = CN_LAYER_UNCAST,
     .min_in = 1,
     .max_in = 1,

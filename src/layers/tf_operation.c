@@ -393,7 +393,7 @@ static bool say_slice(const cn_call *call, cn_arena *a, cn_tf_said *out) {
 typedef struct settings { const char *function; } settings;
 static const cn_field fields[] = {
     {.name = "function", .kind = CN_F_STRING, .offset = offsetof(settings, function),
-     .help = "the name of a TensorFlow function, such as math.reduce_sum"},
+     .help = CN_HELP("the name of a TensorFlow function, such as math.reduce_sum")},
     {0}};
 
 static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
@@ -403,7 +403,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_tf_op_lambda = {
     .name = "TFOpLambda",
     .versions = "2",
-    .help = "a function of TensorFlow as a node of a functional model of tf.keras",
+    .help = CN_HELP("a function of TensorFlow as a node of a functional model of tf.keras"),
     .flags = CN_MASK_OWN | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
     .min_in = 0,
     .max_in = -1,
@@ -416,9 +416,10 @@ const cn_layer_type cn_layer_tf_op_lambda = {
 
 typedef struct raw_settings { const cn_value *node, *constants; } raw_settings;
 static const cn_field raw_fields[] = {
-    {.name = "node_def", .kind = CN_F_VALUE, .offset = offsetof(raw_settings, node), .help = "op, inputs, attributes"},
+    {.name = "node_def", .kind = CN_F_VALUE, .offset = offsetof(raw_settings, node),
+     .help = CN_HELP("op, inputs, attributes")},
     {.name = "constants", .kind = CN_F_VALUE, .offset = offsetof(raw_settings, constants), .standard = "null",
-     .help = "inputs that are numbers, by their place"},
+     .help = CN_HELP("inputs that are numbers, by their place")},
     {0}};
 
 static const char *raw_op(const cn_layer *l) {
@@ -493,7 +494,7 @@ static void lower_raw(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_tensorflow_op_layer = {
     .name = "TensorFlowOpLayer",
     .versions = "2",
-    .help = "an op of TensorFlow as a node of a functional model of TensorFlow 2.0 to 2.3",
+    .help = CN_HELP("an op of TensorFlow as a node of a functional model of TensorFlow 2.0 to 2.3"),
     .flags = CN_MASK_OWN | CN_LAYER_CONSTANTS | CN_LAYER_UNCAST,
     .min_in = 0,
     .max_in = -1,

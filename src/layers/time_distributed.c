@@ -9,7 +9,7 @@ typedef struct settings { const cn_value *layer; } settings;
 
 static const cn_field fields[] = {
     {.name = "layer", .kind = CN_F_VALUE, .offset = offsetof(settings, layer),
-        .help = "the layer that each time step runs"},
+        .help = CN_HELP("the layer that each time step runs")},
     {0}};
 
 static cn_status check(cn_layer *l, cn_error *e) {
@@ -93,7 +93,7 @@ const cn_layer_type cn_layer_time_distributed = {
     .name = "TimeDistributed",
     .weights = "inner",
     .versions = "1 2 3",
-    .help = "a layer on every time step: (batch, time, …) -> (batch, time, …)",
+    .help = CN_HELP("a layer on every time step: (batch, time, …) -> (batch, time, …)"),
     .flags = CN_MASK_OWN,
     .min_in = 1,
     .max_in = 1,

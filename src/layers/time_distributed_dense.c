@@ -12,17 +12,18 @@ typedef struct settings {
 
 static const cn_field fields[] = {
     {.name = "output_dim", .aliases = "units", .kind = CN_F_INT, .offset = offsetof(settings, units), .min = 1,
-     .max = 1 << 24, .help = "outputs"},
+     .max = 1 << 24, .help = CN_HELP("outputs")},
     {.name = "init", .kind = CN_F_VALUE, .offset = offsetof(settings, init), .standard = "null",
-     .help = "initial kernel"},
+     .help = CN_HELP("initial kernel")},
     {.name = "activation", .kind = CN_F_ACTIVATION, .offset = offsetof(settings, activation), .standard = "\"linear\"",
-     .help = "of the output"},
-    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true", .help = "adds a bias"},
+     .help = CN_HELP("of the output")},
+    {.name = "bias", .kind = CN_F_BOOL, .offset = offsetof(settings, bias), .standard = "true",
+     .help = CN_HELP("adds a bias")},
     CN_WEIGHT_ROWS("W", NULL, NULL),
     CN_WEIGHT_ROWS("b", NULL, NULL),
     CN_ACTIVITY_ROW,
-    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's features"},
-    {.name = "input_length", .kind = CN_F_IGNORED, .standard = "null", .help = "the input's steps"},
+    {.name = "input_dim", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("the input's features")},
+    {.name = "input_length", .kind = CN_F_IGNORED, .standard = "null", .help = CN_HELP("the input's steps")},
     {0}};
 
 static cn_status build(cn_layer *l, const cn_type *in, int n_in, cn_error *e) {
@@ -46,7 +47,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_time_distributed_dense = {
     .name = "TimeDistributedDense",
     .versions = "1",
-    .help = "act(x W + b) on every step: (batch, time, features) -> (batch, time, output_dim)",
+    .help = CN_HELP("act(x W + b) on every step: (batch, time, features) -> (batch, time, output_dim)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

@@ -6,7 +6,7 @@ typedef struct settings { cn_ints axis; } settings;
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INTS, .offset = offsetof(settings, axis), .standard = "-1", .min = -CN_MAX_RANK,
-     .max = CN_MAX_RANK - 1, .help = "a number or a list: the axes of a vector"},
+     .max = CN_MAX_RANK - 1, .help = CN_HELP("a number or a list: the axes of a vector")},
     {0}};
 
 /* Keras 3 bounds the factor by 1e12, tf.keras the square of the length by 1e-12. */
@@ -28,7 +28,7 @@ static void lower(cn_layer *l, cn_trace *t, cn_call *c) {
 const cn_layer_type cn_layer_unit_normalization = {
     .name = "UnitNormalization",
     .versions = "2 3",
-    .help = "x / sqrt(sum(x^2)) over axis: (…) -> (…)",
+    .help = CN_HELP("x / sqrt(sum(x^2)) over axis: (…) -> (…)"),
     .flags = CN_MASK_PASSES,
     .min_in = 1,
     .max_in = 1,

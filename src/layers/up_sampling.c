@@ -7,16 +7,17 @@ typedef struct settings { cn_ints size; int data_format, interpolation; bool are
 
 #define UP_FIELDS(spatial, alias, ...) \
   {{.name = "size", .aliases = alias, .kind = CN_F_INTS, .offset = offsetof(settings, size), .standard = "2", \
-    .min = 1, .max = 1 << 20, .count = spatial, .help = "factor for each dimension"}, \
+    .min = 1, .max = 1 << 20, .count = spatial, .help = CN_HELP("factor for each dimension")}, \
    {.name = "data_format", .aliases = "dim_ordering", .kind = CN_F_ENUM, .offset = offsetof(settings, data_format), \
     .standard = "null", .choices = CN_DATA_FORMAT_CHOICES, \
-    .help = "where the channels are; null: the writer's default"}, \
+    .help = CN_HELP("where the channels are; null: the writer's default")}, \
    __VA_ARGS__ {0}}
 
 static const cn_field fields1[] = UP_FIELDS(1, "length", );
 static const cn_field fields2[] = UP_FIELDS(2, NULL,
     {.name = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(settings, interpolation),
-     .standard = "\"nearest\"", .choices = CN_RESIZE_CHOICES, .help = "how values between elements come about"},);
+     .standard = "\"nearest\"", .choices = CN_RESIZE_CHOICES,
+     .help = CN_HELP("how values between elements come about")},);
 static const cn_field fields3[] = UP_FIELDS(3, NULL, );
 
 static cn_status check2(cn_layer *l, cn_error *e) {
@@ -76,13 +77,13 @@ static void lower3(cn_layer *l, cn_trace *t, cn_call *c) { repeat(l, t, c, 3); }
 
 const cn_layer_type cn_layer_up_sampling1d = {
     .name = "UpSampling1D", COMMON, .fields = fields1, .lower = lower1,
-    .help = "every step `size` times: (batch, steps, channels) -> (batch, steps * size, channels)",
+    .help = CN_HELP("every step `size` times: (batch, steps, channels) -> (batch, steps * size, channels)"),
 };
 const cn_layer_type cn_layer_up_sampling2d = {
     .name = "UpSampling2D", COMMON, .fields = fields2, .check = check2, .lower = lower2,
-    .help = "images enlarged by `size`: (batch, height, width, channels) -> larger images",
+    .help = CN_HELP("images enlarged by `size`: (batch, height, width, channels) -> larger images"),
 };
 const cn_layer_type cn_layer_up_sampling3d = {
     .name = "UpSampling3D", COMMON, .fields = fields3, .lower = lower3,
-    .help = "volumes enlarged by `size`: (batch, depth, height, width, channels) -> larger volumes",
+    .help = CN_HELP("volumes enlarged by `size`: (batch, depth, height, width, channels) -> larger volumes"),
 };

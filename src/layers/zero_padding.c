@@ -8,15 +8,16 @@ static const cn_field fields[] = {{.name = "padding",
                                    .kind = CN_F_VALUE,
                                    .offset = offsetof(settings, padding),
                                    .standard = "1",
-                                   .help = "zeros before and after each dimension: a number, one per dimension, or "
-                                           "pairs; Keras 1: also four numbers or a dict"},
+                                   .help = CN_HELP("zeros before and after each dimension: a number, one "
+                                                   "per dimension, or "
+                                                   "pairs; Keras 1: also four numbers or a dict")},
                                   {.name = "data_format",
                                    .aliases = "dim_ordering",
                                    .kind = CN_F_ENUM,
                                    .offset = offsetof(settings, data_format),
                                    .standard = "null",
                                    .choices = CN_DATA_FORMAT_CHOICES,
-                                   .help = "where the channels are; null: the writer's default"},
+                                   .help = CN_HELP("where the channels are; null: the writer's default")},
                                   {0}};
 
 static cn_status parse(cn_layer *l, int spatial, cn_error *e) {
@@ -49,13 +50,13 @@ static void lower3(cn_layer *l, cn_trace *t, cn_call *c) { pad(l, t, c, 3); }
 
 const cn_layer_type cn_layer_zero_padding1d = {
     .name = "ZeroPadding1D", COMMON, .check = check1, .lower = lower1,
-    .help = "zeros before and after: (batch, steps, channels) -> more steps",
+    .help = CN_HELP("zeros before and after: (batch, steps, channels) -> more steps"),
 };
 const cn_layer_type cn_layer_zero_padding2d = {
     .name = "ZeroPadding2D", COMMON, .check = check2, .lower = lower2,
-    .help = "zeros around images: (batch, height, width, channels) -> larger images",
+    .help = CN_HELP("zeros around images: (batch, height, width, channels) -> larger images"),
 };
 const cn_layer_type cn_layer_zero_padding3d = {
     .name = "ZeroPadding3D", COMMON, .check = check3, .lower = lower3,
-    .help = "zeros around volumes: (batch, depth, height, width, channels) -> larger volumes",
+    .help = CN_HELP("zeros around volumes: (batch, depth, height, width, channels) -> larger volumes"),
 };

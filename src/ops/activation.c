@@ -60,7 +60,7 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_activation = {
     .name = "activation",
-    .help = "an element-wise activation",
+    .help = CN_HELP("an element-wise activation"),
     .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN | CN_OP_PITCHED_OUT,
     .pitched_in = 1,
     .min_in = 1,
@@ -86,7 +86,8 @@ static void gradient_named(cn_gradient *g) {
 }
 
 #define PARAMETER(member, text, standard_value, words)                                                                 \
-  { .name = text, .kind = CN_F_FLOAT, .offset = offsetof(named, member), .standard = standard_value, .help = words }
+  { .name = text, .kind = CN_F_FLOAT, .offset = offsetof(named, member), .standard = standard_value,                   \
+   .help = CN_HELP(words) }
 static const cn_field relu_fields[] = {PARAMETER(a, "negative_slope", "0", "slope below the threshold"),
                                        PARAMETER(b, "max_value", "null", "largest value; null: none"),
                                        PARAMETER(c, "threshold", "0", "where the slope changes"), {0}};
@@ -98,7 +99,7 @@ static const cn_field threshold_fields[] = {PARAMETER(a, "threshold", NULL, "val
 static const cn_field four_fields[] = {PARAMETER(a, "b", "4", "smoothness"), {0}};
 static const cn_field gelu_fields[] = {
     {.name = "approximate", .kind = CN_F_FLOAT, .offset = offsetof(named, a), .standard = "0",
-     .help = "whether to use the tanh form"},
+     .help = CN_HELP("whether to use the tanh form")},
     {0}};
 
 #define NAMED(id, text, other, kind_, fields_, words, body)                                                            \
@@ -111,7 +112,7 @@ static const cn_field gelu_fields[] = {
   }                                                                                                                    \
   const cn_op cn_op_##id = {.name = text,                                                                              \
                             .aliases = other,                                                                          \
-                            .help = words "\n(…) -> (…)",                                                              \
+                            .help = CN_HELP(words "\n(…) -> (…)"),                                                     \
                             .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT,                            \
                             .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \

@@ -189,22 +189,22 @@ static cn_status check(void *attrs, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "output_size", .aliases = "size", .kind = CN_F_INTS, .offset = offsetof(cn_adaptive_pool_attrs, named),
-     .min = 1, .max = 1 << 28, .help = "number of windows: one, or one a dimension"},
+     .min = 1, .max = 1 << 28, .help = CN_HELP("number of windows: one, or one a dimension")},
     {.name = "average", .kind = CN_F_BOOL, .offset = offsetof(cn_adaptive_pool_attrs, average), .standard = "false",
-     .help = "the average instead of the maximum"},
+     .help = CN_HELP("the average instead of the maximum")},
     {0}};
 
 const cn_op cn_op_adaptive_pool = {
     .name = "adaptive_pool",
-    .help = "maximum or average of so many windows\n"
-            "(b, s…, c) -> (b, o…, c); window i of m over n elements is floor(i n / m) to ceil((i + 1) n / m)",
+    .help = CN_HELP("maximum or average of so many windows\n"
+                    "(b, s…, c) -> (b, o…, c); window i of m over n elements is floor(i n / m) to ceil((i + 1) n / m)"),
     .min_in = 1, .max_in = 1, .n_out = 1,
     .attrs_size = sizeof(cn_adaptive_pool_attrs), .fields = fields,
     .check = check, .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),
 };
 const cn_op cn_op_adaptive_pool_gradient = {
     .name = "adaptive_pool_gradient",
-    .help = "(x, dy) -> what comes back to x",
+    .help = CN_HELP("(x, dy) -> what comes back to x"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2, .max_in = 2, .n_out = 1,
     .attrs_size = sizeof(cn_adaptive_pool_attrs),

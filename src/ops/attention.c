@@ -270,9 +270,10 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_attention = {
   .name = "attention",
-  .help = "softmax(scale * query key + bias) value for each head\n"
-          "(query (b, t, h, d), key (b, s, g, d), value (b, s, g, e), mask? and bias? that broadcast to (b, h, t, s)) -> "
-          "(b, t, h, e)",
+  .help = CN_HELP("softmax(scale * query key + bias) value for each head\n"
+                  "(query (b, t, h, d), key (b, s, g, d), value (b, s, g, e), mask? and bias? that "
+                  "broadcast to (b, h, t, s)) -> "
+                  "(b, t, h, e)"),
   .flags = CN_OP_HIDDEN | CN_OP_SAMPLES,
   .min_in = 3, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_attention_attrs),

@@ -364,7 +364,7 @@ static void gradient(cn_gradient *g) {
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(&f_##id, t, e); }                              \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
-                            .help = words "\n(a, b), broadcast",                                                       \
+                            .help = CN_HELP(words "\n(a, b), broadcast"),                                              \
                             .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT | more,                     \
                             .min_in = 2,                                                                               \
                             .max_in = 2,                                                                               \

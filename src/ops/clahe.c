@@ -125,14 +125,16 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "tiles", .aliases = "tile_grid_size", .kind = CN_F_INTS, .offset = offsetof(cn_clahe_attrs, tiles),
-     .standard = "8", .count = 2, .min = 1, .max = 4096, .help = "number of tiles along the height and the width"},
+     .standard = "8", .count = 2, .min = 1, .max = 4096,
+     .help = CN_HELP("number of tiles along the height and the width")},
     {.name = "clip_limit", .kind = CN_F_FLOAT, .offset = offsetof(cn_clahe_attrs, clip_limit), .standard = "4",
-     .help = "of a bin, as a multiple of the mean; not above 0: none"},
+     .help = CN_HELP("of a bin, as a multiple of the mean; not above 0: none")},
     {0}};
 
 const cn_op cn_op_clahe = {
     .name = "clahe",
-    .help = "contrast limited adaptive histogram equalization of int32 values 0 … 255\n(b, h, w, c) -> (b, h, w, c)",
+    .help = CN_HELP("contrast limited adaptive histogram equalization of int32 values 0 … 255\n(b, h, w, c) "
+                    "-> (b, h, w, c)"),
     .min_in = 1, .max_in = 1, .n_out = 1,
     .attrs_size = sizeof(cn_clahe_attrs), .fields = fields,
     .shape = shape, .plan = plan,

@@ -126,7 +126,7 @@ static void gradient(cn_gradient *g) {
 }
 
 #define BACK(id) \
-  const cn_op cn_op_##id##_gradient = {.name = #id "_gradient", .help = "(x, dy) -> what comes back to x", \
+  const cn_op cn_op_##id##_gradient = {.name = #id "_gradient", .help = CN_HELP("(x, dy) -> what comes back to x"), \
                                        .flags = CN_OP_HIDDEN, .min_in = 2, .max_in = 2, .n_out = 1, .shape = shape, \
                                        .plan = back_plan};
 BACK(rgb_to_hsv)
@@ -134,7 +134,7 @@ BACK(hsv_to_rgb)
 
 const cn_op cn_op_rgb_to_hsv = {
     .name = "rgb_to_hsv",
-    .help = "red, green, blue to hue, saturation, value\n(…, 3) -> (…, 3)",
+    .help = CN_HELP("red, green, blue to hue, saturation, value\n(…, 3) -> (…, 3)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -144,7 +144,7 @@ const cn_op cn_op_rgb_to_hsv = {
 };
 const cn_op cn_op_hsv_to_rgb = {
     .name = "hsv_to_rgb",
-    .help = "hue, saturation, value to red, green, blue\n(…, 3) -> (…, 3)",
+    .help = CN_HELP("hue, saturation, value to red, green, blue\n(…, 3) -> (…, 3)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

@@ -310,18 +310,19 @@ static void gradient(cn_gradient *g) {
 
 static const cn_field fields[] = {
   CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FIELD(cn_conv_attrs), CN_PAD_FIELDS(cn_conv_attrs),
-  {"groups", NULL, CN_F_INT, offsetof(cn_conv_attrs, groups), "1", 1, 1e9,
-   .help = "channels and filters fall into so many parts that do not meet"},
+  {"groups", NULL, CN_F_INT, offsetof(cn_conv_attrs, groups), .standard = "1", .min = 1, .max = 1e9,
+   .help = CN_HELP("channels and filters fall into so many parts that do not meet")},
   {0},
 };
 
 const cn_op cn_op_conv = {
   .name = "conv",
-  .help = "convolution over 1 to 3 dimensions\n"
-          "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) -> (b, o…, f), "
-          "o = (s + pads - (k - 1) dilation - 1) / stride + 1\n"
-          "float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
-          "differently: not where the environment has CORNU_EXACT=1",
+  .help = CN_HELP("convolution over 1 to 3 dimensions\n"
+                  "(x (b, s…, c), kernel (k…, c / groups, f), bias? (f), residual? (b, o…, f), scale? (f)) "
+                  "-> (b, o…, f), "
+                  "o = (s + pads - (k - 1) dilation - 1) / stride + 1\n"
+                  "float32 kernels of 3 x 3 with stride 1 may take fewer multiplications (Winograd), which rounds "
+                  "differently: not where the environment has CORNU_EXACT=1"),
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),

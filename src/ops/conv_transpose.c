@@ -303,18 +303,18 @@ static void gradient(cn_gradient *g) {
 
 static const cn_field fields[] = {
   CN_STRIDE_FIELD(cn_conv_transpose_attrs), CN_DILATION_FIELD(cn_conv_transpose_attrs),
-  {"crop_begin", NULL, CN_F_INTS, CN_NAMED(cn_conv_transpose_attrs, pad_begin), "0",
-   .help = "output positions cut off before; negative ones are added"},
-  {"crop_end", NULL, CN_F_INTS, CN_NAMED(cn_conv_transpose_attrs, pad_end), "0",
-   .help = "output positions cut off behind; negative ones are added"},
+  {"crop_begin", NULL, CN_F_INTS, CN_NAMED(cn_conv_transpose_attrs, pad_begin), .standard = "0",
+   .help = CN_HELP("output positions cut off before; negative ones are added")},
+  {"crop_end", NULL, CN_F_INTS, CN_NAMED(cn_conv_transpose_attrs, pad_end), .standard = "0",
+   .help = CN_HELP("output positions cut off behind; negative ones are added")},
   {0},
 };
 
 const cn_op cn_op_conv_transpose = {
   .name = "conv_transpose",
-  .help = "transposed convolution: the gradient of conv to its input\n"
-          "(x (b, s…, c), kernel (k…, f, c), bias? (f), residual? (b, o…, f)) -> (b, o…, f), "
-          "o = (s - 1) stride + (k - 1) dilation + 1 - crops",
+  .help = CN_HELP("transposed convolution: the gradient of conv to its input\n"
+                  "(x (b, s…, c), kernel (k…, f, c), bias? (f), residual? (b, o…, f)) -> (b, o…, f), "
+                  "o = (s - 1) stride + (k - 1) dilation + 1 - crops"),
   .flags = CN_OP_RESIDUAL | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 4, .n_out = 1,
   .attrs_size = sizeof(cn_conv_transpose_attrs), .fields = fields, .act_offset = offsetof(cn_conv_transpose_attrs, act),

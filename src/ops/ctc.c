@@ -223,12 +223,12 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "blank", .aliases = "mask_index", .kind = CN_F_INT, .offset = offsetof(cn_ctc_attrs, blank),
-     .standard = "0", .min = INT32_MIN, .max = INT32_MAX, .help = "the class that stands for no label"},
+     .standard = "0", .min = -2e9, .max = 2e9, .help = CN_HELP("the class that stands for no label")},
     {0}};
 const cn_op cn_op_ctc_loss = {
     .name = "ctc_loss",
-    .help = "-log of the probability that frames spell the labels\n"
-            "(labels int32 (b, l), logits (b, t, c), label lengths int32 (b), logit lengths int32 (b)) -> (b)",
+    .help = CN_HELP("-log of the probability that frames spell the labels\n"
+                    "(labels int32 (b, l), logits (b, t, c), label lengths int32 (b), logit lengths int32 (b)) -> (b)"),
     .min_in = 4,
     .max_in = 4,
     .n_out = 1,
@@ -240,7 +240,7 @@ const cn_op cn_op_ctc_loss = {
 };
 const cn_op cn_op_ctc_gradient = {
     .name = "ctc_gradient",
-    .help = "(labels, logits, label lengths, logit lengths, dy (b)) -> what comes back to the logits",
+    .help = CN_HELP("(labels, logits, label lengths, logit lengths, dy (b)) -> what comes back to the logits"),
     .flags = CN_OP_HIDDEN,
     .min_in = 5,
     .max_in = 5,

@@ -230,20 +230,21 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "beam", .kind = CN_F_BOOL, .offset = offsetof(cn_ctc_decode_attrs, beam), .standard = "false",
-     .help = "a search instead of the best class of each frame"},
+     .help = CN_HELP("a search instead of the best class of each frame")},
     {.name = "beam_width", .kind = CN_F_INT, .offset = offsetof(cn_ctc_decode_attrs, width), .standard = "100",
-     .min = 1, .max = 1 << 16, .help = "how many prefixes the search keeps"},
+     .min = 1, .max = 1 << 16, .help = CN_HELP("how many prefixes the search keeps")},
     {.name = "top_paths", .kind = CN_F_INT, .offset = offsetof(cn_ctc_decode_attrs, paths), .standard = "1", .min = 1,
-     .max = 1 << 16, .help = "how many of them it gives"},
+     .max = 1 << 16, .help = CN_HELP("how many of them it gives")},
     {.name = "merge_repeated", .kind = CN_F_BOOL, .offset = offsetof(cn_ctc_decode_attrs, merge), .standard = "true",
-     .help = "the best classes of following frames count once where they are the same"},
+     .help = CN_HELP("the best classes of following frames count once where they are the same")},
     {.name = "blank", .aliases = "mask_index", .kind = CN_F_INT, .offset = offsetof(cn_ctc_decode_attrs, blank),
-     .standard = "null", .help = "the class that stands for no label; null: the last"},
+     .standard = "null", .help = CN_HELP("the class that stands for no label; null: the last")},
     {0}};
 const cn_op cn_op_ctc_decode = {
     .name = "ctc_decode",
-    .help = "labels from frames\n(logits (b, t, c), lengths int32 (b)) -> labels int32 (paths, b, t), -1 behind the "
-            "last; scores (b, paths)",
+    .help = CN_HELP("labels from frames\n(logits (b, t, c), lengths int32 (b)) -> labels int32 (paths, b, "
+                    "t), -1 behind the "
+                    "last; scores (b, paths)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 2,

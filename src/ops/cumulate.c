@@ -70,15 +70,15 @@ static void gradient_product(cn_gradient *g) { /* NaN where x is 0, as in Tensor
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_cumulate_attrs, axis), .standard = "-1",
-     .help = "the axis"},
+     .help = CN_HELP("the axis")},
     {.name = "exclusive", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, exclusive), .standard = "false",
-     .help = "leaves each element itself out"},
+     .help = CN_HELP("leaves each element itself out")},
     {.name = "reverse", .kind = CN_F_BOOL, .offset = offsetof(cn_cumulate_attrs, reverse), .standard = "false",
-     .help = "begins at the end"},
+     .help = CN_HELP("begins at the end")},
     {0}};
 const cn_op cn_op_cumsum = {
     .name = "cumsum",
-    .help = "running sums along an axis\n(…) -> (…)",
+    .help = CN_HELP("running sums along an axis\n(…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -90,7 +90,7 @@ const cn_op cn_op_cumsum = {
 };
 const cn_op cn_op_cumprod = {
     .name = "cumprod",
-    .help = "running products along an axis\n(…) -> (…)",
+    .help = CN_HELP("running products along an axis\n(…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

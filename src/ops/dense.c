@@ -129,8 +129,8 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_dense = {
   .name = "dense",
-  .help = "x @ kernel * scale + bias + residual over the last axis\n"
-          "(x (…, k), kernel (k, n), bias? (n), residual? (…, n), scale? (n)) -> (…, n)",
+  .help = CN_HELP("x @ kernel * scale + bias + residual over the last axis\n"
+                  "(x (…, k), kernel (k, n), bias? (n), residual? (…, n), scale? (n)) -> (…, n)"),
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_dense_attrs), .act_offset = offsetof(cn_dense_attrs, act),

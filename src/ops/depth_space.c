@@ -82,11 +82,11 @@ static void gradient(cn_gradient *g) {
 
 static const cn_field fields[] = {
     {.name = "block_size", .kind = CN_F_INT, .offset = offsetof(cn_block_attrs, n), .min = 1, .max = 1 << 12,
-     .help = "side of a block"},
+     .help = CN_HELP("side of a block")},
     {0}};
 const cn_op cn_op_depth_to_space = {
     .name = "depth_to_space",
-    .help = "the channels of a pixel become a block of pixels\n(b, h, w, c) -> (b, h n, w n, c / n²)",
+    .help = CN_HELP("the channels of a pixel become a block of pixels\n(b, h, w, c) -> (b, h n, w n, c / n²)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -98,7 +98,7 @@ const cn_op cn_op_depth_to_space = {
 };
 const cn_op cn_op_space_to_depth = {
     .name = "space_to_depth",
-    .help = "a block of pixels becomes the channels of one\n(b, h, w, c) -> (b, h / n, w / n, c n²)",
+    .help = CN_HELP("a block of pixels becomes the channels of one\n(b, h, w, c) -> (b, h / n, w / n, c n²)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

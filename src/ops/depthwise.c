@@ -147,9 +147,10 @@ static const cn_field fields[] = {CN_STRIDE_FIELD(cn_conv_attrs), CN_DILATION_FI
 
 const cn_op cn_op_depthwise_conv = {
   .name = "depthwise_conv",
-  .help = "convolution of every channel by itself\n"
-          "(x (b, s…, c), kernel (k…, c, m), bias? (c m), residual? (b, o…, c m), scale? (c m)) -> (b, o…, c m), "
-          "o = (s + pads - (k - 1) dilation - 1) / stride + 1",
+  .help = CN_HELP("convolution of every channel by itself\n"
+                  "(x (b, s…, c), kernel (k…, c, m), bias? (c m), residual? (b, o…, c m), scale? (c m)) -> "
+                  "(b, o…, c m), "
+                  "o = (s + pads - (k - 1) dilation - 1) / stride + 1"),
   .flags = CN_OP_RESIDUAL | CN_OP_SCALE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1 << 0 | 1 << 3,
   .min_in = 2, .max_in = 5, .n_out = 1,
   .attrs_size = sizeof(cn_conv_attrs), .fields = fields, .act_offset = offsetof(cn_conv_attrs, act),

@@ -109,7 +109,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_depthwise_gradient = {
     .name = "depthwise_gradient",
-    .help = "(x (b, s…, c), dy (b, o…, c m)) -> (k…, c, m): what comes back to the kernel of a depthwise convolution",
+    .help = CN_HELP("(x (b, s…, c), dy (b, o…, c m)) -> (k…, c, m): what comes back to the kernel of a "
+                    "depthwise convolution"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

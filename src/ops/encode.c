@@ -48,7 +48,7 @@ static cn_status bucketize_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_bucketize = {
     .name = "bucketize",
-    .help = "how many of the rising boundaries are not above x\n(x, boundaries)",
+    .help = CN_HELP("how many of the rising boundaries are not above x\n(x, boundaries)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,
@@ -127,17 +127,18 @@ static cn_status encode_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field encode_fields[] = {
     {.name = "depth", .aliases = "num_tokens", .kind = CN_F_INT, .offset = offsetof(cn_encode_attrs, depth), .min = 1,
-     .max = 1e9, .help = "how many categories: size of the last axis of the result"},
+     .max = 1e9, .help = CN_HELP("how many categories: size of the last axis of the result")},
     {.name = "count", .kind = CN_F_BOOL, .offset = offsetof(cn_encode_attrs, count), .standard = "false",
-     .help = "counts, or sums of weights, instead of 1 for each category that is there"},
+     .help = CN_HELP("counts, or sums of weights, instead of 1 for each category that is there")},
     {.name = "range", .kind = CN_F_ENUM, .offset = offsetof(cn_encode_attrs, range), .standard = "\"any\"",
-     .choices = "any positive all", .help = "values outside 0 … depth - 1: any are left out, or which must not be there"},
+     .choices = "any positive all",
+     .help = CN_HELP("values outside 0 … depth - 1: any are left out, or which must not be there")},
     {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_encode_attrs, dtype), .standard = "\"float32\"",
-     .help = "dtype of the result"},
+     .help = CN_HELP("dtype of the result")},
     {0}};
 const cn_op cn_op_encode_categories = {
     .name = "encode_categories",
-    .help = "which categories are in each row, or how often\n(indices (…, n), weights?) -> (…, depth)",
+    .help = CN_HELP("which categories are in each row, or how often\n(indices (…, n), weights?) -> (…, depth)"),
     .min_in = 1,
     .max_in = 2,
     .n_out = 1,

@@ -184,11 +184,11 @@ PLAN(lstsq, REDUCED + k)
 
 static const cn_field full_fields[] = {
     {.name = "full", .kind = CN_F_BOOL, .offset = offsetof(cn_full_attrs, full), .standard = "false",
-     .help = "square orthogonal matrices, else the columns that count"},
+     .help = CN_HELP("square orthogonal matrices, else the columns that count")},
     {0}};
 static const cn_field rcond_fields[] = {
     {.name = "rcond", .kind = CN_F_FLOAT, .offset = offsetof(cn_rcond_attrs, rcond), .standard = "null",
-     .help = "singular values below this share of the largest count as zero; null: the dtype's precision"},
+     .help = CN_HELP("singular values below this share of the largest count as zero; null: the dtype's precision")},
     {0}};
 
 #define MATRIX(op, inputs, outputs, ...)                                                                           \
@@ -198,16 +198,17 @@ static const cn_field rcond_fields[] = {
 #define RCOND .attrs_size = sizeof(cn_rcond_attrs), .fields = rcond_fields
 
 MATRIX(qr, 1, 2, .shape = shape_qr, FULL,
-       .help = "Q with orthonormal columns and R, upper triangular, by Householder's reflections\n"
-               "(…, m, n) -> (…, m, k), (…, k, n); k = min(m, n), full: m");
+       .help = CN_HELP("Q with orthonormal columns and R, upper triangular, by Householder's reflections\n"
+                       "(…, m, n) -> (…, m, k), (…, k, n); k = min(m, n), full: m"));
 MATRIX(svd, 1, 3, .shape = shape_svd, FULL,
-       .help = "u, the singular values in falling order, v transposed\n"
-               "(…, m, n) -> (…, m, k), (…, k), (…, k, n); k = min(m, n); full: (…, m, m), (…, k), (…, n, n)");
+       .help = CN_HELP("u, the singular values in falling order, v transposed\n"
+                       "(…, m, n) -> (…, m, k), (…, k), (…, k, n); k = min(m, n); full: (…, m, m), (…, k), (…, n, n)"));
 MATRIX(singular_values, 1, 1, .shape = shape_values,
-       .help = "singular values in falling order\n(…, m, n) -> (…, min(m, n))");
+       .help = CN_HELP("singular values in falling order\n(…, m, n) -> (…, min(m, n))"));
 MATRIX(eigh, 1, 2, .shape = shape_eigh,
-       .help = "eigenvalues in rising order and eigenvectors (columns) of symmetric matrices (the lower triangle counts)\n"
-               "(…, n, n) -> (…, n), (…, n, n)");
-MATRIX(pinv, 1, 1, .shape = shape_pinv, RCOND, .help = "pseudo-inverses\n(…, m, n) -> (…, n, m)");
+       .help = CN_HELP("eigenvalues in rising order and eigenvectors (columns) of symmetric matrices (the lower "
+                       "triangle counts)\n"
+                       "(…, n, n) -> (…, n), (…, n, n)"));
+MATRIX(pinv, 1, 1, .shape = shape_pinv, RCOND, .help = CN_HELP("pseudo-inverses\n(…, m, n) -> (…, n, m)"));
 MATRIX(lstsq, 2, 1, .shape = shape_lstsq, RCOND,
-       .help = "the shortest x that brings a x nearest to b\n(m, n), (m) or (m, k) -> (n) or (n, k)");
+       .help = CN_HELP("the shortest x that brings a x nearest to b\n(m, n), (m) or (m, k) -> (n) or (n, k)"));

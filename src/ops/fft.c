@@ -257,11 +257,11 @@ static cn_status to_real_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 #define LENGTH \
   {.name = "length", .aliases = "fft_length", .kind = CN_F_INT, .offset = offsetof(cn_fft_attrs, length), \
    .standard = "null", .min = 1, .max = LONGEST, \
-   .help = "of the transform: inputs are cut or continued with zeros; null: as the input has it"}
+   .help = CN_HELP("of the transform: inputs are cut or continued with zeros; null: as the input has it")}
 static const cn_field complex_fields[] = {
     LENGTH,
     {.name = "inverse", .kind = CN_F_BOOL, .offset = offsetof(cn_fft_attrs, inverse), .standard = "false",
-     .help = "the inverse, divided by the length"},
+     .help = CN_HELP("the inverse, divided by the length")},
     {0}};
 static const cn_field real_fields[] = {LENGTH, {0}};
 
@@ -309,22 +309,23 @@ static void to_real_gradient(cn_gradient *g) {
 #define COMMON .attrs_size = sizeof(cn_fft_attrs)
 const cn_op cn_op_fft = {
     .name = "fft",
-    .help = "discrete Fourier transform along the last axis\n"
-            "(real (…, n), imaginary (…, n)) -> real (…, n), imaginary (…, n): sum over k of x[k] exp(-2 pi i j k / n)",
+    .help = CN_HELP("discrete Fourier transform along the last axis\n"
+                    "(real (…, n), imaginary (…, n)) -> real (…, n), imaginary (…, n): sum over k of x[k] exp(-2 pi i "
+                    "j k / n)"),
     .min_in = 2, .max_in = 2, .n_out = 2, COMMON, .fields = complex_fields,
     .shape = complex_shape, .plan = complex_plan, .gradient = CN_GRADIENT(complex_gradient),
 };
 const cn_op cn_op_rfft = {
     .name = "rfft",
-    .help = "discrete Fourier transform of real numbers along the last axis, the half without repetition\n"
-            "(…, n) -> real (…, n / 2 + 1), imaginary (…, n / 2 + 1)",
+    .help = CN_HELP("discrete Fourier transform of real numbers along the last axis, the half without repetition\n"
+                    "(…, n) -> real (…, n / 2 + 1), imaginary (…, n / 2 + 1)"),
     .min_in = 1, .max_in = 1, .n_out = 2, COMMON, .fields = real_fields,
     .shape = real_shape, .plan = real_plan, .gradient = CN_GRADIENT(real_gradient),
 };
 const cn_op cn_op_irfft = {
     .name = "irfft",
-    .help = "the inverse of rfft; by default of even length\n"
-            "(real (…, k), imaginary (…, k)) -> (…, 2 (k - 1))",
+    .help = CN_HELP("the inverse of rfft; by default of even length\n"
+                    "(real (…, k), imaginary (…, k)) -> (…, 2 (k - 1))"),
     .min_in = 2, .max_in = 2, .n_out = 1, COMMON, .fields = real_fields,
     .shape = to_real_shape, .plan = to_real_plan, .gradient = CN_GRADIENT(to_real_gradient),
 };

@@ -16,7 +16,7 @@ static cn_status shape_fold(cn_typing *t, cn_error *e) {
 
 const cn_op cn_op_fold = {
     .name = "fold",
-    .help = "(a, b, …) -> (a * b, …)",
+    .help = CN_HELP("(a, b, …) -> (a * b, …)"),
     .flags = CN_OP_VIEW | CN_OP_HIDDEN | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -40,7 +40,7 @@ static cn_status shape_unfold(cn_typing *t, cn_error *e) {
 
 const cn_op cn_op_unfold = {
     .name = "unfold",
-    .help = "(a * b, …) -> (a, b, …), with a and b from the second input",
+    .help = CN_HELP("(a * b, …) -> (a, b, …), with a and b from the second input"),
     .flags = CN_OP_VIEW | CN_OP_HIDDEN | CN_OP_TEXTS,
     .min_in = 2,
     .max_in = 2,

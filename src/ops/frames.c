@@ -47,15 +47,16 @@ static void frames_gradient(cn_gradient *g) {
 }
 
 #define STRIDE {.name = "stride", .kind = CN_F_INT, .offset = offsetof(cn_frames_attrs, stride), .min = 1, .max = 1 << 28, \
-                .help = "between the beginnings of frames"}
+                .help = CN_HELP("between the beginnings of frames")}
 static const cn_field frames_fields[] = {
     {.name = "length", .kind = CN_F_INT, .offset = offsetof(cn_frames_attrs, length), .min = 1, .max = 1 << 28,
-     .help = "of a frame"},
+     .help = CN_HELP("of a frame")},
     STRIDE,
     {0}};
 const cn_op cn_op_frames = {
     .name = "frames",
-    .help = "the pieces of that length that fit along the last axis\n(…, t) -> (…, (t - length) / stride + 1, length)",
+    .help = CN_HELP("the pieces of that length that fit along the last axis\n(…, t) -> (…, (t - length) / "
+                    "stride + 1, length)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -124,8 +125,8 @@ static void overlap_gradient(cn_gradient *g) {
 static const cn_field overlap_fields[] = {STRIDE, {0}};
 const cn_op cn_op_overlap_add = {
     .name = "overlap_add",
-    .help = "the sum of frames, each `stride` samples after the one before\n"
-            "(…, n, length) -> (…, (n - 1) * stride + length)",
+    .help = CN_HELP("the sum of frames, each `stride` samples after the one before\n"
+                    "(…, n, length) -> (…, (n - 1) * stride + length)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

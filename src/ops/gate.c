@@ -39,7 +39,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 const cn_op cn_op_gate = {
-  .name = "gate", .help = "the first half of the channels times the sigmoid of the second half",
+  .name = "gate", .help = CN_HELP("the first half of the channels times the sigmoid of the second half"),
   .flags = CN_OP_HIDDEN | CN_OP_SAMPLES, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_gate_attrs),
   .shape = shape, .plan = plan,
 };

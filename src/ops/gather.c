@@ -94,12 +94,12 @@ static void gather_gradient(cn_gradient *g) {
 
 static const cn_field gather_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0",
-     .help = "the axis of the table"},
+     .help = CN_HELP("the axis of the table")},
     {0}};
 const cn_op cn_op_gather = {
     .name = "gather",
     .aliases = "take",
-    .help = "entries of a table by their indices\n(table, indices)",
+    .help = CN_HELP("entries of a table by their indices\n(table, indices)"),
     .flags = CN_OP_TEXTS,
     .packed_in = 1,
     .min_in = 2,
@@ -143,13 +143,13 @@ static cn_status one_hot_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field one_hot_fields[] = {
     {.name = "depth", .aliases = "num_classes", .kind = CN_F_INT, .offset = offsetof(cn_one_hot_attrs, depth), .min = 1,
-     .max = 1e9, .help = "size of the new last axis"},
+     .max = 1e9, .help = CN_HELP("size of the new last axis")},
     {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_one_hot_attrs, dtype), .standard = "\"float32\"",
-     .help = "dtype of the result"},
+     .help = CN_HELP("dtype of the result")},
     {0}};
 const cn_op cn_op_one_hot = {
     .name = "one_hot",
-    .help = "1 at the index along a new last axis, else 0",
+    .help = CN_HELP("1 at the index along a new last axis, else 0"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -186,13 +186,13 @@ static cn_status full_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field full_fields[] = {
     {.name = "value", .kind = CN_F_FLOAT, .offset = offsetof(cn_fill_attrs, value), .standard = "0",
-     .help = "the value"},
+     .help = CN_HELP("the value")},
     {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_fill_attrs, dtype), .standard = "null",
-     .help = "null: the input's"},
+     .help = CN_HELP("null: the input's")},
     {0}};
 const cn_op cn_op_full_like = {
     .name = "full_like",
-    .help = "the input's shape, filled with one value",
+    .help = CN_HELP("the input's shape, filled with one value"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

@@ -83,13 +83,13 @@ static cn_status bucket_check(void *attrs, cn_error *e) {
 
 static const cn_field bucket_fields[] = {
     {.name = "bins", .kind = CN_F_INT, .offset = offsetof(cn_hash_attrs, bins), .min = 1, .max = 9e18,
-     .help = "how many buckets"},
+     .help = CN_HELP("how many buckets")},
     {.name = "key", .aliases = "salt", .kind = CN_F_INTS, .offset = offsetof(cn_hash_attrs, key), .standard = "null",
-     .help = "two numbers: SipHash-2-4 with this key; null: FarmHash's Fingerprint64"},
+     .help = CN_HELP("two numbers: SipHash-2-4 with this key; null: FarmHash's Fingerprint64")},
     {0}};
 const cn_op cn_op_hash_bucket = {
     .name = "hash_bucket",
-    .help = "the bucket of each string or number\n(x, mask?): the mask has bucket 0 to itself",
+    .help = CN_HELP("the bucket of each string or number\n(x, mask?): the mask has bucket 0 to itself"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 2,
@@ -143,11 +143,11 @@ static cn_status cross_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field cross_fields[] = {
     {.name = "bins", .kind = CN_F_INT, .offset = offsetof(cn_hash_attrs, bins), .min = 1, .max = 9e18,
-     .help = "how many buckets"},
+     .help = CN_HELP("how many buckets")},
     {0}};
 const cn_op cn_op_hash_cross = {
     .name = "hash_cross",
-    .help = "the bucket of each combination of features\n(x, y, …), of one shape, strings or numbers",
+    .help = CN_HELP("the bucket of each combination of features\n(x, y, …), of one shape, strings or numbers"),
     .flags = CN_OP_TEXTS,
     .min_in = 2,
     .max_in = -1,

@@ -57,7 +57,7 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_host_call = {
     .name = "host_call",
-    .help = "a callback of the host",
+    .help = CN_HELP("a callback of the host"),
     .flags = CN_OP_HIDDEN | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = -1,

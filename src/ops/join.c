@@ -113,12 +113,13 @@ static void join_gradient(cn_gradient *g) {
 }
 
 static const cn_field axis_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0", .help = "the axis"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "0",
+     .help = CN_HELP("the axis")},
     {0}};
 const cn_op cn_op_concat = {
     .name = "concat",
     .aliases = "concatenate",
-    .help = "inputs one after the other along an axis",
+    .help = CN_HELP("inputs one after the other along an axis"),
     .flags = CN_OP_TEXTS | CN_OP_PITCHED_OUT | CN_OP_SAMPLES,
     .pitched_in = ~0u,
     .min_in = 1,
@@ -132,7 +133,7 @@ const cn_op cn_op_concat = {
 };
 const cn_op cn_op_stack = {
     .name = "stack",
-    .help = "inputs along a new axis",
+    .help = CN_HELP("inputs along a new axis"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = -1,
@@ -281,17 +282,17 @@ static void pad_gradient(cn_gradient *g) {
 
 static const cn_field pad_fields[] = {
     {.name = "before", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, before),
-     .help = "elements before, one number per axis"},
+     .help = CN_HELP("elements before, one number per axis")},
     {.name = "after", .kind = CN_F_INTS, .offset = offsetof(cn_pad_attrs, after),
-     .help = "elements after, one number per axis"},
+     .help = CN_HELP("elements after, one number per axis")},
     {.name = "value", .aliases = "constant_values", .kind = CN_F_FLOAT, .offset = offsetof(cn_pad_attrs, value),
-     .standard = "0", .help = "what constant padding holds"},
+     .standard = "0", .help = CN_HELP("what constant padding holds")},
     {.name = "mode", .kind = CN_F_ENUM, .offset = offsetof(cn_pad_attrs, mode), .standard = "\"constant\"",
-     .choices = "constant reflect symmetric edge", .help = "what padding holds"},
+     .choices = "constant reflect symmetric edge", .help = CN_HELP("what padding holds")},
     {0}};
 const cn_op cn_op_pad = {
     .name = "pad",
-    .help = "elements added around",
+    .help = CN_HELP("elements added around"),
     .flags = CN_OP_SAMPLES,
     .min_in = 1,
     .max_in = 1,

@@ -195,7 +195,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_kernel_gradient = {
     .name = "kernel_gradient",
-    .help = "(x (b, s…, c), dy (b, o…, f)) -> (k…, c / groups, f): what comes back to the kernel of a convolution of x",
+    .help = CN_HELP("(x (b, s…, c), dy (b, o…, f)) -> (k…, c / groups, f): what comes back to the kernel of a "
+                    "convolution of x"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

@@ -181,7 +181,7 @@ PLAN(lu, n, "is singular")
 
 static const cn_field triangle_fields[] = {
     {.name = "upper", .kind = CN_F_BOOL, .offset = offsetof(cn_triangle_attrs, upper), .standard = "false",
-     .help = "the upper triangle"},
+     .help = CN_HELP("the upper triangle")},
     {0}};
 
 #define MATRIX(op, inputs, outputs, shape_rule, back, ...)                                                             \
@@ -190,19 +190,21 @@ static const cn_field triangle_fields[] = {
 #define TRIANGLE .attrs_size = sizeof(cn_triangle_attrs), .fields = triangle_fields
 
 MATRIX(cholesky, 1, 1, shape_same, cholesky, TRIANGLE,
-       .help = "L with L L' = x of symmetric positive definite matrices (the lower triangle counts), or its transpose\n"
-               "(…, n, n) -> (…, n, n)");
+       .help = CN_HELP("L with L L' = x of symmetric positive definite matrices (the lower triangle "
+                       "counts), or its transpose\n"
+                       "(…, n, n) -> (…, n, n)"));
 MATRIX(cholesky_inverse, 1, 1, shape_same, cholesky_inverse, TRIANGLE,
-       .help = "the inverse of the matrix that has this Cholesky factor\n(…, n, n) -> (…, n, n)");
+       .help = CN_HELP("the inverse of the matrix that has this Cholesky factor\n(…, n, n) -> (…, n, n)"));
 MATRIX(solve_triangular, 2, 1, shape_solve, solve, TRIANGLE,
-       .help = "x with a x = b, a lower triangular\n(…, n, n), (…, n) or (…, n, k) -> the second's shape");
-MATRIX(solve, 2, 1, shape_solve, solve, .help = "x with a x = b\n(…, n, n), (…, n) or (…, n, k) -> the second's shape");
-MATRIX(inverse, 1, 1, shape_same, inverse, .help = "inverses of matrices\n(…, n, n) -> (…, n, n)");
-MATRIX(determinant, 1, 1, shape_number, determinant, .help = "determinants\n(…, n, n) -> (…)");
+       .help = CN_HELP("x with a x = b, a lower triangular\n(…, n, n), (…, n) or (…, n, k) -> the second's shape"));
+MATRIX(solve, 2, 1, shape_solve, solve,
+.help = CN_HELP("x with a x = b\n(…, n, n), (…, n) or (…, n, k) -> the second's shape"));
+MATRIX(inverse, 1, 1, shape_same, inverse, .help = CN_HELP("inverses of matrices\n(…, n, n) -> (…, n, n)"));
+MATRIX(determinant, 1, 1, shape_number, determinant, .help = CN_HELP("determinants\n(…, n, n) -> (…)"));
 MATRIX(log_determinant, 1, 1, shape_number, determinant,
-       .help = "logarithms of the determinants of symmetric positive definite matrices\n(…, n, n) -> (…)");
+       .help = CN_HELP("logarithms of the determinants of symmetric positive definite matrices\n(…, n, n) -> (…)"));
 MATRIX(slogdet, 1, 2, shape_slogdet, determinant,
-       .help = "signs of determinants, and logarithms of their absolute values\n(…, n, n) -> (…), (…)");
+       .help = CN_HELP("signs of determinants, and logarithms of their absolute values\n(…, n, n) -> (…), (…)"));
 MATRIX(lu, 1, 2, shape_lu, lu,
-       .help = "L (below the diagonal, which counts as ones) and U with pivots: row i of x is row p[i] of L U\n"
-               "(…, n, n) -> (…, n, n), int32 (…, n)");
+       .help = CN_HELP("L (below the diagonal, which counts as ones) and U with pivots: row i of x is row p[i] of L U\n"
+                       "(…, n, n) -> (…, n, n), int32 (…, n)"));

@@ -99,13 +99,13 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "first", .kind = CN_F_INT, .offset = offsetof(cn_lookup_attrs, first), .standard = "0", .min = -1e15,
-     .max = 1e15, .help = "number of the first word"},
+     .max = 1e15, .help = CN_HELP("number of the first word")},
     {.name = "missing", .kind = CN_F_INT, .offset = offsetof(cn_lookup_attrs, missing), .standard = "-1", .min = -1e15,
-     .max = 1e15, .help = "number of words that the vocabulary does not have"},
+     .max = 1e15, .help = CN_HELP("number of words that the vocabulary does not have")},
     {0}};
 const cn_op cn_op_lookup = {
     .name = "lookup",
-    .help = "the position of each value in a vocabulary without repetitions\n(x, vocabulary (n)) -> int64",
+    .help = CN_HELP("the position of each value in a vocabulary without repetitions\n(x, vocabulary (n)) -> int64"),
     .flags = CN_OP_TEXTS,
     .min_in = 2,
     .max_in = 2,
@@ -152,7 +152,7 @@ static cn_status refuse_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_refuse_missing = {
     .name = "refuse_missing",
-    .help = "positions as they are; an error that names the value where one is negative\n(positions, values)",
+    .help = CN_HELP("positions as they are; an error that names the value where one is negative\n(positions, values)"),
     .flags = CN_OP_TEXTS | CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

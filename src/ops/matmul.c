@@ -266,16 +266,19 @@ static void gradient(cn_gradient *g) {
 }
 
 static const cn_field fields[] = {
-  {"transpose_a", NULL, CN_F_BOOL, AT(transpose_a), "false", .help = "swap the last two axes of the left side"},
-  {"transpose_b", NULL, CN_F_BOOL, AT(transpose_b), "false", .help = "swap the last two axes of the right side"},
+  {"transpose_a", NULL, CN_F_BOOL, AT(transpose_a), .standard = "false",
+   .help = CN_HELP("swap the last two axes of the left side")},
+  {"transpose_b", NULL, CN_F_BOOL, AT(transpose_b), .standard = "false",
+   .help = CN_HELP("swap the last two axes of the right side")},
   {0},
 };
 
 const cn_op cn_op_matmul = {
   .name = "matmul",
-  .help = "matrix product\n"
-          "(a (…, m, k), b (…, k, n)) -> (…, m, n); leading dimensions broadcast, a vector counts as a row on the left "
-          "and as a column on the right",
+  .help = CN_HELP("matrix product\n"
+                  "(a (…, m, k), b (…, k, n)) -> (…, m, n); leading dimensions broadcast, a vector counts "
+                  "as a row on the left "
+                  "and as a column on the right"),
   .min_in = 2, .max_in = 2, .n_out = 1,
   .attrs_size = sizeof(cn_matmul_attrs), .fields = fields,
   .shape = shape, .plan = plan, .gradient = CN_GRADIENT(gradient),

@@ -79,14 +79,14 @@ static void transpose_gradient(cn_gradient *g) {
 }
 
 #define INTS(text, other, words)                                                                                       \
-  { .name = text, .aliases = other, .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = words }
+  { .name = text, .aliases = other, .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = CN_HELP(words) }
 static const cn_field transpose_fields[] = {
     {.name = "axes", .aliases = "perm", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .standard = "null",
-     .help = "new order; null: reversed"},
+     .help = CN_HELP("new order; null: reversed")},
     {0}};
 const cn_op cn_op_transpose = {
     .name = "transpose",
-    .help = "axes in another order",
+    .help = CN_HELP("axes in another order"),
     .flags = CN_OP_TEXTS | CN_OP_SAMPLES,
     .min_in = 1,
     .max_in = 1,
@@ -132,7 +132,7 @@ static void broadcast_gradient(cn_gradient *g) { g->dx[0] = cn_g_unbroadcast(g, 
 static const cn_field broadcast_fields[] = {INTS("shape", NULL, "shape to broadcast to"), {0}};
 const cn_op cn_op_broadcast_to = {
     .name = "broadcast_to",
-    .help = "repeated along axes of size 1",
+    .help = CN_HELP("repeated along axes of size 1"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -195,7 +195,7 @@ static cn_status tile_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 static const cn_field tile_fields[] = {INTS("repeats", NULL, "how often along each axis"), {0}};
 const cn_op cn_op_tile = {
     .name = "tile",
-    .help = "the whole, repeated along each axis",
+    .help = CN_HELP("the whole, repeated along each axis"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -234,13 +234,14 @@ static void repeat_gradient(cn_gradient *g) {
 }
 
 static const cn_field repeat_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, axis), .standard = "-1", .help = "the axis"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, axis), .standard = "-1",
+     .help = CN_HELP("the axis")},
     {.name = "count", .aliases = "repeats", .kind = CN_F_INT, .offset = offsetof(cn_repeat_attrs, count), .min = 0,
-     .max = 1e15, .help = "copies of each element"},
+     .max = 1e15, .help = CN_HELP("copies of each element")},
     {0}};
 const cn_op cn_op_repeat = {
     .name = "repeat",
-    .help = "each element, repeated along an axis",
+    .help = CN_HELP("each element, repeated along an axis"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -279,7 +280,7 @@ static const cn_field reverse_fields[] = {INTS("axes", "axis", "axes to turn rou
 const cn_op cn_op_reverse = {
     .name = "reverse",
     .aliases = "flip",
-    .help = "elements in the opposite order",
+    .help = CN_HELP("elements in the opposite order"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -327,13 +328,14 @@ static void split_gradient(cn_gradient *g) {
 }
 
 static const cn_field split_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, axis), .standard = "-1", .help = "the axis"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, axis), .standard = "-1",
+     .help = CN_HELP("the axis")},
     {.name = "count", .aliases = "sections", .kind = CN_F_INT, .offset = offsetof(cn_split_attrs, count), .min = 1,
-     .max = CN_MAX_OUT, .help = "how many parts"},
+     .max = CN_MAX_OUT, .help = CN_HELP("how many parts")},
     {0}};
 const cn_op cn_op_split = {
     .name = "split",
-    .help = "equal parts along an axis",
+    .help = CN_HELP("equal parts along an axis"),
     .flags = CN_OP_TEXTS | CN_OP_SAMPLES,
     .min_in = 1,
     .max_in = 1,
@@ -418,7 +420,7 @@ static void slice_gradient(cn_gradient *g) {
 #define LIST(member, text, standard_value, words)                                                                      \
   {                                                                                                                    \
     .name = text, .kind = CN_F_INTS, .offset = offsetof(cn_slice_attrs, member), .standard = standard_value,           \
-    .help = words, .null_items = true                                                                                  \
+    .help = CN_HELP(words), .null_items = true                                                                         \
   }
 static const cn_field slice_fields[] = {LIST(axes, "axes", NULL, "the sliced axes"),
                                         LIST(begin, "begin", "null", "first element of each; null: open"),
@@ -427,7 +429,7 @@ static const cn_field slice_fields[] = {LIST(axes, "axes", NULL, "the sliced axe
                                         {0}};
 const cn_op cn_op_slice = {
     .name = "slice",
-    .help = "a part along some axes",
+    .help = CN_HELP("a part along some axes"),
     .flags = CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,

@@ -165,13 +165,13 @@ static void batch_gradient(cn_gradient *g) {
 
 static const cn_field batch_fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_batch_norm_attrs, axis), .standard = "-1",
-     .help = "the axis of the channels"},
+     .help = CN_HELP("the axis of the channels")},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_batch_norm_attrs, epsilon), .standard = "0.001",
-     .help = "added to the variance"},
+     .help = CN_HELP("added to the variance")},
     {0}};
 const cn_op cn_op_batch_norm = {
     .name = "batch_norm",
-    .help = "gamma * (x - mean) / sqrt(variance + epsilon) + beta\n(x, mean, variance, gamma?, beta?)",
+    .help = CN_HELP("gamma * (x - mean) / sqrt(variance + epsilon) + beta\n(x, mean, variance, gamma?, beta?)"),
     .flags = CN_OP_INPLACE | CN_OP_PITCHED_OUT | CN_OP_SAMPLES,
     .pitched_in = 1,
     .min_in = 3,
@@ -297,15 +297,16 @@ static void layer_gradient(cn_gradient *g) {
 
 static const cn_field layer_fields[] = {
     {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_layer_norm_attrs, axes),
-     .standard = "-1", .help = "normalised axes"},
+     .standard = "-1", .help = CN_HELP("normalised axes")},
     {.name = "epsilon", .kind = CN_F_FLOAT, .offset = offsetof(cn_layer_norm_attrs, epsilon), .standard = "0.001",
-     .help = "added to the variance"},
+     .help = CN_HELP("added to the variance")},
     {.name = "kind", .kind = CN_F_ENUM, .offset = offsetof(cn_layer_norm_attrs, kind), .standard = "\"standard\"",
-     .choices = "standard variance rms", .help = "less mean by deviation; by deviation alone; by root mean square"},
+     .choices = "standard variance rms",
+     .help = CN_HELP("less mean by deviation; by deviation alone; by root mean square")},
     {0}};
 const cn_op cn_op_layer_norm = {
     .name = "layer_norm",
-    .help = "mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)",
+    .help = CN_HELP("mean 0 and variance 1 over axes, then gamma and beta\n(x, gamma?, beta?)"),
     .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 3,

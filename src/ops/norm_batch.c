@@ -250,8 +250,8 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_batch_norm_train = {
     .name = "batch_norm_train",
-    .help = "batch_norm by the statistics of x itself, channels on the last axis\n"
-            "(x, gamma?, beta?) -> (y, mean, variance)",
+    .help = CN_HELP("batch_norm by the statistics of x itself, channels on the last axis\n"
+                    "(x, gamma?, beta?) -> (y, mean, variance)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 3,
@@ -263,8 +263,8 @@ const cn_op cn_op_batch_norm_train = {
 };
 const cn_op cn_op_batch_norm_back = {
     .name = "batch_norm_back",
-    .help = "what comes back through batch_norm_train\n"
-            "(dy, x, mean, variance, gamma?, d_mean?, d_variance?) -> (dx, d_gamma, d_beta)",
+    .help = CN_HELP("what comes back through batch_norm_train\n"
+                    "(dy, x, mean, variance, gamma?, d_mean?, d_variance?) -> (dx, d_gamma, d_beta)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 4,
     .max_in = 7,

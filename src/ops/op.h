@@ -78,15 +78,15 @@ struct cn_gradient; /* ops/gradient.h */
 typedef struct cn_op {
   const char *name;          /* as cornu_apply calls it */
   const char *aliases;       /* other names, separated by spaces */
-  const char *help;          /* shapes, formula, source */
-  unsigned flags;
-  int min_in, max_in;        /* max_in -1: any number */
+  cn_help help;              /* shapes, formula, source */
+  int8_t min_in, max_in;     /* max_in -1: any number */
+  int8_t n_out;              /* -1: the shape rule says */
+  uint16_t flags;
   unsigned pitched_in;       /* bit i: input i may have a pitch larger than its rows; the last bit: also all further ones */
   unsigned packed_in;        /* bit i: plan() reads a constant input i by cn_plan_read, or after cn_plan_whole */
-  int n_out;                 /* -1: the shape rule says */
-  size_t attrs_size;
+  uint16_t attrs_size;
+  uint16_t act_offset; /* where attrs hold a cn_act that runs as the epilogue; 0: none (attrs never begin with it) */
   const cn_field *fields;    /* attributes by name, for cornu_apply, help and export */
-  size_t act_offset; /* where attrs hold a cn_act that runs as the epilogue; 0: none (attrs never begin with it) */
   cn_status (*check)(void *attrs, cn_error *e);         /* rules between attributes given by name; may be NULL */
   cn_status (*shape)(cn_typing *t, cn_error *e);
   cn_status (*plan)(struct cn_planner *p, cn_step *s, cn_error *e); /* sets s->run; NULL for views */

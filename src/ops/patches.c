@@ -172,7 +172,7 @@ static void sum_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, &cn_op_patches, g
 
 const cn_op cn_op_patches = {
     .name = "patches",
-    .help = "windows of an image, side by side\n(b, s…, c) -> (b, o…, k… * c)",
+    .help = CN_HELP("windows of an image, side by side\n(b, s…, c) -> (b, o…, k… * c)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 1,
@@ -184,7 +184,7 @@ const cn_op cn_op_patches = {
 };
 const cn_op cn_op_sum_patches = {
     .name = "sum_patches",
-    .help = "windows added at their places\n(b, o…, k… * c) -> (b, s…, c)",
+    .help = CN_HELP("windows added at their places\n(b, o…, k… * c) -> (b, s…, c)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 1,

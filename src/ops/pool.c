@@ -60,22 +60,23 @@ static void gradient(cn_gradient *g) {
 }
 
 static const cn_field fields[] = {
-  {"pool_size", "size", CN_F_INTS, CN_NAMED(cn_pool_attrs, size), "2",
-   .help = "size of the window: one number, or one a dimension"},
-  {"strides", "stride", CN_F_INTS, CN_NAMED(cn_pool_attrs, stride), "null",
-   .help = "step of the window; by default its size"},
+  {"pool_size", "size", CN_F_INTS, CN_NAMED(cn_pool_attrs, size), .standard = "2",
+   .help = CN_HELP("size of the window: one number, or one a dimension")},
+  {"strides", "stride", CN_F_INTS, CN_NAMED(cn_pool_attrs, stride), .standard = "null",
+   .help = CN_HELP("step of the window; by default its size")},
   CN_PAD_FIELDS(cn_pool_attrs),
-  {"average", NULL, CN_F_BOOL, offsetof(cn_pool_attrs, average), "false", .help = "the average instead of the maximum"},
-  {"count_padding", NULL, CN_F_BOOL, offsetof(cn_pool_attrs, count_padding), "false",
-   .help = "the average divides by the size of the window, also where it reaches into the padding"},
+  {"average", NULL, CN_F_BOOL, offsetof(cn_pool_attrs, average), .standard = "false",
+   .help = CN_HELP("the average instead of the maximum")},
+  {"count_padding", NULL, CN_F_BOOL, offsetof(cn_pool_attrs, count_padding), .standard = "false",
+   .help = CN_HELP("the average divides by the size of the window, also where it reaches into the padding")},
   {0},
 };
 
 const cn_op cn_op_pool = {
   .name = "pool",
-  .help = "maximum or average of sliding windows\n"
-          "(x (b, s…, c)) -> (b, o…, c), o = (s + pads - size) / stride + 1; padding and NaN"
-          " never win a maximum, which is at least the lowest finite number",
+  .help = CN_HELP("maximum or average of sliding windows\n"
+                  "(x (b, s…, c)) -> (b, o…, c), o = (s + pads - size) / stride + 1; padding and NaN"
+                  " never win a maximum, which is at least the lowest finite number"),
   .flags = CN_OP_PITCHED_OUT | CN_OP_SAMPLES, .pitched_in = 1,
   .min_in = 1, .max_in = 1, .n_out = 1,
   .attrs_size = sizeof(cn_pool_attrs), .fields = fields,

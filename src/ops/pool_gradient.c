@@ -136,7 +136,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_pool_gradient = {
     .name = "pool_gradient",
-    .help = "(x, y, dy) -> dx: what comes back through a pool; of equal maxima the first gets all",
+    .help = CN_HELP("(x, y, dy) -> dx: what comes back through a pool; of equal maxima the first gets all"),
     .flags = CN_OP_HIDDEN,
     .min_in = 3,
     .max_in = 3,

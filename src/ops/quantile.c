@@ -149,7 +149,7 @@ static cn_status weights_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_quantile_weights = {
     .name = "quantile_weights",
-    .help = "shares of the elements of a sorted line in its quantiles\nq (k…) -> (k…, n)",
+    .help = CN_HELP("shares of the elements of a sorted line in its quantiles\nq (k…) -> (k…, n)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 1,
@@ -178,13 +178,13 @@ static void gradient(cn_gradient *g) {
 
 static const cn_field fields[] = {
     {.name = "method", .kind = CN_F_ENUM, .offset = offsetof(cn_quantile_attrs, method), .standard = "\"linear\"",
-     .choices = CN_QUANTILE_CHOICES, .help = "what stands between two elements"},
+     .choices = CN_QUANTILE_CHOICES, .help = CN_HELP("what stands between two elements")},
     {.name = "skip_nan", .kind = CN_F_BOOL, .offset = offsetof(cn_quantile_attrs, skip_nan), .standard = "false",
-     .help = "leaves NaN out; else a line with one gives NaN"},
+     .help = CN_HELP("leaves NaN out; else a line with one gives NaN")},
     {0}};
 const cn_op cn_op_quantile = {
     .name = "quantile",
-    .help = "quantiles q (0 … 1) of the last axis\n(x (…, n), q (k…)) -> (k…, …)",
+    .help = CN_HELP("quantiles q (0 … 1) of the last axis\n(x (…, n), q (k…)) -> (k…, …)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,

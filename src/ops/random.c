@@ -133,7 +133,7 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_random = {
     .name = "random",
-    .help = "(run) -> random numbers that follow from run, seed and stream",
+    .help = CN_HELP("(run) -> random numbers that follow from run, seed and stream"),
     .flags = CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 1,

@@ -272,9 +272,9 @@ static cn_status plan(kind k, struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "axis", .aliases = "axes", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes),
-     .standard = "null", .help = "axes to reduce; null: all"},
+     .standard = "null", .help = CN_HELP("axes to reduce; null: all")},
     {.name = "keepdims", .kind = CN_F_BOOL, .offset = offsetof(cn_reduce_attrs, keepdims), .standard = "false",
-     .help = "keeps them with size 1"},
+     .help = CN_HELP("keeps them with size 1")},
     {0}};
 
 /* ---- gradients ---- */
@@ -359,7 +359,7 @@ static void gradient(cn_gradient *g) { g->dx[0] = gradient_of(g); }
   static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
-                            .help = words,                                                                             \
+                            .help = CN_HELP(words),                                                                    \
                             .flags = CN_OP_SAMPLES,                                                                    \
                             .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \

@@ -28,7 +28,7 @@ int cornu_op_count(void) {
 bool cornu_op_info(int i, cornu_type_info *out) {
   const cn_op *op = offered(i);
   if (!op) return false;
-  *out = (cornu_type_info){.name = op->name, .aliases = op->aliases, .help = op->help,
+  *out = (cornu_type_info){.name = op->name, .aliases = op->aliases, .help = CN_HELP_OF(op),
                            .n_fields = op->fields ? cn_field_count(op->fields) : 0,
                            .min_inputs = op->min_in, .max_inputs = op->max_in};
   return true;

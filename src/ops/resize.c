@@ -287,17 +287,17 @@ static cn_status check(void *attrs, cn_error *e) {
 
 static const cn_field fields[] = {
     {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_resize_attrs, named), .count = 2, .min = 1,
-     .max = 1 << 24, .help = "height and width"},
+     .max = 1 << 24, .help = CN_HELP("height and width")},
     {.name = "method", .aliases = "interpolation", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, method),
-     .standard = "\"bilinear\"", .choices = CN_RESIZE_CHOICES, .help = "how values between pixels come about"},
+     .standard = "\"bilinear\"", .choices = CN_RESIZE_CHOICES, .help = CN_HELP("how values between pixels come about")},
     {.name = "grid", .kind = CN_F_ENUM, .offset = offsetof(cn_resize_attrs, grid), .standard = "\"half_pixel\"",
-     .choices = "half_pixel asymmetric align_corners", .help = "where pixels lie"},
+     .choices = "half_pixel asymmetric align_corners", .help = CN_HELP("where pixels lie")},
     {.name = "antialias", .kind = CN_F_BOOL, .offset = offsetof(cn_resize_attrs, antialias), .standard = "false",
-     .help = "wider filters when shrinking"},
+     .help = CN_HELP("wider filters when shrinking")},
     {0}};
 const cn_op cn_op_resize = {
     .name = "resize",
-    .help = "images of another size\n(b, h, w, c) -> (b, h', w', c)",
+    .help = CN_HELP("images of another size\n(b, h, w, c) -> (b, h', w', c)"),
     .flags = CN_OP_PITCHED_OUT | CN_OP_SAMPLES,
     .pitched_in = 1,
     .min_in = 1,

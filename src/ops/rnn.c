@@ -456,13 +456,14 @@ static cn_status plan(cn_recurrent k, struct cn_planner *p, cn_step *s, cn_error
   return CORNU_OK;
 }
 
-static const char help[] = "a recurrent layer over (batch, time, features)\n(x, kernel, recurrent, bias?, mask?, h0?, "
-                           "c0?) -> (sequence or last output, last states)";
+#define HELP                                                                                                           \
+  .help = CN_HELP("a recurrent layer over (batch, time, features)\n(x, kernel, recurrent, bias?, mask?, h0?, c0?) -> " \
+                  "(sequence or last output, last states)")
 #define DEFINE(id, kind_, most)                                                                                        \
   static cn_status shape_##id(cn_typing *t, cn_error *e) { return shape(kind_, t, e); }                                \
   static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind_, p, s, e); }           \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
-                            .help = help,                                                                              \
+                            HELP,                                                                                      \
                             .flags = CN_OP_HIDDEN,                                                                     \
                             .min_in = 3,                                                                               \
                             .max_in = most,                                                                            \

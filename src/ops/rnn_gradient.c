@@ -472,8 +472,9 @@ void cn_recurrent_gradient(cn_gradient *g) {
   static cn_status plan_##id(struct cn_planner *p, cn_step *s, cn_error *e) { return plan(kind, p, s, e); }            \
   const cn_op cn_op_##id##_gradient = {                                                                                \
       .name = #id "_gradient",                                                                                         \
-      .help = "(x, kernel, recurrent, mask?, kept, dy?, dh?, dc?) -> what comes back to x, kernel, recurrent, bias, "  \
-              "h0, c0",                                                                                                \
+      .help = CN_HELP("(x, kernel, recurrent, mask?, kept, dy?, dh?, dc?) -> what comes back to x, kernel, "           \
+                      "recurrent, bias, "                                                                              \
+                      "h0, c0"),                                                                                       \
       .flags = CN_OP_HIDDEN,                                                                                           \
       .min_in = 3,                                                                                                     \
       .max_in = 8,                                                                                                     \

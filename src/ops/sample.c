@@ -149,7 +149,7 @@ static cn_status back_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_map_gradient = {
     .name = "map_gradient",
-    .help = "(x, coordinates, dy) -> what comes back to x, and to the coordinates",
+    .help = CN_HELP("(x, coordinates, dy) -> what comes back to x, and to the coordinates"),
     .flags = CN_OP_HIDDEN,
     .min_in = 3,
     .max_in = 3,
@@ -174,8 +174,8 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_map_coordinates = {
     .name = "map_coordinates",
-    .help = "values of an array at coordinates, the nearest or by linear interpolation\n"
-            "(x (…) of rank n, coordinates float64 (n, …)) -> (…)",
+    .help = CN_HELP("values of an array at coordinates, the nearest or by linear interpolation\n"
+                    "(x (…) of rank n, coordinates float64 (n, …)) -> (…)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,
@@ -246,7 +246,7 @@ static cn_status weights_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_resample_weights = {
     .name = "resample_weights",
-    .help = "the matrix that scales and moves one axis\n(scale (), translation ()) -> (from, to)",
+    .help = CN_HELP("the matrix that scales and moves one axis\n(scale (), translation ()) -> (from, to)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

@@ -149,12 +149,12 @@ static void scatter_gradient(cn_gradient *g) {
 
 static const cn_field scatter_fields[] = {
     {.name = "reduction", .kind = CN_F_ENUM, .offset = offsetof(cn_scatter_attrs, reduction), .standard = "\"set\"",
-     .choices = "set add mul max min", .help = "how an update meets what is there"},
+     .choices = "set add mul max min", .help = CN_HELP("how an update meets what is there")},
     {0}};
 const cn_op cn_op_scatter = {
     .name = "scatter",
-    .help = "x with rows set, added to … at indices, in their order; an index out of range fails\n"
-            "(a, b, …), indices (i…, d), updates (i…, the dimensions of x after the first d) -> (a, b, …)",
+    .help = CN_HELP("x with rows set, added to … at indices, in their order; an index out of range fails\n"
+                    "(a, b, …), indices (i…, d), updates (i…, the dimensions of x after the first d) -> (a, b, …)"),
     .min_in = 3,
     .max_in = 3,
     .n_out = 1,
@@ -307,16 +307,16 @@ static void segment_gradient(cn_gradient *g) {
 
 static const cn_field segment_fields[] = {
     {.name = "count", .kind = CN_F_INT, .offset = offsetof(cn_segment_attrs, count), .min = 0, .max = 1e9,
-     .help = "segments"},
+     .help = CN_HELP("segments")},
     {.name = "reduction", .kind = CN_F_ENUM, .offset = offsetof(cn_segment_attrs, reduction), .standard = "\"add\"",
-     .choices = "set add mul max min", .help = "how the entries of a segment meet"},
+     .choices = "set add mul max min", .help = CN_HELP("how the entries of a segment meet")},
     {.name = "zero_empty", .kind = CN_F_BOOL, .offset = offsetof(cn_segment_attrs, zero_empty), .standard = "false",
-     .help = "maxima and minima of no entries are 0, else the dtype's lowest and highest number"},
+     .help = CN_HELP("maxima and minima of no entries are 0, else the dtype's lowest and highest number")},
     {0}};
 const cn_op cn_op_segment = {
     .name = "segment",
-    .help = "sums, products, … of the entries that have the same id; negative ids take part in none\n"
-            "(n, …), ids (n) -> (count, …)",
+    .help = CN_HELP("sums, products, … of the entries that have the same id; negative ids take part in none\n"
+                    "(n, …), ids (n) -> (count, …)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,
@@ -387,11 +387,13 @@ static void slice_at_gradient(cn_gradient *g) {
 }
 
 static const cn_field slice_at_fields[] = {
-    {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v), .help = "of the block, one entry per axis"},
+    {.name = "size", .kind = CN_F_INTS, .offset = offsetof(cn_ints_attrs, v),
+     .help = CN_HELP("of the block, one entry per axis")},
     {0}};
 const cn_op cn_op_slice_at = {
     .name = "slice_at",
-    .help = "the block that begins at `begin`; where it reaches out of x the run fails\n(a, b, …), begin (rank) -> size",
+    .help = CN_HELP("the block that begins at `begin`; where it reaches out of x the run fails\n(a, b, …), begin "
+                    "(rank) -> size"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,
@@ -458,8 +460,8 @@ static void slice_update_gradient(cn_gradient *g) {
 
 const cn_op cn_op_slice_update = {
     .name = "slice_update",
-    .help = "x with the block that begins at `begin`, moved so that it fits, replaced\n"
-            "(a, b, …), block (same rank), begin (rank) -> (a, b, …)",
+    .help = CN_HELP("x with the block that begins at `begin`, moved so that it fits, replaced\n"
+                    "(a, b, …), block (same rank), begin (rank) -> (a, b, …)"),
     .min_in = 3,
     .max_in = 3,
     .n_out = 1,

@@ -107,7 +107,8 @@ static cn_status put_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_put_along_axis = {
     .name = "put_along_axis",
-    .help = "elements added to zeros along an axis by their indices\n(dy (…, k, …), indices (…, k, …)) -> (…, n, …)",
+    .help = CN_HELP("elements added to zeros along an axis by their indices\n(dy (…, k, …), indices (…, k, "
+                    "…)) -> (…, n, …)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,
@@ -125,12 +126,14 @@ static void take_gradient(cn_gradient *g) {
 }
 
 static const cn_field take_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1", .help = "the axis"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
+     .help = CN_HELP("the axis")},
     {0}};
 const cn_op cn_op_take_along_axis = {
     .name = "take_along_axis",
-    .help = "elements along an axis by their indices, negative from the end; out of range: NaN, 0 for integers\n"
-            "(x (…, n, …), indices (…, k, …)) -> (…, k, …)",
+    .help = CN_HELP("elements along an axis by their indices, negative from the end; out of range: NaN, 0 "
+                    "for integers\n"
+                    "(x (…, n, …), indices (…, k, …)) -> (…, k, …)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,
@@ -182,11 +185,11 @@ static cn_status search_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 static const cn_field search_fields[] = {
     {.name = "side", .kind = CN_F_ENUM, .offset = offsetof(cn_search_attrs, side), .standard = "\"left\"",
-     .choices = "left right", .help = "before or behind equal elements"},
+     .choices = "left right", .help = CN_HELP("before or behind equal elements")},
     {0}};
 const cn_op cn_op_searchsorted = {
     .name = "searchsorted",
-    .help = "int32 places at which values would go in a sorted sequence\n(sequence (n), values (…)) -> (…)",
+    .help = CN_HELP("int32 places at which values would go in a sorted sequence\n(sequence (n), values (…)) -> (…)"),
     .min_in = 2,
     .max_in = 2,
     .n_out = 1,

@@ -82,7 +82,7 @@ static void where_gradient(cn_gradient *g) {
 const cn_op cn_op_where = {
     .name = "where",
     .aliases = "select",
-    .help = "a where the condition holds, else b\n(condition, a, b), broadcast",
+    .help = CN_HELP("a where the condition holds, else b\n(condition, a, b), broadcast"),
     .flags = CN_OP_ELEMENTWISE,
     .min_in = 3,
     .max_in = 3,
@@ -145,13 +145,13 @@ static void clip_gradient(cn_gradient *g) { /* to what was not cut, bounds inclu
 
 static const cn_field clip_fields[] = {
     {.name = "min", .aliases = "x_min", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, min), .standard = "null",
-     .help = "smallest value; null: none"},
+     .help = CN_HELP("smallest value; null: none")},
     {.name = "max", .aliases = "x_max", .kind = CN_F_FLOAT, .offset = offsetof(cn_clip_attrs, max), .standard = "null",
-     .help = "largest value; null: none"},
+     .help = CN_HELP("largest value; null: none")},
     {0}};
 const cn_op cn_op_clip = {
     .name = "clip",
-    .help = "values between min and max\n(…) -> (…)",
+    .help = CN_HELP("values between min and max\n(…) -> (…)"),
     .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,
     .min_in = 1,
     .max_in = 1,
@@ -201,15 +201,15 @@ static void nan_to_num_gradient(cn_gradient *g) {
 
 static const cn_field nan_to_num_fields[] = {
     {.name = "nan", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, nan), .standard = "0",
-     .help = "in place of NaN"},
+     .help = CN_HELP("in place of NaN")},
     {.name = "posinf", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, posinf), .standard = "null",
-     .help = "in place of infinity; null: the largest number of the dtype"},
+     .help = CN_HELP("in place of infinity; null: the largest number of the dtype")},
     {.name = "neginf", .kind = CN_F_FLOAT, .offset = offsetof(cn_nan_to_num_attrs, neginf), .standard = "null",
-     .help = "in place of minus infinity; null: the lowest number of the dtype"},
+     .help = CN_HELP("in place of minus infinity; null: the lowest number of the dtype")},
     {0}};
 const cn_op cn_op_nan_to_num = {
     .name = "nan_to_num",
-    .help = "numbers in place of NaN and infinities\n(…) -> (…)",
+    .help = CN_HELP("numbers in place of NaN and infinities\n(…) -> (…)"),
     .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE,
     .min_in = 1,
     .max_in = 1,
@@ -274,11 +274,11 @@ static void cast_gradient(cn_gradient *g) {
 }
 
 static const cn_field cast_fields[] = {
-    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "\"float32\", …"},
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = CN_HELP("\"float32\", …")},
     {0}};
 const cn_op cn_op_cast = {
     .name = "cast",
-    .help = "another dtype; floats to integers truncate, those out of range as x86 processors do\n(…) -> (…)",
+    .help = CN_HELP("another dtype; floats to integers truncate, those out of range as x86 processors do\n(…) -> (…)"),
     .flags = CN_OP_ELEMENTWISE,
     .min_in = 1,
     .max_in = 1,

@@ -47,11 +47,11 @@ static cn_status reshape_shape(cn_typing *t, cn_error *e) {
 
 static const cn_field reshape_fields[] = {
     {.name = "shape", .aliases = "newshape target_shape", .kind = CN_F_INTS,
-     .offset = offsetof(cn_reshape_attrs, shape), .help = "new shape; one -1 is found out"},
+     .offset = offsetof(cn_reshape_attrs, shape), .help = CN_HELP("new shape; one -1 is found out")},
     {0}};
 const cn_op cn_op_reshape = {
     .name = "reshape",
-    .help = "the same elements under another shape",
+    .help = CN_HELP("the same elements under another shape"),
     .flags = CN_OP_VIEW | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -70,7 +70,7 @@ static cn_status same_shape(cn_typing *t, cn_error *e) {
 
 const cn_op cn_op_stop_gradient = {
     .name = "stop_gradient",
-    .help = "the same, as a constant for what is learned: no gradient goes through it",
+    .help = CN_HELP("the same, as a constant for what is learned: no gradient goes through it"),
     .flags = CN_OP_VIEW | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -92,11 +92,12 @@ static cn_status expand_shape(cn_typing *t, cn_error *e) {
 }
 
 static const cn_field axis_fields[] = {
-    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .help = "where the new axis will be"},
+    {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis),
+     .help = CN_HELP("where the new axis will be")},
     {0}};
 const cn_op cn_op_expand_dims = {
     .name = "expand_dims",
-    .help = "an axis of size 1 more",
+    .help = CN_HELP("an axis of size 1 more"),
     .flags = CN_OP_VIEW | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -126,11 +127,11 @@ static cn_status squeeze_shape(cn_typing *t, cn_error *e) {
 
 static const cn_field squeeze_fields[] = {
     {.name = "axes", .aliases = "axis", .kind = CN_F_INTS, .offset = offsetof(cn_reduce_attrs, axes),
-     .standard = "null", .help = "axes of size 1; null: all of them"},
+     .standard = "null", .help = CN_HELP("axes of size 1; null: all of them")},
     {0}};
 const cn_op cn_op_squeeze = {
     .name = "squeeze",
-    .help = "without axes of size 1",
+    .help = CN_HELP("without axes of size 1"),
     .flags = CN_OP_VIEW | CN_OP_TEXTS,
     .min_in = 1,
     .max_in = 1,
@@ -173,10 +174,11 @@ static cn_status bitcast_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 }
 
 static const cn_field bitcast_fields[] = {
-    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype), .help = "of the result"}, {0}};
+    {.name = "dtype", .kind = CN_F_DTYPE, .offset = offsetof(cn_cast_attrs, dtype),
+     .help = CN_HELP("of the result")}, {0}};
 const cn_op cn_op_bitcast = {
     .name = "bitcast",
-    .help = "the same bytes under another dtype; the last axis grows or shrinks with the size of an element",
+    .help = CN_HELP("the same bytes under another dtype; the last axis grows or shrinks with the size of an element"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -207,7 +209,7 @@ static cn_status shape_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_shape = {
     .name = "shape",
-    .help = "the dimensions as an int32 vector",
+    .help = CN_HELP("the dimensions as an int32 vector"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

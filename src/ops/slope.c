@@ -37,7 +37,8 @@ static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_slope = {
     .name = "slope",
-    .help = "(dy, v) -> dy times the slope of the act, told by its result v or its argument: see cn_act_by_result",
+    .help = CN_HELP("(dy, v) -> dy times the slope of the act, told by its result v or its argument: see "
+                    "cn_act_by_result"),
     .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

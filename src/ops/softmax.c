@@ -186,11 +186,11 @@ static void gradient_sparse(cn_gradient *g) {
 
 static const cn_field fields[] = {
     {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_axis_attrs, axis), .standard = "-1",
-     .help = "the axis whose sum becomes 1"},
+     .help = CN_HELP("the axis whose sum becomes 1")},
     {0}};
 const cn_op cn_op_softmax = {
     .name = "softmax",
-    .help = "exp(x) / sum(exp(x)) along an axis\n(…) -> (…)",
+    .help = CN_HELP("exp(x) / sum(exp(x)) along an axis\n(…) -> (…)"),
     .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
@@ -203,7 +203,7 @@ const cn_op cn_op_softmax = {
 };
 const cn_op cn_op_log_softmax = {
     .name = "log_softmax",
-    .help = "x - log(sum(exp(x))) along an axis\n(…) -> (…)",
+    .help = CN_HELP("x - log(sum(exp(x))) along an axis\n(…) -> (…)"),
     .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
@@ -216,7 +216,7 @@ const cn_op cn_op_log_softmax = {
 };
 const cn_op cn_op_sparsemax = {
     .name = "sparsemax",
-    .help = "x less a threshold along an axis, 0 below it: Keras 3's sparsemax\n(…) -> (…)",
+    .help = CN_HELP("x less a threshold along an axis, 0 below it: Keras 3's sparsemax\n(…) -> (…)"),
     .flags = CN_OP_INPLACE,
     .min_in = 1,
     .max_in = 1,
@@ -229,7 +229,7 @@ const cn_op cn_op_sparsemax = {
 };
 const cn_op cn_op_sparsemax_gradient = {
     .name = "sparsemax_gradient",
-    .help = "(x, y, dy) -> what comes back to x",
+    .help = CN_HELP("(x, y, dy) -> what comes back to x"),
     .flags = CN_OP_HIDDEN,
     .min_in = 3,
     .max_in = 3,

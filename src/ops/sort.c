@@ -146,18 +146,19 @@ static void gradient(cn_gradient *g) {
 }
 
 #define AXIS {.name = "axis", .kind = CN_F_INT, .offset = offsetof(cn_sort_attrs, axis), .standard = "-1", \
-              .help = "the axis"}
+              .help = CN_HELP("the axis")}
 static const cn_field fields[] = {
     AXIS,
     {.name = "descending", .kind = CN_F_BOOL, .offset = offsetof(cn_sort_attrs, descending), .standard = "false",
-     .help = "the largest first"},
+     .help = CN_HELP("the largest first")},
     {0}};
 static const cn_field top_k_fields[] = {
-    {.name = "k", .kind = CN_F_INT, .offset = offsetof(cn_sort_attrs, k), .max = 1e15, .help = "how many"}, AXIS, {0}};
+    {.name = "k", .kind = CN_F_INT, .offset = offsetof(cn_sort_attrs, k), .max = 1e15,
+     .help = CN_HELP("how many")}, AXIS, {0}};
 
 const cn_op cn_op_sort = {
     .name = "sort",
-    .help = "sorted along an axis, NaN after all numbers\n(…) -> (…)",
+    .help = CN_HELP("sorted along an axis, NaN after all numbers\n(…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -169,7 +170,7 @@ const cn_op cn_op_sort = {
 };
 const cn_op cn_op_argsort = {
     .name = "argsort",
-    .help = "int32 indices that sort along an axis; equal ones keep their order\n(…) -> (…)",
+    .help = CN_HELP("int32 indices that sort along an axis; equal ones keep their order\n(…) -> (…)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -181,8 +182,8 @@ const cn_op cn_op_argsort = {
 const cn_op cn_op_top_k = {
     .name = "top_k",
     .aliases = "topk",
-    .help = "the k largest along an axis, largest first, and their int32 indices; of equal ones the first\n"
-            "(…, n) -> (…, k), (…, k)",
+    .help = CN_HELP("the k largest along an axis, largest first, and their int32 indices; of equal ones the first\n"
+                    "(…, n) -> (…, k), (…, k)"),
     .min_in = 1,
     .max_in = 1,
     .n_out = 2,

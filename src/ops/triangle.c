@@ -129,12 +129,13 @@ static void triangle_gradient(cn_gradient *g) { g->dx[0] = cn_g1(g, g->op, g->at
 
 static const cn_field fields[] = {
     {.name = "offset", .aliases = "k", .kind = CN_F_INT, .offset = offsetof(cn_offset_attrs, offset), .standard = "0",
-     .min = -1e9, .max = 1e9, .help = "which diagonal: above 0 to the right of the main one"},
+     .min = -1e9, .max = 1e9, .help = CN_HELP("which diagonal: above 0 to the right of the main one")},
     {0}};
 
 #define MATRIX(ident, rule, planner, back, text) \
   const cn_op cn_op_##ident = { \
-      .name = #ident, .help = text, .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_offset_attrs), \
+      .name = #ident,                                                                                                  \
+      .help = CN_HELP(text), .min_in = 1, .max_in = 1, .n_out = 1, .attrs_size = sizeof(cn_offset_attrs),              \
       .fields = fields, .shape = rule, .plan = planner, .gradient = CN_GRADIENT(back)}
 MATRIX(diagonal, diagonal_shape, diagonal_plan, diagonal_gradient, "a diagonal of each matrix\n(…, m, n) -> (…, k)");
 MATRIX(diag, diag_shape, diag_plan, diag_gradient,

@@ -276,7 +276,7 @@ GRADIENT(sinc, MUL(dy, sinc_slope(g, x, y)))
   }                                                                                                                    \
   const cn_op cn_op_##id = {.name = #id,                                                                               \
                             .aliases = other,                                                                          \
-                            .help = text "\n(…) -> (…)",                                                               \
+                            .help = CN_HELP(text "\n(…) -> (…)"),                                                      \
                             .flags = CN_OP_INPLACE | CN_OP_ELEMENTWISE | CN_OP_PITCHED_OUT,                            \
                             .pitched_in = 1,                                                                           \
                             .min_in = 1,                                                                               \

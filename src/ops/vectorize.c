@@ -260,7 +260,7 @@ static cn_status vectorize_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_vectorize = {
     .name = "vectorize",
-    .help = "texts to the numbers of their words\n(x, vocabulary (n)) -> int64 (…, length or depth)",
+    .help = CN_HELP("texts to the numbers of their words\n(x, vocabulary (n)) -> int64 (…, length or depth)"),
     .flags = CN_OP_TEXTS | CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,
@@ -283,7 +283,7 @@ static cn_status count_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_count_words = {
     .name = "count_words",
-    .help = "how many words the longest text has\n(x) -> int64 ()",
+    .help = CN_HELP("how many words the longest text has\n(x) -> int64 ()"),
     .flags = CN_OP_TEXTS | CN_OP_HIDDEN,
     .min_in = 1,
     .max_in = 1,

@@ -145,9 +145,9 @@ static void gradient(cn_gradient *g) {
 
 const cn_op cn_op_warp = {
     .name = "warp",
-    .help = "images through projective transformations a b c d e f g h: pixel (x, y) is the input's\n"
-            "((a x + b y + c) / k, (d x + e y + f) / k), k = g x + h y + 1\n"
-            "(images (b, h, w, c), transformations (b or 1, 8)) -> (b, h, w, c)",
+    .help = CN_HELP("images through projective transformations a b c d e f g h: pixel (x, y) is the input's\n"
+                    "((a x + b y + c) / k, (d x + e y + f) / k), k = g x + h y + 1\n"
+                    "(images (b, h, w, c), transformations (b or 1, 8)) -> (b, h, w, c)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,
@@ -222,8 +222,8 @@ static cn_status points_plan(struct cn_planner *p, cn_step *s, cn_error *e) {
 
 const cn_op cn_op_homography = {
     .name = "homography",
-    .help = "the projective transformation with which warp moves start points to end points\n"
-            "(start (b, 4, 2), end (b, 4, 2)) -> (b, 8)",
+    .help = CN_HELP("the projective transformation with which warp moves start points to end points\n"
+                    "(start (b, 4, 2), end (b, 4, 2)) -> (b, 8)"),
     .flags = CN_OP_HIDDEN,
     .min_in = 2,
     .max_in = 2,

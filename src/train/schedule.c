@@ -13,7 +13,7 @@
 #define NUMBER(settings, member, value, text) \
   {.name = #member, .kind = CN_F_FLOAT, .offset = offsetof(settings, member), .standard = value, .help = text}
 #define STEPS(settings, member) \
-  {.name = #member, .kind = CN_F_FLOAT, .offset = offsetof(settings, member), .min = 1e-30, .max = 1e300, \
+  {.name = #member, .kind = CN_F_FLOAT, .offset = offsetof(settings, member), .min = 1e-30, .max = 1e30, \
    .help = "steps until the end, or until it goes down once"}
 #define FLAG(settings, member, text) \
   {.name = #member, .kind = CN_F_BOOL, .offset = offsetof(settings, member), .standard = "false", .help = text}
