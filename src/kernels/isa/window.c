@@ -15,8 +15,13 @@ typedef enum kind { DEPTHWISE, MAXIMUM, AVERAGE } kind;
 /* What is done in the store: ReLU and its like (else infinite), or hard SiLU. */
 typedef struct range { float low, high; bool hard_silu; } range;
 
-V_FN vf within(const range *r, vf y) {
-  return r->hard_silu ? v_act_one(CN_ACT_HARD_SILU, y, NULL) : v_min(v_set(r->high), v_max(v_set(r->low), y));
+V_FN void keep_within(const range *r, int n, vf *y) {
+  if (r->hard_silu) {
+    UNROLL for (int i = 0; i < n; i++) y[i] = v_act_one(CN_ACT_HARD_SILU, y[i], NULL);
+    return;
+  }
+  const vf low = v_set(r->low), high = v_set(r->high);
+  UNROLL for (int i = 0; i < n; i++) y[i] = v_min(high, v_max(low, y[i]));
 }
 
 /* np pixels from x on by nv vectors of channels from c on; left: channels in use in the last vector. `checked`: taps
@@ -51,20 +56,18 @@ V_FN void block(kind what, int np, int nv, bool masked, bool checked, const cn_w
       }
     }
   }
+  const float *add = what == DEPTHWISE ? (const float *)w->epilogue.add : NULL;
+  if (add)
+    UNROLL for (int i = 0; i < np * nv; i++) {
+      const float *from = add + (x + i / nv) * w->epilogue.add_pitch + c + i % nv * CN_LANES;
+      acc[i] = acc[i] + (masked ? v_load_m(from, m) : v_load(from));
+    }
+  if (what == DEPTHWISE) keep_within(bounds, np * nv, acc);
   UNROLL for (int i = 0; i < np * nv; i++) {
     float *out = (float *)w->out + (x + i / nv) * w->out_pitch + c + i % nv * CN_LANES;
-    vf y = acc[i];
-    if (what == AVERAGE) y = y * v_set((float)w->scale[x + i / nv]);
-    if (what == DEPTHWISE) {
-      const float *add = (const float *)w->epilogue.add;
-      if (add) {
-        add += (x + i / nv) * w->epilogue.add_pitch + c + i % nv * CN_LANES;
-        y = y + (masked ? v_load_m(add, m) : v_load(add));
-      }
-      y = within(bounds, y);
-    }
-    if (masked) v_store_m(out, m, y);
-    else v_store(out, y);
+    if (what == AVERAGE) acc[i] = acc[i] * v_set((float)w->scale[x + i / nv]);
+    if (masked) v_store_m(out, m, acc[i]);
+    else v_store(out, acc[i]);
   }
 }
 
@@ -128,14 +131,15 @@ V_FN void wide_block(kind what, int kw, int stride, int np, bool masked, bool ch
       }
     }
   }
+  if (weighted && w->epilogue.add)
+    UNROLL for (int i = 0; i < np; i++)
+      acc[i] = acc[i] + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
+  if (weighted) keep_within(bounds, np, acc);
   UNROLL for (int i = 0; i < np; i++) {
     float *out = (float *)w->out + (x + i) * w->out_pitch + c;
-    vf y = acc[i];
-    if (!weighted) y = y * v_set((float)w->scale[x + i]);
-    else if (w->epilogue.add) y = y + LOAD((const float *)w->epilogue.add + (x + i) * w->epilogue.add_pitch + c);
-    if (weighted) y = within(bounds, y);
-    if (masked) v_store_m(out, m, y);
-    else v_store(out, y);
+    if (!weighted) acc[i] = acc[i] * v_set((float)w->scale[x + i]);
+    if (masked) v_store_m(out, m, acc[i]);
+    else v_store(out, acc[i]);
   }
 #undef LOAD
 }
