@@ -96,7 +96,8 @@ static void copy_rows(void *context, int64_t begin, int64_t end) {
   }
 }
 
-enum { COLUMNS = 64, FEW = 4 }; /* columns of one turn of a matrix; fewer of them, or of rows, are not worth one */
+/* Columns and rows of one turn of a matrix; fewer than FEW are not worth one. */
+enum { COLUMNS = 64, ROWS = 1024, FEW = 4 };
 
 /* The dimension along which the input is contiguous, where the last one is not: with it, matrices are transposed. */
 static int contiguous(const cn_walk *w) {
@@ -105,14 +106,18 @@ static int contiguous(const cn_walk *w) {
   return -1;
 }
 
-/* Some columns of a matrix for each of the other dimensions. */
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Some columns and rows of a matrix for each of the other dimensions. */
 static void turn_matrices(void *context, int64_t begin, int64_t end) {
   const copy *c = context;
   const cn_walk *w = c->w;
   const int inner = contiguous(w);
   const int64_t columns = w->shape[inner], parts = (columns + COLUMNS - 1) / COLUMNS;
+  const int64_t down = (w->length + ROWS - 1) / ROWS;
   for (int64_t unit = begin; unit < end; unit++) {
-    int64_t first = unit % parts * COLUMNS, rest = unit / parts, from = first, to = 0;
+    const int64_t row = unit % down * ROWS, first = unit / down % parts * COLUMNS;
+    int64_t rest = unit / down / parts, from = first + row * w->stride[0][w->rank - 1], to = row;
     int64_t step = w->length, pitch = step;
     for (int i = w->rank - 2; i >= 0; step *= w->shape[i--]) {
       if (i == inner) {
@@ -125,7 +130,7 @@ static void turn_matrices(void *context, int64_t begin, int64_t end) {
       rest /= w->shape[i];
     }
     cn_transpose_items(c->size, c->to + (size_t)to * c->size, pitch, c->from + from * (int64_t)c->size,
-                       w->stride[0][w->rank - 1], w->length, columns - first < COLUMNS ? columns - first : COLUMNS);
+                       w->stride[0][w->rank - 1], least(w->length - row, ROWS), least(columns - first, COLUMNS));
   }
 }
 
@@ -138,5 +143,6 @@ void cn_walk_copy(const cn_walk *w, void *to, const void *from, size_t size) {
     return;
   }
   int64_t units = w->rows / w->shape[inner] * ((w->shape[inner] + COLUMNS - 1) / COLUMNS);
-  cn_parallel_range(units, 16384 / (w->length * COLUMNS) + 1, turn_matrices, &c);
+  units *= (w->length + ROWS - 1) / ROWS;
+  cn_parallel_range(units, 16384 / (least(w->length, ROWS) * COLUMNS) + 1, turn_matrices, &c);
 }

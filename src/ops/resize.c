@@ -230,12 +230,14 @@ static void pick_rows(void *context, int64_t begin, int64_t end) {
 
 static void run(const cn_step *s) { cn_parallel(((const state *)s->state)->tasks, mix_rows, (void *)s); }
 
+static int64_t grain_of(const cn_step *s) { return 16384 / (s->out[0]->shape[2] * s->out[0]->shape[3] + 1) + 1; }
+
 static void run_nearest(const cn_step *s) {
-  cn_parallel_range(((const state *)s->state)->rows, 4096 / s->out[0]->shape[2] + 1, pick_rows, (void *)s);
+  cn_parallel_range(((const state *)s->state)->rows, grain_of(s), pick_rows, (void *)s);
 }
 
 static void run_linear(const cn_step *s) {
-  cn_parallel_range(((const state *)s->state)->rows, 4096 / s->out[0]->shape[2] + 1, linear_rows, (void *)s);
+  cn_parallel_range(((const state *)s->state)->rows, grain_of(s), linear_rows, (void *)s);
 }
 
 static cn_status plan(struct cn_planner *p, cn_step *s, cn_error *e) {

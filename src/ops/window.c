@@ -123,6 +123,7 @@ typedef struct job {
   const void *x;
   void *out;
   cn_window_call call;
+  int64_t columns, blocks; /* of a row, where there are few rows */
 } job;
 
 /* A part of every row: columns and channels that are worked on from the first row to the last before the next part,
@@ -179,6 +180,12 @@ static void run_rows(void *context, int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; row++) run_row(j, row, x, part.columns, c, part.channels);
 }
 
+static void run_blocks(void *context, int64_t begin, int64_t end) {
+  const job *j = context;
+  for (int64_t i = begin; i < end; i++)
+    run_row(j, i / j->blocks, i % j->blocks * j->columns, j->columns, 0, j->w->g.channels);
+}
+
 void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), const void *x, const void *weights,
                    const cn_epilogue *epilogue, void *out, int64_t images) {
   const cn_spatial *g = &w->g;
@@ -187,6 +194,10 @@ void cn_window_run(const cn_sliding *w, void (*kernel)(const cn_window_call *), 
                     .dilation = g->dilation[2], .stride = g->stride[2], .pad = g->pad[2], .width = g->in[2],
                     .pitch = w->in_pitch, .weights = weights, .weight_step = g->channels}};
   if (epilogue) j.call.epilogue = *epilogue;
-  int64_t work = g->out[2] * g->channels * g->kernel[0] * g->kernel[1] * g->kernel[2];
-  if (images > 0) cn_parallel_range(images * g->out[0] * g->out[1], 50000 / (work + 1) + 1, run_rows, &j);
+  const int64_t rows = images * g->out[0] * g->out[1], pixel = g->channels * g->kernel[0] * g->kernel[1] * g->kernel[2];
+  if (images <= 0) return;
+  j.columns = (50000 / (pixel + 1) / 8 + 1) * 8;
+  j.blocks = (g->out[2] + j.columns - 1) / j.columns;
+  if (g->out[0] * g->out[1] == 1 && j.blocks > 1) cn_parallel_range(rows * j.blocks, 1, run_blocks, &j);
+  else cn_parallel_range(rows, 50000 / (g->out[2] * pixel + 1) + 1, run_rows, &j);
 }

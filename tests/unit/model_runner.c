@@ -95,6 +95,9 @@ static const large larges[] = {
     {SEQUENTIAL(LAYER("Conv2D", INPUT("21, 21, 64") "\"filters\": 80, \"kernel_size\": 3")), 3, 20},
     {SEQUENTIAL(LAYER("Conv2D", INPUT("90, 60, 40") "\"filters\": 9, \"kernel_size\": 5, \"strides\": 2, "
                       "\"padding\": \"same\"")), 2, 10},
+    {SEQUENTIAL(LAYER("MaxPooling1D", INPUT("5000, 48") "\"pool_size\": 3, \"strides\": 1")), 1, 10},
+    {SEQUENTIAL(LAYER("Permute", INPUT("20000, 31") "\"dims\": [2, 1]")), 1, 10},
+    {SEQUENTIAL(LAYER("UpSampling2D", INPUT("16, 32, 64") "\"size\": 4, \"interpolation\": \"bilinear\"")), 1, 30},
     {SEQUENTIAL(LAYER("LSTM", INPUT("70, 30") "\"units\": 20, \"return_sequences\": true")), 6, 71},
     {"{\"class_name\": \"Model\", \"config\": {\"name\": \"m\", \"layers\": ["
      "{\"class_name\": \"InputLayer\", \"name\": \"x\", \"config\": {\"batch_input_shape\": [null, 150, 64], "

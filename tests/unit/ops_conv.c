@@ -192,6 +192,8 @@ static const conv_case depthwises[] = {
   {2, 2, {6, 7}, 5, {3, 2}, 3, {1, 2, 1}, ONES, {1, 0}, {1, 1}, 0, true, NO_ACT},     /* a multiplier */
   {2, 1, {6, 7}, 1, {3, 3}, 4, ONES, ONES, {1, 1}, {1, 1}, 0, true, RELU},
   {1, 2, {17}, 4, {3}, 1, {2, 1, 1}, ONES, {2}, {0}, 0, true, NO_ACT},
+  {1, 2, {1301}, 35, {3}, 1, ONES, ONES, {1}, {1}, 0, true, RELU},                     /* in blocks of columns */
+  {1, 1, {2100}, 9, {5}, 1, {2, 1, 1}, {3, 1, 1}, {4}, {2}, 0, false, HARD_SILU},
   {3, 1, {4, 5, 6}, 8, {3, 3, 3}, 1, ONES, ONES, {1, 1, 1}, {1, 1, 1}, 0, true, NO_ACT},
   {3, 1, {5, 4, 6}, 3, {2, 3, 2}, 2, {2, 1, 1}, {1, 1, 2}, {1, 0, 1}, {0, 2, 0}, 0, true, NO_ACT},
   {2, 0, {5, 6}, 3, {3, 3}, 2, ONES, ONES, NONE, NONE, 0, true, NO_ACT},

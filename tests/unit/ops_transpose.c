@@ -29,6 +29,7 @@ static void test_transpose(void **state) {
   for (int d = 0; d < CN_COUNT(dtypes); d++) {
     check(dtypes[d], 2, SHAPE(150, 83), SHAPE(1, 0));
     check(dtypes[d], 2, SHAPE(3, 5), SHAPE(1, 0));
+    check(dtypes[d], 2, SHAPE(2100, 70), SHAPE(1, 0));
     for (int i = 0; i < CN_COUNT(orders); i++) {
       check(dtypes[d], 4, SHAPE(2, 5, 21, 35), orders[i]);
       check(dtypes[d], 4, SHAPE(7, 1, 70, 4), orders[i]);
