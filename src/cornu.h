@@ -413,10 +413,10 @@ typedef struct cornu_load_options {
  * a full model. The caller releases the model. */
 CORNU_API cornu_status cornu_model_load(const char *path, const char *weights, const cornu_load_options *options,
                                         cornu_model **out, cornu_error *e);
-/* A model file of the host that is not one of the system: in memory, or in an archive of its own. Its bytes are copied. */
+/* A file of the host that is not one of the system: in memory, or in an archive of its own. Its bytes are copied. */
 typedef struct cornu_source {
   size_t struct_size;  /* sizeof(cornu_source) */
-  const char *name;    /* for messages; also the path of the model */
+  const char *name;    /* for messages; also the path of the model. Model and weights have different ones */
   const void *data;    /* the whole file, `size` bytes; NULL: read gives it */
   size_t size;
   bool (*read)(void *user, uint64_t offset, void *buffer, size_t n); /* exactly n bytes; false: it cannot */
@@ -427,6 +427,8 @@ CORNU_API cornu_status cornu_model_load_source(const cornu_source *model, const 
                                                const cornu_load_options *options, cornu_model **out, cornu_error *e);
 CORNU_API cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *options,
                                                 cornu_error *e);
+CORNU_API cornu_status cornu_model_load_weights_source(cornu_model *m, const cornu_source *weights,
+                                                       const cornu_load_options *options, cornu_error *e);
 /* How a model is saved. Zero-initialise and set struct_size to sizeof(cornu_save_options); NULL means all defaults. */
 typedef struct cornu_save_options {
   size_t struct_size;
@@ -880,6 +882,8 @@ CORNU_API cornu_status cornu_model_optimizer_weights(const cornu_model *m, cornu
                                                      cornu_error *e);
 /* PNG or JPEG to a uint8 tensor (height, width, channels): channels 1 grey, 3 RGB, 4 RGBA, 0 as in the file. */
 CORNU_API cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out, cornu_error *e);
+CORNU_API cornu_status cornu_image_load_source(const cornu_source *source, int channels, cornu_tensor **out,
+                                               cornu_error *e);
 /* uint8 (h, w, 1|3|4) to PNG */
 CORNU_API cornu_status cornu_image_save(const char *path, cornu_tensor *t, cornu_error *e);
 

@@ -36,9 +36,9 @@ CORNU_API int cornu_lua_open_with(struct lua_State *L, const cornu_lua_options *
  *
  * A call of the host ends with CORNU_ERR_LIMIT after so many instructions or seconds, whatever the script does to go on;
  * the state stays as it was then, and the next call begins with new limits. Errors of scripts are CORNU_ERR_CALLBACK with
- * the script's line, those of the allocator CORNU_ERR_MEMORY. The limit of seconds is checked between operations of
- * tensors and within large ones; loading a model, decompositions of one matrix and a collection of garbage come to their
- * end first. One thread uses a sandbox at a time. */
+ * the script's line, those of the allocator CORNU_ERR_MEMORY. The limit of seconds is checked within loads and large
+ * operations, too; a step of Lua's collector, and a function of Lua's own libraries on much data, come to their end first.
+ * How much a script writes into its folders is not limited. One thread uses a sandbox at a time. */
 typedef struct cornu_sandbox cornu_sandbox;
 typedef struct cornu_sandbox_options {
   size_t struct_size;                   /* sizeof(cornu_sandbox_options); the rest zero: no folders, and these limits: */
@@ -60,7 +60,8 @@ CORNU_API cornu_status cornu_sandbox_run(cornu_sandbox *s, const char *text, siz
  * leaves n_results in their place (LUA_MULTRET: all); nothing after an error. name NULL: the function lies below them. */
 CORNU_API cornu_status cornu_sandbox_call(cornu_sandbox *s, const char *name, int n_args, int n_results, cornu_error *e);
 /* The state, for arguments, results, and functions of the host: its globals are the scripts' own. What the host calls in
- * it but through cornu_sandbox_call has no limits. */
+ * it but through cornu_sandbox_call has no limits: metamethods of globals and of tables that scripts made, too, so that it
+ * reads these by lua_rawget. */
 CORNU_API struct lua_State *cornu_sandbox_lua(cornu_sandbox *s);
 CORNU_API size_t cornu_sandbox_memory(const cornu_sandbox *s); /* bytes held now */
 

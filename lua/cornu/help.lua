@@ -8,7 +8,9 @@ local text = {
   -- models
   { "load", 'cornu.load(path [, weights] [, options]) → model', [[
 Opens what Keras saved: .keras, .h5, .json, an unzipped .keras folder, and flat .cornu files; the content decides, not the
-name. In place of a path a text that begins with "{" is the JSON itself.
+name. In place of a path a text that begins with "{" is the JSON itself, and {data = bytes} a file in memory, as
+{read = function(offset, n) return bytes end, size = n} is, too: from an archive of the program's own. Then the weights are
+{data = bytes}, too. A name = "…" of theirs is told in messages.
 weights: a second file (.h5, .weights.h5, a full model). options:
   by_name = true          weights to layers by name instead of by order
   skip_mismatch = true    leave weights whose shape differs as they are
@@ -367,7 +369,8 @@ model:save(path); or two files: the layers as JSON, and the weights, which cornu
     "load, save, resize, grey, preprocess, to_tensor, text, show. Pictures are uint8 (height, width, channels)." },
   { "image.load", "cornu.image.load(path [, options]) → tensor", [[
 PNG or JPEG as uint8 (height, width, channels); channels = 1, 3 or 4 converts. With any other option of image.to_tensor
-it gives what that gives: cornu.image.load("cat.png", {size = 224, mode = "caffe"}).]] },
+it gives what that gives: cornu.image.load("cat.png", {size = 224, mode = "caffe"}). The path may be {data = bytes}, as
+in cornu.load.]] },
   { "image.save", 'cornu.image.save(path, t [, {range = {0, 1}}])',
     'PNG. Floats of the range become bytes; range = "auto": smallest to largest.' },
   { "image.resize", 'cornu.image.resize(img, {height, width} [, "bilinear" | "nearest" | "bicubic"]) → tensor',

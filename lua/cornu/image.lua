@@ -2,6 +2,7 @@
 -- An image is a uint8 tensor (height, width, channels); a batch has one dimension more in front.
 local core = require "cornu.core"
 local options = require "cornu.options"
+local sources = require "cornu.sources"
 
 -- Means and deviations of ImageNet's colours, as keras.applications uses them.
 local torch_mean, torch_deviation = { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 }
@@ -104,6 +105,7 @@ return function(cornu)
   -- image.load(path [, {channels =, …}]): a uint8 image; with any other option of to_tensor a float32 batch of one
   function image.load(path, opts)
     opts = options.check(opts, tensor_options, "image.load")
+    if sources.is(path) then path = sources.take(path, "picture", "image.load") end
     local img = core.image_load(path, math.max(0, opts.channels or 0)) -- a model that does not tell: as in the file
     for name in pairs(opts) do
       if name ~= "channels" then return image.to_tensor(img, opts) end

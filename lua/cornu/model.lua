@@ -2,6 +2,7 @@
 local core = require "cornu.core"
 local options = require "cornu.options"
 local ports = require "cornu.ports"
+local sources = require "cornu.sources"
 
 local load_options = { "backend", "by_name", "custom_objects", "data_format", "exact", "seed", "skip_mismatch", "trusted" }
 local weight_options = { "backend", "by_name", "data_format", "skip_mismatch", "trusted" }
@@ -115,18 +116,30 @@ return function(cornu)
   local methods = core.model_methods
   local load_weights = methods.load_weights
 
+  -- Model and weights as core.load takes them: paths, or files in memory.
+  local function files(path, weights)
+    local given, other = sources.is(path), sources.is(weights)
+    if not given and not other then return path, weights end
+    if not given and type(path) == "string" and path:find "^%s*{" then path, given = { data = path, name = "config" }, true end
+    if not given or (weights ~= nil and not other) then
+      core.fail "load: model and weights are both paths, or both in memory: {data = bytes}"
+    end
+    return sources.take(path, "data", "load"), other and sources.take(weights, "weights", "load") or nil
+  end
+
   function cornu.load(path, weights, third, fourth)
     local opts, input = third, nil
-    if type(weights) == "table" then
+    if type(weights) == "table" and not sources.is(weights) then
       if third ~= nil then core.fail "load: options come last: load(path, weights, options)" end
       weights, opts = nil, weights
     elseif is_input(third) then
       input, opts = third, fourth
     end
-    if type(path) ~= "string" then
-      core.fail(("load: the path of a model expected, got %s"):format(core.type(path) or type(path)))
+    if type(path) ~= "string" and not sources.is(path) then
+      core.fail(("load: the path of a model, or {data = bytes}, expected, got %s"):format(core.type(path) or type(path)))
     end
     options.check(opts, load_options, "load")
+    path, weights = files(path, weights)
     local model = core.load(path, weights, opts)
     if input == nil then return model end
     local y = model(input)
@@ -160,6 +173,7 @@ return function(cornu)
   function methods.load_weights(model, path, opts)
     opts = options.check(opts, weight_options, "load_weights")
     if type(path) == "string" and path:match "%.npz$" then return load_arrays(model, path, opts) end
+    if sources.is(path) then path = sources.take(path, "weights", "load_weights") end
     return load_weights(model, path, opts)
   end
 

@@ -302,12 +302,17 @@ return function(own, env)
     return out
   end
 
+  local sources = env.require "cornu.sources"
   local load_names = "backend by_name data_format exact seed skip_mismatch"
+  local no_path = text.rep("\n", 2 ^ 13) -- a text that begins so is longer than any path
   function shown.load(path, weights, opts)
-    if type(weights) == "table" then weights, opts = nil, weights end
-    if type(path) ~= "string" then error("load: the path of a model expected", 2) end
-    if text.sub(path, 1, 1) ~= "{" then path = readable(path) end
-    return cornu.load(path, weights and readable(weights), options(opts, load_names, "load"))
+    if type(weights) == "table" and not sources.is(weights) then weights, opts = nil, weights end
+    if not sources.is(path) then
+      if type(path) ~= "string" then error("load: the path of a model, or {data = bytes}, expected", 2) end
+      path = text.find(path, "^%s*{") and no_path .. path or readable(path)
+    end
+    if weights and not sources.is(weights) then weights = readable(weights) end
+    return cornu.load(path, weights, options(opts, load_names, "load"))
   end
   for _, name in next, { "load_npy", "load_npz" } do
     local f = cornu[name]
@@ -327,7 +332,7 @@ return function(own, env)
   end
   local load_weights = model.load_weights
   function model.load_weights(m, path, opts)
-    return load_weights(m, readable(path), options(opts, load_names, "load_weights"))
+    return load_weights(m, sources.is(path) and path or readable(path), options(opts, load_names, "load_weights"))
   end
 
   for _, name in next, { "cancel", "poll", "run_for", "run_in", "start", "wait" } do -- they have threads of their own

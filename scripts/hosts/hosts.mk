@@ -1,6 +1,6 @@
 # Programs that Cornu is embedded in. They need packages beyond Cornu's own.
-HOST_PACKAGES := godot3-server love xvfb xauth libsdl2-dev
-HAVE_HOSTS := sh -c 'for p in godot3-server love Xvfb xauth; do command -v $$p >/dev/null || exit 1; done; $(PKG) --exists sdl2'
+HOST_PACKAGES := godot3-server love xvfb xauth libsdl2-dev zip
+HAVE_HOSTS := sh -c 'for p in godot3-server love Xvfb xauth zip; do command -v $$p >/dev/null || exit 1; done; $(PKG) --exists sdl2'
 HOST_DIR := $(BUILD)/hosts
 
 .PHONY: hosts hosts-deps hosts-test hosts-godot hosts-love hosts-sdl

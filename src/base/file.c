@@ -117,6 +117,30 @@ cn_status cn_mapping_of(char *data, size_t size, cn_mapping **out, cn_error *e) 
   return CORNU_OK;
 }
 
+static cn_status fill(const cornu_source *s, char *data, cn_error *e) {
+  if (s->data) return memcpy(data, s->data, s->size), CORNU_OK;
+  if (s->read(s->user, 0, data, s->size)) return CORNU_OK;
+  return cn_fail(e, CORNU_ERR_CALLBACK, "%s: the source cannot be read", s->name);
+}
+
+cn_status cn_file_take(const cornu_source *host, cn_given_file *out, cn_error *e) {
+  cornu_source s = {0};
+  if (!host) return cn_fail(e, CORNU_ERR_ARGUMENT, "the source is NULL");
+  if (host->struct_size < sizeof host->struct_size)
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "struct_size of the source is %zu: set it to sizeof(cornu_source)",
+                   host->struct_size);
+  memcpy(&s, host, host->struct_size < sizeof s ? host->struct_size : sizeof s);
+  if (!s.name || !*s.name || *s.name == '{')
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "a source needs a name, which does not begin with \"{\"");
+  if (!s.data && !s.read) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the source has neither data nor read", s.name);
+  char *data = cn_alloc_data(s.size ? s.size : 1);
+  if (!data) return cn_no_memory(e);
+  const cn_status status = fill(&s, data, e);
+  if (status) return cn_free(data), status;
+  *out = (cn_given_file){.name = s.name};
+  return cn_mapping_of(data, s.size, &out->content, e);
+}
+
 cn_mapping *cn_mapping_share(cn_mapping *m) {
   atomic_fetch_add_explicit(&m->references, 1, memory_order_relaxed);
   return m;

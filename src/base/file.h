@@ -15,6 +15,9 @@ typedef struct cn_mapping cn_mapping;
 typedef struct cn_given_file { const char *name; cn_mapping *content; const struct cn_given_file *next; } cn_given_file;
 void cn_file_give(const cn_given_file *list);  /* borrowed; NULL: none */
 cn_mapping *cn_file_given(const char *path);   /* borrowed; NULL: it is not one of them */
+/* What a host has: copied whole, since it may be needed for longer than the host keeps it; the name is borrowed. The caller
+ * drops the content. */
+cn_status cn_file_take(const cornu_source *host, cn_given_file *out, cn_error *e);
 
 /* An open file. Its path is for messages; it is borrowed. memory: what it is instead of a descriptor, or NULL. */
 typedef struct cn_file { int fd; uint64_t size; const char *path; cn_mapping *memory; } cn_file;

@@ -7,6 +7,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+#include "base/deadline.h"
 #include "base/file.h"
 #include "tensor/tensor.h"
 
@@ -70,6 +71,16 @@ static void png_plain(png_structp png, png_infop info) {
   png_read_update_info(png, info);
 }
 
+static bool in_time(job *j) { return !cn_past_deadline() || stop(j, CORNU_ERR_INTERRUPTED, "the time for it is over"); }
+
+static bool read_rows(job *j, png_structp png, int passes) {
+  for (int64_t i = 0; i < passes * j->pixels->shape[0]; i++) {
+    if (!in_time(j)) return false;
+    png_read_row(png, j->rows[i % j->pixels->shape[0]], NULL);
+  }
+  return true;
+}
+
 static bool run_png(job *j, png_structp png, png_infop info) {
   if (setjmp(j->leave)) return false;
   png_set_read_fn(png, j, png_take);
@@ -80,7 +91,7 @@ static bool run_png(job *j, png_structp png, png_infop info) {
     return false;
   if (png_get_rowbytes(png, info) != (size_t)(j->pixels->shape[1] * j->pixels->shape[2]))
     return stop(j, CORNU_ERR_FORMAT, "unexpected rows");
-  png_read_image(png, j->rows);
+  if (!read_rows(j, png, png_get_interlace_type(png, info) == PNG_INTERLACE_NONE ? 1 : 7)) return false;
   png_read_end(png, NULL);
   return true;
 }
@@ -122,8 +133,10 @@ static bool run_jpeg(job *j, struct jpeg_decompress_struct *d) {
   jpeg_calc_output_dimensions(d);
   if (!make_pixels(j, d->output_height, d->output_width, d->num_components)) return false;
   jpeg_start_decompress(d);
-  while (d->output_scanline < d->output_height)
+  while (d->output_scanline < d->output_height) {
+    if (!in_time(j)) return false;
     jpeg_read_scanlines(d, j->rows + d->output_scanline, d->output_height - d->output_scanline);
+  }
   jpeg_finish_decompress(d);
   return true;
 }
@@ -193,6 +206,17 @@ cornu_status cornu_image_load(const char *path, int channels, cornu_tensor **out
   else *out = j->pixels;
   cn_free(j->rows);
   cn_free(j);
+  return status;
+}
+
+cornu_status cornu_image_load_source(const cornu_source *source, int channels, cornu_tensor **out, cornu_error *e) {
+  cn_given_file file = {0};
+  *out = NULL;
+  CN_TRY(cn_file_take(source, &file, e));
+  cn_file_give(&file);
+  const cn_status status = cornu_image_load(file.name, channels, out, e);
+  cn_file_give(NULL);
+  cn_mapping_drop(file.content);
   return status;
 }
 

@@ -30,10 +30,10 @@ static cn_status open_weights(const char *path, const cornu_load_options *option
   return CORNU_ERR_FORMAT;
 }
 
-/* A file without an optimizer leaves what an earlier one gave. */
+/* A file without an optimizer leaves what an earlier one gave, and so does one that is gone when that is read. */
 static cn_status note_optimizer(cn_model *m, const cn_source *s, const char *path, bool trusted, cn_error *e) {
   bool numbered;
-  if (!cn_source_optimizer(s, &numbered)) return CORNU_OK;
+  if (cn_file_given(path) || !cn_source_optimizer(s, &numbered)) return CORNU_OK;
   m->optimizer_trusted = trusted;
   if (m->optimizer_path && strcmp(m->optimizer_path, path) == 0) return CORNU_OK;
   m->optimizer_path = cn_arena_string(&m->arena, path);
@@ -115,45 +115,6 @@ cornu_status cornu_model_load(const char *path, const char *weights, const cornu
   return status;
 }
 
-/* ---- From the host's archives ---- */
-
-/* The whole file in memory of our own: it may be needed for longer than the host keeps it. */
-static cn_status take_file(const cornu_source *given, cn_given_file *out, cn_error *e) {
-  cornu_source s = {0};
-  if (given->struct_size < sizeof given->struct_size)
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "struct_size of the source is %zu: set it to sizeof(cornu_source)",
-                   given->struct_size);
-  memcpy(&s, given, given->struct_size < sizeof s ? given->struct_size : sizeof s);
-  if (!s.name || !*s.name || cn_source_is_text(s.name))
-    return cn_fail(e, CORNU_ERR_ARGUMENT, "a source needs a name, which does not begin with \"{\"");
-  if (!s.data && !s.read) return cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the source has neither data nor read", s.name);
-  char *data = cn_alloc_data(s.size ? s.size : 1);
-  if (!data) return cn_no_memory(e);
-  if (s.data) memcpy(data, s.data, s.size);
-  else if (!s.read(s.user, 0, data, s.size)) {
-    cn_free(data);
-    return cn_fail(e, CORNU_ERR_CALLBACK, "%s: the source cannot be read", s.name);
-  }
-  out->name = given->name;
-  return cn_mapping_of(data, s.size, &out->content, e);
-}
-
-cornu_status cornu_model_load_source(const cornu_source *model, const cornu_source *weights,
-                                     const cornu_load_options *options, cornu_model **out, cornu_error *e) {
-  cn_given_file files[2] = {0};
-  *out = NULL;
-  if (!model) return cn_fail(e, CORNU_ERR_ARGUMENT, "the source of the model is NULL");
-  cn_status status = take_file(model, &files[0], e);
-  if (!status && weights) status = take_file(weights, &files[1], e);
-  files[0].next = files[1].content ? &files[1] : NULL;
-  cn_file_give(files);
-  if (!status) status = cornu_model_load(files[0].name, files[1].name, options, out, e);
-  cn_file_give(NULL);
-  cn_mapping_drop(files[0].content);
-  cn_mapping_drop(files[1].content);
-  return status;
-}
-
 cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const cornu_load_options *given,
                                       cornu_error *e) {
   cornu_load_options options;
@@ -165,6 +126,36 @@ cornu_status cornu_model_load_weights(cornu_model *m, const char *path, const co
   cn_status status = load_from(m, &s, path, &options, e);
   cornu_weights_end();
   cn_source_close(&s);
+  return status;
+}
+
+/* ---- From the host's memory and archives ---- */
+
+cornu_status cornu_model_load_source(const cornu_source *model, const cornu_source *weights,
+                                     const cornu_load_options *options, cornu_model **out, cornu_error *e) {
+  cn_given_file files[2] = {0};
+  *out = NULL;
+  cn_status status = cn_file_take(model, &files[0], e);
+  if (!status && weights) status = cn_file_take(weights, &files[1], e);
+  if (!status && weights && strcmp(files[0].name, files[1].name) == 0)
+    status = cn_fail(e, CORNU_ERR_ARGUMENT, "%s: the sources of the model and of the weights have one name", files[0].name);
+  files[0].next = files[1].content ? &files[1] : NULL;
+  cn_file_give(files);
+  if (!status) status = cornu_model_load(files[0].name, files[1].name, options, out, e);
+  cn_file_give(NULL);
+  cn_mapping_drop(files[0].content);
+  cn_mapping_drop(files[1].content);
+  return status;
+}
+
+cornu_status cornu_model_load_weights_source(cornu_model *m, const cornu_source *weights,
+                                             const cornu_load_options *options, cornu_error *e) {
+  cn_given_file file = {0};
+  CN_TRY(cn_file_take(weights, &file, e));
+  cn_file_give(&file);
+  const cn_status status = cornu_model_load_weights(m, file.name, options, e);
+  cn_file_give(NULL);
+  cn_mapping_drop(file.content);
   return status;
 }
 

@@ -250,6 +250,8 @@ extern const luaL_Reg cn_lua_reader_functions[];
 void cn_lua_open_reader(lua_State *L);
 
 /* ---- custom.c ---- */
+/* A file in memory, {name =, data =}, borrowed from the table at arg; false: there is none. */
+bool cn_lua_given_file(lua_State *L, int arg, cornu_source *out);
 /* The table of handlers at i (nil: none) for a load: pushes a userdata that holds them. Say cn_lua_customs_taken with
  * its place when the load went well: from then on the library's release() decides; before, the collector does. */
 const cornu_custom *cn_lua_customs(lua_State *L, int i, int *count);

@@ -168,13 +168,16 @@ static int save_npy(lua_State *L) {
   return 0;
 }
 
-/* image_load(path [, channels]) → uint8 (height, width, channels) */
+/* image_load(path or {name =, data =} [, channels]) → uint8 (height, width, channels) */
 static int image_load(lua_State *L) {
   cornu_error e;
-  const char *path = cn_lua_check_string(L, 1);
+  cornu_source source;
+  const bool given = cn_lua_given_file(L, 1, &source);
+  const char *path = given ? source.name : cn_lua_check_string(L, 1);
   int channels = lua_isnoneornil(L, 2) ? 0 : (int)cn_lua_check_int(L, 2);
   cn_lua_tensor *b = cn_lua_new_tensor(L);
-  cn_lua_check(L, cornu_image_load(path, channels, &b->t, &e), &e);
+  cn_lua_check(L, given ? cornu_image_load_source(&source, channels, &b->t, &e)
+                        : cornu_image_load(path, channels, &b->t, &e), &e);
   cn_lua_count(L, b);
   return 1;
 }

@@ -81,18 +81,33 @@ static void load_options(lua_State *L, int i, cornu_load_options *o) {
   lua_remove(L, -2);
 }
 
-/* core.load(path, weights or nil, options or nil): the Lua part sorts the arguments */
+bool cn_lua_given_file(lua_State *L, int arg, cornu_source *out) {
+  *out = (cornu_source){.struct_size = sizeof *out};
+  if (!lua_istable(L, arg)) return false;
+  lua_getfield(L, arg, "name");
+  lua_getfield(L, arg, "data");
+  out->name = luaL_checkstring(L, -2);
+  out->data = luaL_checklstring(L, -1, &out->size);
+  lua_pop(L, 2);
+  return true;
+}
+
+/* core.load(file, weights or nil, options or nil): the Lua part sorts the arguments. Both are paths, or both
+ * {name =, data =} */
 static int load(lua_State *L) {
   cornu_error e;
   cornu_load_options o;
-  const char *path = cn_lua_check_string(L, 1);
-  const char *weights = lua_isnoneornil(L, 2) ? NULL : cn_lua_check_string(L, 2);
+  cornu_source source, other;
+  const bool given = cn_lua_given_file(L, 1, &source), both = cn_lua_given_file(L, 2, &other);
+  const char *path = given ? source.name : cn_lua_check_string(L, 1);
+  const char *weights = lua_isnoneornil(L, 2) || given ? NULL : cn_lua_check_string(L, 2);
   lua_settop(L, 3);
   load_options(L, 3, &o);
   cn_lua_model *b = cn_lua_new_model(L);
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
-  cornu_status status = cornu_model_load(path, weights, &o, &b->m, &e);
+  cornu_status status = given ? cornu_model_load_source(&source, both ? &other : NULL, &o, &b->m, &e)
+                              : cornu_model_load(path, weights, &o, &b->m, &e);
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
   cn_lua_customs_taken(L, 4);
@@ -102,13 +117,16 @@ static int load(lua_State *L) {
 static int load_weights(lua_State *L) {
   cornu_error e;
   cornu_load_options o;
+  cornu_source source;
   cornu_model *m = cn_lua_check_model(L, 1);
-  const char *path = cn_lua_check_string(L, 2);
+  const bool given = cn_lua_given_file(L, 2, &source);
+  const char *path = given ? source.name : cn_lua_check_string(L, 2);
   lua_settop(L, 3);
   load_options(L, 3, &o);
   cn_lua_state *s = cn_lua_state_of(L);
   cn_lua_frame before = cn_lua_enter(s, L);
-  cornu_status status = cornu_model_load_weights(m, path, &o, &e);
+  cornu_status status = given ? cornu_model_load_weights_source(m, &source, &o, &e)
+                              : cornu_model_load_weights(m, path, &o, &e);
   cn_lua_leave(s, before);
   cn_lua_check(L, status, &e);
   lua_settop(L, 1);

@@ -29,6 +29,7 @@ local files = {
   "layers_train",
   "life",
   "losses",
+  "memory",
   "misuse",
   "model",
   "operations",

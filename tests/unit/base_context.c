@@ -178,6 +178,11 @@ static void models_are_loaded_from_memory(void **state) {
     same_answers(m, want);
     cornu_model_release(m);
   }
+  assert_int_equal(cornu_model_load(path, NULL, NULL, &m, &e), CORNU_OK);
+  assert_int_equal(cornu_model_load_weights_source(m, &s, NULL, &e), CORNU_OK);
+  same_answers(m, want);
+  cornu_model_release(m);
+  assert_int_equal(cornu_model_load_source(&s, &reader, NULL, &m, &e), CORNU_ERR_ARGUMENT); /* one name */
   a.fails_at = a.reads;
   assert_int_equal(cornu_model_load_source(&reader, NULL, NULL, &m, &e), CORNU_ERR_CALLBACK);
   assert_non_null(strstr(e.message, "pack/net"));

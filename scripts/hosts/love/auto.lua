@@ -106,8 +106,7 @@ return function(frames, picture, game)
   function love.run()
     love.load()
     print("seen: " .. tour(game))
-    local file = love.filesystem.getSource() .. "/policy.keras"
-    local policy, fool = Policy.load(file), Policy.load(file)
+    local policy, fool = Policy.load "policy.keras", Policy.load "policy.keras"
     local function clever(w) policy:drive(w) end
     fool:forget()
     print(("catches per minute: network %.2f, expert %.2f, untrained %.2f"):format(hunt(clever), hunt(expert),

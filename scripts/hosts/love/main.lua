@@ -13,8 +13,7 @@ local TITLE = "Gather sparks. The hunters think with a small network.\n\nArrows 
 
 function love.load()
   View.load()
-  local folder = love.filesystem.getSource()
-  policy, fool = Policy.load(folder .. "/policy.keras"), Policy.load(folder .. "/policy.keras")
+  policy, fool = Policy.load "policy.keras", Policy.load "policy.keras"
   fool:forget()
   game.world = World.new(love.timer.getTime() * 1000 % 1e6 + 1, FIRST)
 end

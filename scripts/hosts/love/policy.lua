@@ -7,8 +7,10 @@ local World = require "world"
 local Policy = {}
 Policy.__index = Policy
 
-function Policy.load(path)
-  local p = setmetatable({ model = cornu.load(path) }, Policy)
+-- From the game's folder, or from its .love archive.
+function Policy.load(name)
+  local bytes = assert(love.filesystem.read(name))
+  local p = setmetatable({ model = cornu.load { data = bytes, name = name } }, Policy)
   p:make_runner()
   return p
 end

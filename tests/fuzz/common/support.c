@@ -82,15 +82,33 @@ static void compile_and_run(cornu_model *m) {
   cornu_plan_free(plan);
 }
 
+static void use_model(cornu_model *m) {
+  char *text = NULL;
+  compile_and_run(m);
+  if (!cornu_model_summary(m, 0, &text, NULL)) cornu_free(text);
+  cornu_model_release(m);
+}
+
 void fuzz_model(const char *path, const char *weights) {
   cornu_load_options options = {.struct_size = sizeof options};
   cornu_model *m = NULL;
   cornu_error e;
-  char *text = NULL;
-  if (cornu_model_load(path, weights, &options, &m, &e)) return;
-  compile_and_run(m);
-  if (!cornu_model_summary(m, 0, &text, NULL)) cornu_free(text);
-  cornu_model_release(m);
+  if (!cornu_model_load(path, weights, &options, &m, &e)) use_model(m);
+}
+
+void fuzz_memory(const uint8_t *data, size_t size) {
+  static const char config[] =
+      "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"two\", \"layers\": [{\"class_name\": \"InputLayer\", "
+      "\"config\": {\"name\": \"x\", \"batch_shape\": [null, 3]}}, {\"class_name\": \"Dense\", \"config\": {\"name\": \"a\", "
+      "\"units\": 2}}]}}";
+  cornu_source whole = {sizeof whole, "data", data ? data : (const uint8_t *)"", size, NULL, NULL}, part = whole;
+  const cornu_source model = {sizeof model, "config", config, sizeof config - 1, NULL, NULL};
+  cornu_model *m = NULL;
+  cornu_error e;
+  if (!cornu_model_load_source(&whole, NULL, NULL, &m, &e)) use_model(m);
+  if (!cornu_model_load_source(&model, &whole, NULL, &m, &e)) use_model(m);
+  part.size -= size > 0;
+  if (!cornu_model_load_source(&part, NULL, NULL, &m, &e)) use_model(m);
 }
 
 /* ---- Zip archives ---- */
