@@ -136,7 +136,7 @@ return function(cornu)
       input, opts = third, fourth
     end
     if type(path) ~= "string" and not sources.is(path) then
-      core.fail(("load: the path of a model, or {data = bytes}, expected, got %s"):format(core.type(path) or type(path)))
+      core.fail(("load: the path of a model expected, got %s"):format(core.type(path) or type(path)))
     end
     options.check(opts, load_options, "load")
     path, weights = files(path, weights)

@@ -308,7 +308,7 @@ return function(own, env)
   function shown.load(path, weights, opts)
     if type(weights) == "table" and not sources.is(weights) then weights, opts = nil, weights end
     if not sources.is(path) then
-      if type(path) ~= "string" then error("load: the path of a model, or {data = bytes}, expected", 2) end
+      if type(path) ~= "string" then error("load: the path of a model expected", 2) end
       path = text.find(path, "^%s*{") and no_path .. path or readable(path)
     end
     if weights and not sources.is(weights) then weights = readable(weights) end
@@ -321,6 +321,7 @@ return function(own, env)
   function shown.save_npy(path, t) return cornu.save_npy(writable(path), t) end
   function shown.save_npz(path, arrays, opts) return cornu.save_npz(writable(path), arrays, opts) end
 
+  core.tensor_methods.ptr = nil
   local model, kept = core.model_methods, [[ layer rename slice outputs_of summary count_params training_config plan
     reset_states clone predict rewire to_json close load_weights save save_weights runner ]]
   for name in next, copy(model) do

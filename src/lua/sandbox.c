@@ -17,7 +17,7 @@
 
 enum {
   HEAD = 16, PERIOD = 100, MOST_AT_ONCE = 256 << 10, LARGEST_SCRIPT = 1 << 20, MOST_NESTED = 100,
-  MOST_STACK = 512 << 10, LARGE = 64 << 10
+  MOST_STACK = 512 << 10, LARGE = 64 << 10, VAST = 4 << 20, PERIOD_OF_VAST = 10
 };
 #define STANDARD_MEMORY ((size_t)64 << 20)
 #define STANDARD_INSTRUCTIONS 100000000
@@ -84,6 +84,9 @@ static bool is_late(const cornu_sandbox *s, size_t size) {
   return size > LARGE && s->calls && cornu_clock() > s->deadline;
 }
 
+/* An instruction on a text of many megabytes takes milliseconds: then the hook comes more often. */
+static void count_vast(cornu_sandbox *s, size_t before, size_t after) { s->vast += (after >= VAST) - (before >= VAST); }
+
 /* The Lua heap. */
 static void *allocate(void *user, void *p, size_t old, size_t size) {
   cornu_sandbox *s = user;
@@ -91,6 +94,7 @@ static void *allocate(void *user, void *p, size_t old, size_t size) {
   if (size == 0) {
     released(s, p, old);
     atomic_fetch_sub(&s->used, old);
+    count_vast(s, old, 0);
     return NULL;
   }
   const size_t more = size > old ? size - old : 0;
@@ -98,8 +102,9 @@ static void *allocate(void *user, void *p, size_t old, size_t size) {
   if (size > s->max_memory / 4 || (more && (is_late(s, size) || !take(s, more))))
     return look_soon(s), NULL;
   void *q = resized(s, p, old, size);
-  if (!q) atomic_fetch_sub(&s->used, more);
-  else if (size < old) atomic_fetch_sub(&s->used, old - size);
+  if (!q) return atomic_fetch_sub(&s->used, more), NULL;
+  if (size < old) atomic_fetch_sub(&s->used, old - size);
+  count_vast(s, old, size);
   return q;
 }
 
@@ -177,7 +182,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
   if (s->running != L) set_running(L, s);
   check(L, s);
   cn_sandbox_depth(L, s);
-  if (lua_gethookcount(L) != PERIOD) lua_sethook(L, hook, LUA_MASKCOUNT, PERIOD);
+  const int period = s->vast > 0 ? PERIOD_OF_VAST : PERIOD;
+  if (lua_gethookcount(L) != period) lua_sethook(L, hook, LUA_MASKCOUNT, period);
 }
 
 void cn_sandbox_depth(lua_State *L, cornu_sandbox *s) {
@@ -186,9 +192,9 @@ void cn_sandbox_depth(lua_State *L, cornu_sandbox *s) {
 }
 
 void cn_sandbox_charge(lua_State *L, cornu_sandbox *s, int64_t instructions) {
-  const int64_t before = s->instructions;
+  const int64_t before = s->instructions, most = INT64_MAX / 2; /* the hook adds to it */
   if (instructions < 0) instructions = 0;
-  s->instructions = instructions > INT64_MAX - before ? INT64_MAX : before + instructions;
+  s->instructions = instructions > most - before ? most : before + instructions;
   if (s->stopped || s->instructions / MOST_AT_ONCE != before / MOST_AT_ONCE || instructions >= 1024) check(L, s);
 }
 
@@ -196,7 +202,7 @@ void cn_sandbox_charge(lua_State *L, cornu_sandbox *s, int64_t instructions) {
 
 static int charge(lua_State *L) {
   const double n = luaL_checknumber(L, 1);
-  cn_sandbox_charge(L, cn_sandbox_of(L), n < 9e18 ? (int64_t)n : INT64_MAX);
+  cn_sandbox_charge(L, cn_sandbox_of(L), n > 0 ? n < 9e18 ? (int64_t)n : INT64_MAX : 0);
   return 0;
 }
 

@@ -24,6 +24,7 @@ struct cornu_sandbox {
   atomic_size_t used;       /* bytes of the Lua heap and of tensors */
   size_t max_memory, recent; /* recent: bytes that were taken since it looked at the clock */
   size_t collected;         /* what was used after the last collection between calls */
+  int vast;                 /* blocks of the Lua heap that are so large that an instruction on them takes long */
   cn_lua_state *state;
   int64_t max_instructions, instructions;
   double max_seconds, deadline;

@@ -41,9 +41,15 @@ static bool in_class(int c, int class) {
   return isupper(class) ? !in : in;
 }
 
+/* Looking through a set takes as long as it is. */
+static void count_set(matcher *m, ptrdiff_t length) {
+  m->steps += (int)(length < 8 * AT_ONCE ? length / 8 : AT_ONCE);
+  step(m);
+}
+
 /* Behind the item for one character that begins at p. */
 static const char *item_end(matcher *m, const char *p) {
-  const char first = *p++;
+  const char *from = p, first = *p++;
   if (first == '%') {
     if (p == m->pattern_end) luaL_error(m->L, "malformed pattern (ends with '%%')");
     return p + 1;
@@ -52,7 +58,7 @@ static const char *item_end(matcher *m, const char *p) {
   if (p < m->pattern_end && *p == '^') p++;
   for (bool any = false; ; any = true) { /* a bracket right at the beginning stands for itself */
     if (p >= m->pattern_end) luaL_error(m->L, "malformed pattern (missing ']')");
-    if (any && *p == ']') return p + 1;
+    if (any && *p == ']') return count_set(m, p - from), p + 1;
     if (*p++ == '%') p++;
   }
 }
@@ -83,7 +89,7 @@ static bool one(matcher *m, const char *s, const char *p, const char *end) {
     case '.': return true;
     case '%': return in_class(c, (unsigned char)p[1]);
     case '[':
-      m->steps += (int)(end - p < AT_ONCE ? (end - p) / 8 : AT_ONCE);
+      count_set(m, end - p);
       return in_set(c, p, end);
     default: return (unsigned char)*p == c;
   }
@@ -154,7 +160,7 @@ static const char *again(matcher *m, const char *s, int digit) {
 
 static bool at_frontier(matcher *m, const char *s, const char *set, const char *end) {
   const int before = s == m->subject ? 0 : (unsigned char)s[-1], here = s < m->subject_end ? (unsigned char)*s : 0;
-  step(m);
+  count_set(m, 2 * (end - set));
   return !in_set(before, set, end) && in_set(here, set, end);
 }
 

@@ -32,18 +32,24 @@ static void reverse_bits(parts x, int64_t m) {
   }
 }
 
+/* Pairs of transforms of this length become one; false: the time is over. */
+static bool join(const state *st, parts x, int64_t half) {
+  for (int64_t begin = 0; begin < st->m; begin += 2 * half)
+    for (int64_t k = 0, step = st->m / (2 * half); k < half; k++) {
+      int64_t a = begin + k, b = a + half;
+      double c = st->root.re[k * step], d = st->root.im[k * step];
+      double re = x.re[b] * c - x.im[b] * d, im = x.re[b] * d + x.im[b] * c;
+      if (cn_late_at(a)) return false;
+      x.re[b] = x.re[a] - re, x.im[b] = x.im[a] - im;
+      x.re[a] += re, x.im[a] += im;
+    }
+  return true;
+}
+
 /* sum over k of x[k] exp(-2 pi i j k / m), m a power of two, in place. */
 static void halving(const state *st, parts x) {
   reverse_bits(x, st->m);
-  for (int64_t half = 1; half < st->m; half *= 2)
-    for (int64_t begin = 0; begin < st->m; begin += 2 * half)
-      for (int64_t k = 0, step = st->m / (2 * half); k < half && !cn_late_at(begin + k); k++) {
-        int64_t a = begin + k, b = a + half;
-        double c = st->root.re[k * step], d = st->root.im[k * step];
-        double re = x.re[b] * c - x.im[b] * d, im = x.re[b] * d + x.im[b] * c;
-        x.re[b] = x.re[a] - re, x.im[b] = x.im[a] - im;
-        x.re[a] += re, x.im[a] += im;
-      }
+  for (int64_t half = 1; half < st->m && join(st, x, half);) half *= 2;
 }
 
 static void multiply(parts x, parts by, int64_t n, double scale) {

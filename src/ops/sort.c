@@ -38,7 +38,7 @@ static void merge(const state *st, const item *from, item *to, int64_t begin, in
 static const item *sorted(const state *st, item *items) {
   item *from = items, *to = items + st->n;
   for (int64_t width = 1; width < st->n; width *= 2) {
-    for (int64_t i = 0; i < st->n; i += 2 * width) {
+    for (int64_t i = 0; i < st->n && !cn_late_at(i); i += 2 * width) {
       int64_t middle = i + width < st->n ? i + width : st->n, end = middle + width < st->n ? middle + width : st->n;
       merge(st, from, to, i, middle, end);
     }

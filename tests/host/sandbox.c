@@ -173,10 +173,110 @@ static const char *const walls[] = {
     "assert(collectgarbage 'count' > 0); assert(collectgarbage() == 0 and collectgarbage('stop') == 0 and collectgarbage('setpause', 1e9) == 0)",
 };
 
+/* The same as a hostile modder would go about it: everything that can be reached, odd objects, coroutines, memory. */
+static const char *const more_walls[] = {
+    "local bad = {}; for n in ('execute popen dump getinfo sethook gethook getregistry upvalueid loadlib searchpath exit getenv '\n"
+    "  .. 'tmpname newproxy getfenv setfenv ptr set_threads own mark gcinfo loadstring warn'):gmatch '%S+' do bad[n] = true end\n"
+    "local seen = {}; local function crawl(v, path)\n"
+    "  if type(v) ~= 'table' or seen[v] then return end seen[v] = true\n"
+    "  for k, x in next, v do assert(not bad[k], path .. '.' .. tostring(k)); crawl(x, path .. '.' .. tostring(k)); crawl(k, path) end\n"
+    "  crawl(getmetatable(v), path) end crawl(_G, '_G')",
+    "for _, n in ipairs { 'ptr', 'own', 'mark', 'close_' } do assert(not pcall(function() return cornu.ones(1)[n](cornu.ones(1)) end)) end",
+    "for _, v in ipairs { true, 1, {}, print, coroutine.create(print), cornu.ones(1), cornu.null } do\n"
+    "  local ok, e = pcall(error, v); assert(not ok and rawequal(e, v)) end",
+    "local t = setmetatable({}, { __tostring = function() return {} end }); assert(not pcall(tostring, t) and not pcall(print, t))",
+    "local t = setmetatable({}, { __name = {}, __metatable = false }); assert(getmetatable(t) == false and not pcall(setmetatable, t, nil))",
+    "for _, f in ipairs { '%', '%y', '%1000d', '%.1000f', '%99999s', '%' } do assert(not pcall(string.format, f, 1, 2, 3)) end",
+    "assert(not pcall(string.byte, ('x'):rep(2 ^ 21), 1, -1) and not pcall(string.char, -1) and not pcall(string.char, 256))\n"
+    "assert(#string.rep('x', -2 ^ 31) == 0); pcall(string.rep, 'x', 0 / 0); pcall(string.rep, 'x', -1e300); assert(not pcall(string.rep, 'x', 1 / 0))",
+    "if string.pack then for _, f in ipairs { '!17i4', 'i17', 's17', '!3i8', 'c99999999999999' } do assert(not pcall(string.pack, f, 1), f) end\n"
+    "assert(not pcall(string.unpack, 'i8', 'x') and not pcall(string.unpack, 'i1', 'xx', 2 ^ 53) and not pcall(string.unpack, 's8', ('\\255'):rep(16))) end",
+    "if utf8 then assert(not pcall(utf8.char, 2 ^ 40) and not pcall(utf8.codepoint, '\\255', 1) and not pcall(utf8.codepoint, ('x'):rep(2 ^ 21), 1, -1)) end",
+    /* coroutines */
+    "local main = coroutine.running(); if main then assert(not coroutine.resume(main)) end; assert(not pcall(coroutine.yield))",
+    "local co; co = coroutine.wrap(function() return pcall(co) end); assert(co() == false)",
+    "local co = coroutine.create(function() error {} end); coroutine.resume(co); assert(coroutine.status(co) == 'dead' and not coroutine.resume(co))",
+    "for i = 1, 1000 do pcall(coroutine.wrap(function() error 'x' end)) end\n"
+    "assert(coroutine.wrap(function() return coroutine.wrap(function() return 5 end)() end)() == 5)",
+    "local n = 0; local function f() n = n + 1; return coroutine.wrap(f)() end; assert(not pcall(f) and n <= 101)\n"
+    "assert(coroutine.wrap(function() return 1 end)() == 1)",
+    "local co = coroutine.create(function() return pcall(string.gsub, 'x', 'x', function() coroutine.yield() end) end)\n"
+    "local ok, a = coroutine.resume(co); assert(ok and a == false)",
+    "local co = coroutine.create(function() return pcall(table.sort, { 3, 2, 1 }, function() coroutine.yield() end) end)\n"
+    "local ok, a = coroutine.resume(co); assert(ok and a == false)",
+    "local co = coroutine.create(function() local t = cornu.ones(3); return pcall(t.map, t, function() coroutine.yield() end) end)\n"
+    "local ok, a = coroutine.resume(co); assert(ok and (a == false or coroutine.status(co) == 'suspended'))",
+    "local co = coroutine.create(function() return pcall(cornu.load, { size = 3, read = function() return coroutine.yield() end }) end)\n"
+    "coroutine.resume(co); local ok, good = coroutine.resume(co, 'abc'); assert(not (ok and good == true))",
+    /* files in memory */
+    "assert(cornu.load { data = archive }(cornu.ones(1, 8, 8, 1)):shape()[2] == 10)\n"
+    "local source = { size = #archive, read = function(at, n) return archive:sub(at + 1, at + n) end }\n"
+    "assert(cornu.load(source, { exact = true })(cornu.ones(1, 8, 8, 1)):shape()[2] == 10)",
+    "assert(not pcall(cornu.load, { data = archive, name = '/etc/passwd' }, '/etc/passwd') and not pcall(cornu.load, { data = archive }, 'digits.keras'))",
+    "local m = cornu.load { data = archive, name = '/etc/passwd' }\n"
+    "assert(not pcall(m.load_weights, m, '/etc/passwd') and not pcall(m.load_weights, m, m.path) and not pcall(m.save, m, m.path))\n"
+    "m:load_weights { data = archive }; assert(not pcall(m.load_weights, m, { data = archive:sub(1, 100) }))",
+    "assert(not pcall(cornu.load, { data = archive:sub(1, -2) })); for i = 1, #archive, 997 do assert(not pcall(cornu.load, { data = archive:sub(1, i) })) end",
+    "for _, s in ipairs { '', '{', '[', 'PK\\3\\4', '\\137HDF\\r\\n\\26\\n', ('\\255'):rep(100), '%YAML', '\\8\\0\\0\\0\\0\\0\\0\\0{}' } do\n"
+    "  assert(not pcall(cornu.load, { data = s }), s) end",
+    "assert(not pcall(cornu.load, setmetatable({}, { __index = { data = archive } })))\n"
+    "assert(not pcall(cornu.load, { data = archive, trusted = true }) and not pcall(cornu.load, { data = archive }, { trusted = true })\n"
+    "  and not pcall(cornu.load, { data = archive }, { custom_objects = {} }) and not pcall(cornu.load, { data = archive, name = {} }))",
+    "local function r() return cornu.load { read = r, size = 1 } end; assert(not pcall(r))\n"
+    "assert(not pcall(cornu.load, { read = function() return archive end, size = 1 }) and not pcall(cornu.load, { read = error, size = 1 }))",
+    "for _, p in ipairs { '{/../../etc/passwd', ' {}', '\\n{', '{', '{}', ('{'):rep(10000) } do assert(not pcall(cornu.load, p), p) end",
+    "assert(not pcall(cornu.load, 'digits.keras', '/etc/passwd') and not pcall(cornu.load, 'digits.keras', '../lenet/lenet.lua'))",
+    "cornu.load('digits.keras', setmetatable({}, { __index = function(_, k) return k == 'trusted' or nil end }))",
+    /* objects of Cornu */
+    "local m = cornu.load 'digits.keras'; local r = m:runner { batch = 1 }; m:close(); assert(not pcall(m.predict, m, cornu.ones(1, 8, 8, 1)))\n"
+    "pcall(r.run, r); r:close(); assert(not pcall(r.run, r) and not pcall(r.input, r))",
+    "local m = cornu.load 'digits.keras'; for _, f in ipairs { m.predict, m.close, m.runner, m.save, m.load_weights, m.layer, m.clone, m.plan } do\n"
+    "  for _, v in ipairs { 1, 'x', {}, cornu.ones(1), cornu.null, print, coroutine.create(print) } do assert(not pcall(f, v, v, v)) end end",
+    "local m = cornu.load 'digits.keras'; assert(not pcall(m.save, m, 'm.keras', { training_config = {} }) and not pcall(m.save, m, '/tmp/x.keras')\n"
+    "  and not pcall(m.save_weights, m, 'link') and not pcall(m.save, m) and not pcall(m.save_weights, m, '../x.h5'))",
+    "assert(not pcall(cornu.frombytes, ('\\0'):rep(16), 'string', { 1 }) and not pcall(cornu.bitcast, cornu.tensor({ 1, 2 }, 'int64'), { dtype = 'string' })\n"
+    "  and not pcall(cornu.frombytes, 'abcd', 'float32', { 2 ^ 40 }))",
+    "local x = cornu.ones(3); for _, i in ipairs { 0, -2 ^ 53, 2 ^ 53, 2 ^ 40, -4, 4 } do pcall(x.get, x, i); pcall(x.set, x, i, 1)\n"
+    "  pcall(cornu.take, x, cornu.tensor({ i }, 'int64')); pcall(cornu.slice, x, 1, i, -i) end; assert(x:sum():item() <= 4)",
+    "for name, f in pairs(cornu) do if type(f) == 'function' and not name:find '^save' and name ~= 'load' then\n"
+    "  for _, a in ipairs { {}, { cornu.ones(0) }, { cornu.ones(2, 3), -1 }, { cornu.ones(2, 3), { axis = 2 ^ 40 } }, { 2 ^ 53 }, { -1, -1 }, { 'x', 'y' },\n"
+    "    { cornu.tensor { 'a' }, cornu.tensor { 'b' } }, { cornu.ones(2), cornu.ones(3, 2), cornu.ones(1), {} }, { print, print }, { 0 / 0 } } do\n"
+    "    pcall(f, (table.unpack or unpack)(a)) end end end; cornu.manual_seed(1)",
+    /* the host's Lua */
+    "local f = load('x = 5; return _G', 'c', 't', {}); assert(f() == nil and x == nil)",
+    "if bit then local f = load 'return 1LL'; local v = f and f(); if v then assert(type(getmetatable(v)) ~= 'table' and not pcall(require, 'ffi'))\n"
+    "  assert(not pcall(function() return v.x end)); for _, g in pairs { cornu.tensor, cornu.ones, cornu.full, string.rep, tostring, table.concat, cornu.exp } do pcall(g, v, v) end end end",
+    "for _, n in ipairs { '...', '.etc.passwd', '..', '%2e%2e', 'a/b', 'x\\0y', ('a'):rep(5000), '' } do assert(not pcall(require, n), n) end",
+    "local t = setmetatable({}, { __newindex = function(t, k, v) rawset(t, k, v) end, __len = function() return -1 end })\n"
+    "pcall(table.insert, t, 1); pcall(table.insert, t, 5, 1); pcall(table.remove, t); pcall(table.concat, t); pcall(table.sort, t); pcall(table.unpack or unpack, t)",
+    "for _, n in ipairs { 'x', 0.5, {}, true } do local t = setmetatable({}, { __len = function() return n end })\n"
+    "  for _, f in ipairs { table.insert, table.remove, table.concat, table.sort } do pcall(f, t, 1) end end",
+    "local t = {}; for i = 1, 20 do t = setmetatable({}, { __index = t, __newindex = t, __call = t }) end; assert(t.x == nil and not pcall(t))",
+    "math.randomseed(0 / 0); math.random(); assert(not pcall(math.random, 0) and not pcall(math.random, 2, 1) and not pcall(math.random, {})); math.random(1, 2 ^ 53)",
+    "local kept = {}; for n, v in pairs(cornu) do if type(v) == 'table' then kept[n] = {}; for k, x in pairs(v) do kept[n][k] = x end end end\n"
+    "for n in pairs(kept) do for k in pairs(kept[n]) do pcall(function() cornu[n][k] = false end) end end\n"
+    "local y = cornu.load 'digits.keras'(cornu.ones(1, 8, 8, 1)); for n, t in pairs(kept) do for k, x in pairs(t) do pcall(function() cornu[n][k] = x end) end end\n"
+    "assert(y:shape()[2] == 10)",
+};
+
+/* A global of the scripts: the bytes of a model. */
+static void give_archive(cornu_sandbox *s) {
+  lua_State *L = cornu_sandbox_lua(s);
+  char *bytes = malloc(1 << 20);
+  FILE *f = fopen("lua/examples/digits/digits.keras", "rb");
+  assert_true(f && bytes);
+  lua_pushlstring(L, bytes, fread(bytes, 1, 1 << 20, f));
+  lua_setglobal(L, "archive");
+  fclose(f);
+  free(bytes);
+}
+
 static void scripts_stay_within_their_walls(void **unused) {
   (void)unused;
   cornu_sandbox *s = new_sandbox(60, INT64_MAX);
+  give_archive(s);
   for (size_t i = 0; i < sizeof walls / sizeof *walls; i++) works(s, walls[i]);
+  for (size_t i = 0; i < sizeof more_walls / sizeof *more_walls; i++) works(s, more_walls[i]);
   cornu_sandbox_free(s);
 }
 
@@ -241,6 +341,43 @@ static const char *const runaways[] = {
     "local m = cornu.load 'digits.keras' while true do pcall(m.predict, m, cornu.ones(64, 8, 8, 1)) end",
     "cornu.rand(100):map(function() while true do end end)",
     "while true do cornu.load 'digits.keras' end",
+    "while true do cornu.load { data = archive } end",
+    "cornu.load { size = 10, read = function() while true do end end }",
+    "local t = {} for i = 1, 3000 do t[i] = cornu.layers.Dense { 4 } end table.insert(t, 1, cornu.Input { shape = { 4 } }) t = cornu.Sequential(t):to_json()\n"
+    "while true do cornu.load(t) end",
+    /* long calls that ask within */
+    "local x = cornu.rand(400, 400) while true do pcall(cornu.svd, x) end",
+    "local x = cornu.rand(800, 800) while true do pcall(cornu.inverse, x) end",
+    "local x = cornu.rand(800, 800) while true do pcall(cornu.qr, x) end",
+    "local x = cornu.rand(500, 500) while true do pcall(cornu.eigh, x) end",
+    "local x = cornu.eye(800, 800) while true do pcall(cornu.cholesky_inverse, x) end",
+    "local x = cornu.rand(800000) while true do pcall(cornu.sort, x) end",
+    "local x = cornu.rand(800000) while true do pcall(cornu.quantile, x, 0.5) end",
+    "local x = cornu.rand(2000000) while true do pcall(cornu.sparsemax, x) end",
+    "local x = cornu.rand(400001) while true do pcall(cornu.rfft, x) end",
+    "while true do pcall(cornu.rand, 2000000) end",
+    "local x = cornu.rand(1500, 1500) while true do pcall(function() x:transpose():contiguous() end) end",
+    "local j = '[' .. ('0,'):rep(50000) .. '0]' while true do pcall(cornu.json.decode, j) end",
+    /* of Lua */
+    "string.find(('b'):rep(100000), '%f[' .. ('a'):rep(1000000) .. ']') while true do end",
+    "string.find(('b'):rep(100000), '[' .. ('a'):rep(1000000) .. ']c') while true do end",
+    "string.gsub(('b'):rep(100000), '[^' .. ('a'):rep(1000000) .. ']', '') while true do end",
+    "local s = ('1'):rep(2 ^ 23) while true do local _ = tonumber(s) end",
+    "local s = ('1'):rep(2 ^ 23) while true do local _ = s + 0 end",
+    "local a, b = ('x'):rep(2 ^ 22) .. 'a', ('x'):rep(2 ^ 22) .. 'b' while true do local _ = a < b end",
+    "local a, b = ('x'):rep(2 ^ 22) .. 'a', ('x'):rep(2 ^ 22) .. 'b' while true do local _ = a == b end",
+    "table.move = table.move or error pcall(table.move, {}, 1, 2 ^ 53, 2) while true do end",
+    "table.insert(setmetatable({}, { __len = function() return 1 / 0 end }), 1, 1) while true do end",
+    "local t = setmetatable({}, { __lt = function() while true do end end }) table.sort({ t, t, t })",
+    "local t t = setmetatable({}, { __concat = function() return t end, __unm = function() while true do end end }) return -(t .. t)",
+    "local s = ('x'):rep(2 ^ 20) while true do pcall(string.byte, s, 1, 7000) end",
+    "while true do pcall(string.pack or error, 'c10000000', '') end",
+    "while true do pcall(string.format, ('%s'):rep(10000), 1) end",
+    "local s = ('a,'):rep(200000) while true do for w in s:gmatch '[^,]+' do end end",
+    "coroutine.wrap(function() for i = 1, math.huge do pcall(coroutine.yield) end end)() while true do end",
+    "while true do local f = load '::a:: goto a' if f then f() end end",
+    "local function f(...) return f(1, ...) end while true do pcall(f) end",
+    "local t = {} for i = 1, 150 do t = setmetatable({}, { __index = t }) end while true do local _ = t.x end",
 };
 
 #if LUA_VERSION_NUM >= 504
@@ -271,6 +408,7 @@ static void stops(cornu_sandbox *s, const char *text) {
 static void runaways_are_stopped(void **unused) {
   (void)unused;
   cornu_sandbox *s = new_sandbox(0.05, INT64_MAX);
+  give_archive(s);
   for (size_t i = 0; i < sizeof runaways / sizeof *runaways; i++) stops(s, runaways[i]);
 #if LUA_VERSION_NUM >= 504
   for (size_t i = 0; i < sizeof closers / sizeof *closers; i++) stops(s, closers[i]);
@@ -302,6 +440,14 @@ static const char *const floods[] = {
     "local t = {} while true do t[#t + 1] = cornu.ones(1000) end",
     "local t = cornu.ones(1000) while true do t = cornu.concat { t, t } end",
     "return cornu.ones(2 ^ 20, 16)",
+    "local t = {} while true do t = { t } end",
+    "cornu.json.decode('[' .. ('0,'):rep(2000000) .. '0]')",
+    "cornu.json.decode('[' .. ('[],'):rep(2000000) .. '0]')",
+    "local t = {} for i = 1, 40 do t = { t, t } end cornu.json.encode(t)",
+    "cornu.load { size = 2 ^ 40, read = function() return ('x'):rep(2 ^ 20) end }",
+    "cornu.Sequential { cornu.Input { shape = { 10000 } }, cornu.layers.Dense { 10000 } }",
+    "local l = {} while true do l[#l + 1] = cornu.layers.Dense { 8 } end",
+    "local t = {} for i = 1, 2 ^ 19 do t[i] = ('x'):rep(100) end return table.concat(t)",
     "local t = { cornu.ones(2 ^ 20), cornu.ones(2 ^ 20), cornu.ones(2 ^ 20), ('x'):rep(2 ^ 23), ('y'):rep(2 ^ 23), ('z'):rep(2 ^ 23),\n"
     "  ('a'):rep(2 ^ 23), ('b'):rep(2 ^ 23), ('c'):rep(2 ^ 23) }",
 };
