@@ -226,7 +226,8 @@ static void merge(const float *x, int64_t n, const float *y, int64_t m, float *o
 static cn_status see_values(cornu_adapter *a, const float *values, int64_t n, cn_error *e) {
   double step = (double)n / (1 / a->epsilon);
   if (n == 0) return CORNU_OK;
-  if (!(a->epsilon > 0)) return cn_fail(e, CORNU_ERR_ARGUMENT, "\"epsilon\" is %g, expected a positive number", a->epsilon);
+  if (!(a->epsilon > 0 && a->epsilon <= 1))
+    return cn_fail(e, CORNU_ERR_ARGUMENT, "\"epsilon\" is %g, expected a number above 0, up to 1", a->epsilon);
   if (step < 1) step = 1;
   int64_t m = (n - (int64_t)(step - 1) - 1) / (int64_t)step + 1, all = m + a->n_summary;
   int64_t left = cn_summary_size(all, a->epsilon);
