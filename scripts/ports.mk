@@ -9,7 +9,6 @@ PORT_NM_aarch64       := aarch64-linux-gnu-nm
 PORT_RUN_aarch64      := qemu-aarch64 -L /usr/aarch64-linux-gnu
 PORT_PACKAGES_aarch64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PORT_LIB_aarch64      := core
-PORT_WITHOUT_aarch64  := graph_slices
 
 PORT_CC_arm           := arm-linux-gnueabihf-gcc
 PORT_AR_arm           := arm-linux-gnueabihf-ar

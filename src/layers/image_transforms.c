@@ -118,7 +118,7 @@ static void scale_and_translate(cn_operation_call *c) {
   cn_edge given = cn_argument_tensor(c, "images"), x = cn_argument_floats(c, "images", &dtype);
   cn_edge scale = cn_emit_cast(c->t, cn_argument_tensor(c, "scale"), CORNU_FLOAT32);
   cn_edge shift = cn_emit_cast(c->t, cn_argument_tensor(c, "translation"), CORNU_FLOAT32);
-  for (int i = 0, axis = 0; i < o->axes.n && !c->t->status; i++) {
+  for (int i = 0, axis; i < o->axes.n && !c->t->status; i++) {
     const cn_type type = *cn_operation_type(c, x);
     cn_resample_attrs a = {.kernel = kernels[o->method], .antialias = o->antialias};
     c->t->status = cn_axis(o->axes.v[i], type.rank, &axis, c->t->error);
