@@ -38,6 +38,8 @@ CORNU_API int cornu_lua_open_with(struct lua_State *L, const cornu_lua_options *
  * the state stays as it was then, and the next call begins with new limits. Errors of scripts are CORNU_ERR_CALLBACK with
  * the script's line, those of the allocator CORNU_ERR_MEMORY. The limit of seconds is checked within loads and large
  * operations, too; a step of Lua's collector, and a function of Lua's own libraries on much data, come to their end first.
+ * Chains of many thousands of keys in tables with weak keys make such a step long in Lua 5.2 to 5.4: its time grows with
+ * their square. Lua 5.1 and LuaJIT have no such tables.
  * How much a script writes into its folders is not limited. One thread uses a sandbox at a time. */
 typedef struct cornu_sandbox cornu_sandbox;
 typedef struct cornu_sandbox_options {
