@@ -576,6 +576,7 @@ local head = { [[
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
 #pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* which it guesses wrong across files */
 #endif
 ]] }
 for _, name in ipairs(system) do head[#head + 1] = "#include <" .. name .. ">\n" end

@@ -15,7 +15,7 @@ PORT_AR_arm           := arm-linux-gnueabihf-ar
 PORT_NM_arm           := arm-linux-gnueabihf-nm
 PORT_RUN_arm          := qemu-arm -L /usr/arm-linux-gnueabihf
 PORT_PACKAGES_arm     := gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user
-PORT_WITHOUT_arm      := graph_slices tensor_convert
+PORT_WITHOUT_arm      := tensor_convert
 
 # The assembler makes unaligned moves of those of 32 bytes: the stack of Windows is aligned to 16, which gcc forgets.
 PORT_CC_windows       := x86_64-w64-mingw32-gcc-posix

@@ -56,7 +56,6 @@ cn_status cn_want_float(const cn_type *t, const char *what, cn_error *e) {
 }
 
 cn_status cn_axis(int64_t axis, int rank, int *out, cn_error *e) {
-  *out = 0; /* for compilers that see callers, too */
   if (axis < -(int64_t)rank || axis >= rank)
     return cn_fail(e, CORNU_ERR_ARGUMENT, "axis %lld is out of range: %d dimensions allow %d to %d", (long long)axis,
                    rank, -rank, rank - 1);
