@@ -120,6 +120,7 @@ static int defer_interrupts(lua_State *L) {
 
 /* change_weights(f, …): calls f; for other threads the weights that it sets change as one */
 static int change_weights(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
   cornu_weights_begin();
   const int status = lua_pcall(L, lua_gettop(L) - 1, 0, 0);
   cornu_weights_end();
