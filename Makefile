@@ -127,8 +127,9 @@ LITE_OP  := $(patsubst src/%.c,$(L)/%.o,$(filter src/ops/%,$(LITE_SRC)))
 LITE_LAYER := $(patsubst src/%.c,$(L)/%.o,$(filter src/layers/% src/model/%,$(LITE_SRC)))
 LITE_LIBS := -lm -pthread
 # What is no kernel is made small; so are the kernels that no machine of today needs.
+# Of the others these are worth the room that -O3 takes.
 LITE_SMALL := -Os
-LITE_HOT   := gemm rnn window winograd
+LITE_HOT   := gemm norm rnn window winograd
 LITE_SPEED = $(if $(filter $(LITE_HOT),$*),-O3,-O2 -ftree-vectorize)
 LITE_SPEED_sse2 := -Os
 LITE_SPEED_generic := -O1

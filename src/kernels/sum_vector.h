@@ -18,7 +18,7 @@ V_FN float v_sum_block_(const float *x, int64_t n, vf center, bool square) {
   vf sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
   int64_t i = 0;
   for (; i + 4 * CN_LANES <= n; i += 4 * CN_LANES)
-    for (int k = 0; k < 4; k++) sum[k] = sum[k] + v_sum_term_(v_load(x + i + k * CN_LANES), center, square);
+    V_UNROLL for (int k = 0; k < 4; k++) sum[k] = sum[k] + v_sum_term_(v_load(x + i + k * CN_LANES), center, square);
   for (; i + CN_LANES <= n; i += CN_LANES) sum[0] = sum[0] + v_sum_term_(v_load(x + i), center, square);
   if (i < n) {
     float last[CN_LANES];

@@ -9,17 +9,18 @@ V_FN vf load(const float *x, int left) { return left == CN_LANES ? v_load(x) : v
 V_FN void sum_block(int nv, int np, const float *x, int64_t pitch, int64_t rows, int left, const vf *center, bool square,
                     vf *to) {
   vf sum[8];
-  for (int i = 0; i < nv * np; i++) sum[i] = v_zero();
+  V_UNROLL for (int i = 0; i < nv * np; i++) sum[i] = v_zero();
   int64_t r = 0;
   for (; r + np <= rows; r += np, x += np * pitch)
-    for (int p = 0; p < np; p++)
-      for (int v = 0; v < nv; v++)
+    V_UNROLL for (int p = 0; p < np; p++)
+      V_UNROLL for (int v = 0; v < nv; v++)
         sum[p * nv + v] = sum[p * nv + v] + v_sum_term_(load(x + p * pitch + v * CN_LANES, left), center[v], square);
   for (; r < rows; r++, x += pitch)
-    for (int v = 0; v < nv; v++) sum[v] = sum[v] + v_sum_term_(load(x + v * CN_LANES, left), center[v], square);
-  for (int v = 0; v < nv; v++) {
+    V_UNROLL for (int v = 0; v < nv; v++)
+      sum[v] = sum[v] + v_sum_term_(load(x + v * CN_LANES, left), center[v], square);
+  V_UNROLL for (int v = 0; v < nv; v++) {
     to[v] = sum[v];
-    for (int p = 1; p < np; p++) to[v] = to[v] + sum[p * nv + v];
+    V_UNROLL for (int p = 1; p < np; p++) to[v] = to[v] + sum[p * nv + v];
   }
 }
 
@@ -27,12 +28,12 @@ V_FN void sum_vectors(int nv, const float *x, int64_t pitch, int64_t rows, int l
                       double *to) {
   vf center[4], sum[4];
   float lanes[CN_LANES];
-  for (int v = 0; v < nv; v++) center[v] = square ? load(centers + v * CN_LANES, left) : v_zero();
+  V_UNROLL for (int v = 0; v < nv; v++) center[v] = square ? load(centers + v * CN_LANES, left) : v_zero();
   for (int i = 0; i < (nv - 1) * CN_LANES + left; i++) to[i] = 0;
   for (int64_t r = 0; r < rows; r += V_SUM_BLOCK) {
     const int64_t some = rows - r < V_SUM_BLOCK ? rows - r : V_SUM_BLOCK;
     sum_block(nv, 8 / nv, x + r * pitch, pitch, some, left, center, square, sum);
-    for (int v = 0; v < nv; v++) {
+    V_UNROLL for (int v = 0; v < nv; v++) {
       v_store(lanes, sum[v]);
       for (int i = 0; i < left; i++) to[v * CN_LANES + i] += (double)lanes[i];
     }
@@ -56,10 +57,10 @@ V_FN vf extreme(bool largest, vf a, vf b) { return largest ? v_max_nan(a, b) : v
 
 V_FN void extreme_vectors(bool largest, int nv, const float *x, int64_t pitch, int64_t rows, int left, float *to) {
   vf most[4];
-  for (int v = 0; v < nv; v++) most[v] = load(x + v * CN_LANES, left);
+  V_UNROLL for (int v = 0; v < nv; v++) most[v] = load(x + v * CN_LANES, left);
   for (int64_t r = 1; r < rows; r++)
-    for (int v = 0; v < nv; v++) most[v] = extreme(largest, most[v], load(x + r * pitch + v * CN_LANES, left));
-  for (int v = 0; v < nv; v++) {
+    V_UNROLL for (int v = 0; v < nv; v++) most[v] = extreme(largest, most[v], load(x + r * pitch + v * CN_LANES, left));
+  V_UNROLL for (int v = 0; v < nv; v++) {
     if (left == CN_LANES) v_store(to + v * CN_LANES, most[v]);
     else v_store_n(to + v * CN_LANES, most[v], left);
   }
