@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the programs of a cross-build and ends with a line `N passed, N failed`. usage: tests/cross/run.sh BUILD
-# CASES, from the project's root. CASES: files of scripts/plain_cases.lua; PORT_RUN is what runs a program, EXE the end of
+# CASES, from the project's root. CASES: files of scripts/plain_cases.lua; PORT_CASES are the
+# programs that run models, PORT_RUN is what runs a program, EXE the end of
 # their names.
 set -u
 build=$1 cases=$2 passed=0 failed=0
@@ -16,8 +17,8 @@ for t in "$build"/port/*"${EXE:-}"; do
   echo "FAILED $(basename "$t") (status $status)"
   tail -n 5 "$log"
 done
-for t in "$build/cases" "$build/amalgamated/cases"; do
-  $PORT_RUN "$t${EXE:-}" "$cases" "$(ls "$cases"/*.txt | wc -l)" >"$log" 2>&1 </dev/null
+for t in $PORT_CASES; do
+  $PORT_RUN "$build/$t${EXE:-}" "$cases" "$(ls "$cases"/*.txt | wc -l)" >"$log" 2>&1 </dev/null
   grep -v '^FAILED' "$log" | tail -n 1
   grep '^FAILED' "$log"
   set -- $(awk '/ passed, .* failed\r?$/ { p += $2; f += $4 } END { print p + 0, f + 0 }' "$log")
