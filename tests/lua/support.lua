@@ -47,6 +47,13 @@ function support.file(content, extension)
   return name
 end
 
+function support.read(path)
+  local f = assert(io.open(path, "rb"))
+  local content = f:read "*a"
+  f:close()
+  return content
+end
+
 function support.clean()
   for _, name in ipairs(made) do os.remove(name) end
   made = {}

@@ -11,9 +11,7 @@ local dtypes = { Discretization = "float32", IntegerLookup = "int64", StringLook
   TextVectorization = "string" }
 
 local function cases()
-  local file = assert(io.open "tests/training/adapt.json")
-  local list = cornu.json.decode(file:read "*a")
-  file:close()
+  local list = cornu.json.decode(support.read("tests/training/adapt.json"))
   return list
 end
 

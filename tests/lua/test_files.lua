@@ -71,9 +71,7 @@ function TestFiles:test_optimizer_of_a_trusted_file()
 end
 
 function TestFiles:test_json_in_place_of_a_path()
-  local f = assert(io.open "tests/formats/two.json")
-  local json = "\n " .. f:read "*a"
-  f:close()
+  local json = "\n " .. support.read "tests/formats/two.json"
   local model = cornu.load(json, "tests/formats/two.h5")
   lu.assertEquals(model.path, "")
   lu.assertEquals(cornu.check_modeltype(json), "Sequential")

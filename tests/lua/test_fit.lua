@@ -1,6 +1,7 @@
 -- compile, fit and evaluate against what real Keras tells of the same training (scripts/make_fit.py).
 local lu = require "luaunit"
 local cornu = require "cornu"
+local support = require "support"
 local core = require "cornu.core"
 local L = cornu.layers
 
@@ -9,9 +10,7 @@ TestFit = {}
 local folder = "tests/training/"
 
 local function cases()
-  local file = assert(io.open(folder .. "fit.json"))
-  local list = cornu.json.decode(file:read "*a")
-  file:close()
+  local list = cornu.json.decode(support.read(folder .. "fit.json"))
   return list
 end
 
@@ -396,9 +395,7 @@ end
 
 -- The records of an event file: their texts; the checksums are checked.
 local function records(path)
-  local file = assert(io.open(path, "rb"))
-  local data, at, list = file:read "*a", 1, {}
-  file:close()
+  local data, at, list = support.read(path), 1, {}
   local function number(from, dtype, size) return cornu.frombytes(data:sub(from, from + size - 1), dtype):item() end
   local function checksum(text)
     local crc = core.crc32c(text)

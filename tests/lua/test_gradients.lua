@@ -2,6 +2,7 @@
 -- GRADIENTS=1 in the environment prints the largest relative error of each layer.
 local lu = require "luaunit"
 local cornu = require "cornu"
+local support = require "support"
 local L = cornu.layers
 
 TestGradients = {}
@@ -51,7 +52,7 @@ local function check_case(name, text, arrays)
   for i, dw in ipairs(g.weights) do check(name, g.names[i], text.layer, dw, weights[i]) end
 end
 
-local texts = cornu.json.decode(io.open("tests/training/gradients.json"):read "*a")
+local texts = cornu.json.decode(support.read "tests/training/gradients.json")
 local arrays = cornu.load_npz "tests/training/gradients.npz"
 local names = {}
 for name in pairs(texts) do names[#names + 1] = name end

@@ -1,6 +1,7 @@
 -- Layers in training against real Keras: tests/training/layers, which scripts/make_training.py makes.
 local lu = require "luaunit"
 local cornu = require "cornu"
+local support = require "support"
 local core = require "cornu.core"
 
 TestLayersTrain = {}
@@ -386,9 +387,7 @@ function TestLayersTrain.test_parts()
 end
 
 for _, suite in ipairs { "keras1", "keras2", "tfkeras2", "keras3" } do
-  local file = assert(io.open("tests/training/layers/" .. suite .. ".json"))
-  local texts = cornu.json.decode(file:read "*a")
-  file:close()
+  local texts = cornu.json.decode(support.read("tests/training/layers/" .. suite .. ".json"))
   local arrays
   for name, text in pairs(texts) do
     TestLayersTrain[("test_%s_%s"):format(suite, name)] = function()

@@ -1,13 +1,12 @@
 -- Losses and metrics against what real Keras makes of the same data (scripts/make_losses.py).
 local lu = require "luaunit"
 local cornu = require "cornu"
+local support = require "support"
 
 TestLosses = {}
 
 local function fixture()
-  local file = assert(io.open("tests/training/losses.json"))
-  local cases = cornu.json.decode(file:read "*a")
-  file:close()
+  local cases = cornu.json.decode(support.read("tests/training/losses.json"))
   return cases, cornu.load_npz "tests/training/losses.npz"
 end
 

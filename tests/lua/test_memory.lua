@@ -8,13 +8,6 @@ TestMemory = {}
 
 function TestMemory:tearDown() support.clean() end
 
-local function bytes_of(path)
-  local f = assert(io.open(path, "rb"))
-  local bytes = f:read "*a"
-  f:close()
-  return bytes
-end
-
 -- Gives no more than 1000 bytes at once.
 local function reader(bytes)
   local asked = {}
@@ -31,9 +24,9 @@ function TestMemory:test_models()
   local flat = support.file(nil, ".cornu")
   cornu.load(digits .. ".keras"):save(flat)
   for _, path in ipairs { digits .. ".keras", digits .. ".h5", flat } do
-    local model = cornu.load { data = bytes_of(path) }
+    local model = cornu.load { data = support.read(path) }
     lu.assertTrue((model(want.inputs):allclose(want.outputs, 1e-4, 1e-5)), path)
-    local source, asked = reader(bytes_of(path))
+    local source, asked = reader(support.read(path))
     model = cornu.load(source, { exact = true })
     lu.assertTrue((model(want.inputs):allclose(want.outputs, 1e-4, 1e-5)), path)
     lu.assertEquals(model.path, "pack/model")
@@ -43,7 +36,7 @@ end
 
 function TestMemory:test_weights()
   local model = cornu.load(digits .. ".h5")
-  local json, weights, x = model:to_json(), { data = bytes_of(digits .. ".h5") }, cornu.rand(2, 8, 8, 1)
+  local json, weights, x = model:to_json(), { data = support.read(digits .. ".h5") }, cornu.rand(2, 8, 8, 1)
   local want = model(x)
   lu.assertTrue((cornu.load(json, weights)(x):allclose(want, 0, 0)))
   lu.assertTrue((cornu.load({ data = json }, weights, { exact = true })(x):allclose(want, 1e-5, 1e-6)))
@@ -53,14 +46,14 @@ end
 
 -- What is read of a file later on is not there.
 function TestMemory:test_optimizer()
-  local source = { data = bytes_of "tests/formats/compiled3.keras", name = "tests/formats/compiled3.keras" }
+  local source = { data = support.read "tests/formats/compiled3.keras", name = "tests/formats/compiled3.keras" }
   lu.assertEquals(cornu.load(source):optimizer_weights(), {})
 end
 
 function TestMemory:test_pictures()
   local path = support.file(nil, ".png")
   cornu.image.save(path, cornu.rand(5, 4, 3))
-  local source = { data = bytes_of(path) }
+  local source = { data = support.read(path) }
   same(cornu.image.load(source), cornu.image.load(path):totable(), "uint8")
   lu.assertEquals(cornu.image.load((reader(source.data)), { channels = 1 }):shape(), { 5, 4, 1 })
   fails("picture: neither PNG nor JPEG", cornu.image.load, { data = "no" })
@@ -68,7 +61,7 @@ function TestMemory:test_pictures()
 end
 
 function TestMemory:test_mistakes()
-  local bytes = bytes_of(digits .. ".keras")
+  local bytes = support.read(digits .. ".keras")
   fails("data: ", cornu.load, { data = "" })
   fails("model.keras > ", cornu.load, { data = bytes:sub(1, -2), name = "model.keras" })
   fails("data is a number", cornu.load, { data = 5 })

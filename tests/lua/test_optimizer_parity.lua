@@ -1,6 +1,7 @@
 -- 20 steps of each optimizer from the same weights and batches as real Keras (scripts/make_optimizers.py).
 local lu = require "luaunit"
 local cornu = require "cornu"
+local support = require "support"
 local core = require "cornu.core"
 
 TestOptimizerParity = {}
@@ -41,9 +42,7 @@ local function distance(tensors, want)
 end
 
 local function check(kind)
-  local file = assert(io.open("tests/training/optimizers." .. kind .. ".json"))
-  local fixture = cornu.json.decode(file:read "*a")
-  file:close()
+  local fixture = cornu.json.decode(support.read("tests/training/optimizers." .. kind .. ".json"))
   local cases, json = fixture.cases, cornu.json.encode(fixture.model)
   local arrays = cornu.load_npz("tests/training/optimizers." .. kind .. ".npz")
   lu.assertTrue(#cases > 5)

@@ -9,13 +9,6 @@ TestSave = {}
 
 function TestSave:tearDown() support.clean() end
 
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local s = f:read "*a"
-  f:close()
-  return s
-end
-
 -- What the model gives for the inputs of its case.
 local function outputs(model, case, arrays)
   local inputs = {}
@@ -27,7 +20,7 @@ end
 
 local function load_case(name)
   local dir = "tests/models/" .. name .. "/"
-  local case = cornu.json.decode(read(dir .. "case.json"))
+  local case = cornu.json.decode(support.read(dir .. "case.json"))
   local weights = case.weights and dir .. case.weights or nil
   local options = { by_name = case.by_name, skip_mismatch = case.skip_mismatch, backend = case.backend }
   local model = weights and cornu.load(dir .. case.model, weights, options) or cornu.load(dir .. case.model, options)
@@ -230,7 +223,7 @@ end
 function TestSave:testBeside()
   local hard, turned = { activation = "hard_sigmoid", name = "act" }, { filters = 2, kernel_size = { 4, 3 },
     strides = { 2, 1 }, padding = "same", data_format = "channels_last", name = "conv" }
-  local json = read(support.sequential({ 7, 6, 3 }, { { "Conv2D", turned }, { "Activation", hard } }))
+  local json = support.read(support.sequential({ 7, 6, 3 }, { { "Conv2D", turned }, { "Activation", hard } }))
   local sequence = cornu.load(support.file(json:gsub('"tensorflow"', '"theano"'), ".json"))
   local x = cornu.Input{ shape = { 7, 6, 3 }, name = "x" }
   local conv, act = sequence:layer "conv", sequence:layer "act"
@@ -323,7 +316,7 @@ function TestSave:testRefused()
   support.fails('layer "act" (Activation): "activation" is "hard_sigmoid", which Keras 3 cannot say', model.save, model,
     path)
   support.fails("save as .h5", model.save, model, path)
-  lu.assertEquals(read(path), "old")
+  lu.assertEquals(support.read(path), "old")
   support.fails("the name tells what is written", model.save, model, "model.txt")
   support.fails("save_weights writes it", model.save, model, "model.weights.h5")
   support.fails(".keras files are those of Keras 3", model.save, model, path, { keras = 2 })

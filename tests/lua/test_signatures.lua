@@ -9,9 +9,7 @@ TestSignatures = {}
 TestSignatures.tearDown = support.clean
 
 local function signatures()
-  local file = assert(io.open "tests/training/signatures.json")
-  local all = cornu.json.decode(file:read "*a")
-  file:close()
+  local all = cornu.json.decode(support.read("tests/training/signatures.json"))
   return all
 end
 
@@ -160,9 +158,7 @@ end
 
 -- Against Keras (scripts/make_swap.py): tests see the averages, and with swap_on_epoch what comes after epochs does.
 function TestSignatures:testSwapEMAWeights()
-  local file = assert(io.open "tests/training/swap.json")
-  local all = cornu.json.decode(file:read "*a")
-  file:close()
+  local all = cornu.json.decode(support.read("tests/training/swap.json"))
   local x, y = cornu.tensor(all.x), cornu.tensor(all.y)
   local function near(a, b) support.same(a * 1e-1, (cornu.tensor(b) * 1e-1):totable()) end
   for _, case in ipairs(all.cases) do

@@ -16,7 +16,7 @@
 
 #include "small_models.h"
 
-enum { WARM = 3, EMPTY = 1, FRAMES = 6 };
+enum { WARM = 3, EMPTY = 1, FRAMES = 6, NO_DEBUGGER = 77 };
 
 /* The process that is watched: each frame is between two signals to itself; the first ones run nothing. */
 static void frames(const char *json) {
@@ -31,7 +31,7 @@ static void frames(const char *json) {
     _exit(2);
   for (int i = 0; i < WARM; i++)
     if (cornu_runner_run(r, &e)) _exit(2);
-  if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) _exit(2);
+  if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) _exit(NO_DEBUGGER);
   raise(SIGSTOP);
   for (int i = 0; i < EMPTY + 2 * FRAMES; i++) {
     if (cornu_random_uniform(&random, cornu_runner_tensor(r, CORNU_RUNNER_INPUT, 0), -2, 2, &e)) _exit(2);
@@ -47,7 +47,9 @@ static pid_t watched(const char *json) {
   int status;
   const pid_t pid = fork();
   if (!pid) frames(json);
-  if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) skip();
+  assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == NO_DEBUGGER) skip();
+  if (!WIFSTOPPED(status)) fail_msg("the process ended before its frames");
   return pid;
 }
 
